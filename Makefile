@@ -1,0 +1,44 @@
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types contracts pytest format clean
+
+help:  ## Show what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## Make the virtual environment and install everything pinned.
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,test]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt annoy > $(VENV)/annoy.log 2>&1 \
+	  || echo "note: Annoy did not compile (needs a C++ compiler and Python headers; see $(VENV)/annoy.log);" \
+	          "everything but the annoy back end works without it"
+	@touch $@
+
+demo: install  ## Run the whole way on the embedded sample and print its table.
+	$(BIN)/python -m glrtf.demo
+
+test: lint types contracts pytest  ## Everything that must pass.
+
+lint: install  ## Check style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## Check types.
+	$(BIN)/mypy
+
+contracts: install  ## Check that dependencies point down.
+	$(BIN)/lint-imports
+
+pytest: install  ## Run the tests.
+	$(BIN)/python -m pytest
+
+format: install  ## Format the code.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the virtual environment and what the demo wrote.
+	rm -rf $(VENV) runs

@@ -1,0 +1,1 @@
+"""From embedding sets to ranked lists."""

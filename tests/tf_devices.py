@@ -1,0 +1,19 @@
+"""TensorFlow with two logical CPU devices, for tests of tf.distribute."""
+
+
+def two_cpus() -> list[str]:
+    """Splits the CPU in two; must run before TensorFlow's first operation."""
+    import tensorflow as tf
+
+    if len(tf.config.list_logical_devices("CPU")) < 2:
+        raise RuntimeError("TensorFlow ran before the CPU was split: call split_cpu() in conftest")
+    return ["CPU:0", "CPU:1"]
+
+
+def split_cpu() -> None:
+    """Called from the conftest.py of every folder whose tests run TensorFlow."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

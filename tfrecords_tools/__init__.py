@@ -1,0 +1,1 @@
+"""From the published Google Landmarks v2 files to TFRecord shards."""

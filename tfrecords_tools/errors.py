@@ -1,0 +1,9 @@
+"""The one exception that means: the user can mend this."""
+
+
+class UserError(Exception):
+    """A mistake in the input, told in one line.
+
+    The message names the file or argument, what was expected, what was found
+    and what to do. Commands print it without a traceback and exit with 2.
+    """

@@ -1,0 +1,86 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Shows how far a loop is, its rate and the time left, on standard error.
+
+    Use it as a context manager and call `update` as items are finished.
+
+    Args:
+        description: What is being done, such as ``"embed test"``.
+        total: How many items there are; None where that is not known.
+        unit: What one item is called, such as ``"image"``.
+    """
+
+    def __init__(self, description: str, total: int | None, unit: str = "item") -> None:
+        self._description = description
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._note = ""
+        self._began = self._last_line = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            import tqdm
+
+            self._bar = tqdm.tqdm(
+                desc=description, total=total, unit=unit, dynamic_ncols=True, leave=False
+            )
+
+    def update(self, count: int = 1, note: str = "") -> None:
+        """Counts finished items.
+
+        Args:
+            count: How many more items are done.
+            note: A short text shown behind the figures, such as a loss.
+        """
+        self._done += count
+        self._note = note
+        if self._bar is not None:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(count)
+        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            print(self._line(), file=sys.stderr, flush=True)
+
+    def _line(self) -> str:
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        rate = self._done / seconds
+        of_total = "" if self._total is None else f"/{self._total}"
+        line = f"{self._description}: {self._done}{of_total} {self._unit}s, {rate:.3g}/s"
+        if self._total is not None and self._done < self._total and rate > 0:
+            line += f", {format_seconds((self._total - self._done) / rate)} left"
+        return f"{line}, {self._note}" if self._note else line
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if kind is None:
+            took = format_seconds(time.monotonic() - self._began)
+            print(f"{self._line()}, took {took}", file=sys.stderr, flush=True)
+
+
+def format_seconds(seconds: float) -> str:
+    """Writes a duration for people: ``7.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
