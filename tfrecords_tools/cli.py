@@ -207,7 +207,7 @@ def _one_line(message: str, options: Sequence[str], argv: Sequence[str]) -> str:
         name, trouble = found[1], _type_trouble(message[found.end() :])
         from_flag = any(a.partition("=")[0] == f"--{name}" for a in argv)
         return f"--{name}: {trouble}" if from_flag else f"{_config_file(argv)}{name}: {trouble}"
-    if "Problems parsing config" in message:
+    if "Problems parsing config" in message or "Unexpected config" in message:
         return f"{_config_file(argv)}not a YAML file of settings ({message})"
     return message
 
@@ -228,7 +228,9 @@ def _type_trouble(text: str) -> str:
     value = given[1].strip().strip("'\"") if given else ""
     if given and (literals := re.search(r"Literal\[(.*?)\]", text)):
         choices = re.findall(r"'([^']*)'", literals[1]) or literals[1].split(", ")
-        return f"expected one of {', '.join(choices)}, found {value!r}{did_you_mean(value, choices)}"
+        return (
+            f"expected one of {', '.join(choices)}, found {value!r}{did_you_mean(value, choices)}"
+        )
     kinds = sorted(set(re.findall(r"Expected an? <class '(\w+)'>", text)) - {"NoneType"})
     if given and kinds:
         return f"expected {' or '.join(kinds)}, found {value!r}"

@@ -1,0 +1,193 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import yaml
+
+from tfrecords_tools import cli
+from tfrecords_tools.errors import UserError
+
+
+@dataclass
+class Expansion:
+    """Query expansion.
+
+    Attributes:
+        n: Rows averaged.
+        rows: Which rows are replaced.
+    """
+
+    n: int = 2
+    rows: Literal["test", "index"] = "test"
+
+
+@dataclass
+class Settings:
+    """Ranks things
+    by merit.
+
+    A second paragraph that help leaves out.
+
+    Attributes:
+        backbone: The network.
+        learning_rate: The peak rate.
+        size: The side in pixels.
+        verbose: Says more.
+        sets: Folders.
+        expansion: Query expansion.
+    """
+
+    backbone: Literal["v2s", "v2m"] = "v2s"
+    learning_rate: float | None = 0.01
+    size: int = 32
+    verbose: bool = False
+    sets: tuple[str, ...] = ()
+    expansion: Expansion = field(default_factory=Expansion)
+
+    def __post_init__(self) -> None:
+        if self.size % 32:
+            raise ValueError(f"--size: expected a multiple of 32, found {self.size}")
+
+
+@dataclass
+class Pair:
+    """Compares two files.
+
+    Attributes:
+        first: One file.
+        second: The other.
+        strict: Whether to be strict.
+    """
+
+    first: str
+    second: str
+    strict: bool = False
+
+
+def parse(*argv: str, default: str | None = None) -> Settings:
+    return cli.parse(Settings, argv, prog="rank", default_config=default)
+
+
+def test_defaults_hold_without_arguments() -> None:
+    assert parse() == Settings()
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", ".001", "0.001"])
+def test_numbers_may_be_written_in_any_usual_way(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(f"learning_rate: {text}\n")
+    assert parse("--learning_rate", text).learning_rate == 0.001
+    assert parse("--config", str(file)).learning_rate == 0.001
+
+
+def test_dashes_and_underscores_are_one() -> None:
+    assert parse("--learning-rate=0.5") == parse("--learning_rate", "0.5")
+    assert parse("--learning-rate", "null").learning_rate is None
+
+
+def test_switches_need_no_value() -> None:
+    assert parse("--verbose").verbose
+    assert parse("--verbose", "--size", "64") == Settings(verbose=True, size=64)
+    assert not parse("--verbose", "false").verbose
+
+
+def test_several_values_follow_one_flag() -> None:
+    assert parse("--sets", "a", "b c", "--size=64") == Settings(sets=("a", "b c"), size=64)
+    assert parse("--sets", "[a, b]").sets == ("a", "b")
+    assert parse("--sets", "only").sets == ("only",)
+
+
+def test_flags_override_config_and_config_overrides_the_default_file(tmp_path: Path) -> None:
+    default, chosen = tmp_path / "default.yaml", tmp_path / "chosen.yaml"
+    default.write_text("size: 64\nbackbone: v2m\nexpansion: {n: 9}\n")
+    chosen.write_text("size: 96\n")
+    found = parse("--config", str(chosen), "--expansion.rows", "index", default=str(default))
+    assert found == Settings("v2m", size=96, expansion=Expansion(n=9, rows="index"))
+
+
+def test_positional_arguments() -> None:
+    found = cli.parse(Pair, ["a.csv", "b.csv", "--strict"], prog="x", positional=True)
+    assert found == Pair("a.csv", "b.csv", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--learning_rat", "1"], "unknown option --learning_rat; did you mean --learning_rate?"),
+        (["--learning_r", "1"], "unknown option --learning_r; did you mean --learning_rate?"),
+        (["--zzz"], "unknown option --zzz; see --help"),
+        (["--learning_rate", "fast"], "--learning_rate: expected float, found 'fast'"),
+        (["--size", "1.5"], "--size: expected int, found '1.5'"),
+        (["--size", "33"], "--size: expected a multiple of 32, found 33"),
+        (
+            ["--backbone", "v2mm"],
+            "--backbone: expected one of v2s, v2m, found 'v2mm'; did you mean v2m?",
+        ),
+        (["--expansion.row", "x"], "unknown option --expansion.row; did you mean --expansion.rows"),
+        (["stray"], "unexpected argument 'stray'; see --help"),
+        (["--config", "/no/such.yaml"], "--config: File does not exist: '/no/such.yaml'"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_with_exit_code_2(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(Settings, lambda config: 0, prog="rank", argv=argv) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"rank: error: {message}")
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat: 1\n", "unknown setting 'learning_rat'; did you mean learning_rate?"),
+        ("expansion: {m: 1}\n", "unknown setting 'expansion.m'; did you mean expansion.n?"),
+        ("size: big\n", "size: expected int, found 'big'"),
+        ("size: [\n", "not a YAML file of settings"),
+        ("- 1\n", "not a YAML file of settings"),
+    ],
+)
+def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"bad\.yaml") as caught:
+        parse("--config", str(file))
+    assert message in str(caught.value)
+
+
+def test_help_describes_every_field_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse("--help")
+    assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Ranks things by merit." in text
+    for piece in ("The peak rate.", "default: 0.01", "Which rows are replaced.", "--expansion.n"):
+        assert piece in text
+    assert "second paragraph" not in text
+
+
+def test_what_is_printed_and_saved_reads_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    config = Settings(sets=("a",), learning_rate=1e-5, expansion=Expansion(rows="index"))
+    file = tmp_path / "saved.yaml"
+    file.write_text(cli.to_yaml(config))
+    assert parse("--config", str(file)) == config
+    with pytest.raises(SystemExit):
+        parse("--config", str(file), "--print_config")
+    assert yaml.safe_load(capsys.readouterr().out)["expansion"] == {"n": 2, "rows": "index"}
+
+
+def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fill(config: Settings) -> None:
+        raise OSError(28, "No space left on device", "/data/x")
+
+    assert cli.run(Settings, fill, prog="rank", argv=[]) == 2
+    assert capsys.readouterr().err == "rank: error: /data/x: No space left on device\n"
+
+
+def test_a_defect_of_ours_keeps_its_traceback() -> None:
+    def fail(config: Settings) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cli.run(Settings, fail, prog="rank", argv=[])
