@@ -1,0 +1,102 @@
+"""python -m glrtf.evaluate SUBMISSION SOLUTION: scores a submission."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from glrtf.config.evaluation import EvaluateConfig
+from tfrecords_tools import cli, files
+from tfrecords_tools.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return cli.run(
+        EvaluateConfig, run_evaluate, prog="python -m glrtf.evaluate", argv=argv, positional=True
+    )
+
+
+def run_evaluate(config: EvaluateConfig) -> None:
+    """Scores, prints the measures, and writes the files asked for."""
+    from glrtf.evaluation import solutions
+
+    if solutions.is_recognition(config.solution):
+        result = _evaluate_recognition(config)
+    else:
+        result = _evaluate_retrieval(config)
+    if config.json:
+        files.write_json(config.json, result)
+
+
+def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
+    from glrtf.evaluation import solutions, summary, text_table
+    from glrtf.evaluation.judgement import judge
+    from glrtf.evaluation.submissions import read_submission
+
+    solution = solutions.read_retrieval_solution(config.solution)
+    judged = judge(read_submission(config.submission), solution, name=config.submission)
+    _tell_oddities(config.submission, judged)
+    measures = summary.retrieval_measures(judged, resamples=config.resamples)
+    differences = {}
+    for path in config.compare:
+        other = judge(read_submission(path), solution, name=path)
+        _tell_oddities(path, other)
+        differences[path] = summary.paired_difference(judged, other, resamples=config.resamples)
+    print(text_table.measure_table(measures))
+    for path, difference in differences.items():
+        print(f"\nmAP@100 of {path} minus {config.submission}")
+        print(text_table.measure_table(difference))
+    if config.per_query:
+        _write_per_query(config.per_query, judged)
+    counts = {name: getattr(judged, name) for name in ("missing", "cut", "repeats", "ignored")}
+    return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
+
+
+def _evaluate_recognition(config: EvaluateConfig) -> dict[str, Any]:
+    from glrtf.evaluation import solutions, submissions, summary, text_table
+
+    for name in ("compare", "per_query"):
+        if getattr(config, name):
+            raise UserError(f"--{name}: expected retrieval files, found recognition files")
+    solution = solutions.read_recognition_solution(config.solution)
+    predictions = submissions.read_recognitions(config.submission)
+    measures = summary.recognition_measures(predictions, solution, name=config.submission)
+    print(text_table.measure_table(measures))
+    return _result(config, "recognition", measures)
+
+
+def _result(config: EvaluateConfig, task: str, measures: dict[str, Any]) -> dict[str, Any]:
+    names = {name: os.path.basename(getattr(config, name)) for name in ("submission", "solution")}
+    return {"task": task, "measures": measures, **names}
+
+
+def _tell_oddities(name: str, judged: Any) -> None:
+    """Says on standard error what does not count as its writer may think."""
+    total = len(judged.query_ids)
+    told = {
+        "missing": f"{judged.missing} of {total} scored queries are missing and score 0",
+        "cut": f"{judged.cut} queries have more than 100 predictions; those behind are cut",
+        "repeats": f"{judged.repeats} repeated predictions are skipped and keep their rank",
+    }
+    for field, text in told.items():
+        if getattr(judged, field):
+            print(f"note: {name}: {text}", file=sys.stderr)
+
+
+def _write_per_query(path: str, judged: Any) -> None:
+    from glrtf.evaluation import metrics, summary
+
+    precisions = summary.average_precisions(judged)
+    firsts = metrics.first_hit_rank(judged.hits)
+    lines = ["id,Usage,average_precision,first_hit_rank,relevant,hits"]
+    for row, query_id in enumerate(judged.query_ids):
+        lines.append(
+            f"{query_id},{judged.usage[row]},{precisions[row]:.6f},{firsts[row]},"
+            f"{judged.num_relevant[row]},{judged.hits[row].sum()}"
+        )
+    files.write_bytes(path, "\n".join([*lines, ""]).encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Which of the ranked images of every query are right."""
+
+import array
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from glrtf.evaluation.solutions import RetrievalSolution
+from tfrecords_tools.errors import UserError
+
+MAX_PREDICTIONS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """The marked ranking of every scored query, in the solution's order.
+
+    Attributes:
+        query_ids: The queries, Q of them.
+        usage: (Q,) str, ``Public`` or ``Private``.
+        hits: (Q, k) bool; whether the prediction at a rank is right and stands
+            there for the first time.
+        num_relevant: (Q,) int64, at least 1.
+        num_predictions: (Q,) int64; 0 where the submission lacks the query.
+        missing: How many scored queries the submission lacks.
+        cut: How many queries had more than k predictions.
+        repeats: How many predictions, within k, stood higher up already.
+        ignored: How many of the submission's queries are not scored.
+    """
+
+    query_ids: tuple[str, ...]
+    usage: np.ndarray
+    hits: np.ndarray
+    num_relevant: np.ndarray
+    num_predictions: np.ndarray
+    missing: int
+    cut: int
+    repeats: int
+    ignored: int
+
+
+def hit_ranks(predictions: list[str], relevant: frozenset[str]) -> list[int]:
+    """The ranks, from 0, of the relevant images at their first appearance."""
+    return _hit_ranks(predictions, set(predictions), relevant)
+
+
+def _hit_ranks(predictions: list[str], distinct: set[str], relevant: frozenset[str]) -> list[int]:
+    found = distinct & relevant
+    if not found:
+        return []
+    if len(distinct) == len(predictions):
+        return [rank for rank, image_id in enumerate(predictions) if image_id in found]
+    return sorted(predictions.index(image_id) for image_id in found)
+
+
+def judge(
+    submission: Iterable[tuple[str, list[str]]],
+    solution: RetrievalSolution,
+    *,
+    name: str = "submission",
+    max_predictions: int = MAX_PREDICTIONS,
+) -> Judgement:
+    """Marks a submission's predictions by the solution.
+
+    Args:
+        submission: For every query its id and its ranked index ids.
+        solution: The ground truth.
+        name: What the submission is called in messages.
+        max_predictions: k; predictions behind the k-th do not count.
+
+    Raises:
+        UserError: If the submission has a query that the solution does not
+            know, or has none of the solution's scored queries.
+    """
+    rows = {query_id: row for row, query_id in enumerate(solution.relevant)}
+    hit_places = array.array("q")
+    num_predictions = np.zeros(len(rows), np.int64)
+    answered = cut = repeats = ignored = 0
+    for query_id, predictions in submission:
+        row = rows.get(query_id)
+        if row is None:
+            if query_id not in solution.usage:
+                raise _unknown(name, query_id, answered + ignored)
+            ignored += 1
+            continue
+        answered += 1
+        if len(predictions) > max_predictions:
+            cut += 1
+            predictions = predictions[:max_predictions]
+        distinct = set(predictions)
+        repeats += len(predictions) - len(distinct)
+        num_predictions[row] = len(predictions)
+        ranks = _hit_ranks(predictions, distinct, solution.relevant[query_id])
+        hit_places.extend([row * max_predictions + rank for rank in ranks])
+    if not answered:
+        raise UserError(
+            f"{name}: expected the solution's {len(rows)} scored queries, found none of them "
+            f"and {ignored} ignored ones; the two files belong to different test sets"
+        )
+    hits = np.zeros((len(rows), max_predictions), bool)
+    hits.reshape(-1)[np.frombuffer(hit_places, np.int64)] = True
+    return Judgement(
+        query_ids=tuple(rows),
+        usage=np.array([solution.usage[query_id] for query_id in rows]),
+        hits=hits,
+        num_relevant=np.array([len(ids) for ids in solution.relevant.values()], np.int64),
+        num_predictions=num_predictions,
+        missing=len(rows) - answered,
+        cut=cut,
+        repeats=repeats,
+        ignored=ignored,
+    )
+
+
+def _unknown(name: str, query_id: str, known: int) -> UserError:
+    hint = "the two files belong to different test sets" if not known else "remove its line"
+    return UserError(f"{name}: query {query_id!r} is not in the solution; {hint}")

@@ -1,0 +1,105 @@
+"""The ground truth: which index images, or landmarks, are right for a query."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from glrtf.evaluation import csv_files
+from tfrecords_tools.errors import UserError
+
+USAGES = ("Public", "Private", "Ignored")
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrievalSolution:
+    """The relevant index images of every query.
+
+    Attributes:
+        relevant: For every scored query its relevant index ids, at least one;
+            queries of one landmark share one set.
+        usage: For every query, the ignored ones too, ``Public``, ``Private``
+            or ``Ignored``.
+    """
+
+    relevant: dict[str, frozenset[str]]
+    usage: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecognitionSolution:
+    """The landmarks of every test image.
+
+    Attributes:
+        landmarks: For every scored image the landmark ids that it shows, an
+            empty set for an image without landmark.
+        usage: For every image ``Public``, ``Private`` or ``Ignored``.
+    """
+
+    landmarks: dict[str, frozenset[int]]
+    usage: dict[str, str]
+
+
+def is_recognition(path: str) -> bool:
+    """Whether a CSV file is of the recognition task (``id,landmarks``)."""
+    return "landmarks" in csv_files.read_header(path)
+
+
+def read_retrieval_solution(path: str) -> RetrievalSolution:
+    """Reads ``id,images,Usage``, images being ids with spaces between.
+
+    Raises:
+        UserError: If the file lacks a column, repeats an id, has an unknown
+            Usage, no relevant image for a scored query, or no scored query.
+    """
+    relevant: dict[str, frozenset[str]] = {}
+    usage: dict[str, str] = {}
+    sets: dict[str, frozenset[str]] = {}
+    for line, query_id, images, use in _rows(path, "images", usage):
+        if use == "Ignored":
+            continue
+        if images in ("", "None"):
+            raise UserError(
+                f"{path}, line {line}: query {query_id} has Usage {use} but no relevant image; "
+                "its Usage must be Ignored"
+            )
+        if images not in sets:
+            sets[images] = frozenset(images.split())
+        relevant[query_id] = sets[images]
+    if not relevant:
+        raise UserError(f"{path}: expected scored queries, found {len(usage)}, all Ignored")
+    return RetrievalSolution(relevant, usage)
+
+
+def read_recognition_solution(path: str) -> RecognitionSolution:
+    """Reads ``id,landmarks,Usage``, landmarks being numbers with spaces between.
+
+    Raises:
+        UserError: If the file lacks a column, repeats an id, has an unknown
+            Usage or a landmark that is no number, or no image with a landmark.
+    """
+    landmarks: dict[str, frozenset[int]] = {}
+    usage: dict[str, str] = {}
+    for line, image_id, numbers, use in _rows(path, "landmarks", usage):
+        if use == "Ignored":
+            continue
+        try:
+            landmarks[image_id] = frozenset(int(number) for number in numbers.split())
+        except ValueError:
+            raise UserError(
+                f"{path}, line {line}: expected landmark numbers, found {numbers[:60]!r}"
+            ) from None
+    if not any(landmarks.values()):
+        raise UserError(f"{path}: expected scored images with a landmark, found none")
+    return RecognitionSolution(landmarks, usage)
+
+
+def _rows(path: str, column: str, usage: dict[str, str]) -> Iterator[tuple[int, str, str, str]]:
+    """Checks and yields the rows of a solution, and notes each one's Usage."""
+    for line, (image_id, values, use) in csv_files.read_rows(path, ("id", column, "Usage")):
+        if use not in USAGES:
+            raise UserError(
+                f"{path}, line {line}: expected Usage {', '.join(USAGES)}, found {use!r}"
+            )
+        if image_id in usage:
+            raise UserError(f"{path}, line {line}: {image_id} is repeated")
+        usage[image_id] = use
+        yield line, image_id, values, use

@@ -1,0 +1,92 @@
+"""What was predicted: ranked index images, or one landmark with its score."""
+
+import math
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from glrtf.evaluation import csv_files
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+
+class Recognition(NamedTuple):
+    """The landmark predicted for an image and how sure it is, higher is better."""
+
+    landmark_id: int
+    score: float
+
+
+def submission_path(path: str) -> str:
+    """The CSV file meant: `path` itself or, for a retrieval folder, the one in it."""
+    return files.join(path, "submission.csv") if os.path.isdir(path) else path
+
+
+def read_submission(path: str) -> Iterator[tuple[str, list[str]]]:
+    """Reads ``id,images``: for every query its ranked index ids.
+
+    The file is read row by row, so that the longest needs little memory.
+
+    Args:
+        path: The CSV file, or a retrieval folder that holds ``submission.csv``.
+
+    Yields:
+        The query's id and its predictions, best first, none cut or skipped.
+
+    Raises:
+        UserError: If the file lacks a column, repeats a query, or its ids carry
+            a file name's ending.
+    """
+    path = submission_path(path)
+    seen: set[str] = set()
+    for line, (query_id, images) in csv_files.read_rows(path, ("id", "images")):
+        if ".jpg" in query_id or ".jpg" in images:
+            raise _file_name(path, line, f"{query_id} {images}")
+        if query_id in seen:
+            raise UserError(f"{path}, line {line}: query {query_id} is repeated")
+        seen.add(query_id)
+        yield query_id, images.split()
+
+
+def read_recognitions(path: str) -> dict[str, Recognition]:
+    """Reads ``id,landmarks``: a landmark number and a score, or nothing, an image.
+
+    Returns:
+        The predictions of the images that have one.
+
+    Raises:
+        UserError: If the file lacks a column, repeats an image, its ids carry a
+            file name's ending, or a field is not a landmark and a finite score.
+    """
+    predictions: dict[str, Recognition] = {}
+    seen: set[str] = set()
+    for line, (image_id, field) in csv_files.read_rows(path, ("id", "landmarks")):
+        if ".jpg" in image_id:
+            raise _file_name(path, line, image_id)
+        if image_id in seen:
+            raise UserError(f"{path}, line {line}: image {image_id} is repeated")
+        seen.add(image_id)
+        if field:
+            predictions[image_id] = _recognition(path, line, field)
+    return predictions
+
+
+def _recognition(path: str, line: int, field: str) -> Recognition:
+    try:
+        landmark_id, score = field.split()
+        prediction = Recognition(int(landmark_id), float(score))
+    except ValueError:
+        prediction = Recognition(0, math.nan)
+    if not math.isfinite(prediction.score):
+        raise UserError(
+            f"{path}, line {line}: expected a landmark number and a score, found {field[:60]!r}"
+        )
+    return prediction
+
+
+def _file_name(path: str, line: int, text: str) -> UserError:
+    name = next(word for word in text.split() if ".jpg" in word)
+    return UserError(
+        f"{path}, line {line}: expected ids, found the file name {name!r}; "
+        "write the 16 digits without .jpg"
+    )

@@ -1,0 +1,145 @@
+"""From a marked submission to the measures of each part of the test set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from glrtf.evaluation import bootstrap, metrics
+from glrtf.evaluation.judgement import Judgement
+from glrtf.evaluation.solutions import RecognitionSolution
+from glrtf.evaluation.submissions import Recognition
+from tfrecords_tools.errors import UserError
+
+PRECISION_RANKS = (1, 5, 10, 100)
+RECALL_RANKS = (1, 10, 100)
+
+
+def parts(usage: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of a test set that are reported apart.
+
+    Args:
+        usage: (Q,) str, ``Public`` or ``Private``.
+
+    Returns:
+        For ``Public``, ``Private`` and ``All`` the (Q,) bool mask of its
+        queries; a part without queries is left out.
+    """
+    masks = {part: usage == part for part in ("Public", "Private")}
+    masks["All"] = np.ones(len(usage), bool)
+    return {part: mask for part, mask in masks.items() if mask.any()}
+
+
+def average_precisions(judgement: Judgement) -> np.ndarray:
+    """(Q,) float64, each query's average precision at the judgement's k."""
+    return metrics.average_precision(judgement.hits, judgement.num_relevant)
+
+
+def retrieval_measures(judgement: Judgement, *, resamples: int) -> dict[str, dict[str, Any]]:
+    """The measures of a retrieval submission, for each part of the test set.
+
+    Args:
+        judgement: The marked submission.
+        resamples: Bootstrap resamples of the interval of mAP; 0 leaves it out.
+
+    Returns:
+        For each part: ``queries``, ``map@100``, ``map@100_interval`` (95 %),
+        ``precision@k``, ``recall@k``, ``first_hit_rank_mean`` and ``_median``
+        (k + 1 stands for no hit), ``queries_without_hit``.
+    """
+    hits, num_relevant = judgement.hits, judgement.num_relevant
+    k = hits.shape[1]
+    columns = {f"map@{k}": average_precisions(judgement)}
+    columns |= {f"precision@{r}": metrics.precision_at(hits, r) for r in PRECISION_RANKS}
+    columns |= {f"recall@{r}": metrics.recall_at(hits, num_relevant, r) for r in RECALL_RANKS}
+    first = metrics.first_hit_rank(hits)
+    measures: dict[str, dict[str, Any]] = {}
+    for part, mask in parts(judgement.usage).items():
+        measures[part] = {"queries": int(mask.sum()), f"map@{k}": None}
+        if resamples:
+            interval = bootstrap.mean_interval(columns[f"map@{k}"][mask], resamples=resamples)
+            measures[part][f"map@{k}_interval"] = list(interval)
+        measures[part] |= {name: float(values[mask].mean()) for name, values in columns.items()}
+        measures[part]["first_hit_rank_mean"] = float(first[mask].mean())
+        measures[part]["first_hit_rank_median"] = float(np.median(first[mask]))
+        measures[part]["queries_without_hit"] = int((first[mask] > k).sum())
+    return measures
+
+
+def paired_difference(
+    judgement: Judgement, other: Judgement, *, resamples: int
+) -> dict[str, dict[str, Any]]:
+    """How much another submission gains over one, query by query.
+
+    Returns:
+        For each part: ``difference`` of mAP (other minus judgement),
+        ``interval`` (95 %, paired bootstrap), and how many queries got
+        ``better`` and ``worse``.
+    """
+    gain = average_precisions(other) - average_precisions(judgement)
+    differences: dict[str, dict[str, Any]] = {}
+    for part, mask in parts(judgement.usage).items():
+        values = gain[mask]
+        differences[part] = {
+            "difference": float(values.mean()),
+            "better": int((values > 0).sum()),
+            "worse": int((values < 0).sum()),
+        }
+        if resamples:
+            interval = bootstrap.mean_interval(values, resamples=resamples)
+            differences[part]["interval"] = list(interval)
+    return differences
+
+
+def recognition_measures(
+    predictions: Mapping[str, Recognition], solution: RecognitionSolution, *, name: str
+) -> dict[str, dict[str, Any]]:
+    """The measures of a recognition submission, for each part of the test set.
+
+    Equal scores rank by image id, then by landmark number, as Kaggle does.
+
+    Args:
+        predictions: The landmark predicted for each image that has one.
+        solution: The ground truth.
+        name: What the submission is called in messages.
+
+    Returns:
+        For each part: ``images``, ``images_with_landmark``, ``predictions``,
+        ``gap``, ``gap_landmarks_only`` (images without landmark left out) and
+        ``top1`` (of the images with a landmark).
+
+    Raises:
+        UserError: If an image is not in the solution.
+    """
+    for image_id in predictions:
+        if image_id not in solution.usage:
+            raise UserError(f"{name}: image {image_id!r} is not in the solution; remove its line")
+    measures = {}
+    for part in ("Public", "Private", "All"):
+        truth = {
+            image_id: landmarks
+            for image_id, landmarks in solution.landmarks.items()
+            if part in ("All", solution.usage[image_id])
+        }
+        if any(truth.values()):
+            measures[part] = _recognition_part(predictions, truth)
+    return measures
+
+
+def _recognition_part(
+    predictions: Mapping[str, Recognition], truth: Mapping[str, frozenset[int]]
+) -> dict[str, Any]:
+    scored = sorted((i, p.landmark_id, p.score) for i, p in predictions.items() if i in truth)
+    correct = np.array([landmark in truth[i] for i, landmark, _ in scored], bool)
+    scores = np.array([score for _, _, score in scored], float)
+    has_landmark = np.array([bool(truth[i]) for i, _, _ in scored], bool)
+    positives = sum(bool(landmarks) for landmarks in truth.values())
+    gap = metrics.global_average_precision
+    return {
+        "images": len(truth),
+        "images_with_landmark": positives,
+        "predictions": len(scored),
+        "gap": gap(correct, scores, positives),
+        "gap_landmarks_only": gap(correct[has_landmark], scores[has_landmark], positives),
+        "top1": float(correct.sum() / positives),
+    }

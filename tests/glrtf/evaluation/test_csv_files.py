@@ -1,0 +1,59 @@
+import pytest
+
+from glrtf.evaluation import csv_files
+from tfrecords_tools.errors import UserError
+
+
+def write(folder, data):
+    path = folder / "file.csv"
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_columns_in_the_order_asked_for(tmp_path):
+    path = write(tmp_path, b"id,url,landmark_id\na,u,1\nb,v,2\n")
+    assert list(csv_files.read_rows(path, ("landmark_id", "id"))) == [
+        (2, ["1", "a"]),
+        (3, ["2", "b"]),
+    ]
+
+
+def test_windows_lines_byte_order_mark_quotes_and_empty_lines(tmp_path):
+    path = write(tmp_path, b'\xef\xbb\xbfid,url\r\n"a","x,y"\r\n\r\nb, z \r\n')
+    assert list(csv_files.read_rows(path, ("id", "url"))) == [(2, ["a", "x,y"]), (4, ["b", "z"])]
+
+
+def test_very_long_quoted_field(tmp_path):
+    path = write(tmp_path, b'id,images\na,"' + b"x" * 300_000 + b'"\n')
+    ((_, (_, images)),) = csv_files.read_rows(path, ("id", "images"))
+    assert len(images) == 300_000
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "expected the column 'id', found an empty file"),
+        (b"id,image\n", "expected the column 'images', found id,image; did you mean image?"),
+        (b"id,images\nab\n", "line 2: expected 2 fields (id,images), found 1"),
+        (b"\x89PNG\r\n\xff\xfe", "not a CSV file in UTF-8"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, data, message):
+    path = write(tmp_path, data)
+    with pytest.raises(UserError) as caught:
+        list(csv_files.read_rows(path, ("id", "images")))
+    assert path in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        list(csv_files.read_rows(str(tmp_path / "none.csv"), ("id",)))
+
+
+def test_header(tmp_path):
+    assert csv_files.read_header(write(tmp_path, b"id, images ,Usage\r\nx")) == [
+        "id",
+        "images",
+        "Usage",
+    ]

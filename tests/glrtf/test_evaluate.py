@@ -1,0 +1,99 @@
+import json
+
+import pytest
+
+from glrtf import evaluate
+
+
+@pytest.fixture
+def golden(tmp_path):
+    """The golden case as files; the solution has an ignored query too."""
+    (tmp_path / "submission.csv").write_text("id,images\nq2,x a\nq3,d\nq4,c d\nq5,a\n")
+    (tmp_path / "solution.csv").write_text(
+        "id,images,Usage\nq1,a b,Public\nq2,a,Private\nq3,c d e,Private\nq4,c,Public\n"
+        "q5,None,Ignored\n"
+    )
+    return tmp_path
+
+
+def run(folder, *arguments):
+    files = [str(folder / "submission.csv"), str(folder / "solution.csv")]
+    return evaluate.main([*files, *arguments])
+
+
+def test_prints_and_writes_the_golden_values(golden, capsys):
+    out = golden / "out.json"
+    assert run(golden, "--json", str(out), "--per_query", str(golden / "per_query.csv")) == 0
+    captured = capsys.readouterr()
+    assert "0.45833" in captured.out
+    assert "1 of 4 scored queries are missing" in captured.err
+    result = json.loads(out.read_text())
+    assert result["task"] == "retrieval"
+    assert result["measures"]["All"]["map@100"] == pytest.approx(0.458333, abs=1e-6)
+    assert result["counts"] == {"missing": 1, "cut": 0, "repeats": 0, "ignored": 1}
+    assert (golden / "per_query.csv").read_text().splitlines() == [
+        "id,Usage,average_precision,first_hit_rank,relevant,hits",
+        "q1,Public,0.000000,101,2,0",
+        "q2,Private,0.500000,2,1,1",
+        "q3,Private,0.333333,1,3,1",
+        "q4,Public,1.000000,1,1,1",
+    ]
+
+
+def test_compare(golden, capsys):
+    other = golden / "other.csv"
+    other.write_text("id,images\nq1,a b\nq2,a\nq3,d\nq4,c\n")
+    assert run(golden, "--compare", str(other), "--json", str(golden / "o.json")) == 0
+    # q1 gains 1, q2 gains 1/2: 1.5 of 4 queries.
+    result = json.loads((golden / "o.json").read_text())
+    assert result["compare"][str(other)]["All"]["difference"] == pytest.approx(0.375)
+    assert f"mAP@100 of {other} minus" in capsys.readouterr().out
+
+
+def test_more_than_100_predictions_are_cut_and_told(golden, capsys):
+    names = " ".join(f"x{number}" for number in range(100))
+    (golden / "submission.csv").write_text(f"id,images\nq2,{names} a\nq4,c\n")
+    assert run(golden, "--json", str(golden / "o.json")) == 0
+    assert "1 queries have more than 100 predictions" in capsys.readouterr().err
+    measures = json.loads((golden / "o.json").read_text())["measures"]
+    assert measures["All"]["map@100"] == 0.25
+    assert measures["Private"]["map@100"] == 0
+
+
+def test_recognition(tmp_path, capsys):
+    (tmp_path / "submission.csv").write_text("id,landmarks\n02,0 0.01\n03,1 10.0\n04,150 15\n")
+    (tmp_path / "solution.csv").write_text(
+        "id,landmarks,Usage\n01,0 12,Private\n02,100 200 300,Private\n03,1,Private\n"
+        "04,,Private\n05,,Private\n"
+    )
+    assert run(tmp_path) == 0
+    assert "0.16667" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("submission", "message"),
+    [
+        ("id,images\nq9,a\n", "query 'q9' is not in the solution"),
+        ("id,images\nq2,a.jpg\n", "without .jpg"),
+        ("id,images\nq2,a\nq2,a\n", "query q2 is repeated"),
+        ("id,image\nq2,a\n", "expected the column 'images'"),
+        ("", "found an empty file"),
+    ],
+)
+def test_mistakes_are_one_line(golden, capsys, submission, message):
+    (golden / "submission.csv").write_text(submission)
+    out = golden / "o.json"
+    assert run(golden, "--json", str(out)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert not out.exists()
+
+
+def test_wrong_settings(golden, capsys):
+    assert run(golden, "--resamples=-1") == 2
+    assert "--resamples: expected 0 or more" in capsys.readouterr().err
+    (golden / "solution.csv").write_text("id,landmarks,Usage\nq2,1,Public\n")
+    assert run(golden, "--compare", "x.csv") == 2
+    assert "--compare: expected retrieval files" in capsys.readouterr().err
