@@ -1,0 +1,101 @@
+"""The arrays of an embedding set: saved, memory-mapped and checked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+ID_DTYPE = np.dtype("S16")
+NORM_TOLERANCE = 2e-3
+"""How far from 1 a row's length may be: float16 rounds it by up to 5e-4."""
+
+
+def refuse_bad_rows(
+    name: str,
+    rows: npt.NDArray[np.floating],
+    ids: npt.NDArray[np.bytes_],
+    numbers: Sequence[int] | npt.NDArray[np.integer],
+) -> None:
+    """Raises for the first row that is not finite or not of length 1.
+
+    Args:
+        name: The set, for the message.
+        rows: (n, dimension) float32.
+        ids: (n,) S16, the rows' image ids.
+        numbers: (n,) the rows' numbers in the set, for the message.
+
+    Raises:
+        UserError: Naming set, row and image id.
+    """
+    squares = np.einsum("ij,ij->i", rows, rows)
+    good = np.abs(squares - 1) <= 2 * NORM_TOLERANCE
+    if good.all():
+        return
+    row = int(np.flatnonzero(~good)[0])
+    if not np.isfinite(rows[row]).all():
+        found = "NaN or infinity"
+    else:
+        found = f"length {np.linalg.norm(rows[row].astype(np.float64)):.4g}"
+    raise UserError(
+        f"{name}: row {numbers[row]} (image {ids[row].decode(errors='replace')}): expected a "
+        f"vector of length 1, found {found}; leave the image out or embed it again"
+    )
+
+
+def as_ids(ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
+    """Image ids as S16.
+
+    Raises:
+        ValueError: If they are not texts or bytes of at most 16 characters.
+    """
+    array = np.asarray(ids)
+    if array.size == 0:
+        return np.empty(array.shape, ID_DTYPE)
+    if array.dtype.kind not in "SU" or np.char.str_len(array).max() > ID_DTYPE.itemsize:
+        raise ValueError(f"expected image ids of at most 16 characters, found {array.dtype}")
+    return array.astype(ID_DTYPE)
+
+
+def save_array(path: str, array: np.ndarray) -> None:
+    """Writes an array file, whole or not at all."""
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def load_array(path: str) -> np.ndarray:
+    """Memory-maps an array file, or tells in one line why that is not possible."""
+    if not files.exists(path):
+        raise UserError(f"{path}: no such file; the embedding set is not whole, make it again")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("an archive of arrays")
+        return array
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(
+            f"{path}: expected an array file of plain numbers, found a truncated, pickled or "
+            f"foreign one ({error}); make the set again"
+        ) from None
+
+
+def expect_array(path: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Raises a `UserError` for an array that is not what the description says."""
+    if array.dtype != dtype or array.shape != shape:
+        raise UserError(
+            f"{path}: expected {dtype} {shape} as embedding_set.json says, "
+            f"found {array.dtype} {array.shape}; make the set again"
+        )
+
+
+def refuse_duplicates(folder: str, ids: npt.NDArray[np.bytes_]) -> None:
+    """Raises a `UserError` naming an image id that comes twice."""
+    ordered = np.sort(ids)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice):
+        raise UserError(
+            f"{folder}: expected every image id once, found {twice[0].decode(errors='replace')} "
+            f"twice ({len(np.unique(twice))} such ids); embed a data set without repeats"
+        )

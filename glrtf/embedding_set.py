@@ -1,0 +1,289 @@
+"""Embedding sets: folders of L2-normalised rows with their image ids.
+
+A set is cut into parts. Each part is `embeddings-00000-of-00004.npy` (float32
+or float16, one row an image) beside `ids-00000-of-00004.npy` (S16), both read
+through memory maps; `embedding_set.json`, written last, says what they hold.
+Several sets over the same images, one a model, join by image id into wider
+rows: see `glrtf.embedding_rows`.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf import embedding_arrays as arrays
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+INFO_FILE = "embedding_set.json"
+_SCHEMA_VERSION = 1
+_FLOATS: dict[str, np.dtype] = {"float16": np.dtype("float16"), "float32": np.dtype("float32")}
+_PART_FILE = re.compile(r"^(?:embeddings|ids)-(\d{5})-of-(\d{5})\.npy$")
+_ROWS_A_CHECK = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingSet:
+    """A finished embedding set on disk.
+
+    Attributes:
+        folder: Where it lies.
+        part_lengths: The number of rows of each part.
+        dimension: The length of a row.
+        dtype: float32 or float16, as stored.
+        meta: Whatever `finish` was told of the rows: model, size, tta, …
+        digest: SHA-256 over the parts' own digests.
+    """
+
+    folder: str
+    part_lengths: tuple[int, ...]
+    dimension: int
+    dtype: np.dtype
+    meta: dict[str, Any]
+    digest: str
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "EmbeddingSet":
+        """Opens a set and checks that its files are what its JSON says.
+
+        Headers, shapes and ids are looked at; rows are checked as they are
+        read, and digests by `verify`.
+
+        Raises:
+            UserError: On a missing, truncated, pickled or ill-shaped file, a
+                set without its JSON, or an id that comes twice.
+        """
+        folder = os.fspath(folder)
+        info = _read_info(folder)
+        try:
+            opened = cls(
+                folder=folder,
+                part_lengths=tuple(int(part["num_rows"]) for part in info["parts"]),
+                dimension=int(info["dimension"]),
+                dtype=_FLOATS[info["dtype"]],
+                meta=dict(info["meta"]),
+                digest=_digest_of(info),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{files.join(folder, INFO_FILE)}: expected the description of an embedding set, "
+                f"found trouble with {error}; make the set again"
+            ) from None
+        for part in range(opened.num_parts):
+            opened.part(part)
+        arrays.refuse_duplicates(folder, opened.ids)
+        return opened
+
+    @property
+    def name(self) -> str:
+        """What messages call the set: its folder."""
+        return self.folder
+
+    @property
+    def rounding(self) -> float:
+        """How far `read` is from `gather`: nothing, as float32 holds what is stored."""
+        return 0.0
+
+    @property
+    def num_parts(self) -> int:
+        """How many parts the set is cut into."""
+        return len(self.part_lengths)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the set has, all parts together."""
+        return sum(self.part_lengths)
+
+    @functools.cached_property
+    def ids(self) -> npt.NDArray[np.bytes_]:
+        """All image ids, (num_rows,) S16, part after part."""
+        parts = [self._load(part, "ids") for part in range(self.num_parts)]
+        return np.concatenate(parts) if parts else np.empty(0, arrays.ID_DTYPE)
+
+    def part(self, part: int) -> tuple[np.ndarray, npt.NDArray[np.bytes_]]:
+        """A part's rows, a read-only memory map, and its ids.
+
+        Returns:
+            (rows, dimension) of the stored dtype, not checked for NaN; (rows,) S16.
+        """
+        rows, ids = self._load(part, "embeddings"), self._load(part, "ids")
+        length = self.part_lengths[part]
+        arrays.expect_array(
+            self._path(part, "embeddings"), rows, self.dtype, (length, self.dimension)
+        )
+        arrays.expect_array(self._path(part, "ids"), ids, arrays.ID_DTYPE, (length,))
+        return rows, ids
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of a part, float32 (stop - start, dimension).
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        rows = self._rows(part)[start:stop].astype(np.float32)
+        first = sum(self.part_lengths[:part]) + start
+        arrays.refuse_bad_rows(self.folder, rows, self.ids[first:], range(first, first + len(rows)))
+        return rows
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of a part as stored, float64 (len(rows), dimension)."""
+        return self._rows(part)[rows].astype(np.float64)
+
+    def verify(self) -> None:
+        """Reads every file and compares it with its digest.
+
+        Raises:
+            UserError: Naming the first file that has changed.
+        """
+        for part, expected in enumerate(_read_info(self.folder)["parts"]):
+            for kind in ("embeddings", "ids"):
+                path = self._path(part, kind)
+                if files.sha256(path) != expected[f"{kind}_sha256"]:
+                    raise UserError(f"{path}: changed since the set was made; make the set again")
+
+    @functools.cached_property
+    def _memory_maps(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def _rows(self, part: int) -> np.ndarray:
+        if part not in self._memory_maps:
+            self._memory_maps[part] = self.part(part)[0]
+        return self._memory_maps[part]
+
+    def _path(self, part: int, kind: str) -> str:
+        return files.join(self.folder, part_file(kind, part, self.num_parts))
+
+    def _load(self, part: int, kind: str) -> np.ndarray:
+        return arrays.load_array(self._path(part, kind))
+
+
+def part_file(kind: str, part: int, num_parts: int) -> str:
+    """A part's file name; `kind` is ``"embeddings"`` or ``"ids"``."""
+    return f"{kind}-{part:05d}-of-{num_parts:05d}.npy"
+
+
+def part_is_written(folder: str, part: int, num_parts: int) -> bool:
+    """Whether `write_part` has finished that part: its rows are written last."""
+    return all(
+        files.exists(files.join(folder, part_file(kind, part, num_parts)))
+        for kind in ("ids", "embeddings")
+    )
+
+
+def write_part(
+    folder: str,
+    part: int,
+    num_parts: int,
+    rows: npt.ArrayLike,
+    ids: npt.ArrayLike,
+) -> None:
+    """Writes one part, each of its two files whole or not at all.
+
+    Args:
+        folder: The set's folder, created where missing.
+        part: Which part, 0..num_parts-1.
+        num_parts: How many parts the set will have.
+        rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
+        ids: (n,) image ids of at most 16 bytes, text or bytes.
+
+    Raises:
+        UserError: On a NaN, infinite or not normalised row.
+        ValueError: On shapes, dtypes or part numbers that do not fit.
+    """
+    rows, ids = np.ascontiguousarray(rows), arrays.as_ids(ids)
+    if not 0 <= part < num_parts:
+        raise ValueError(f"part {part} of {num_parts} parts")
+    if rows.ndim != 2 or ids.shape != rows.shape[:1]:
+        raise ValueError(f"expected (n, dimension) rows and n ids, found {rows.shape}, {ids.shape}")
+    if rows.dtype.name not in _FLOATS:
+        raise ValueError(f"expected float32 or float16 rows, found {rows.dtype}")
+    for start in range(0, len(rows), _ROWS_A_CHECK):
+        block = slice(start, start + _ROWS_A_CHECK)
+        arrays.refuse_bad_rows(
+            folder, rows[block].astype(np.float32), ids[block], range(start, len(rows))
+        )
+    arrays.save_array(files.join(folder, part_file("ids", part, num_parts)), ids)
+    arrays.save_array(files.join(folder, part_file("embeddings", part, num_parts)), rows)
+
+
+def finish(folder: str, num_parts: int, **meta: Any) -> EmbeddingSet:
+    """Writes the JSON that makes a folder of parts an embedding set.
+
+    Args:
+        folder: The folder `write_part` has filled.
+        num_parts: How many parts it must hold.
+        **meta: What is to be known of the rows, JSON values: model, size, tta, …
+
+    Returns:
+        The set, opened.
+
+    Raises:
+        UserError: If a part is missing, parts of another cut lie about, or
+            parts disagree in dimension or dtype.
+    """
+    _refuse_other_parts(folder, num_parts)
+    described: list[dict[str, Any]] = []
+    kinds: set[tuple[int, str]] = set()
+    for part in range(num_parts):
+        paths = {
+            k: files.join(folder, part_file(k, part, num_parts)) for k in ("embeddings", "ids")
+        }
+        rows = arrays.load_array(paths["embeddings"])
+        if rows.ndim == 2:
+            kinds.add((rows.shape[1], rows.dtype.name))
+        digests = {f"{kind}_sha256": files.sha256(path) for kind, path in paths.items()}
+        described.append({"num_rows": len(rows), **digests})
+    if len(kinds) != 1:
+        raise UserError(
+            f"{folder}: expected parts of one dimension and dtype, found {sorted(kinds)}; "
+            "delete the parts of the other run"
+        )
+    dimension, dtype = kinds.pop()
+    info = {
+        "schema_version": _SCHEMA_VERSION,
+        "dimension": dimension,
+        "dtype": dtype,
+        "num_rows": sum(part["num_rows"] for part in described),
+        "parts": described,
+        "meta": meta,
+    }
+    files.write_json(files.join(folder, INFO_FILE), info)
+    return EmbeddingSet.open(folder)
+
+
+def _read_info(folder: str) -> dict[str, Any]:
+    path = files.join(folder, INFO_FILE)
+    if not files.exists(folder):
+        raise UserError(f"{folder}: no such folder; expected an embedding set")
+    if not files.exists(path):
+        raise UserError(
+            f"{folder}: expected an embedding set, found no {INFO_FILE}; "
+            "the set is unfinished: run the embedding again"
+        )
+    info = files.read_json(path)
+    version = info.get("schema_version") if isinstance(info, dict) else None
+    if version != _SCHEMA_VERSION:
+        raise UserError(f"{path}: expected schema_version {_SCHEMA_VERSION}, found {version!r}")
+    return info
+
+
+def _digest_of(info: dict[str, Any]) -> str:
+    content = {key: info[key] for key in ("dimension", "dtype", "parts")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_other_parts(folder: str, num_parts: int) -> None:
+    for name in files.list_names(folder):
+        found = _PART_FILE.match(name)
+        if found and int(found[2]) != num_parts:
+            raise UserError(
+                f"{folder}: expected parts of {num_parts} only, found {name}; "
+                "delete what another run left"
+            )
