@@ -1,0 +1,69 @@
+"""Settings of the input pipeline and of augmentation."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How training images are varied, on the device, each image by its own draw.
+
+    The defaults are the published recipe's. Zero or false switches a step off.
+
+    Attributes:
+        hflip: Probability of mirroring left and right.
+        hue: Largest hue rotation either way, as a share of the full circle.
+        saturation: Saturation is scaled by a factor from 1 - this to 1 + this.
+        contrast: Contrast is scaled by a factor from 1 - this to 1 + this.
+        brightness: Largest amount added or taken, on the scale where white is 1.
+        affine: Rotate, shear, zoom and shift, by the four amounts below.
+        rotation: Standard deviation of the rotation, in degrees.
+        shear: Standard deviation of the shear, in degrees.
+        zoom: Standard deviation of the zoom factors around 1, for height and width apart.
+        shift: Standard deviation of the shifts, in pixels, for height and width apart.
+        cutout: Number of square holes filled with black; the original's option has 6.
+        cutout_size: Side of a hole, as a share of the image's side.
+    """
+
+    hflip: float = 0.5
+    hue: float = 0.01
+    saturation: float = 0.3
+    contrast: float = 0.2
+    brightness: float = 0.1
+    affine: bool = False
+    rotation: float = 10.0
+    shear: float = 2.0
+    zoom: float = 0.125
+    shift: float = 8.0
+    cutout: int = 0
+    cutout_size: float = 0.125
+
+    def __post_init__(self) -> None:
+        for name, high in (("hflip", 1.0), ("hue", 0.5), ("saturation", 1.0), ("contrast", 1.0)):
+            if not 0 <= getattr(self, name) <= high:
+                raise ValueError(f"{name}: expected 0 to {high:g}, found {getattr(self, name)}")
+        for name in ("brightness", "rotation", "shear", "zoom", "shift", "cutout", "cutout_size"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected 0 or more, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How shards are read for training.
+
+    Attributes:
+        shuffle_buffer: Encoded images held in memory to be shuffled; about their
+            mean file size in bytes each. 0 keeps the order of the shards.
+        files_at_once: Shards read in turns, so that a batch mixes many of them.
+        deterministic: Same seed, same batches. False lets fast images overtake slow ones.
+        max_bad_records: Broken records to skip, counted and listed, before giving up.
+    """
+
+    shuffle_buffer: int = 2048
+    files_at_once: int = 16
+    deterministic: bool = True
+    max_bad_records: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("shuffle_buffer", 0), ("files_at_once", 1), ("max_bad_records", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}: expected {low} or more, found {getattr(self, name)}")

@@ -1,0 +1,148 @@
+"""Which shards a data folder holds, and how many records each."""
+
+import dataclasses
+import os
+import re
+import struct
+from collections.abc import Sequence
+
+from tfrecords_tools import example, files, schema, tfrecord
+from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
+from tfrecords_tools.errors import UserError
+
+CHUNK = 16
+"""Records that one call into Python reads; also the turn of a file in a mix of files."""
+_TFREC = re.compile(r"\.(tfrecord|tfrec)s?$|\.tfrecord-\d+-of-\d+$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file.
+
+    Attributes:
+        path: Where it is.
+        num_examples: How many records it must hold.
+    """
+
+    path: str
+    num_examples: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSet:
+    """The shards of one split.
+
+    Attributes:
+        shards: In the order of their names.
+        split: ``train``, ``index`` or ``test``; the folder's name where no
+            dataset_info.json says it.
+        num_classes: How many labels there are; None where it is not known.
+        schema: A key of `tfrecords_tools.schema.SCHEMAS`.
+    """
+
+    shards: tuple[Shard, ...]
+    split: str
+    num_classes: int | None = None
+    schema: str = "gldv2"
+
+    @property
+    def num_examples(self) -> int:
+        """Records in all shards together."""
+        return sum(self.lengths)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Records of each shard."""
+        return tuple(shard.num_examples for shard in self.shards)
+
+    def without_empty(self) -> "ShardSet":
+        """The set of only the shards that hold records."""
+        return self.select([i for i, length in enumerate(self.lengths) if length])
+
+    def select(self, positions: Sequence[int]) -> "ShardSet":
+        """The set of only the shards at these positions."""
+        return dataclasses.replace(self, shards=tuple(self.shards[i] for i in positions))
+
+
+def open_shards(folder: str, split: str = "train") -> ShardSet:
+    """Finds the shards of a split.
+
+    Args:
+        folder: What the builder wrote (with ``train/``, ``index/``, ``test/``
+            below), one split's folder, or a folder of public Kaggle shards,
+            whose records are counted by hopping from header to header.
+        split: Which split, where the folder holds several.
+
+    Raises:
+        UserError: If there are no shards, or one that should be is not.
+    """
+    for candidate in (files.join(folder, split), folder):
+        if files.exists(files.join(candidate, FILE_NAME)):
+            return _from_info(candidate, split)
+    names = [name for name in files.list_names(folder) if _TFREC.search(name)]
+    if not names:
+        raise UserError(
+            f"{folder}: expected {FILE_NAME} there or in {split}/, or *.tfrec shards; found"
+            " neither; build shards with python -m tfrecords_tools.build"
+        )
+    return _without_info(folder, names, split)
+
+
+def _from_info(folder: str, split: str) -> ShardSet:
+    info = DatasetInfo.load(folder)
+    if info.split != split:
+        raise UserError(f"{folder}: expected the split {split}, found {info.split}")
+    shards = tuple(
+        Shard(path, shard.num_examples)
+        for path, shard in zip(info.shard_paths, info.shards, strict=True)
+    )
+    if missing := [shard.path for shard in shards if not files.exists(shard.path)]:
+        raise UserError(f"{missing[0]}: named in {FILE_NAME} but missing; build the shards again")
+    if not info.num_examples:
+        raise UserError(f"{folder}: expected at least one record, found none")
+    return ShardSet(shards, split, info.num_classes, info.schema)
+
+
+def _without_info(folder: str, names: Sequence[str], split: str) -> ShardSet:
+    shards = tuple(
+        Shard(path, count_records(path)) for path in (files.join(folder, n) for n in names)
+    )
+    return ShardSet(shards, split or os.path.basename(folder), schema=_schema_of(shards[0].path))
+
+
+def _schema_of(path: str) -> str:
+    """Which schema the first record of a shard follows."""
+    with files.open_read(path) as file:
+        features = example.decode(next(tfrecord.read_records(file), b""))
+    for name, fields in schema.SCHEMAS.items():
+        if fields.encoded in features and fields.image_id in features:
+            return name
+    raise UserError(
+        f"{path}: expected the features of {' or '.join(schema.SCHEMAS)} records, found"
+        f" {', '.join(features) or 'none'}"
+    )
+
+
+def count_records(path: str) -> int:
+    """Counts a shard's records by reading their headers only.
+
+    Raises:
+        UserError: If the shard is cut or is no TFRecord file.
+    """
+    count = 0
+    with files.open_read(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        position = 0
+        while position < size:
+            file.seek(position)
+            header = file.read(12)
+            whole = len(header) == 12
+            length, crc = struct.unpack("<QI", header) if whole else (0, 0)
+            position += length + tfrecord.OVERHEAD
+            if not whole or tfrecord.masked_crc(header[:8]) != crc or position > size:
+                raise UserError(
+                    f"{path}: expected a whole TFRecord file, found it cut or altered"
+                    f" at record {count}; fetch or build it again"
+                )
+            count += 1
+    return count

@@ -1,0 +1,61 @@
+"""Small shards for tests: photos drawn from a seed, in the builder's layout."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfrecords_tools import example, files, schema, tfrecord
+from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo, write_labels
+
+
+def photo(seed: int, height: int = 24, width: int = 40, kind: str = "JPEG") -> bytes:
+    """An image file with smooth colours that tell its seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def record(number: int, label: int = 0) -> bytes:
+    """The record of photo `number`, whose image_id is the number in 16 hex digits."""
+    return schema.encode_example(photo(number), f"{number:016x}", label, label + 100, 24, 40)
+
+
+def kaggle_record(number: int, label: int = 0) -> bytes:
+    return example.encode(
+        {"image": photo(number), "image_name": f"{number:016x}".encode(), "target": label}
+    )
+
+
+def write_shard(path: Path, records: Sequence[bytes]) -> None:
+    with path.open("wb") as file:
+        for data in records:
+            head, tail = tfrecord.frame(data)
+            file.write(head + data + tail)
+
+
+def write_split(
+    folder: Path, lengths: Sequence[int], split: str = "train", num_classes: int = 5
+) -> Path:
+    """A split's folder; record n of all has photo n and the label n % num_classes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = []
+    first = 0
+    for index, length in enumerate(lengths):
+        name = f"{split}-{index:05d}-of-{len(lengths):05d}.tfrecord"
+        numbers = range(first, first + length)
+        rows = [record(n, n % num_classes if split == "train" else -1) for n in numbers]
+        write_shard(folder / name, rows)
+        digest = files.sha256(str(folder / name))
+        shards.append(ShardInfo(name, length, (folder / name).stat().st_size, digest))
+        first += length
+    classes = num_classes if split == "train" else 0
+    if classes:
+        labels = np.arange(first) % classes
+        counts = np.bincount(labels, minlength=classes)
+        write_labels(str(folder), np.arange(classes) + 100, counts)
+    DatasetInfo(split, first, classes, tuple(shards)).save(str(folder))
+    return folder
