@@ -5,6 +5,7 @@ import difflib
 import errno
 import itertools
 import json
+import os
 import re
 import sys
 import typing
@@ -60,6 +61,9 @@ def run(
         The exit code: 0, what `main` returned, or 2 for a mistake in the
         input, which has then been told on standard error in one line.
     """
+    # TensorFlow reads this once, when it is loaded; its notes on the processor
+    # would bury the command's own lines.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         arguments = sys.argv[1:] if argv is None else argv
         config = parse(

@@ -1,0 +1,41 @@
+"""Settings of `glrtf.plan`."""
+
+from dataclasses import dataclass
+
+from glrtf.config.training import TrainConfig
+
+
+@dataclass(frozen=True)
+class PlanConfig(TrainConfig):
+    """Says, before one is rented, whether a training run fits a TPU and how fast it will be.
+
+    All settings of `glrtf.train` are taken, so that its configuration files are.
+
+    Attributes:
+        tpu: The slice, by its Cloud name: v2-8, v3-8, v3-32, v4-8, v5e-8, v5p-8, v6e-8, ….
+        num_classes: Landmarks that the head tells apart; GLDv2 has 203094, its clean part 81313.
+        num_images: Photos per epoch; GLDv2's train split has 4132914.
+        utilization: Share of the TPU's peak rate that training reaches; 0 takes the share at
+            which the backbone trained in its paper's own table of training times.
+        activation_overhead: Factor on the activations for the compiler's padding and working space.
+        price_per_hour: Of the whole slice, in any currency; 0 leaves cost out.
+        json: A file for the same figures as JSON; empty writes none.
+    """
+
+    tpu: str = "v3-8"
+    num_classes: int = 203_094
+    num_images: int = 4_132_914
+    utilization: float = 0.0
+    activation_overhead: float = 1.4
+    price_per_hour: float = 0.0
+    json: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("num_classes", "num_images", "activation_overhead"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{name}: expected more than 0, found {getattr(self, name)}")
+        if not 0 <= self.utilization <= 1:
+            raise ValueError(f"--utilization: expected 0 to 1, found {self.utilization}")
+        if self.price_per_hour < 0:
+            raise ValueError(f"--price_per_hour: expected 0 or more, found {self.price_per_hour}")

@@ -1,0 +1,37 @@
+"""Finds the settings file of a backbone and size among configs/*.yaml."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glrtf.config.training import TrainConfig
+
+_FOLDERS = (Path("configs"), Path(__file__).resolve().parents[2] / "configs")
+
+
+def find_config(argv: Sequence[str]) -> str | None:
+    """The YAML file that holds for the backbone and size named in the arguments.
+
+    Args:
+        argv: A command line. A ``--config`` of its own means that none is looked for.
+
+    Returns:
+        ``configs/<backbone>_<size>.yaml`` of the current folder, else of the
+        project's own; None where neither is there.
+    """
+    if _value(argv, "config") is not None:
+        return None
+    defaults = TrainConfig()
+    backbone = _value(argv, "backbone") or defaults.backbone
+    size = _value(argv, "size") or str(defaults.size)
+    # The name is built from user input: nothing but a plain file name may come of it.
+    name = Path(f"{backbone}_{size}.yaml").name
+    return next((str(f / name) for f in _FOLDERS if (f / name).is_file()), None)
+
+
+def _value(argv: Sequence[str], name: str) -> str | None:
+    for argument, following in zip(argv, [*argv[1:], None], strict=True):
+        if argument == f"--{name}":
+            return following
+        if argument.startswith(f"--{name}="):
+            return argument.partition("=")[2]
+    return None

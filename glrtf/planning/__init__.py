@@ -1,0 +1,1 @@
+"""What a configuration needs of an accelerator, known before one is rented."""

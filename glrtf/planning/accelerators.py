@@ -1,0 +1,93 @@
+"""The accelerators that can be planned for."""
+
+import dataclasses
+import re
+
+from tfrecords_tools.cli import did_you_mean
+from tfrecords_tools.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Accelerator:
+    """One device as TensorFlow sees it: a core of v2 to v4, a chip of later ones.
+
+    Attributes:
+        generation: Its name, such as ``"v3"``.
+        memory: What a program may use of its HBM, bytes, as the compiler for
+            that generation reports it (less than the label on the chip).
+        peak_flops: bfloat16 multiply-add rate, floating point operations a second.
+        bandwidth: Of its HBM, bytes a second.
+        lanes: The last dimension of an array is stored in multiples of this.
+    """
+
+    generation: str
+    memory: int
+    peak_flops: float
+    bandwidth: float
+    lanes: int = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """A TPU slice: so many devices of one kind on so many hosts."""
+
+    name: str
+    device: Accelerator
+    num_devices: int
+    num_hosts: int
+
+
+_GIB = 2**30
+
+# Peak rates and bandwidths are Google's published figures per chip (Cloud TPU
+# documentation, "System architecture" of each version), halved where a chip
+# holds two cores that TensorFlow sees as two devices. Usable memory is what the
+# TPU compiler itself allows.
+_GENERATIONS = {
+    "v2": Accelerator("v2", int(7.5 * _GIB), 45e12 / 2, 700e9 / 2),
+    "v3": Accelerator("v3", int(15.5 * _GIB), 123e12 / 2, 900e9 / 2),
+    "v4": Accelerator("v4", int(15.3 * _GIB), 275e12 / 2, 1228e9 / 2),
+    "v5e": Accelerator("v5e", int(15.8 * _GIB), 197e12, 819e9),
+    "v5p": Accelerator("v5p", int(95.7 * _GIB), 459e12, 2765e9),
+    "v6e": Accelerator("v6e", int(31.3 * _GIB), 918e12, 1640e9),
+}
+
+# Names count TensorCores up to v4 and for v5p, chips for v5e and v6e.
+_DEVICES_PER_COUNT = {"v2": 1.0, "v3": 1.0, "v4": 1.0, "v5e": 1.0, "v5p": 0.5, "v6e": 1.0}
+_DEVICES_PER_HOST = {"v2": 8, "v3": 8, "v4": 8, "v5e": 8, "v5p": 4, "v6e": 8}
+_COUNTS = {
+    "v2": (8, 32, 128, 256, 512),
+    "v3": (8, 32, 64, 128, 256, 512, 1024, 2048),
+    "v4": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
+    "v5e": (1, 4, 8, 16, 32, 64, 128, 256),
+    "v5p": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
+    "v6e": (1, 4, 8, 16, 32, 64, 128, 256),
+}
+
+
+def slice_names() -> list[str]:
+    """Every name that `find_slice` knows."""
+    return [f"{kind}-{count}" for kind, counts in _COUNTS.items() for count in counts]
+
+
+def find_slice(name: str) -> Slice:
+    """Looks up a TPU slice by its Cloud name.
+
+    Args:
+        name: Such as ``"v3-8"``; ``"v5litepod-8"`` is another name of ``"v5e-8"``.
+
+    Raises:
+        UserError: If there is no such slice; the message lists what there is.
+    """
+    known = slice_names()
+    canonical = re.sub(r"^v5lite(pod)?-", "v5e-", name.strip().lower())
+    if canonical not in known:
+        smallest = ", ".join(f"{kind}-{counts[0]}" for kind, counts in _COUNTS.items())
+        raise UserError(
+            f"--tpu: unknown TPU {name!r}{did_you_mean(canonical, known)}; "
+            f"known are {smallest} and larger slices of these"
+        )
+    kind, _, count = canonical.partition("-")
+    devices = max(1, int(int(count) * _DEVICES_PER_COUNT[kind]))
+    hosts = -(-devices // _DEVICES_PER_HOST[kind])
+    return Slice(canonical, _GENERATIONS[kind], devices, hosts)

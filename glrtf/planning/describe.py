@@ -1,0 +1,93 @@
+"""An estimate as a page of text and as JSON."""
+
+import dataclasses
+from typing import Any
+
+from glrtf.config.planning import PlanConfig
+from glrtf.planning.accelerators import Slice
+from glrtf.planning.estimate import Estimate, Workload
+
+_GIB = 2**30
+
+_ASSUMPTIONS = (
+    "weights, optimizer and gradients float32, activations bfloat16 and kept at convolutions and "
+    "residual sums; {utilization:.0%} of {peak:.1f} TFLOPS a device; "
+    "{overhead:g} x the activations for padding and working space; input never late"
+)
+
+
+def to_text(
+    config: PlanConfig, work: Workload, found: Estimate, tpu: Slice, utilization: float
+) -> str:
+    """The plan for people, one figure a line."""
+    memory = found.memory
+    verdict = "fits" if found.fits else "DOES NOT FIT"
+    largest = (
+        f"{found.largest_micro_batch} images"
+        if found.largest_micro_batch
+        else "none: weights and optimizer alone are too large"
+    )
+    lines = [
+        f"{config.backbone} at {config.size} px, {config.num_classes:,} classes, on {tpu.name} "
+        f"({tpu.num_devices} devices on {tpu.num_hosts} host{'s' * (tpu.num_hosts > 1)})",
+        f"micro-batch {work.micro_batch} x {work.accumulation_steps} accumulated x "
+        f"{tpu.num_devices} replicas = {global_batch_size(work, tpu)} images an update",
+        "",
+        f"parameters            {work.num_parameters:>16,}",
+        f"FLOPs per image       {found.flops_per_image / 1e9:>16,.1f} G (forward and backward)",
+        "",
+        "memory per device",
+        *(f"  {name:<19} {size / _GIB:>16.2f} GiB" for name, size in _parts(memory).items()),
+        f"  {'total':<19} {memory.total / _GIB:>16.2f} GiB of "
+        f"{tpu.device.memory / _GIB:.1f} GiB: {verdict}",
+        f"largest micro-batch   {largest}",
+        "",
+        f"speed                 {found.images_per_second:>16,.0f} images/s "
+        f"({found.seconds_per_update:.2f} s an update)",
+        f"input needed          {found.images_per_second / tpu.num_hosts:>16,.0f} images/s a host",
+        f"{config.epochs} epochs of {config.num_images:,} photos: "
+        f"{found.hours(config.num_images, config.epochs):,.1f} hours",
+    ]
+    if config.price_per_hour:
+        cost = found.cost_per_million(config.price_per_hour)
+        lines.append(f"cost per million photos {cost:,.2f} at {config.price_per_hour:g} an hour")
+    assumed = _ASSUMPTIONS.format(
+        utilization=utilization,
+        peak=tpu.device.peak_flops / 1e12,
+        overhead=config.activation_overhead,
+    )
+    return "\n".join([*lines, "", f"Assumed: {assumed}."])
+
+
+def to_json(
+    config: PlanConfig, work: Workload, found: Estimate, tpu: Slice, utilization: float
+) -> dict[str, Any]:
+    """The plan for programs: bytes, FLOPs, seconds."""
+    return {
+        "backbone": config.backbone,
+        "size": config.size,
+        "num_classes": config.num_classes,
+        "tpu": dataclasses.asdict(tpu),
+        "micro_batch": work.micro_batch,
+        "accumulation_steps": work.accumulation_steps,
+        "global_batch_size": global_batch_size(work, tpu),
+        "parameters": work.num_parameters,
+        "flops_per_image": found.flops_per_image,
+        "memory_per_device": {**_parts(found.memory), "total": found.memory.total},
+        "fits": found.fits,
+        "largest_micro_batch": found.largest_micro_batch,
+        "seconds_per_update": found.seconds_per_update,
+        "images_per_second": found.images_per_second,
+        "hours": found.hours(config.num_images, config.epochs),
+        "utilization": utilization,
+        "activation_overhead": config.activation_overhead,
+    }
+
+
+def global_batch_size(work: Workload, tpu: Slice) -> int:
+    """Images of one update over all replicas."""
+    return work.micro_batch * work.accumulation_steps * tpu.num_devices
+
+
+def _parts(memory: Any) -> dict[str, int]:
+    return dataclasses.asdict(memory)

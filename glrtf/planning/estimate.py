@@ -1,0 +1,152 @@
+"""From counts of a traced graph to memory, speed, hours and cost: pure arithmetic."""
+
+import dataclasses
+import math
+
+from glrtf.planning.accelerators import Slice
+from glrtf.planning.graph_cost import GraphCost
+
+_FLOAT32 = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """A training configuration in numbers.
+
+    Attributes:
+        num_parameters: Trainable parameters, head included.
+        num_state: Other variables that stay in memory (BatchNorm statistics).
+        optimizer_slots: Numbers the optimizer keeps for each parameter: 2 for Adam.
+        has_ema: Whether averaged weights are kept beside the weights.
+        micro_batch: Images per replica and forward/backward pass.
+        accumulation_steps: Passes per update.
+        image_side: Input side, pixels.
+        pass_cost: Cost of one pass over `traced_batch` images.
+        traced_batch: Images in the traced pass.
+    """
+
+    num_parameters: int
+    num_state: int
+    optimizer_slots: int
+    has_ema: bool
+    micro_batch: int
+    accumulation_steps: int
+    image_side: int
+    pass_cost: GraphCost
+    traced_batch: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes on one device.
+
+    Attributes:
+        weights: Parameters and state, float32; averaged weights too.
+        optimizer: Its slots, float32.
+        accumulators: Gradient sums kept across micro-batches, float32.
+        gradients: Those of the running micro-batch, float32.
+        activations: What the backward pass goes back to, with the overhead.
+        input: The batch of uint8 images, all micro-batches of it.
+    """
+
+    weights: int
+    optimizer: int
+    accumulators: int
+    gradients: int
+    activations: int
+    input: int
+
+    @property
+    def total(self) -> int:
+        """All of it, bytes."""
+        return sum(dataclasses.astuple(self))
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a configuration does on a slice.
+
+    Attributes:
+        memory: On each device.
+        fits: Whether that is within what the device offers.
+        largest_micro_batch: That would still fit; 0 where even one does not.
+        flops_per_image: Forward and backward.
+        seconds_per_update: One optimizer update over all replicas.
+        images_per_second: Over the whole slice.
+    """
+
+    memory: Memory
+    fits: bool
+    largest_micro_batch: int
+    flops_per_image: float
+    seconds_per_update: float
+    images_per_second: float
+
+    def hours(self, images: int, epochs: float) -> float:
+        """Hours to train on `images` photos for `epochs` epochs."""
+        return images * epochs / self.images_per_second / 3600
+
+    def cost_per_million(self, price_per_hour: float) -> float:
+        """Price of training on one million photos once, in the price's currency."""
+        return 1e6 / self.images_per_second / 3600 * price_per_hour
+
+
+def estimate(
+    work: Workload, tpu: Slice, *, utilization: float, activation_overhead: float
+) -> Estimate:
+    """Estimates memory and speed.
+
+    Args:
+        work: The configuration.
+        tpu: The slice to run on.
+        utilization: Share of the peak rate that the passes reach, in (0, 1].
+        activation_overhead: Factor on the kept activations for the compiler's
+            padding and working space.
+    """
+    memory = memory_of(work, work.micro_batch, activation_overhead)
+    cost = work.pass_cost
+    flops = (cost.forward_flops + cost.backward_flops) / work.traced_batch
+    per_update = work.micro_batch * work.accumulation_steps
+    compute = flops * per_update / (tpu.device.peak_flops * utilization)
+    seconds = compute + _update_seconds(work, tpu)
+    return Estimate(
+        memory=memory,
+        fits=memory.total <= tpu.device.memory,
+        largest_micro_batch=_largest_micro_batch(work, tpu.device.memory, activation_overhead),
+        flops_per_image=flops,
+        seconds_per_update=seconds,
+        images_per_second=per_update * tpu.num_devices / seconds,
+    )
+
+
+def memory_of(work: Workload, micro_batch: int, activation_overhead: float) -> Memory:
+    """Bytes on one device at a micro-batch size; all else as in `work`."""
+    parameters = work.num_parameters * _FLOAT32
+    kept = work.pass_cost.kept_bytes / work.traced_batch * micro_batch
+    pixels = work.image_side * work.image_side * 3
+    return Memory(
+        weights=parameters * (2 if work.has_ema else 1) + work.num_state * _FLOAT32,
+        optimizer=parameters * work.optimizer_slots,
+        accumulators=parameters if work.accumulation_steps > 1 else 0,
+        gradients=parameters,
+        activations=math.ceil(kept * activation_overhead),
+        input=pixels * micro_batch * work.accumulation_steps,
+    )
+
+
+def _largest_micro_batch(work: Workload, limit: int, activation_overhead: float) -> int:
+    """Memory grows by the same bytes with every image, so the limit is a division."""
+    none = memory_of(work, 0, activation_overhead).total
+    one = memory_of(work, 1, activation_overhead).total
+    return max(0, int((limit - none) // (one - none)))
+
+
+def _update_seconds(work: Workload, tpu: Slice) -> float:
+    """Time to reduce the gradients and apply them, bound by memory traffic.
+
+    The update reads gradient, weight and slots and writes weight and slots; a
+    ring reduction passes the gradients through memory about four times.
+    """
+    touched = 1 + 2 * (1 + work.optimizer_slots) + (2 if work.has_ema else 0)
+    reduced = 4 if tpu.num_devices > 1 else 0
+    return work.num_parameters * _FLOAT32 * (touched + reduced) / tpu.device.bandwidth

@@ -1,0 +1,112 @@
+"""One forward and backward pass of a training configuration, traced but never run."""
+
+from typing import Any
+
+import numpy as np
+
+from glrtf.config.training import TrainConfig
+from glrtf.planning.estimate import Workload
+from glrtf.planning.graph_cost import GraphCost, graph_cost
+
+# Beside each weight: the moments of Adam and its relatives, SGD's momentum.
+_OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "lamb": 2, "sgd": 1}
+
+# Large enough that nothing is folded away as a batch of one may be.
+_TRACED_BATCH = 2
+
+# Every count grows linearly with the classes, so a small head tells all of a
+# head of millions, whose weights would not fit this machine.
+_TRACED_CLASSES = 1024
+
+
+def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
+    """Builds the model, traces a micro-batch in mixed_bfloat16 and counts it.
+
+    Args:
+        config: The training configuration; its precision is taken as
+            mixed_bfloat16, which is what TPUs train in.
+        num_classes: How many classes the head has.
+    """
+    from glrtf.models.retrieval_model import RetrievalModel, embedding_model_from_config
+
+    embedding_model = embedding_model_from_config(config, precision="mixed_bfloat16")
+    model = RetrievalModel(embedding_model, _head(config, _TRACED_CLASSES))
+    whole = _trace(model, (_TRACED_BATCH, config.size, config.size, 3))
+    more_classes = (num_classes - _TRACED_CLASSES) / _TRACED_CLASSES
+    small, large = (_trace_head(config, n * _TRACED_CLASSES) for n in (1, 2))
+    centers = config.num_centers if config.head == "subcenter" else 1
+    return Workload(
+        num_parameters=_count(embedding_model.trainable_variables)
+        + num_classes * config.embedding_dim * centers,
+        num_state=_count(model.non_trainable_variables),
+        optimizer_slots=_OPTIMIZER_SLOTS[config.optimizer],
+        has_ema=config.ema_momentum > 0,
+        micro_batch=config.micro_batch,
+        accumulation_steps=config.accumulation_steps,
+        image_side=config.size,
+        pass_cost=_extrapolate(whole, small, large, more_classes),
+        traced_batch=_TRACED_BATCH,
+    )
+
+
+def _head(config: TrainConfig, num_classes: int) -> Any:
+    from glrtf.models.heads import build_head
+
+    return build_head(
+        config.head,
+        num_classes,
+        scale=config.scale,
+        margin=config.margin,
+        num_centers=config.num_centers,
+    )
+
+
+def _trace_head(config: TrainConfig, num_classes: int) -> GraphCost:
+    """The cost of a head on embeddings that are trained too."""
+    import keras
+
+    from glrtf.models.retrieval_model import RetrievalModel
+
+    dimension = config.embedding_dim
+    embeddings = keras.Sequential([keras.Input([dimension]), keras.layers.Dense(dimension)])
+    model = RetrievalModel(embeddings, _head(config, num_classes))
+    return _trace(model, (_TRACED_BATCH, dimension))
+
+
+def _trace(model: Any, shape: tuple[int, ...]) -> GraphCost:
+    """The cost of a model's loss and gradients on inputs of that shape."""
+    import tensorflow as tf
+
+    @tf.function
+    def one_pass(inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            logits, _ = model(inputs, labels, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            loss = tf.reduce_mean(losses)
+        return loss, tape.gradient(loss, model.trainable_variables)
+
+    inputs, labels = tf.TensorSpec(shape, tf.float32), tf.TensorSpec(shape[:1], tf.int32)
+    return graph_cost(one_pass.get_concrete_function(inputs, labels).graph)
+
+
+def _extrapolate(base: GraphCost, small: GraphCost, large: GraphCost, times: float) -> GraphCost:
+    """`base` with `times` the difference from `small` to `large` added, never below 0."""
+
+    def grown(name: str) -> int:
+        slope = getattr(large, name) - getattr(small, name)
+        return max(0, round(getattr(base, name) + slope * times))
+
+    by_type = dict(base.flops_by_type)
+    for kind, count in large.flops_by_type.items():
+        slope = count - small.flops_by_type.get(kind, 0)
+        by_type[kind] = max(0, round(by_type.get(kind, 0) + slope * times))
+    return GraphCost(
+        forward_flops=grown("forward_flops"),
+        backward_flops=grown("backward_flops"),
+        kept_bytes=grown("kept_bytes"),
+        flops_by_type=by_type,
+    )
+
+
+def _count(variables: list) -> int:
+    return sum(int(np.prod(variable.shape, dtype=np.int64)) for variable in variables)

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from glrtf.config.presets import find_config
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "v2s_96.yaml").write_text("epochs: 3\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "argv", [["--backbone", "v2s", "--size", "96"], ["--size=96", "--backbone=v2s"]]
+)
+def test_the_pair_names_the_file(folder: Path, argv: list[str]) -> None:
+    assert find_config(argv) == "configs/v2s_96.yaml"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--backbone", "v2s", "--size", "64"],
+        ["--backbone", "v2s", "--size", "96", "--config", "own.yaml"],
+        ["--backbone", "../configs/v2s", "--size", "64"],
+        ["--size"],
+    ],
+)
+def test_none_where_there_is_none(folder: Path, argv: list[str]) -> None:
+    assert find_config(argv) is None
+
+
+def test_a_name_cannot_leave_the_folder(folder: Path) -> None:
+    (folder / "evil_96.yaml").write_text("epochs: 1\n")
+    assert find_config(["--backbone", "../evil", "--size", "96"]) is None

@@ -1,0 +1,58 @@
+import dataclasses
+
+import pytest
+
+from glrtf.planning.accelerators import Accelerator, Slice
+from glrtf.planning.estimate import Workload, estimate, memory_of
+from glrtf.planning.graph_cost import GraphCost
+
+WORK = Workload(
+    num_parameters=1000,
+    num_state=10,
+    optimizer_slots=2,
+    has_ema=False,
+    micro_batch=4,
+    accumulation_steps=3,
+    image_side=2,
+    pass_cost=GraphCost(forward_flops=200, backward_flops=400, kept_bytes=1000, flops_by_type={}),
+    traced_batch=2,
+)
+
+
+def test_memory_by_hand() -> None:
+    memory = memory_of(WORK, micro_batch=4, activation_overhead=1.5)
+    assert memory.weights == 4040  # (1000 + 10) * 4 bytes
+    assert memory.optimizer == 8000  # two slots
+    assert memory.accumulators == 4000
+    assert memory.gradients == 4000
+    assert memory.activations == 3000  # 1000 / 2 per image, * 4 * 1.5
+    assert memory.input == 144  # 2 * 2 * 3 bytes, 12 images
+    assert memory.total == 23184
+
+
+def test_no_accumulation_needs_no_accumulators_and_ema_doubles_the_weights() -> None:
+    work = dataclasses.replace(WORK, accumulation_steps=1, has_ema=True)
+    memory = memory_of(work, 4, 1.0)
+    assert (memory.accumulators, memory.weights) == (0, 8040)
+
+
+def test_speed_by_hand() -> None:
+    # 300 FLOPs an image, 12 images a device and update, at half of 1000/s: 7.2 s.
+    # The update touches 4000 bytes * (1 + 2 * 3 + 4) = 44000, at 22000 bytes/s: 2 s.
+    device = Accelerator("test", memory=10**6, peak_flops=1000, bandwidth=22000)
+    found = estimate(WORK, Slice("test-2", device, 2, 1), utilization=0.5, activation_overhead=1)
+    assert found.seconds_per_update == pytest.approx(9.2)
+    assert found.images_per_second == pytest.approx(24 / 9.2)
+    assert found.hours(images=2400, epochs=3) == pytest.approx(3 * 100 * 9.2 / 3600)
+    assert found.cost_per_million(price_per_hour=36) == pytest.approx(1e6 / 24 * 9.2 / 100)
+
+
+def test_the_largest_micro_batch_is_the_last_that_fits() -> None:
+    for limit in (0, 20_040, 23_183, 23_184, 10**6):
+        device = Accelerator("test", memory=limit, peak_flops=1, bandwidth=1)
+        found = estimate(WORK, Slice("t", device, 1, 1), utilization=1, activation_overhead=1.5)
+        largest = found.largest_micro_batch
+        assert found.fits == (limit >= 23_184)
+        if largest:
+            assert memory_of(WORK, largest, 1.5).total <= limit
+        assert memory_of(WORK, largest + 1, 1.5).total > limit

@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import pytest
+from tf_devices import split_cpu
+
+from glrtf import plan
+
+split_cpu()
+
+
+def test_a_plan_in_words_and_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    argv = ["--backbone", "v2b0", "--size", "64", "--num_classes", "1000", "--json", str(file)]
+    assert plan.main([*argv, "--price_per_hour", "8", "--utilization", "0.5"]) == 0
+    text = capsys.readouterr().out
+    found = json.loads(file.read_text())
+    assert "v2b0 at 64 px, 1,000 classes, on v3-8 (8 devices on 1 host)" in text
+    assert f"parameters            {7_026_576:>16,}" in text
+    assert found["parameters"] == 7_026_576
+    assert found["fits"] and "fits" in text
+    assert found["global_batch_size"] == 12 * 3 * 8
+    memory = found["memory_per_device"]
+    assert memory["total"] == sum(size for name, size in memory.items() if name != "total")
+    # At half of 61.5 TFLOPS, computing alone bounds the speed of eight devices.
+    assert found["images_per_second"] < 8 * 0.5 * 61.5e12 / found["flops_per_image"]
+    hours = 4_132_914 * 15 / found["images_per_second"] / 3600
+    assert found["hours"] == pytest.approx(hours)
+    assert f"cost per million photos {8 / 3600 * 1e6 / found['images_per_second']:,.2f}" in text
+
+
+def test_a_run_that_is_too_large_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    # 20 million classes of 512 float32 numbers are 41 GB before anything else.
+    argv = ["--backbone", "v2b0", "--size", "32", "--num_classes", "20000000"]
+    assert plan.main(argv) == 0
+    text = capsys.readouterr().out
+    assert "DOES NOT FIT" in text
+    assert "largest micro-batch   none" in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--tpu", "v3-9"], "unknown TPU 'v3-9'; did you mean v3-8?"),
+        (["--num_classes", "0"], "num_classes: expected more than 0, found 0"),
+        (["--utilization", "2"], "utilization: expected 0 to 1, found 2.0"),
+    ],
+)
+def test_mistakes(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan.main(argv) == 2
+    assert message in capsys.readouterr().err
