@@ -45,6 +45,12 @@ def make_folder(folder: str) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
 
 
+def delete(path: str) -> None:
+    """Deletes a file; one that is not there is no error."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 def open_read(path: str) -> BinaryIO:
     """Opens a file for reading bytes.
 
@@ -77,8 +83,17 @@ def read_json(path: str) -> Any:
 
 def sha256(path: str) -> str:
     """A file's SHA-256 digest, 64 hex digits."""
+    return _digest(path, "sha256")
+
+
+def md5(path: str) -> str:
+    """A file's MD5 digest, 32 hex digits; guards against damage, not against malice."""
+    return _digest(path, "md5")
+
+
+def _digest(path: str, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open_read(path) as file:
-        digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -50,9 +50,13 @@ class Progress:
             self._last_line = time.monotonic()
             print(self._line(), file=sys.stderr, flush=True)
 
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began, never 0."""
+        return max(time.monotonic() - self._began, 1e-9)
+
     def _line(self) -> str:
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        rate = self._done / seconds
+        rate = self._done / self.seconds
         of_total = "" if self._total is None else f"/{self._total}"
         line = f"{self._description}: {self._done}{of_total} {self._unit}s, {rate:.3g}/s"
         if self._total is not None and self._done < self._total and rate > 0:

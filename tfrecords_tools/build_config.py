@@ -1,0 +1,96 @@
+"""The settings of a build."""
+
+import dataclasses
+import re
+from typing import Literal
+
+from tfrecords_tools import cli
+from tfrecords_tools.gldv2 import SPLITS
+from tfrecords_tools.images import ImageSettings
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+@dataclasses.dataclass
+class BuildConfig:
+    """Build TFRecord shards from the published Google Landmarks v2 files.
+
+    Attributes:
+        source: Folder with train/, index/, test/ (tars images_NNN.tar or
+            extracted files a/b/c/<id>.jpg), metadata/ and, if there, md5sum/.
+        output: Folder for the shards; each split gets one below it.
+        splits: Which of train, index, test to build.
+        labels: Labels of train: full (train.csv), clean (train_clean.csv) or a CSV id,landmark_id.
+        shard_size: About how many image bytes a shard holds, such as 200MB.
+        num_shards: How many shards a split gets; overrides shard_size.
+        validation_fraction: Part of each landmark's train images that goes to
+            a fold of its own, output/validation; one image of each stays in train.
+        max_side: Resize longer images to this many pixels.
+        min_side: Reject images with a shorter side, pixels.
+        max_pixels: Reject images with more pixels.
+        quality: JPEG quality of images that must be encoded anew.
+        verify: header reads markers and decodes only what looks damaged; decode
+            decodes every image.
+        check_md5: Compare tars with their published MD5 digests where present.
+        bad_tars: fail stops at damaged tars, naming them; skip builds without them.
+        workers: Processes; by default one for each processor.
+    """
+
+    source: str
+    output: str
+    splits: list[str] = dataclasses.field(default_factory=lambda: list(SPLITS))
+    labels: str = "full"
+    shard_size: str = "200MB"
+    num_shards: int | None = None
+    validation_fraction: float = 0.0
+    max_side: int | None = None
+    min_side: int = 16
+    max_pixels: int = 64_000_000
+    quality: int = 95
+    verify: Literal["header", "decode"] = "header"
+    check_md5: bool = True
+    bad_tars: Literal["fail", "skip"] = "fail"
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        self.splits = list(self.splits)
+        for split in self.splits:
+            if split not in SPLITS:
+                raise ValueError(
+                    f"--splits: expected train, index or test, found {split!r}"
+                    f"{cli.did_you_mean(split, SPLITS)}"
+                )
+        if not self.splits or len(set(self.splits)) != len(self.splits):
+            raise ValueError(f"--splits: expected each split once, found {self.splits}")
+        parse_size(self.shard_size)
+        _check("validation_fraction", self.validation_fraction, 0, 0.999)
+        _check("num_shards", self.num_shards, 1, 100_000)
+        _check("max_side", self.max_side, 16, 65_500)
+        _check("min_side", self.min_side, 1, 65_500)
+        _check("max_pixels", self.max_pixels, 1, 1 << 32)
+        _check("quality", self.quality, 1, 95)
+        _check("workers", self.workers, 1, 4096)
+
+    def image_settings(self) -> ImageSettings:
+        """What images must be like."""
+        return ImageSettings(
+            self.verify, self.max_side, self.min_side, self.max_pixels, self.quality
+        )
+
+
+def _check(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise ValueError(f"--{name}: expected {low} to {high}, found {value}")
+
+
+def parse_size(text: str) -> int:
+    """Bytes in a size such as ``200MB`` (decimal units).
+
+    Raises:
+        ValueError: If it is not one, or is 0.
+    """
+    found = re.fullmatch(r"(\d+)\s*(|KB|MB|GB)", text.strip(), re.IGNORECASE)
+    size = int(found[1]) * _UNITS[found[2].upper()] if found else 0
+    if not size:
+        raise ValueError(f"--shard_size: expected a size such as 200MB, found {text!r}")
+    return size

@@ -1,0 +1,143 @@
+"""dataset_info.json: what a finished set of shards holds, written last."""
+
+import csv
+import dataclasses
+import functools
+import io
+from typing import Any
+
+import numpy as np
+
+from tfrecords_tools import files, schema
+from tfrecords_tools.errors import UserError
+
+FILE_NAME = "dataset_info.json"
+LABELS_NAME = "labels.csv"
+REJECTS_NAME = "rejects.csv"
+LEFT_OUT_NAME = "left_out.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardInfo:
+    """One TFRecord file.
+
+    Attributes:
+        name: Its file name.
+        num_examples: Its records.
+        bytes: Its length.
+        sha256: Its digest, 64 hex digits.
+    """
+
+    name: str
+    num_examples: int
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """A finished set of shards.
+
+    Attributes:
+        split: ``train``, ``validation``, ``index`` or ``test``.
+        num_examples: Records in all shards.
+        num_classes: Labels run from 0 to this less 1; 0 for index and test.
+        shards: The files, in order.
+        schema: Which names the records use, a key of `schema.SCHEMAS`.
+        counts: Images planned, kept, reencoded and rejected; they add up.
+        source_counts: The source's members and the labels' images, by what became of them.
+        settings: What the shards' bytes depend on beside the source.
+        source: Digests of what was read.
+        folder: Where it was loaded from or saved to; not stored.
+    """
+
+    split: str
+    num_examples: int
+    num_classes: int
+    shards: tuple[ShardInfo, ...]
+    schema: str = "gldv2"
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    source_counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    source: dict[str, Any] = dataclasses.field(default_factory=dict)
+    folder: str = ""
+
+    @functools.cached_property
+    def shard_paths(self) -> tuple[str, ...]:
+        """The files' full names."""
+        return tuple(files.join(self.folder, shard.name) for shard in self.shards)
+
+    @functools.cached_property
+    def label_map(self) -> np.ndarray:
+        """(num_classes,) int64: label -> landmark_id; empty for index and test."""
+        return self._labels[:, 0]
+
+    @functools.cached_property
+    def class_counts(self) -> np.ndarray:
+        """(num_classes,) int64: label -> how many records have it."""
+        return self._labels[:, 1]
+
+    @functools.cached_property
+    def _labels(self) -> np.ndarray:
+        if not self.num_classes:
+            return np.empty((0, 2), np.int64)
+        path = files.join(self.folder, LABELS_NAME)
+        rows = list(csv.reader(io.StringIO(files.read_bytes(path).decode())))[1:]
+        if [row[0] for row in rows] != [str(label) for label in range(self.num_classes)]:
+            raise UserError(
+                f"{path}: expected labels 0..{self.num_classes - 1} in order, found "
+                f"{len(rows)} rows; build the shards again"
+            )
+        return np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2)
+
+    @classmethod
+    def load(cls, folder: str) -> "DatasetInfo":
+        """Reads a finished set's description.
+
+        Raises:
+            UserError: If the folder holds none, or one that cannot be read.
+        """
+        path = files.join(folder, FILE_NAME)
+        if not files.exists(path):
+            raise UserError(
+                f"{path}: no such file; expected a folder of finished shards "
+                "(python -m tfrecords_tools.build writes it last)"
+            )
+        values = files.read_json(path)
+        try:
+            if values["schema_version"] != schema.VERSION:
+                raise UserError(
+                    f"{path}: expected schema_version {schema.VERSION}, "
+                    f"found {values['schema_version']!r}; build the shards again"
+                )
+            known = {field.name for field in dataclasses.fields(cls)} - {"shards", "folder"}
+            shards = tuple(ShardInfo(**shard) for shard in values["shards"])
+            return cls(**{name: values[name] for name in known}, shards=shards, folder=folder)
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: not a description of shards ({error}); build the shards again"
+            ) from None
+
+    def save(self, folder: str) -> None:
+        """Writes the description; the shards must be complete by then."""
+        values = dataclasses.asdict(self)
+        del values["folder"]
+        values["schema_version"] = schema.VERSION
+        values["label_map"] = LABELS_NAME if self.num_classes else None
+        values["rejects"] = REJECTS_NAME
+        files.write_json(files.join(folder, FILE_NAME), values)
+
+
+def write_labels(folder: str, landmark_ids: np.ndarray, class_counts: np.ndarray) -> None:
+    """Writes the label map, ``label,landmark_id,num_examples``, one row a label."""
+    pairs = zip(landmark_ids.tolist(), class_counts.tolist(), strict=True)
+    rows = ([label, *pair] for label, pair in enumerate(pairs))
+    write_csv(files.join(folder, LABELS_NAME), ["label", "landmark_id", "num_examples"], rows)
+
+
+def write_csv(path: str, header: list[str], rows: Any) -> None:
+    """Writes a CSV file, whole or not at all."""
+    with files.atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

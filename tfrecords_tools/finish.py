@@ -1,0 +1,125 @@
+"""The first and last file of a set of shards: plan.json, and dataset_info.json."""
+
+import collections
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfrecords_tools import dataset_info, files, gldv2, images
+from tfrecords_tools.build_config import BuildConfig
+from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.inventory import Inventory
+from tfrecords_tools.labels import Labels
+from tfrecords_tools.specs import Fold
+from tfrecords_tools.writer import ShardStats
+
+_PLAN_NAME = "plan.json"
+
+
+def begin(fold: Fold, config: BuildConfig) -> None:
+    """Writes plan.json, so that no run with other settings can mix its shards in.
+
+    Raises:
+        UserError: If the folder holds a build with other settings, or something else.
+    """
+    path = files.join(fold.folder, _PLAN_NAME)
+    plan = {"settings": settings(config), "num_shards": fold.plan.num_shards}
+    if files.exists(path):
+        _check_same(path, files.read_json(path), plan)
+        return
+    if files.exists(fold.folder) and (names := files.list_names(fold.folder)):
+        raise UserError(
+            f"{fold.folder}: expected an empty folder or an unfinished build, found {names[0]}; "
+            "choose another --output"
+        )
+    files.write_json(path, plan)
+
+
+def settings(config: BuildConfig) -> dict[str, Any]:
+    """The settings that the shards' bytes depend on."""
+    values = dataclasses.asdict(config.image_settings())
+    names = ("labels", "num_shards", "shard_size", "validation_fraction")
+    values |= {name: getattr(config, name) for name in names}
+    if config.num_shards:
+        del values["shard_size"]
+    return values
+
+
+def _check_same(path: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
+    flat_found = {**found.get("settings", {}), "number of shards": found.get("num_shards")}
+    flat_expected = {**expected["settings"], "number of shards": expected["num_shards"]}
+    for name, value in flat_expected.items():
+        if flat_found.get(name) != value:
+            raise UserError(
+                f"{path}: this folder was begun with {name} {flat_found.get(name)}, now it is "
+                f"{value}; use the same settings and source, or another --output"
+            )
+
+
+def finish(
+    fold: Fold, config: BuildConfig, labels: Labels, found: Inventory, stats: list[ShardStats]
+) -> DatasetInfo:
+    """Writes the label map, the lists of what was left out, and dataset_info.json last."""
+    rejects = sorted(reject for shard in stats for reject in shard.rejects)
+    dataset_info.write_csv(
+        files.join(fold.folder, dataset_info.REJECTS_NAME), ["image_id", "reason"], rejects
+    )
+    dataset_info.write_csv(
+        files.join(fold.folder, dataset_info.LEFT_OUT_NAME),
+        ["name", "reason", "tar"],
+        found.left_out_rows(),
+    )
+    num_classes = len(labels.landmark_ids)
+    if num_classes:
+        class_counts = _class_counts(fold, num_classes, rejects)
+        dataset_info.write_labels(fold.folder, labels.landmark_ids, class_counts)
+    info = DatasetInfo(
+        split=fold.name,
+        num_examples=sum(shard.num_examples for shard in stats),
+        num_classes=num_classes,
+        shards=tuple(ShardInfo(s.name, s.num_examples, s.bytes, s.sha256) for s in stats),
+        counts=_counts(fold, stats),
+        source_counts=found.counts,
+        settings=settings(config),
+        source={
+            "labels_sha256": files.sha256(labels.source),
+            "tars": found.digests,
+            "bad_tars": found.bad_tars,
+        },
+        folder=fold.folder,
+    )
+    _check_sums(info)
+    info.save(fold.folder)
+    return info
+
+
+def _class_counts(fold: Fold, num_classes: int, rejects: list[tuple[str, str]]) -> np.ndarray:
+    """Records of each label: the plan's, less the rejected ones."""
+    planned = fold.plan.images
+    rejected = np.array([gldv2.parse_id(image_id) for image_id, _ in rejects], np.uint64)
+    written = planned.labels[~np.isin(planned.ids, rejected)]
+    return np.bincount(written, minlength=num_classes)
+
+
+def _counts(fold: Fold, stats: list[ShardStats]) -> dict[str, int]:
+    counts: collections.Counter[str] = collections.Counter()
+    for shard in stats:
+        counts.update(shard.fates)
+    return {"planned": len(fold.plan.images), **counts}
+
+
+def _check_sums(info: DatasetInfo) -> None:
+    """Nothing may be lost on the way; a difference here is a fault of this program."""
+    counts, source = info.counts, info.source_counts
+    fates = [counts[fate] for fate in (images.KEPT, images.REENCODED, images.REJECTED)]
+    sound = (
+        counts["planned"] == sum(fates)
+        and info.num_examples == fates[0] + fates[1]
+        and source["members"]
+        == sum(source[name] for name in ("usable", "duplicate", "foreign", "not_in_labels"))
+        and source["labelled"] == source["usable"] + source["missing"]
+    )
+    if not sound:
+        raise RuntimeError(f"images do not add up in {info.split}: {counts}, {source}")

@@ -1,0 +1,66 @@
+"""A split's plan turned into shard specifications, one independent job each."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfrecords_tools.gldv2 import Layout
+from tfrecords_tools.images import ImageSettings
+from tfrecords_tools.schema import NO_LABEL
+from tfrecords_tools.sharding import Images, Plan
+from tfrecords_tools.writer import ShardSpec, shard_name
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One set of shards to be written: a split, or the part of train kept for validation.
+
+    Attributes:
+        name: ``train``, ``validation``, ``index`` or ``test``.
+        folder: Where its shards go.
+        layout: Where its images come from.
+        digests: Of each tar, by name.
+        plan: Which image goes where.
+        landmark_ids: (num_classes,) int64: label -> landmark_id.
+        settings: What images must be like.
+    """
+
+    name: str
+    folder: str
+    layout: Layout
+    digests: dict[str, str]
+    plan: Plan
+    landmark_ids: np.ndarray
+    settings: ImageSettings
+
+    def specs(self) -> Iterator[ShardSpec]:
+        """Yields the specification of each shard, in order."""
+        for number in range(self.plan.num_shards):
+            images = self.plan.shard(number)
+            name = shard_name(self.name, number, self.plan.num_shards)
+            landmark_ids = _landmarks_of(images.labels, self.landmark_ids)
+            digest = self._digest(name, images, landmark_ids)
+            yield ShardSpec(
+                name, self.folder, self.layout, images, landmark_ids, self.settings, digest
+            )
+
+    def _digest(self, name: str, images: Images, landmark_ids: np.ndarray) -> str:
+        """What a shard's bytes depend on, as 64 hex digits."""
+        used = np.unique(images.containers).tolist() if self.layout.tars else []
+        tars = {self.layout.tars[tar]: self.digests[self.layout.tars[tar]] for tar in used}
+        settings = dataclasses.asdict(self.settings)
+        digest = hashlib.sha256(json.dumps([name, tars, settings], sort_keys=True).encode())
+        names = np.array(self.layout.tars or ("",))[images.containers]
+        digest.update("\n".join(names).encode())
+        for array in (images.ids, images.labels, landmark_ids, images.offsets, images.sizes):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def _landmarks_of(labels: np.ndarray, landmark_ids: np.ndarray) -> np.ndarray:
+    if not len(landmark_ids):
+        return np.full(len(labels), NO_LABEL, np.int64)
+    return landmark_ids[labels]

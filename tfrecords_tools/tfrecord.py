@@ -1,0 +1,57 @@
+"""The TFRecord container: framing and checking of records, without TensorFlow.
+
+A record is its length (8 bytes), that length's checksum (4), the data, and the
+data's checksum (4), all little-endian; a checksum is a masked CRC-32C. The
+format is described in TensorFlow's ``lib/io/record_writer.h``.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import google_crc32c
+
+OVERHEAD = 16
+"""Bytes a record takes beside its data."""
+
+_MASK_DELTA = 0xA282EAD8
+_MAX_RECORD = 1 << 30
+
+
+class CorruptRecordError(ValueError):
+    """A record whose length or checksum is wrong; says where."""
+
+
+def masked_crc(data: bytes) -> int:
+    """The CRC-32C of `data`, rotated and shifted as TFRecord stores it."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def frame(data: bytes) -> tuple[bytes, bytes]:
+    """What stands before and after a record's data in a file."""
+    length = struct.pack("<Q", len(data))
+    return length + struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(data))
+
+
+def read_records(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the data of each record of an open file, every checksum verified.
+
+    Raises:
+        CorruptRecordError: At the first record that is cut or altered.
+    """
+    offset = 0
+    while header := file.read(12):
+        if len(header) < 12:
+            raise CorruptRecordError(f"cut inside the record header at byte {offset}")
+        length, length_crc = struct.unpack("<QI", header)
+        if masked_crc(header[:8]) != length_crc or length > _MAX_RECORD:
+            raise CorruptRecordError(f"altered record header at byte {offset}")
+        body = file.read(length + 4)
+        if len(body) < length + 4:
+            raise CorruptRecordError(f"cut inside the record at byte {offset}")
+        data = body[:length]
+        if masked_crc(data) != struct.unpack("<I", body[length:])[0]:
+            raise CorruptRecordError(f"altered record at byte {offset}")
+        yield data
+        offset += length + OVERHEAD
