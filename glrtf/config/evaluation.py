@@ -60,7 +60,7 @@ class ReportConfig:
     baseline: str | None = None
     max_queries: int = 1000
     max_ranks: int = 40
-    thumbnail: int = 160
+    thumbnail: int = 192
 
     def __post_init__(self) -> None:
         _at_least("max_queries", self.max_queries, 1)

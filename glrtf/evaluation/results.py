@@ -1,0 +1,104 @@
+"""What a retrieval found, read back from its folder."""
+
+import dataclasses
+import os
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from glrtf.evaluation.submissions import read_submission, submission_path
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+_SCORES = ("final", "direct", "bridged")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Why images were ranked as they were; rows are queries, columns ranks.
+
+    Attributes:
+        rows: For every query its row in the arrays.
+        index_ids: (Q, k) S16, empty where fewer images were ranked.
+        final: (Q, k) float32, the score that ordered the images.
+        direct: (Q, k) float32, direct confidence.
+        bridged: (Q, k) float32, bridged confidence.
+        landmark_id: (Q, k) int64, the landmark of the bridge; -1 for none.
+    """
+
+    rows: dict[str, int]
+    index_ids: np.ndarray
+    final: np.ndarray
+    direct: np.ndarray
+    bridged: np.ndarray
+    landmark_id: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrievalResult:
+    """A retrieval folder's contents.
+
+    Attributes:
+        rankings: For every query its ranked index ids, best first.
+        evidence: The scores behind the ranking; None for a bare CSV file.
+        info: ``retrieval.json``; empty for a bare CSV file.
+    """
+
+    rankings: dict[str, list[str]]
+    evidence: Evidence | None
+    info: dict[str, Any]
+
+
+def read_result(path: str) -> RetrievalResult:
+    """Reads the folder that ``glrtf.retrieve`` wrote, or a submission's CSV file.
+
+    Raises:
+        UserError: If a file is missing or is not what it should be, or the
+            evidence belongs to another submission.
+    """
+    if not files.exists(path):
+        raise UserError(f"{path}: no such file or folder; expected what glrtf.retrieve wrote")
+    rankings = dict(read_submission(path))
+    if not rankings:
+        raise UserError(f"{submission_path(path)}: expected queries, found none")
+    if not os.path.isdir(path):
+        return RetrievalResult(rankings, None, {})
+    evidence = read_evidence(files.join(path, "evidence.npz"))
+    _check_same(path, rankings, evidence)
+    return RetrievalResult(rankings, evidence, files.read_json(files.join(path, "retrieval.json")))
+
+
+def read_evidence(path: str) -> Evidence:
+    """Reads ``evidence.npz``.
+
+    Raises:
+        UserError: If the file is missing or damaged, lacks an array, or an
+            array has the wrong shape.
+    """
+    names = ("query_ids", "index_ids", *_SCORES, "landmark_id")
+    try:
+        with files.open_read(path) as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in names}
+    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"{path}: not the evidence of a retrieval ({error})") from None
+    shape = arrays["index_ids"].shape
+    for name in (*_SCORES, "landmark_id"):
+        if len(shape) != 2 or arrays[name].shape != shape or shape[0] != len(arrays["query_ids"]):
+            raise UserError(
+                f"{path}: expected {name} of the shape {shape} of index_ids for "
+                f"{len(arrays['query_ids'])} queries, found {arrays[name].shape}"
+            )
+    rows = {query_id.decode(): row for row, query_id in enumerate(arrays.pop("query_ids"))}
+    return Evidence(rows=rows, **arrays)
+
+
+def _check_same(path: str, rankings: dict[str, list[str]], evidence: Evidence) -> None:
+    for query_id, ranking in rankings.items():
+        row = evidence.rows.get(query_id)
+        known = [] if row is None else [i.decode() for i in evidence.index_ids[row] if i]
+        if known != ranking:
+            raise UserError(
+                f"{path}: evidence.npz ranks other images than submission.csv for query "
+                f"{query_id}; run glrtf.retrieve again"
+            )

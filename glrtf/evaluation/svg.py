@@ -1,0 +1,155 @@
+"""Charts as SVG text; colours and dashes come from the page's style sheet.
+
+Series differ by colour and by dash, and carry their name at their end, so that
+no chart needs colour to be read.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from html import escape
+
+WIDTH, HEIGHT = 560, 300
+LEFT, RIGHT, TOP, BOTTOM = 48, 16, 12, 40
+# Room for a line's name behind its end.
+_LABEL = 112
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A line of a chart.
+
+    Attributes:
+        name: What it shows.
+        x: The places, ascending.
+        y: The values.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How values become places on the picture.
+
+    Attributes:
+        low: The value at `start`.
+        high: The value at `end`, above `low`.
+        start: The place of `low` in pixels.
+        end: The place of `high` in pixels.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """The place of a value in pixels."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round values between two ends: steps of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def line_chart(series: Sequence[Series], *, x_name: str, y_name: str) -> str:
+    """Lines over one pair of axes that start at 0 on the left-hand side."""
+    x = Scale(min(min(s.x) for s in series), max(max(s.x) for s in series), LEFT, WIDTH - _LABEL)
+    y = _value_scale([value for s in series for value in s.y])
+    parts = [_axes(x, y, x_name, y_name)]
+    label_places = _apart([y(s.y[-1]) for s in series])
+    for number, (s, label) in enumerate(zip(series, label_places, strict=True), start=1):
+        points = " L".join(f"{x(a)} {y(b)}" for a, b in zip(s.x, s.y, strict=True))
+        parts.append(f'<path class="series s{number}" d="M{points}"/>')
+        parts.append(
+            f'<text class="label s{number}" x="{WIDTH - _LABEL + 8}" y="{label + 4}">'
+            f"{escape(s.name)}</text>"
+        )
+    return _picture(parts, f"{y_name} over {x_name}: {', '.join(s.name for s in series)}")
+
+
+def histogram(edges: Sequence[float], counts: Sequence[Series], *, x_name: str, y_name: str) -> str:
+    """Counts a bin, one row of bars a series, side by side in each bin.
+
+    Args:
+        edges: The n + 1 ends of n bins.
+        counts: For each series the n counts as `y`.
+        x_name: What is binned.
+        y_name: What is counted.
+    """
+    x = Scale(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
+    y = _value_scale([value for s in counts for value in s.y])
+    parts = [_axes(x, y, x_name, y_name)]
+    for number, s in enumerate(counts, start=1):
+        for low, high, value in zip(edges, edges[1:], s.y, strict=False):
+            width = (x(high) - x(low)) / len(counts)
+            left = x(low) + (number - 1) * width
+            title = f"{s.name}: {value:g} in {low:g} to {high:g}"
+            parts.append(
+                f'<rect class="block s{number}" x="{left + 0.5:.1f}" y="{y(value)}" '
+                f'width="{max(width - 1, 1):.1f}" height="{max(y(0) - y(value), 0):.1f}">'
+                f"<title>{escape(title)}</title></rect>"
+            )
+    if len(counts) > 1:
+        parts += _legend([s.name for s in counts])
+    return _picture(parts, f"{y_name} over {x_name}")
+
+
+def _legend(names: Sequence[str]) -> list[str]:
+    parts = []
+    for number, name in enumerate(names, start=1):
+        top = TOP + 18 * (number - 1)
+        parts.append(
+            f'<rect class="block s{number}" x="{WIDTH - 130}" y="{top}" width="12" height="12"/>'
+            f'<text x="{WIDTH - 112}" y="{top + 10}">{escape(name)}</text>'
+        )
+    return parts
+
+
+def _value_scale(values: Sequence[float]) -> Scale:
+    highest = max([*values, 0.0]) or 1.0
+    lowest = min([*values, 0.0])
+    return Scale(lowest, highest, HEIGHT - BOTTOM, TOP)
+
+
+def _axes(x: Scale, y: Scale, x_name: str, y_name: str) -> str:
+    parts = []
+    for value in ticks(y.low, y.high):
+        parts.append(f'<path class="axis" d="M{x.start} {y(value)}H{x.end}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:g}</text>')
+    for value in ticks(x.low, x.high, 8):
+        parts.append(
+            f'<text x="{x(value)}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{value:g}</text>'
+        )
+    middle = (x.start + x.end) / 2
+    parts.append(
+        f'<text x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x_name)}</text>'
+        f"<desc>{escape(y_name)}</desc>"
+    )
+    return "".join(parts)
+
+
+def _apart(places: Sequence[float], distance: float = 16) -> list[float]:
+    """Moves labels down until none covers another, keeping their order."""
+    moved = list(places)
+    previous = -math.inf
+    for number in sorted(range(len(places)), key=lambda n: places[n]):
+        moved[number] = previous = max(places[number], previous + distance)
+    return moved
+
+
+def _picture(parts: Sequence[str], name: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name, quote=True)}">'
+        f"{''.join(parts)}</svg>"
+    )

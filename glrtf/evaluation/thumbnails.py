@@ -1,0 +1,91 @@
+"""Small pictures of many photos, made once."""
+
+import concurrent.futures
+import io
+import os
+from collections.abc import Mapping
+
+from glrtf.evaluation.photos import PhotoPlace
+from tfrecords_tools import files
+from tfrecords_tools.progress import Progress
+
+# A photo of more pixels is not decoded: 16 times a full-size GLDv2 photo.
+_MOST_PIXELS = 64_000_000
+_QUALITY = 82
+
+
+def thumbnail(data: bytes, side: int) -> bytes:
+    """A photo's small picture.
+
+    Args:
+        data: An image file's bytes.
+        side: The longest side in pixels; a smaller photo is not enlarged.
+
+    Returns:
+        A JPEG file's bytes, upright as its EXIF orientation says, in RGB.
+
+    Raises:
+        OSError: If the bytes are no picture that can be decoded.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise OSError(f"{image.width} x {image.height} pixels")
+            image.draft("RGB", (2 * side, 2 * side))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise OSError(str(error)) from None
+    upright.thumbnail((side, side))
+    out = io.BytesIO()
+    upright.save(out, "JPEG", quality=_QUALITY, optimize=True)
+    return out.getvalue()
+
+
+def relative_path(image_id: str, side: int) -> str:
+    """Where an image's thumbnail lies below the report's folder."""
+    return f"thumbnails-{side}/{image_id[:2]}/{image_id}.jpg"
+
+
+def make_thumbnails(
+    places: Mapping[str, PhotoPlace], folder: str, side: int
+) -> tuple[set[str], list[str]]:
+    """Writes the thumbnails that are not there yet.
+
+    Args:
+        places: Where the photos lie.
+        folder: The report's folder.
+        side: The longest side in pixels.
+
+    Returns:
+        The ids of the images that have a thumbnail, and the ids, sorted, of
+        those that could not be decoded.
+    """
+    made: set[str] = set()
+    refused: list[str] = []
+
+    def make(image_id: str) -> tuple[str, bool]:
+        path = files.join(folder, relative_path(image_id, side))
+        if os.path.exists(path):
+            return image_id, True
+        try:
+            small = thumbnail(places[image_id].read(), side)
+        except OSError:
+            return image_id, False
+        files.write_bytes(path, small)
+        return image_id, True
+
+    # In the order in which they lie on the disk; decoding lets go of Python's lock.
+    order = sorted(places, key=lambda image_id: (places[image_id].path, places[image_id].offset))
+    with (
+        Progress("thumbnails", len(order), "photo") as progress,
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for image_id, good in pool.map(make, order):
+            if good:
+                made.add(image_id)
+            else:
+                refused.append(image_id)
+            progress.update()
+    return made, sorted(refused)

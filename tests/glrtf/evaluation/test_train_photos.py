@@ -1,0 +1,30 @@
+import pytest
+import retrieval_files as rf
+
+from glrtf.evaluation import train_photos
+from tfrecords_tools.errors import UserError
+
+
+def test_photos_of_landmarks(source):
+    path = train_photos.find_train_csv(str(source))
+    assert path == str(source / "metadata" / "train.csv")
+    assert train_photos.photos_of_landmarks(path, {7, 9}, 5) == {7: rf.TRAIN[:2]}
+    assert train_photos.photos_of_landmarks(path, {8}, 1) == {8: rf.TRAIN[2:3]}
+
+
+def test_clean_csv(tmp_path):
+    path = tmp_path / "train_clean.csv"
+    path.write_text("landmark_id,images\n7,a b c\n8,d\n")
+    assert train_photos.find_train_csv(str(tmp_path)) == str(path)
+    assert train_photos.photos_of_landmarks(str(path), {7}, 2) == {7: ["a", "b"]}
+
+
+def test_names(source, tmp_path):
+    assert train_photos.landmark_names(str(source), {7, 8}) == {7: "Arc de Triomphe"}
+    assert train_photos.landmark_names(str(tmp_path / "retrieval"), {7}) == {}
+    assert train_photos.category_name("http://x/Category:Ch%C3%A2teau_de_If") == "Château de If"
+
+
+def test_named_csv_must_exist(source):
+    with pytest.raises(UserError, match="no such file"):
+        train_photos.require_train_csv("none.csv", str(source))
