@@ -1,0 +1,200 @@
+"""Settings of `glrtf.retrieve`."""
+
+import dataclasses
+from typing import Literal
+
+PRESETS = ("fifth_place", "direct_dba", "direct")
+MAX_RANKED = 100
+
+
+@dataclasses.dataclass
+class SearchConfig:
+    """How neighbours are found.
+
+    Attributes:
+        backend: exact (NumPy) or annoy (approximate, trees on disk).
+        annoy_trees: annoy only: how many trees are built; more find more.
+        annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
+    """
+
+    backend: Literal["exact", "annoy"] = "exact"
+    annoy_trees: int = 100
+    annoy_search_nodes: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        _expect(self.annoy_trees >= 1, "search.annoy_trees", "1 or more", self.annoy_trees)
+        nodes = self.annoy_search_nodes
+        _expect(nodes >= 1, "search.annoy_search_nodes", "1 or more", nodes)
+
+
+@dataclasses.dataclass
+class TrainNeighborsConfig:
+    """The train images near to a test or index image.
+
+    Attributes:
+        per_part: How many are taken from each part of the train set; 0 takes the k nearest of all.
+        k: How many are taken when per_part is 0.
+    """
+
+    per_part: int = 15
+    k: int = 300
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        _expect(self.per_part >= 0, "train_neighbors.per_part", "0 or more", self.per_part)
+        _expect(self.k >= 1, "train_neighbors.k", "1 or more", self.k)
+
+
+@dataclasses.dataclass
+class LandmarkConfig:
+    """How sure an image shows a landmark.
+
+    Attributes:
+        non_landmark_weight: How much likeness to non-landmark images counts against a neighbour.
+        non_landmark_neighbors: How many non-landmark images that likeness is averaged over.
+        per_landmark: How many neighbours of one landmark count.
+        aggregate: Whether their confidences are summed or averaged.
+        best_bonus: What is added to an image's best landmark.
+        keep: How many landmarks an image keeps.
+    """
+
+    non_landmark_weight: float = 0.4
+    non_landmark_neighbors: int = 10
+    per_landmark: int = 2
+    aggregate: Literal["sum", "mean"] = "sum"
+    best_bonus: float = 0.5
+    keep: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        for name in ("non_landmark_neighbors", "per_landmark", "keep"):
+            value = getattr(self, name)
+            _expect(value >= 1, f"landmark.{name}", "1 or more", value)
+        for name in ("non_landmark_weight", "best_bonus"):
+            value = getattr(self, name)
+            _expect(value >= 0, f"landmark.{name}", "0 or more", value)
+
+
+@dataclasses.dataclass
+class DbaConfig:
+    """Database-side augmentation: rows replaced by a mean over their neighbourhood.
+
+    Attributes:
+        rows: Which rows are replaced.
+        n: How many nearest rows are averaged, the row itself included.
+        alpha: Weights are similarity to this power; none gives the published sqrt(1 + similarity).
+    """
+
+    rows: Literal["test", "index", "both", "none"] = "test"
+    n: int = 2
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        _expect(self.n >= 1, "dba.n", "1 or more", self.n)
+        _expect(self.alpha is None or self.alpha >= 0, "dba.alpha", "0 or more", self.alpha)
+
+
+@dataclasses.dataclass
+class FusionConfig:
+    """How direct and bridged confidence make one ranking.
+
+    Attributes:
+        direct_k: How many nearest index images have a direct confidence.
+        bridge_divisor: Bridged confidence is divided by this before it is raised.
+        direct_power: Exponent of the direct confidence.
+        bridge_power: Exponent of the bridged confidence.
+        tie_break: What decides equal confidences: image_id, or bridge: first the index
+            image's own landmark confidence.
+        limit: How many images are ranked per query, at most 100.
+    """
+
+    direct_k: int = 100
+    bridge_divisor: float = 3.0
+    direct_power: float = 3.0
+    bridge_power: float = 3.0
+    tie_break: Literal["image_id", "bridge"] = "image_id"
+    limit: int = MAX_RANKED
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        _expect(self.direct_k >= 1, "fusion.direct_k", "1 or more", self.direct_k)
+        _expect(1 <= self.limit <= MAX_RANKED, "fusion.limit", f"1 to {MAX_RANKED}", self.limit)
+        for name in ("bridge_divisor", "direct_power", "bridge_power"):
+            value = getattr(self, name)
+            _expect(value > 0, f"fusion.{name}", "a number above 0", value)
+
+
+@dataclasses.dataclass
+class RetrieveConfig:
+    """Ranks the index images for every test image and writes submission, evidence and settings.
+
+    Attributes:
+        query: Embedding set of the test images; several (one a model) are joined by image id.
+        index: Embedding sets of the index images, one a model in the same order.
+        output: Folder for submission.csv, evidence.npz and retrieval.json.
+        train: Embedding sets of the train images, one a model; wanted by preset fifth_place.
+        landmarks: CSV of the train images' landmarks: train.csv or train_clean.csv.
+        non_landmark: Embedding sets of images without a landmark, one a model, or with
+            non_landmark_solution the test images' own.
+        non_landmark_solution: recognition_solution CSV; of the set non_landmark (without it, of the
+            query) the images it lists without landmark are taken.
+        non_landmark_scores: CSV id,non_landmark_confidence of train images, in place of the
+            former two.
+        votes: How much each model counts; alike when left out.
+        preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
+        search: How neighbours are found.
+        train_neighbors: The train images near to a test or index image.
+        landmark: How sure an image shows a landmark.
+        dba: Database-side augmentation.
+        fusion: How direct and bridged confidence make one ranking.
+    """
+
+    query: list[str]
+    index: list[str]
+    output: str
+    train: list[str] = dataclasses.field(default_factory=list)
+    landmarks: str | None = None
+    non_landmark: list[str] = dataclasses.field(default_factory=list)
+    non_landmark_solution: str | None = None
+    non_landmark_scores: str | None = None
+    votes: list[float] = dataclasses.field(default_factory=list)
+    preset: Literal["fifth_place", "direct_dba", "direct"] = "fifth_place"
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)
+    landmark: LandmarkConfig = dataclasses.field(default_factory=LandmarkConfig)
+    dba: DbaConfig = dataclasses.field(default_factory=DbaConfig)
+    fusion: FusionConfig = dataclasses.field(default_factory=FusionConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses settings that do not go together."""
+        for name in ("query", "index"):
+            if not getattr(self, name):
+                raise ValueError(f"--{name}: expected at least one embedding set, found none")
+        if self.bridged and not (self.train and self.landmarks):
+            missing = "--train" if not self.train else "--landmarks"
+            raise ValueError(
+                f"{missing}: preset fifth_place needs the train images' embedding sets and their "
+                "landmarks CSV, found none; give it, or choose --preset direct_dba or direct"
+            )
+        if self.non_landmark_scores and (self.non_landmark or self.non_landmark_solution):
+            raise ValueError(
+                "--non_landmark_scores: expected either it or --non_landmark/"
+                "--non_landmark_solution, found both; give one"
+            )
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the ranking goes through the train set."""
+        return self.preset == "fifth_place"
+
+    @property
+    def dba_rows(self) -> str:
+        """Which rows the augmentation replaces, the preset considered."""
+        return "none" if self.preset == "direct" else self.dba.rows
+
+
+def _expect(holds: bool, name: str, expected: str, found: object) -> None:
+    if not holds:
+        raise ValueError(f"--{name}: expected {expected}, found {found}")

@@ -1,0 +1,155 @@
+"""Approximate search with Annoy: trees built once, saved and memory-mapped."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embedding_rows import RowSource
+from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, gather_rows, merge, pair_scores
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+_QUERIES_AT_ONCE = 1024
+_ROWS_AT_ONCE = 4096
+_SEED = 20210831
+
+
+class AnnoyIndex:
+    """An Annoy index of some rows, on disk.
+
+    Annoy splits by angle; its candidates are scored exactly, so what it finds
+    has the true scores and order, only some neighbours may be missing.
+
+    Args:
+        path: The saved index.
+        dimension: The length of its rows.
+
+    Raises:
+        UserError: If annoy is not installed or the file does not fit.
+    """
+
+    def __init__(self, path: str, dimension: int) -> None:
+        self._index = _annoy().AnnoyIndex(dimension, "angular")
+        try:
+            self._index.load(path)
+        except OSError as error:
+            raise UserError(
+                f"{path}: expected an Annoy index of dimension {dimension}, found {error}; "
+                "delete it to have it built again"
+            ) from None
+
+    def candidates(
+        self, query: npt.NDArray[np.float32], k: int, search_nodes: int
+    ) -> npt.NDArray[np.int64]:
+        """Rows that are likely among the k nearest.
+
+        Args:
+            query: (dimension,) float32.
+            k: How many are wanted.
+            search_nodes: How many nodes are looked at per neighbour and tree.
+        """
+        nodes = k * self._index.get_n_trees() * search_nodes
+        return np.array(self._index.get_nns_by_vector(query, k, search_k=nodes), np.int64)
+
+
+def build(path: str, database: RowSource, part: int, trees: int) -> None:
+    """Builds the index of one part, whole or not at all.
+
+    Args:
+        path: Where to save it.
+        database: The rows.
+        part: Which part of them.
+        trees: How many trees.
+    """
+    index = _annoy().AnnoyIndex(database.dimension, "angular")
+    index.set_seed(_SEED)
+    length = database.part_lengths[part]
+    with Progress(f"annoy part {part}", length, "row") as progress:
+        for start in range(0, length, _ROWS_AT_ONCE):
+            block = database.read(part, start, min(start + _ROWS_AT_ONCE, length))
+            for row, vector in enumerate(block, start):
+                index.add_item(row, vector)
+            progress.update(len(block))
+    index.build(trees)
+    with files.atomic_path(path) as temporary:
+        index.save(temporary)
+
+
+def search_blocks(
+    queries: RowSource,
+    database: RowSource,
+    k: int,
+    per_part: int,
+    trees: int,
+    search_nodes: int,
+    folder: str,
+) -> Iterator[Neighbors]:
+    """Like `exact.search_blocks`, but approximate.
+
+    Args:
+        queries: The queries.
+        database: The rows to search, one index a part.
+        k: How many neighbours are wanted.
+        per_part: If positive, that many from each part instead.
+        trees: How many trees are built.
+        search_nodes: How many nodes are looked at per neighbour and tree.
+        folder: Where indexes are kept and found again by digest.
+    """
+    indexes = _indexes(database, trees, folder)
+    for part, length in enumerate(queries.part_lengths):
+        for start in range(0, length, _QUERIES_AT_ONCE):
+            stop = min(start + _QUERIES_AT_ONCE, length)
+            true = queries.gather(part, np.arange(start, stop))
+            found = [
+                _search_part(index, true, database, number, per_part or k, search_nodes)
+                for number, index in enumerate(indexes)
+            ]
+            yield merge(found, per_part * len(found) if per_part else k)
+
+
+def _search_part(
+    index: AnnoyIndex | None,
+    queries: npt.NDArray[np.float64],
+    database: RowSource,
+    part: int,
+    k: int,
+    search_nodes: int,
+) -> Neighbors:
+    first = sum(database.part_lengths[:part])
+    rows = np.full((len(queries), k), NO_ROW, np.int64)
+    scores = np.full((len(queries), k), -np.inf)
+    if index is None:
+        return Neighbors(rows, scores)
+    for number, query in enumerate(queries):
+        near = first + index.candidates(query.astype(np.float32), k, search_nodes)
+        rows[number, : len(near)] = near
+        scores[number, : len(near)] = pair_scores(query, gather_rows(database, near))
+    return best(rows, scores, k)
+
+
+def _indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyIndex | None]:
+    indexes: list[AnnoyIndex | None] = []
+    for part, length in enumerate(database.part_lengths):
+        if length == 0:
+            indexes.append(None)
+            continue
+        path = files.join(folder, f"{database.digest[:16]}-{trees}-{part:05d}.annoy")
+        if not files.exists(path):
+            build(path, database, part, trees)
+        indexes.append(AnnoyIndex(path, database.dimension))
+    return indexes
+
+
+def _annoy() -> Any:
+    try:
+        import annoy
+    except ImportError:
+        raise UserError(
+            "--search.backend annoy: expected the annoy package, found none; install it with "
+            "pip install annoy (it compiles: a C++ compiler and Python's headers are needed), "
+            "or choose --search.backend exact"
+        ) from None
+    return annoy

@@ -1,0 +1,224 @@
+"""How sure a query and an index image show one landmark, through train: step 5.
+
+The index images are listed by landmark, the surest first. A query needs only
+the head of the lists of its own landmarks, however long they are.
+"""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagesByLandmark:
+    """Index images listed by the landmarks they keep.
+
+    Attributes:
+        landmarks: (landmarks,) int64, ascending.
+        starts: (landmarks + 1,) int64: where each landmark's list begins.
+        images: (entries,) int64 index rows: in a list the surest first, ties
+            by ascending image id.
+        confidences: (entries,) float64, C(i, l).
+    """
+
+    landmarks: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    images: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bridges:
+    """Pairs of a query and an index image that share a landmark.
+
+    Attributes:
+        queries: (pairs,) int64, ascending.
+        images: (pairs,) int64 index rows; a pair comes once for each shared landmark.
+        confidences: (pairs,) float64, min(C(q, l), C(i, l)).
+        own: (pairs,) float64, C(i, l).
+        landmarks: (pairs,) int64, l.
+    """
+
+    queries: npt.NDArray[np.int64]
+    images: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+    own: npt.NDArray[np.float64]
+    landmarks: npt.NDArray[np.int64]
+
+
+def list_by_landmark(
+    index: LandmarkConfidences, id_ranks: npt.NDArray[np.int64]
+) -> ImagesByLandmark:
+    """Turns images and their landmarks into landmarks and their images.
+
+    Args:
+        index: The index images' landmarks.
+        id_ranks: (images,) int64, each image's place by ascending id.
+    """
+    images, places = np.nonzero(index.landmarks != NO_LANDMARK)
+    landmarks = index.landmarks[images, places]
+    confidences = index.confidences[images, places]
+    order = np.lexsort((id_ranks[images], -confidences, landmarks))
+    known, starts = np.unique(landmarks[order], return_index=True)
+    return ImagesByLandmark(known, np.append(starts, len(order)), images[order], confidences[order])
+
+
+def best_bridges(
+    queries: LandmarkConfidences,
+    index: ImagesByLandmark,
+    id_ranks: npt.NDArray[np.int64],
+    limit: int,
+    surest_first: bool,
+) -> Bridges:
+    """The pairs that can be among a query's `limit` best bridged images.
+
+    Whatever is not in the head of any of a query's lists has `limit` images
+    before it: the order within a list is by min(C(q, l), C(i, l)), then by
+    image id, or with `surest_first` by C(i, l) and then image id.
+
+    Args:
+        queries: The queries' landmarks.
+        index: The index images by landmark.
+        id_ranks: (images,) int64, each index image's place by ascending id.
+        limit: How many bridged images are wanted per query.
+        surest_first: Whether C(i, l) goes before image id among equals.
+    """
+    rows, places, lists = _shared_landmarks(queries, index)
+    own = queries.confidences[rows, places]
+    starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
+    heads = np.minimum(lengths, limit)
+    entries = np.repeat(starts - (np.cumsum(heads) - heads), heads) + np.arange(heads.sum())
+    if not surest_first:
+        surer = _count_at_least(index.confidences, starts, lengths, own)
+        _prefer_small_ids(entries, np.cumsum(heads) - heads, lists, surer, index, id_ranks, limit)
+    return Bridges(
+        queries=np.repeat(rows, heads),
+        images=index.images[entries],
+        confidences=np.minimum(np.repeat(own, heads), index.confidences[entries]),
+        own=index.confidences[entries],
+        landmarks=np.repeat(index.landmarks[lists], heads),
+    )
+
+
+def bridges_of_pairs(
+    queries: LandmarkConfidences,
+    index: LandmarkConfidences,
+    images: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """The best bridge of given pairs.
+
+    Args:
+        queries: The queries' landmarks.
+        index: The index images' landmarks.
+        images: (queries, n) int64 index rows, -1 for none.
+
+    Returns:
+        min(C(q, l), C(i, l)) of the best l, C(i, l) and l, each (queries, n);
+        -inf, -inf and -1 where nothing is shared.
+    """
+    best = np.full(images.shape, -np.inf)
+    own = np.full(images.shape, -np.inf)
+    landmark = np.full(images.shape, NO_LANDMARK, np.int64)
+    theirs = index.landmarks[images], index.confidences[images]
+    for place in range(queries.landmarks.shape[1]):
+        asked = queries.landmarks[:, place, None]
+        for other in range(index.landmarks.shape[1]):
+            has, sure = theirs[0][:, :, other], theirs[1][:, :, other]
+            bridged = np.minimum(queries.confidences[:, place, None], sure)
+            shared = (asked == has) & (asked != NO_LANDMARK) & (images >= 0)
+            better = shared & better_bridge(bridged, sure, asked, best, own, landmark)
+            best, own = np.where(better, bridged, best), np.where(better, sure, own)
+            landmark = np.where(better, asked, landmark)
+    return best, own, landmark
+
+
+def better_bridge(
+    bridged: npt.NDArray[np.float64],
+    own: npt.NDArray[np.float64],
+    landmark: npt.NDArray[np.int64],
+    than_bridged: npt.NDArray[np.float64],
+    than_own: npt.NDArray[np.float64],
+    than_landmark: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Which bridges stand: the surer, then the greater C(i, l), then the smaller landmark id."""
+    equal = bridged == than_bridged
+    equal_own = equal & (own == than_own)
+    return (
+        (bridged > than_bridged)
+        | (equal & (own > than_own))
+        | (equal_own & (landmark < than_landmark))
+    )
+
+
+def _shared_landmarks(
+    queries: LandmarkConfidences, index: ImagesByLandmark
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where queries' landmarks have a list: query, place among its landmarks, list."""
+    if len(index.landmarks) == 0:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing, nothing
+    lists = np.searchsorted(index.landmarks, queries.landmarks)
+    lists = np.minimum(lists, len(index.landmarks) - 1)
+    rows, places = np.nonzero(index.landmarks[lists] == queries.landmarks)
+    return rows, places, lists[rows, places]
+
+
+def _count_at_least(
+    confidences: npt.NDArray[np.float64],
+    starts: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+) -> npt.NDArray[np.int64]:
+    """How many entries of each descending list are at least a value: bisection of all at once."""
+    low, high = np.zeros_like(lengths), lengths.copy()
+    while (open_ := low < high).any():
+        middle = (low + high) // 2
+        at_least = confidences[np.where(open_, starts + middle, 0)] >= values
+        low = np.where(open_ & at_least, middle + 1, low)
+        high = np.where(open_ & ~at_least, middle, high)
+    return low
+
+
+def _prefer_small_ids(
+    entries: npt.NDArray[np.int64],
+    heads_start: npt.NDArray[np.int64],
+    lists: npt.NDArray[np.int64],
+    surer: npt.NDArray[np.int64],
+    index: ImagesByLandmark,
+    id_ranks: npt.NDArray[np.int64],
+    limit: int,
+) -> None:
+    """Replaces heads in which more than `limit` images tie by those of smallest id.
+
+    Images surer than the query all tie at C(q, l). The lists' beginnings are
+    gone through once per landmark, from the surest query to the least sure,
+    so that a long list costs its length and not its length per query.
+    """
+    crowded = np.flatnonzero(surer > limit)
+    crowded = crowded[np.lexsort((surer[crowded], lists[crowded]))]
+    current_list, seen, kept = -1, 0, np.empty(0, np.int64)
+    for pair in crowded:
+        if lists[pair] != current_list:
+            current_list, seen, kept = lists[pair], 0, np.empty(0, np.int64)
+        if surer[pair] > seen:
+            start = index.starts[current_list]
+            fresh = np.arange(start + seen, start + surer[pair])
+            kept = _smallest(np.concatenate([kept, fresh]), index, id_ranks, limit)
+            seen = surer[pair]
+        entries[heads_start[pair] : heads_start[pair] + limit] = kept
+
+
+def _smallest(
+    entries: npt.NDArray[np.int64],
+    index: ImagesByLandmark,
+    id_ranks: npt.NDArray[np.int64],
+    limit: int,
+) -> npt.NDArray[np.int64]:
+    """The `limit` entries whose images have the smallest ids."""
+    if len(entries) <= limit:
+        return entries
+    ranks = id_ranks[index.images[entries]]
+    return entries[np.argpartition(ranks, limit - 1)[:limit]]

@@ -1,0 +1,150 @@
+"""How sure an image shows a landmark, from its train neighbours: step 4."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embedding_rows import RowSource
+from glrtf.retrieval.tables import read_rows
+from tfrecords_tools.errors import UserError
+
+NO_LANDMARK = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class LandmarkConfidences:
+    """The landmarks each image keeps.
+
+    Attributes:
+        landmarks: (images, keep) int64 landmark ids, best first, ties by
+            ascending id; -1 where an image has fewer.
+        confidences: (images, keep) float64; -inf where an image has fewer.
+    """
+
+    landmarks: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+
+
+def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
+    """Reads the landmark of every train row.
+
+    Args:
+        path: train.csv (id, url, landmark_id) or train_clean.csv (landmark_id,
+            images separated by spaces).
+        train: The train images.
+
+    Returns:
+        (train rows,) int64, 0 or more.
+
+    Raises:
+        UserError: On missing columns, a landmark that is no number, or a train
+            image without landmark.
+    """
+    by_id: dict[bytes, int] = {}
+    for line, row in read_rows(path, ["id", "landmark_id"], ["landmark_id", "images"]):
+        number, names = row["landmark_id"], row.get("id") or row["images"]
+        if not number.isdecimal():
+            raise UserError(f"{path}:{line}: expected a number as landmark_id, found {number!r}")
+        by_id.update(dict.fromkeys(names.encode().split(), int(number)))
+    missing = [one for one in train.ids.tolist() if one not in by_id]
+    if missing:
+        raise UserError(
+            f"{path}: expected the landmark of every image of {train.name}, found none for "
+            f"{len(missing)} of them, the first {missing[0].decode()}; give the CSV the train "
+            "set was made from"
+        )
+    return np.array([by_id[one] for one in train.ids.tolist()], np.int64)
+
+
+def landmark_confidences(
+    landmarks: npt.NDArray[np.int64],
+    distances: npt.NDArray[np.float64],
+    *,
+    per_landmark: int,
+    best_bonus: float,
+    keep: int,
+    mean: bool = False,
+) -> LandmarkConfidences:
+    """C(q, l) = Σ (1 - d') over q's nearest neighbours of landmark l.
+
+    Args:
+        landmarks: (images, k) int64, the neighbours' landmarks, -1 for none.
+        distances: (images, k) float64, their penalised distances d'.
+        per_landmark: How many neighbours of a landmark count, the nearest.
+        best_bonus: Added to an image's best landmark.
+        keep: How many landmarks an image keeps.
+        mean: Whether to average instead of to sum.
+
+    Returns:
+        The kept landmarks of every image.
+    """
+    known, compact = np.unique(landmarks, return_inverse=True)
+    compact = compact.reshape(landmarks.shape)
+    grouped, nearest = _group(compact, distances)
+    confidences = _sum_of_groups(grouped, 1 - nearest, per_landmark, mean)
+    confidences[known[grouped] == NO_LANDMARK] = -np.inf
+    return _keep_best(known, grouped, confidences, best_bonus, keep)
+
+
+def _group(
+    compact: npt.NDArray[np.int64], distances: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Orders each row by landmark, then distance.
+
+    Two plain sorts, the second of integers made of landmark and rank, are
+    several times as fast as one lexicographic sort.
+    """
+    order = np.argsort(distances, axis=1)
+    compact = np.take_along_axis(compact, order, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    width = compact.shape[1]
+    keys = compact * width + np.arange(width)
+    keys.sort(axis=1)
+    grouped, ranks = np.divmod(keys, max(width, 1))
+    return grouped, np.take_along_axis(distances, ranks, axis=1)
+
+
+def _sum_of_groups(
+    grouped: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    per_landmark: int,
+    mean: bool,
+) -> npt.NDArray[np.float64]:
+    """Sums the first values of each run of equal landmarks, at the run's first place.
+
+    Elsewhere -inf.
+    """
+    sums = values.copy()
+    counts = np.ones(values.shape, np.int64) if mean else None
+    for step in range(1, min(per_landmark, values.shape[1])):
+        same = grouped[:, step:] == grouped[:, :-step]
+        sums[:, :-step] += np.where(same, values[:, step:], 0)
+        if counts is not None:
+            counts[:, :-step] += same
+    if counts is not None:
+        sums /= counts
+    sums[:, 1:][grouped[:, 1:] == grouped[:, :-1]] = -np.inf
+    return sums
+
+
+def _keep_best(
+    known: npt.NDArray[np.int64],
+    grouped: npt.NDArray[np.int64],
+    confidences: npt.NDArray[np.float64],
+    best_bonus: float,
+    keep: int,
+) -> LandmarkConfidences:
+    images = len(grouped)
+    landmarks = np.full((images, keep), NO_LANDMARK, np.int64)
+    kept = np.full((images, keep), -np.inf)
+    every = np.arange(images)
+    # argmax takes the first of equals: landmarks stand in ascending order.
+    for place in range(min(keep, confidences.shape[1])):
+        column = confidences.argmax(axis=1)
+        kept[:, place] = confidences[every, column]
+        landmarks[:, place] = known[grouped[every, column]]
+        confidences[every, column] = -np.inf
+    landmarks[np.isneginf(kept)] = NO_LANDMARK
+    kept[:, 0] += best_bonus
+    return LandmarkConfidences(landmarks, kept)

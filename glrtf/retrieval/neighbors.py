@@ -1,0 +1,108 @@
+"""What every search returns, and the arithmetic that defines it.
+
+The score of two rows is their dot product, summed in float64 over the rows as
+stored, each pair for itself and in a fixed order. So a score depends neither
+on the tile, the part, the thread nor the back end that found the pair, equal
+rows get equal scores to the last bit, and ties can be told from near-ties.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embedding_rows import RowSource
+
+NO_ROW = -1
+"""Stands in `Neighbors.indices` where there are fewer than k rows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbors:
+    """The nearest database rows of each query.
+
+    Attributes:
+        indices: (num_queries, k) int64 rows of the database, counted over all
+            its parts; -1 beyond its end.
+        scores: (num_queries, k) float64 cosine similarities, descending, ties
+            by ascending row; -inf beyond the database's end.
+    """
+
+    indices: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+
+    @property
+    def k(self) -> int:
+        """How many neighbours each query has."""
+        return self.indices.shape[1]
+
+    def head(self, k: int) -> "Neighbors":
+        """The k best of them."""
+        return Neighbors(self.indices[:, :k], self.scores[:, :k])
+
+
+def merge(several: Sequence[Neighbors], k: int) -> Neighbors:
+    """The k best of the neighbours that several searches found.
+
+    Args:
+        several: Neighbours of the same queries in disjoint sets of rows.
+        k: How many to keep; padded where all together have fewer.
+
+    Returns:
+        (num_queries, k) neighbours, scores descending, ties by ascending row.
+    """
+    indices = np.concatenate([one.indices for one in several], axis=1)
+    scores = np.concatenate([one.scores for one in several], axis=1)
+    return best(indices, scores, k)
+
+
+def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int) -> Neighbors:
+    """Orders candidates by score descending, then row ascending, and keeps k.
+
+    Args:
+        indices: (num_queries, candidates) int64 rows, -1 for none.
+        scores: (num_queries, candidates) float64, -inf for none.
+        k: How many to keep; padded where there are fewer.
+    """
+    order = np.lexsort((indices, -scores), axis=1)[:, :k]
+    indices = np.take_along_axis(indices, order, axis=1)
+    scores = np.take_along_axis(scores, order, axis=1)
+    short = ((0, 0), (0, k - indices.shape[1]))
+    return Neighbors(
+        np.pad(indices, short, constant_values=NO_ROW),
+        np.pad(scores, short, constant_values=-np.inf),
+    )
+
+
+def pair_scores(
+    query: npt.NDArray[np.float64], rows: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The defining dot products of one query with some rows.
+
+    `einsum` goes over each pair in the same order whatever their number; a
+    BLAS product would not.
+
+    Args:
+        query: (dimension,) float64.
+        rows: (n, dimension) float64.
+
+    Returns:
+        (n,) float64.
+    """
+    return np.einsum("ij,ij->i", rows, np.broadcast_to(query, rows.shape))
+
+
+def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Rows of a database by their number over all parts, float64 (n, dimension)."""
+    ends = np.cumsum(database.part_lengths)
+    parts = np.searchsorted(ends, rows, side="right")
+    if len(parts) and (parts == parts[0]).all():
+        part = int(parts[0])
+        return database.gather(part, rows - (ends[part] - database.part_lengths[part]))
+    result = np.empty((len(rows), database.dimension))
+    for part in np.unique(parts):
+        here = parts == part
+        local = rows[here] - (ends[part] - database.part_lengths[part])
+        result[here] = database.gather(int(part), local)
+    return result

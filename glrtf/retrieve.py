@@ -1,0 +1,55 @@
+"""Command: rank the index images for every test image."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from glrtf.config.retrieval import RetrieveConfig
+from tfrecords_tools import cli, files
+
+
+def retrieve(config: RetrieveConfig) -> None:
+    """Ranks the index for every query and writes submission, evidence and description."""
+    from glrtf.retrieval import output
+    from glrtf.retrieval.pipeline import Pipeline
+    from glrtf.retrieval.stage_cache import StageCache
+
+    began = time.monotonic()
+    cache = StageCache(files.join(config.output, "cache"))
+    pipeline = Pipeline(config, cache)
+    ranking = pipeline.rank()
+    query_ids, index_ids = pipeline.query.ids, pipeline.index.ids
+    submission = files.join(config.output, output.SUBMISSION_FILE)
+    output.write_submission(submission, query_ids, index_ids, ranking.images)
+    evidence = files.join(config.output, output.EVIDENCE_FILE)
+    output.write_evidence(evidence, query_ids, index_ids, ranking)
+    description = _description(config, pipeline, cache, time.monotonic() - began)
+    output.write_description(files.join(config.output, output.RETRIEVAL_FILE), description)
+    for note in pipeline.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{len(query_ids)} queries x {len(index_ids)} index images -> {submission}")
+
+
+def _description(
+    config: RetrieveConfig, pipeline: Any, cache: Any, seconds: float
+) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "parameters": dataclasses.asdict(config),
+        "inputs": pipeline.inputs,
+        "counts": pipeline.counts,
+        "notes": pipeline.notes,
+        "seconds": {**cache.seconds, "all": round(seconds, 3)},
+        "reused_stages": cache.reused,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    return cli.run(RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
