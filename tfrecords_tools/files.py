@@ -1,10 +1,13 @@
-"""Files on disk behind one small set of functions; whole-file writes only.
+"""Files on disk and gs:// behind one small set of functions; whole-file writes only.
 
 A file appears under its final name complete or not at all: it is written
-beside its place under a temporary name, flushed to the disk and renamed.
+beside its place under a temporary name, flushed to the disk and renamed; for
+``gs://`` it is written to a local temporary file and uploaded.
 """
 
 import contextlib
+import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -14,9 +17,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import google_crc32c
+
+from tfrecords_tools import remote
 from tfrecords_tools.errors import UserError
 
 _TEMPORARY = re.compile(r"^\..+\.[a-z0-9_]{8}\.partial$")
+_BLOCK = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class FileState:
+    """What is known of a file without reading it.
+
+    Attributes:
+        size: Bytes.
+        version: Changes when the file does: its time of change, or its generation.
+        crc32c: Of its bytes; None where it would have to be read for it.
+        md5: 32 hex digits; None where it would have to be read for it.
+    """
+
+    size: int
+    version: str
+    crc32c: int | None = None
+    md5: str | None = None
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is on Google Cloud Storage."""
+    return path.startswith(remote.SCHEME)
 
 
 def join(folder: str, *parts: str) -> str:
@@ -26,6 +55,8 @@ def join(folder: str, *parts: str) -> str:
 
 def exists(path: str) -> bool:
     """Whether a file or folder of that name is there."""
+    if is_remote(path):
+        return remote.exists(path)
     return os.path.exists(path)
 
 
@@ -35,13 +66,46 @@ def list_names(folder: str) -> list[str]:
     Raises:
         UserError: If the folder does not exist.
     """
+    if is_remote(folder):
+        if not (names := remote.list_names(folder)):
+            raise UserError(f"{folder}: no such folder")
+        return names
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder")
     return sorted(name for name in os.listdir(folder) if not _TEMPORARY.match(name))
 
 
+def walk(folder: str) -> Iterator[tuple[str, int]]:
+    """Yields the name below `folder` and the size of every file below it; -1 for a link.
+
+    Links are not followed.
+    """
+    if is_remote(folder):
+        yield from remote.walk(folder)
+        return
+    for below, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(below, name)
+            size = -1 if os.path.islink(path) else os.path.getsize(path)
+            yield os.path.relpath(path, folder), size
+
+
+def state(path: str) -> FileState | None:
+    """What is known of a file without reading it, None where there is none."""
+    if is_remote(path):
+        found = remote.state(path)
+        return found and FileState(found.size, found.version, found.crc32c, found.md5)
+    try:
+        status = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return FileState(status.st_size, str(status.st_mtime_ns))
+
+
 def make_folder(folder: str) -> None:
-    """Creates a folder and those above it, where missing."""
+    """Creates a folder and those above it, where missing; gs:// knows no folders."""
+    if is_remote(folder):
+        return
     Path(folder).mkdir(parents=True, exist_ok=True)
 
 
@@ -57,6 +121,8 @@ def open_read(path: str) -> BinaryIO:
     Raises:
         UserError: If there is no such file.
     """
+    if is_remote(path):
+        return remote.open_read(path)
     try:
         return open(path, "rb")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -65,6 +131,8 @@ def open_read(path: str) -> BinaryIO:
 
 def read_bytes(path: str) -> bytes:
     """A whole file's bytes."""
+    if is_remote(path):
+        return remote.read_bytes(path)
     with open_read(path) as file:
         return file.read()
 
@@ -94,9 +162,27 @@ def md5(path: str) -> str:
 def _digest(path: str, algorithm: str) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with open_read(path) as file:
-        while block := file.read(1 << 20):
+        while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def crc32c(path: str) -> int:
+    """A file's CRC-32C."""
+    checksum = 0
+    with open_read(path) as file:
+        while block := file.read(_BLOCK):
+            checksum = google_crc32c.extend(checksum, block)
+    return checksum
+
+
+def remove(path: str) -> None:
+    """Deletes a file, if it is there."""
+    if is_remote(path):
+        remote.remove(path)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 @contextlib.contextmanager
@@ -107,28 +193,67 @@ def atomic_path(path: str) -> Iterator[str]:
     stood under `path` before still stands.
 
     Args:
-        path: The final name. Its folder is created where missing.
+        path: The final name. Its folder is created where missing; ``gs://`` is uploaded to.
 
     Yields:
         The temporary file's path, to be written and closed inside the block.
     """
-    folder, name = os.path.split(os.path.abspath(path))
+    folder, name = os.path.split(path if is_remote(path) else os.path.abspath(path))
+    folder = upload_folder() if is_remote(path) else folder
     make_folder(folder)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
-    os.close(handle)
+    lock, temporary = _locked_temporary(folder, name)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        # mkstemp makes private files; give it the rights any new file gets.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-        _sync_folder(folder)
+        if is_remote(path):
+            remote.upload(temporary, path, crc32c(temporary))
+        else:
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            _move_in_place(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        os.close(lock)
+
+
+def _locked_temporary(folder: str, name: str) -> tuple[int, str]:
+    """A new file, locked until it is in place or this process is dead: see `remove_stale`."""
+    while True:
+        handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, path
+        os.close(handle)  # Another process took it for stale before it was locked.
+
+
+def upload_folder() -> str:
+    """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>."""
+    return os.path.join(tempfile.gettempdir(), f"tfrecords_tools-{os.getuid()}")
+
+
+def remove_stale(folder: str) -> None:
+    """Deletes the temporary files that killed processes left in a local folder.
+
+    Those that a live process still writes are locked by it and are left alone.
+    """
+    if is_remote(folder) or not os.path.isdir(folder):
+        return
+    for name in filter(_TEMPORARY.match, os.listdir(folder)):
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name)) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            os.unlink(file.name)
+
+
+def _move_in_place(temporary: str, path: str) -> None:
+    # mkstemp makes private files; give it the rights any new file gets.
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(temporary, 0o666 & ~umask)
+    os.replace(temporary, path)
+    _sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
 def _sync_folder(folder: str) -> None:

@@ -1,0 +1,223 @@
+"""Settings of a training run."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from glrtf.config.data import AugmentConfig, InputConfig
+from tfrecords_tools.cli import did_you_mean
+
+BACKBONES = ("v2s", "v2m", "v2l", "v2xl", "v2b0", "v2b1", "v2b2", "v2b3")
+SIZE_MULTIPLE = 32
+# The network's total stride is 32; these two published sizes leave a partly padded last column.
+PUBLISHED_SIZES = (720, 732)
+
+# What the published runs used: 96 images a micro-step over all cores gave 4.8e-4.
+LEARNING_RATE_PER_IMAGE = 5e-6
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train one embedding model on shards of landmark photos.
+
+    A run lives in its workdir: started again with the same settings it goes
+    on from its last checkpoint, and with other settings it is refused.
+
+    Attributes:
+        backbone: The network: v2s, v2m, v2l, v2xl, or v2b0 to v2b3 for small runs.
+        size: Side of the square input in pixels, a multiple of 32 (or 720, 732 as published).
+        data: Folder of built shards (holding train/), a path or gs://; empty trains on
+            the embedded sample.
+        workdir: The run's folder; empty means runs/<backbone>_<size>.
+        epochs: Passes over the train split.
+        batch_size: Images that one replica sees for one update; split into
+            accumulation_steps micro-batches.
+        accumulation_steps: Micro-batches whose gradients make one update.
+        learning_rate: Peak of the schedule; 0 means 5e-6 times the images of a micro-batch
+            over all replicas.
+        schedule: cosine: linear warm-up, then half a cosine to 0. exponential: the public
+            script's, 4 units up from 1e-6, then times 0.9 a unit, a unit being a third of
+            an epoch.
+        warmup_epochs: Length of the cosine schedule's linear warm-up.
+        optimizer: adam, adamw, lamb or sgd (momentum 0.9).
+        weight_decay: Decoupled weight decay, not on biases and BatchNorm; 0 for none.
+        clip_norm: Largest norm of an update's whole gradient, after the replicas' have been
+            added; 0 for no clipping.
+        ema_momentum: Momentum of a moving average of the weights, such as 0.9999, which is
+            then what is evaluated and exported; 0 for none.
+        head: arcface, subcenter (several centres a class) or curricular.
+        scale: The head's factor s on the logits.
+        margin: The head's angular margin m in radians.
+        class_margins: Margin of each class by its number of images, from 0.05 for the
+            commonest to 0.5 for the rarest, in place of margin.
+        num_centers: Centres a class of the subcenter head.
+        embedding_dim: Length of an embedding.
+        pooling: avg, or gem with a trainable power.
+        dropout: Rate before the embedding layer.
+        drop_connect_rate: Rate of stochastic depth at the last block.
+        sync_batchnorm: Take BatchNorm's batch statistics over all replicas.
+        weights: Backbone weights to begin with: none, imagenet, or a file of Keras weights or
+            of python -m glrtf.weights.
+        init_from: Workdir or checkpoint of another run to begin with; its size and classes
+            may differ.
+        precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and GPUs,
+            float32 on CPUs, which are several times slower with bfloat16.
+        strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)
+            or tpu.
+        tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
+        sizes: Sizes that the stages of the run train at, such as 512 640, where that is not
+            size all along; size is what the model embeds at afterwards.
+        stage_epochs: Epochs of each stage; must add up to epochs.
+        validation_fold: Every n-th train image is held out for validation; 0 for none.
+        validate_every: Epochs between two validations.
+        checkpoint_every: Updates between two checkpoints; 0 means once an epoch.
+        keep_checkpoints: How many of the last checkpoints are kept, the best one besides.
+        seed: Of weights, order, augmentation and dropout.
+        deterministic: Same machine, same seed, same weights to the last bit; slower.
+        sample_batch_size: batch_size without --data.
+        sample_updates: Most updates without --data.
+        wandb_project: Weights & Biases project to log to as well; empty for none.
+        plot_schedule: Write a picture of the learning rate's course to this PNG and stop.
+        augment: How images are varied.
+        input: How shards are read.
+    """
+
+    backbone: str = "v2b0"
+    size: int = 128
+    data: str = ""
+    workdir: str = ""
+    epochs: int = 15
+    batch_size: int = 36
+    accumulation_steps: int = 3
+    learning_rate: float = 0.0
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    warmup_epochs: float = 1.0
+    optimizer: Literal["adam", "adamw", "lamb", "sgd"] = "adam"
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    ema_momentum: float = 0.0
+    head: Literal["arcface", "subcenter", "curricular"] = "arcface"
+    scale: float = 30.0
+    margin: float = 0.6
+    class_margins: bool = False
+    num_centers: int = 3
+    embedding_dim: int = 512
+    pooling: Literal["avg", "gem"] = "avg"
+    dropout: float = 0.2
+    drop_connect_rate: float = 0.2
+    sync_batchnorm: bool = False
+    weights: str = "none"
+    init_from: str = ""
+    precision: Literal["auto", "mixed_bfloat16", "float32"] = "auto"
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = "auto"
+    tpu: str = ""
+    sizes: list[int] = field(default_factory=list)
+    stage_epochs: list[int] = field(default_factory=list)
+    validation_fold: int = 0
+    validate_every: int = 1
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 3
+    seed: int = 0
+    deterministic: bool = False
+    sample_batch_size: int = 6
+    sample_updates: int = 20
+    wandb_project: str = ""
+    plot_schedule: str = ""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(
+                f"backbone: expected one of {', '.join(BACKBONES)}, found {self.backbone!r}"
+                f"{did_you_mean(self.backbone, BACKBONES)}"
+            )
+        for size in [self.size, *self.sizes]:
+            _check_size(size)
+        _check_numbers(self)
+        if self.batch_size % self.accumulation_steps:
+            raise ValueError(
+                "batch_size: expected a multiple of accumulation_steps "
+                f"({self.accumulation_steps}), found {self.batch_size}; try "
+                f"{_near_multiples(self.batch_size, self.accumulation_steps)}"
+            )
+        _check_stages(self)
+
+    @property
+    def micro_batch(self) -> int:
+        """Images of one forward and backward pass of one replica."""
+        return self.batch_size // self.accumulation_steps
+
+    @property
+    def folder(self) -> str:
+        """The workdir, named after the model where none is given."""
+        return self.workdir or f"runs/{self.backbone}_{self.size}"
+
+    @property
+    def stages(self) -> list[tuple[int, int]]:
+        """(size, epochs) of each stage, one where none are given."""
+        if not self.sizes:
+            return [(self.size, self.epochs)]
+        return list(zip(self.sizes, self.stage_epochs, strict=True))
+
+    def peak_learning_rate(self, replicas: int) -> float:
+        """The schedule's peak on that many replicas."""
+        return self.learning_rate or LEARNING_RATE_PER_IMAGE * self.micro_batch * replicas
+
+    def for_sample(self, data: str) -> "TrainConfig":
+        """These settings on the embedded sample: small batches, few updates."""
+        steps = next(k for k in (self.accumulation_steps, 1) if self.sample_batch_size % k == 0)
+        return replace(self, data=data, batch_size=self.sample_batch_size, accumulation_steps=steps)
+
+
+def _check_size(size: int) -> None:
+    if size <= 0 or (size % SIZE_MULTIPLE and size not in PUBLISHED_SIZES):
+        near = _near_multiples(max(size, 0), SIZE_MULTIPLE)
+        published = ", ".join(map(str, PUBLISHED_SIZES))
+        raise ValueError(
+            f"size: expected a positive multiple of {SIZE_MULTIPLE} (or {published} as "
+            f"published), found {size}; try {near}"
+        )
+
+
+def _near_multiples(value: int, factor: int) -> str:
+    below = value // factor * factor
+    return " or ".join(str(n) for n in (below, below + factor) if n > 0) or str(factor)
+
+
+def _check_numbers(config: TrainConfig) -> None:
+    positive = (
+        *("epochs", "batch_size", "accumulation_steps", "scale", "num_centers", "embedding_dim"),
+        *("validate_every", "keep_checkpoints", "sample_batch_size", "sample_updates"),
+    )
+    for name in positive:
+        if getattr(config, name) <= 0:
+            raise ValueError(f"{name}: expected more than 0, found {getattr(config, name)}")
+    not_negative = (
+        *("learning_rate", "warmup_epochs", "weight_decay", "clip_norm", "margin"),
+        *("checkpoint_every", "seed"),
+    )
+    for name in not_negative:
+        if getattr(config, name) < 0:
+            raise ValueError(f"{name}: expected 0 or more, found {getattr(config, name)}")
+    for name in ("dropout", "drop_connect_rate", "ema_momentum"):
+        if not 0 <= getattr(config, name) < 1:
+            raise ValueError(f"{name}: expected 0 to below 1, found {getattr(config, name)}")
+    if config.validation_fold == 1 or config.validation_fold < 0:
+        raise ValueError(
+            f"validation_fold: expected 0 for none, or 2 or more, found {config.validation_fold}"
+        )
+
+
+def _check_stages(config: TrainConfig) -> None:
+    if not config.sizes and not config.stage_epochs:
+        return
+    if len(config.sizes) != len(config.stage_epochs):
+        raise ValueError(
+            f"stage_epochs: expected one value for each of the {len(config.sizes)} sizes, "
+            f"found {len(config.stage_epochs)}"
+        )
+    if sum(config.stage_epochs) != config.epochs or min(config.stage_epochs) <= 0:
+        raise ValueError(
+            f"stage_epochs: expected positive numbers that add up to {config.epochs} epochs, "
+            f"found {config.stage_epochs}"
+        )

@@ -1,0 +1,76 @@
+"""The backbones by name, each with the input range it was made for."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import keras
+
+from glrtf.config.training import BACKBONES
+from glrtf.models import efficientnet_v2
+
+# Of RGB in [0, 1]; what `keras.applications` bakes into the B variants.
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_VARIANCE = (0.229**2, 0.224**2, 0.225**2)
+
+
+def build_backbone(
+    name: str,
+    size: int | None,
+    *,
+    drop_connect_rate: float = 0.2,
+    sync_batchnorm: bool = False,
+    seed: int = 0,
+    dtype: object = None,
+) -> keras.Model:
+    """Builds a backbone that takes RGB in [0, 1] and maps it to its own range.
+
+    Args:
+        name: One of `glrtf.config.training.BACKBONES`.
+        size: Side of the square input in pixels; None leaves it open.
+        drop_connect_rate: Rate of stochastic depth at the last block.
+        sync_batchnorm: Whether batch statistics are taken over all replicas.
+        seed: Of initial weights and of stochastic depth.
+        dtype: The layers' dtype policy; None takes the global one.
+
+    Returns:
+        A functional model, `(batch, size, size, 3)` float in [0, 1] ->
+        `(batch, size / 32, size / 32, filters)`.
+
+    Raises:
+        ValueError: If there is no backbone of that name.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+    variant = efficientnet_v2.VARIANTS[name]
+    images = keras.Input((size, size, 3), name="images")
+    if variant.imagenet_range:
+        scaled = keras.layers.Normalization(
+            mean=_IMAGENET_MEAN, variance=_IMAGENET_VARIANCE, dtype=dtype, name="input_range"
+        )(images)
+    else:
+        # keras.applications and google/automl both map 0..255 to x / 128 - 1.
+        scaled = keras.layers.Rescaling(
+            255.0 / 128.0, offset=-1.0, dtype=dtype, name="input_range"
+        )(images)
+    outputs = efficientnet_v2.features(
+        scaled,
+        variant,
+        drop_connect_rate=drop_connect_rate,
+        sync_batchnorm=sync_batchnorm,
+        seed=seed,
+        dtype=dtype,
+    )
+    with deep_recursion():
+        return keras.Model(images, outputs, name=f"backbone_{name}")
+
+
+@contextlib.contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Inside, Keras may walk XL's thousand layers, one call a layer, to their end."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 10_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

@@ -1,0 +1,283 @@
+"""EfficientNetV2 (Tan & Le, arXiv 2104.00298) from one block table, in public layers.
+
+Layer names, variable order and shapes are those of `keras.applications`, so
+its weight files load. The XL table, which `keras.applications` lacks, is that
+of google/automl.
+"""
+
+import dataclasses
+import math
+import re
+import zlib
+
+import keras
+
+_BLOCK = re.compile(
+    r"r(?P<repeats>\d+)k(?P<kernel_size>\d+)s(?P<strides>\d+)e(?P<expand_ratio>\d+)"
+    r"i(?P<input_filters>\d+)o(?P<output_filters>\d+)(?P<kind>c1|se\.25)"
+)
+_B_STAGES = "r1k3s1e1i32o16c1 r2k3s2e4i16o32c1 r2k3s2e4i32o48c1 r3k3s2e4i48o96se.25 r5k3s1e6i96o112se.25 r8k3s2e6i112o192se.25"  # noqa: E501
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What sets one member of the family apart.
+
+    Attributes:
+        stages: The stages before scaling, one word each: repeats r, kernel k,
+            stride s, expansion e, input and output filters i and o, then `c1`
+            for a fused block or `se.25` for a squeeze-and-excitation ratio.
+        width: Factor on every number of filters.
+        depth: Factor on every number of repeats.
+        imagenet_range: Whether inputs are normalised by ImageNet's channel
+            means and deviations; else they are mapped to [-1, 1).
+    """
+
+    stages: str
+    width: float = 1.0
+    depth: float = 1.0
+    imagenet_range: bool = False
+
+
+VARIANTS = {
+    "v2s": Variant(
+        "r2k3s1e1i24o24c1 r4k3s2e4i24o48c1 r4k3s2e4i48o64c1 r6k3s2e4i64o128se.25 "
+        "r9k3s1e6i128o160se.25 r15k3s2e6i160o256se.25"
+    ),
+    "v2m": Variant(
+        "r3k3s1e1i24o24c1 r5k3s2e4i24o48c1 r5k3s2e4i48o80c1 r7k3s2e4i80o160se.25 "
+        "r14k3s1e6i160o176se.25 r18k3s2e6i176o304se.25 r5k3s1e6i304o512se.25"
+    ),
+    "v2l": Variant(
+        "r4k3s1e1i32o32c1 r7k3s2e4i32o64c1 r7k3s2e4i64o96c1 r10k3s2e4i96o192se.25 "
+        "r19k3s1e6i192o224se.25 r25k3s2e6i224o384se.25 r7k3s1e6i384o640se.25"
+    ),
+    "v2xl": Variant(
+        "r4k3s1e1i32o32c1 r8k3s2e4i32o64c1 r8k3s2e4i64o96c1 r16k3s2e4i96o192se.25 "
+        "r24k3s1e6i192o256se.25 r32k3s2e6i256o512se.25 r8k3s1e6i512o640se.25"
+    ),
+    "v2b0": Variant(_B_STAGES, imagenet_range=True),
+    "v2b1": Variant(_B_STAGES, depth=1.1, imagenet_range=True),
+    "v2b2": Variant(_B_STAGES, width=1.1, depth=1.2, imagenet_range=True),
+    "v2b3": Variant(_B_STAGES, width=1.2, depth=1.4, imagenet_range=True),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One residual block after scaling; `name` is the prefix of its layers."""
+
+    name: str
+    kernel_size: int
+    strides: int
+    expand_ratio: int
+    input_filters: int
+    output_filters: int
+    fused: bool
+    drop_rate: float
+
+
+def round_filters(filters: float, width: float) -> int:
+    """Scales a number of filters and rounds it to a multiple of 8."""
+    scaled = filters * width
+    return max(8, int(scaled + 4) // 8 * 8)
+
+
+def blocks(variant: Variant, drop_connect_rate: float = 0.2) -> list[Block]:
+    """The blocks of a variant, in order.
+
+    Args:
+        variant: Whose blocks.
+        drop_connect_rate: The rate of stochastic depth at the last block; it
+            grows linearly from 0 (as in `keras.applications`, the slope is
+            that of the unscaled repeats).
+    """
+    stages = [_BLOCK.fullmatch(stage) for stage in variant.stages.split()]
+    unscaled = sum(int(stage["repeats"]) for stage in stages if stage)
+    result: list[Block] = []
+    for number, stage in enumerate(stages, start=1):
+        assert stage, variant.stages
+        output = round_filters(int(stage["output_filters"]), variant.width)
+        for repeat in range(math.ceil(variant.depth * int(stage["repeats"]))):
+            first = repeat == 0
+            result.append(
+                Block(
+                    name=f"block{number}{_letters(repeat)}_",
+                    kernel_size=int(stage["kernel_size"]),
+                    strides=int(stage["strides"]) if first else 1,
+                    expand_ratio=int(stage["expand_ratio"]),
+                    input_filters=(
+                        round_filters(int(stage["input_filters"]), variant.width)
+                        if first
+                        else output
+                    ),
+                    output_filters=output,
+                    fused=stage["kind"] == "c1",
+                    drop_rate=drop_connect_rate * len(result) / unscaled,
+                )
+            )
+    return result
+
+
+def _letters(number: int) -> str:
+    """0 -> a, 25 -> z, 26 -> aa: the private builder runs out of letters here."""
+    text = chr(ord("a") + number % 26)
+    return text if number < 26 else _letters(number // 26 - 1) + text
+
+
+class _Builder:
+    """Adds the family's layers to a functional graph, all with one seed and dtype policy."""
+
+    def __init__(self, seed: int, sync_batchnorm: bool, dtype: object) -> None:
+        self._seed = seed
+        self._sync = sync_batchnorm
+        self._dtype = dtype
+
+    def conv(
+        self,
+        x: keras.KerasTensor,
+        filters: int,
+        kernel_size: int,
+        strides: int,
+        name: str,
+    ) -> keras.KerasTensor:
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=self._initializer(name),
+            dtype=self._dtype,
+            name=name,
+        )(x)
+
+    def depthwise(
+        self, x: keras.KerasTensor, kernel_size: int, strides: int, name: str
+    ) -> keras.KerasTensor:
+        return keras.layers.DepthwiseConv2D(
+            kernel_size,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=self._initializer(name),
+            dtype=self._dtype,
+            name=name,
+        )(x)
+
+    def norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return keras.layers.BatchNormalization(
+            momentum=0.9,
+            epsilon=1e-3,
+            synchronized=self._sync,
+            dtype=self._dtype,
+            name=name,
+        )(x)
+
+    def swish(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return keras.layers.Activation("swish", dtype=self._dtype, name=name)(x)
+
+    def squeeze_excite(
+        self, x: keras.KerasTensor, filters: int, reduced: int, name: str
+    ) -> keras.KerasTensor:
+        layers = keras.layers
+        gate = layers.GlobalAveragePooling2D(
+            keepdims=True, dtype=self._dtype, name=f"{name}se_squeeze"
+        )(x)
+        for suffix, width, activation in (
+            ("se_reduce", reduced, "swish"),
+            ("se_expand", filters, "sigmoid"),
+        ):
+            gate = layers.Conv2D(
+                width,
+                1,
+                activation=activation,
+                kernel_initializer=self._initializer(name + suffix),
+                dtype=self._dtype,
+                name=name + suffix,
+            )(gate)
+        return layers.Multiply(dtype=self._dtype, name=f"{name}se_excite")([x, gate])
+
+    def residual(
+        self, x: keras.KerasTensor, inputs: keras.KerasTensor, block: Block
+    ) -> keras.KerasTensor:
+        if block.drop_rate:
+            x = keras.layers.Dropout(
+                block.drop_rate,
+                noise_shape=(None, 1, 1, 1),
+                seed=self._seed_of(block.name),
+                dtype=self._dtype,
+                name=f"{block.name}drop",
+            )(x)
+        return keras.layers.Add(dtype=self._dtype, name=f"{block.name}add")([x, inputs])
+
+    def _initializer(self, name: str) -> keras.initializers.Initializer:
+        return keras.initializers.VarianceScaling(
+            scale=2.0, mode="fan_out", distribution="truncated_normal", seed=self._seed_of(name)
+        )
+
+    def _seed_of(self, name: str) -> int:
+        return zlib.crc32(f"{self._seed}/{name}".encode()) & 0x7FFFFFFF
+
+
+def _apply_block(build: _Builder, inputs: keras.KerasTensor, block: Block) -> keras.KerasTensor:
+    """One (fused) inverted residual bottleneck."""
+    name, x = block.name, inputs
+    expanded = block.input_filters * block.expand_ratio
+    if block.expand_ratio != 1:
+        kernel, strides = (block.kernel_size, block.strides) if block.fused else (1, 1)
+        x = build.conv(x, expanded, kernel, strides, f"{name}expand_conv")
+        x = build.norm(x, f"{name}expand_bn")
+        x = build.swish(x, f"{name}expand_activation")
+    if block.fused:
+        alone = block.expand_ratio == 1
+        kernel, strides = (block.kernel_size, block.strides) if alone else (1, 1)
+        x = build.conv(x, block.output_filters, kernel, strides, f"{name}project_conv")
+        x = build.norm(x, f"{name}project_bn")
+        if alone:
+            x = build.swish(x, f"{name}project_activation")
+    else:
+        x = build.depthwise(x, block.kernel_size, block.strides, f"{name}dwconv2")
+        x = build.norm(x, f"{name}bn")
+        x = build.swish(x, f"{name}activation")
+        x = build.squeeze_excite(x, expanded, max(1, block.input_filters // 4), name)
+        x = build.conv(x, block.output_filters, 1, 1, f"{name}project_conv")
+        x = build.norm(x, f"{name}project_bn")
+    if block.strides == 1 and block.input_filters == block.output_filters:
+        x = build.residual(x, inputs, block)
+    return x
+
+
+def features(
+    images: keras.KerasTensor,
+    variant: Variant,
+    *,
+    drop_connect_rate: float = 0.2,
+    sync_batchnorm: bool = False,
+    seed: int = 0,
+    dtype: object = None,
+) -> keras.KerasTensor:
+    """The last feature map.
+
+    Args:
+        images: `(batch, height, width, 3)`, already in the variant's own range.
+        variant: Which network.
+        drop_connect_rate: Rate of stochastic depth at the last block.
+        sync_batchnorm: Whether batch statistics are taken over all replicas.
+        seed: Of initial weights and of stochastic depth; equal seeds give
+            equal weights whatever was built before.
+        dtype: The layers' dtype policy; None takes the global one.
+
+    Returns:
+        `(batch, ceil(height / 32), ceil(width / 32), filters)`.
+    """
+    build = _Builder(seed, sync_batchnorm, dtype)
+    table = blocks(variant, drop_connect_rate)
+    x = build.conv(images, table[0].input_filters, 3, 2, "stem_conv")
+    x = build.norm(x, "stem_bn")
+    x = build.swish(x, "stem_activation")
+    for block in table:
+        x = _apply_block(build, x, block)
+    x = build.conv(x, round_filters(1280, variant.width), 1, 1, "top_conv")
+    x = build.norm(x, "top_bn")
+    return build.swish(x, "top_activation")

@@ -1,0 +1,124 @@
+"""Backbone, pooling and embedding; with a head on top while training."""
+
+import keras
+import tensorflow as tf
+
+from glrtf.config.training import TrainConfig
+from glrtf.models.backbones import build_backbone, deep_recursion
+from glrtf.models.heads import ArcFaceHead
+from glrtf.models.pooling import build_pooling
+
+
+@keras.saving.register_keras_serializable(package="glrtf")
+class UnitRows(keras.layers.Layer):
+    """Divides each row by its Euclidean length; `(batch, d)` float32 in and out."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        """The rows, each of length 1; a row of zeros stays so."""
+        return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=-1, epsilon=1e-12)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """The input's shape."""
+        return input_shape
+
+
+def build_embedding_model(
+    backbone: str,
+    size: int | None,
+    *,
+    embedding_dim: int = 512,
+    pooling: str = "avg",
+    dropout: float = 0.2,
+    drop_connect_rate: float = 0.2,
+    sync_batchnorm: bool = False,
+    precision: str = "float32",
+    seed: int = 0,
+) -> keras.Model:
+    """Builds the model that is left after training.
+
+    Args:
+        backbone: One of `glrtf.config.training.BACKBONES`.
+        size: Side of the square input in pixels; None leaves it open.
+        embedding_dim: Length of an embedding.
+        pooling: `avg` or `gem`.
+        dropout: Rate before the embedding layer.
+        drop_connect_rate: Rate of stochastic depth at the last block.
+        sync_batchnorm: Whether batch statistics are taken over all replicas.
+        precision: `float32` or `mixed_bfloat16`, of the backbone; what follows
+            the pooling is float32 always.
+        seed: Of initial weights, dropout and stochastic depth.
+
+    Returns:
+        A functional model, float RGB in [0, 1] `(batch, size, size, 3)` ->
+        unit rows `(batch, embedding_dim)` float32.
+    """
+    network = build_backbone(
+        backbone,
+        size,
+        drop_connect_rate=drop_connect_rate,
+        sync_batchnorm=sync_batchnorm,
+        seed=seed,
+        dtype=keras.DTypePolicy(precision),
+    )
+    images = keras.Input((size, size, 3), name="images")
+    x = build_pooling(pooling)(network(images))
+    x = keras.layers.Dropout(dropout, seed=seed + 1, dtype="float32", name="dropout")(x)
+    x = keras.layers.Dense(
+        embedding_dim,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 2),
+        dtype="float32",
+        name="embedding",
+    )(x)
+    with deep_recursion():
+        outputs = UnitRows(name="unit_rows")(x)
+        return keras.Model(images, outputs, name=f"{backbone}_{size or 'any'}")
+
+
+def embedding_model_from_config(
+    config: TrainConfig, precision: str = "float32", any_size: bool = False
+) -> keras.Model:
+    """The embedding model that a training run's settings describe.
+
+    Args:
+        config: The run's settings.
+        precision: `float32` or `mixed_bfloat16`, of the backbone.
+        any_size: Leaves the input's size open, for a run in stages.
+    """
+    return build_embedding_model(
+        config.backbone,
+        None if any_size else config.size,
+        embedding_dim=config.embedding_dim,
+        pooling=config.pooling,
+        dropout=config.dropout,
+        drop_connect_rate=config.drop_connect_rate,
+        sync_batchnorm=config.sync_batchnorm,
+        precision=precision,
+        seed=config.seed,
+    )
+
+
+class RetrievalModel(keras.Model):
+    """An embedding model with a training head.
+
+    Args:
+        embedding_model: Images in [0, 1] to unit rows.
+        head: Unit rows and labels to logits and cosines.
+    """
+
+    def __init__(self, embedding_model: keras.Model, head: ArcFaceHead) -> None:
+        super().__init__(name="retrieval_model")
+        self.embedding_model = embedding_model
+        self.head = head
+        head.build(embedding_model.output_shape)
+        head.built = True
+        self.built = True
+
+    def call(
+        self, images: tf.Tensor, labels: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Logits with margin and cosines without, `(batch, num_classes)` float32 each."""
+        embeddings = self.embedding_model(images, training=training)
+        return self.head(embeddings, labels, training=training)

@@ -1,0 +1,202 @@
+"""One update from several micro-batches, with one reduction over the replicas.
+
+The step is written over plain tensors: Keras's `stateless_call` takes the
+weights and gives back the new BatchNorm statistics, so nothing is assigned,
+and nothing crosses replicas, inside the loop over micro-batches.
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from glrtf.training.averaging import WeightAverage
+from glrtf.training.optimizers import Updater
+
+# Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
+_SEED_STRIDE = 1_000_003
+
+# (images uint8, replica, micro-batch number over the whole run) -> float images in [0, 1].
+Prepare = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+METRICS = ("loss", "accuracy", "gradient_norm")
+
+
+class TrainStep:
+    """Turns one batch a replica into one update.
+
+    Call it inside `strategy.run`; the model, the updater and the average are
+    made in that strategy's scope.
+
+    Args:
+        model: Called with `(images, labels, training=True)`; gives
+            `(logits, cosines)`, both `(batch, num_classes)` float32.
+        updater: The optimizer, on the model's trainable variables.
+        accumulation_steps: Micro-batches an update; divides the batch.
+        prepare: Makes float images of a micro-batch and augments them.
+        clip_norm: Largest norm of the reduced gradient; 0 for no clipping.
+        average: Moving average of the weights, updated after each update.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        updater: Updater,
+        *,
+        accumulation_steps: int,
+        prepare: Prepare,
+        clip_norm: float = 0.0,
+        average: WeightAverage | None = None,
+    ) -> None:
+        self._model = model
+        self._updater = updater
+        self._steps = accumulation_steps
+        self._prepare = prepare
+        self._clip_norm = clip_norm
+        self._average = average
+
+    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """One update.
+
+        Args:
+            images: `(batch, size, size, 3)` uint8, this replica's.
+            labels: `(batch,)` int32.
+
+        Returns:
+            `METRICS` of this replica's batch, `(3,)` float32: mean loss,
+            accuracy without margin, norm of the reduced gradient.
+        """
+        gradients, state, sums = self._accumulate(images, labels)
+        context = tf.distribute.get_replica_context()
+        share = 1.0 / (self._steps * context.num_replicas_in_sync)
+        gradients = context.all_reduce(
+            tf.distribute.ReduceOp.SUM, [gradient * share for gradient in gradients]
+        )
+        norm = tf.linalg.global_norm(gradients)
+        if self._clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
+        for variable, value in zip(statistics(self._model), state, strict=True):
+            variable.assign(value)
+        context.merge_call(self._apply, args=(gradients,))
+        return tf.concat([sums / self._steps, norm[tf.newaxis]], axis=0)
+
+    def _apply(self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor]) -> None:
+        self._updater.apply(strategy, gradients)
+        if self._average is not None:
+            self._average.update(strategy)
+
+    def _accumulate(
+        self, images: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
+        """Sums of gradients and metrics over the micro-batches, and the last statistics."""
+        weights = [tf.convert_to_tensor(v) for v in self._model.trainable_variables]
+        state = [tf.convert_to_tensor(v) for v in statistics(self._model)]
+        images = _split(images, self._steps)
+        labels = _split(labels, self._steps)
+        first = tf.cast(self._updater.iterations, tf.int32) * self._steps
+
+        def micro_step(
+            number: tf.Tensor, sums: tf.Tensor, state: list, gradients: list
+        ) -> tuple[tf.Tensor, tf.Tensor, list, list]:
+            metrics, state, new = self._micro_batch(
+                images[number], labels[number], first + number, weights, state
+            )
+            gradients = [old + g for old, g in zip(gradients, new, strict=True)]
+            return number + 1, sums + metrics, state, gradients
+
+        if self._steps == 1:
+            sums, state, gradients = self._micro_batch(images[0], labels[0], first, weights, state)
+            return gradients, state, sums
+        zeros = [tf.zeros_like(w, tf.float32) for w in weights]
+        _, sums, state, gradients = tf.while_loop(
+            lambda number, *_: number < self._steps,
+            micro_step,
+            (tf.constant(0), tf.zeros(2), state, zeros),
+            parallel_iterations=1,
+            maximum_iterations=self._steps,
+        )
+        return gradients, state, sums
+
+    def _micro_batch(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        number: tf.Tensor,
+        weights: list[tf.Tensor],
+        state: list[tf.Tensor],
+    ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+        """Forward and backward: (mean loss, accuracy), new statistics, gradients."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        prepared = self._prepare(images, tf.cast(replica, tf.int32), number)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            (logits, cosines), after = self._model.stateless_call(
+                weights, self._state_with_seeds(state, replica, number), prepared, labels,
+                training=True,
+            )  # fmt: skip
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            )
+        right = tf.argmax(cosines, axis=1, output_type=labels.dtype) == labels
+        accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
+        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+        pairs = zip(self._model.non_trainable_variables, after, strict=True)
+        new_state = [tf.convert_to_tensor(value) for v, value in pairs if not _is_seed(v)]
+        return tf.stack([loss, accuracy]), new_state, gradients
+
+    def _state_with_seeds(
+        self, state: list[tf.Tensor], replica: tf.Tensor | int, number: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """All non-trainable values, the seeds made from replica and micro-batch number.
+
+        A layer's seed state is (seed, calls so far). Both parts follow from
+        where the run is, so they need not be saved, and no two replicas or
+        micro-batches drop the same units.
+        """
+        values = iter(state)
+        result = []
+        for variable in self._model.non_trainable_variables:
+            if _is_seed(variable):
+                base = tf.convert_to_tensor(variable)
+                shift = tf.stack(
+                    [tf.cast(replica, base.dtype) * _SEED_STRIDE, tf.cast(number, base.dtype)]
+                )
+                result.append(base + shift)
+            else:
+                result.append(next(values))
+        return result
+
+
+def statistics(model: keras.Model) -> list[keras.Variable]:
+    """The non-trainable weights that training moves, such as BatchNorm's; no random seeds."""
+    return [v for v in model.non_trainable_variables if not _is_seed(v)]
+
+
+def average_statistics(model: keras.Model) -> None:
+    """Gives every replica the mean of all replicas' BatchNorm statistics, in one reduction.
+
+    Call it inside `strategy.run`, before the model is saved or evaluated:
+    each replica has moved its own, and only the first one's would be seen.
+    """
+    variables = statistics(model)
+    values = [tf.convert_to_tensor(v) for v in variables]
+    flat = tf.concat([tf.reshape(value, [-1]) for value in values], axis=0)
+    context = tf.distribute.get_replica_context()
+    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, flat)
+    parts = tf.split(mean, [value.shape.num_elements() for value in values])
+    for variable, part in zip(variables, parts, strict=True):
+        variable.assign(tf.reshape(part, variable.shape))
+
+
+def _is_seed(variable: keras.Variable) -> bool:
+    return variable.name == "seed_generator_state"
+
+
+def _split(values: tf.Tensor, parts: int) -> tf.Tensor:
+    """`(batch, …)` -> `(parts, batch / parts, …)`, in order."""
+    shape = tf.shape(values)
+    static = values.shape
+    split = tf.reshape(values, tf.concat([[parts, shape[0] // parts], shape[1:]], axis=0))
+    if static[0] is not None:
+        split.set_shape([parts, static[0] // parts, *static[1:]])
+    return split

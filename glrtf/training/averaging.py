@@ -1,0 +1,61 @@
+"""A moving average of the weights (Polyak), which often ranks better than the weights."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+
+class WeightAverage:
+    """Keeps `average ← m · average + (1 − m) · weight` for every trainable weight.
+
+    Early on m is at most (1 + t) / (10 + t), t being the updates so far, so
+    that random initial weights are soon forgotten. BatchNorm statistics are
+    averages already and are taken as they are. Make it in the strategy's scope.
+
+    Args:
+        variables: The trainable variables.
+        momentum: m, such as 0.9999.
+        iterations: The optimizer's counter of updates.
+    """
+
+    def __init__(
+        self, variables: list[keras.Variable], momentum: float, iterations: keras.Variable
+    ) -> None:
+        self._sources = variables
+        self._momentum = momentum
+        self._iterations = iterations
+        self.variables = [
+            keras.Variable(v.numpy(), trainable=False, name=f"average_{v.name}") for v in variables
+        ]
+
+    def update(self, strategy: tf.distribute.Strategy) -> None:
+        """One step of the average; called in cross-replica context, after an update."""
+        updates = tf.cast(self._iterations.value, tf.float32)
+        momentum = tf.minimum(self._momentum, (1.0 + updates) / (10.0 + updates))
+
+        def move(average: tf.Variable, weight: tf.Variable, momentum: tf.Tensor) -> None:
+            average.assign_sub((1.0 - momentum) * (average - weight))
+
+        for average, weight in zip(self.variables, self._sources, strict=True):
+            strategy.extended.update(
+                average.value, move, args=(weight.value, momentum), group=False
+            )
+
+    @contextlib.contextmanager
+    def swapped_in(self) -> Iterator[None]:
+        """Inside, the model has the averaged weights; afterwards its own again."""
+        own = [v.numpy() for v in self._sources]
+        for weight, average in zip(self._sources, self.variables, strict=True):
+            weight.assign(average.numpy())
+        try:
+            yield
+        finally:
+            for weight, value in zip(self._sources, own, strict=True):
+                weight.assign(value)
+
+    def reset(self) -> None:
+        """Starts again from the weights as they are."""
+        for average, weight in zip(self.variables, self._sources, strict=True):
+            average.assign(weight.numpy())

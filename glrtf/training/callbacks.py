@@ -1,0 +1,118 @@
+"""Who is told how a run goes: CSV, TensorBoard, Weights & Biases."""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+
+class Logger(Protocol):
+    """Something that keeps a run's figures."""
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """Takes figures at an update."""
+
+    def images(self, update: int, name: str, images: np.ndarray) -> None:
+        """Takes pictures: `(count, height, width, 3)` float in [0, 1]."""
+
+    def close(self) -> None:
+        """Writes out what is still held."""
+
+
+class CsvLogger:
+    """One line an epoch (or other interval) in `logs/<name>.csv`, rewritten whole each time.
+
+    Lines of an earlier start of the run are kept up to where it goes on.
+
+    Args:
+        path: The file.
+        start_update: Where the run goes on; later lines are dropped.
+    """
+
+    def __init__(self, path: str, start_update: int = 0) -> None:
+        self._path = path
+        self._rows: list[dict[str, str]] = []
+        if files.exists(path):
+            rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()))
+            self._rows = [row for row in rows if int(row["update"]) <= start_update]
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """Adds a line and writes the file."""
+        self._rows.append(
+            {"update": str(update), **{name: f"{value:.6g}" for name, value in values.items()}}
+        )
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        files.write_bytes(self._path, text.getvalue().encode())
+
+    def images(self, update: int, name: str, images: np.ndarray) -> None:
+        """A CSV holds no pictures."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class TensorBoardLogger:
+    """Event files for TensorBoard in a folder, local or gs://."""
+
+    def __init__(self, folder: str) -> None:
+        import tensorflow as tf
+
+        self._writer = tf.summary.create_file_writer(folder)
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """Adds one point to each figure's curve."""
+        import tensorflow as tf
+
+        with self._writer.as_default(update):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def images(self, update: int, name: str, images: np.ndarray) -> None:
+        """Adds pictures."""
+        import tensorflow as tf
+
+        with self._writer.as_default(update):
+            tf.summary.image(name, images, max_outputs=len(images))
+
+    def close(self) -> None:
+        """Flushes the event file."""
+        self._writer.close()
+
+
+class WandbLogger:
+    """Weights & Biases, where its package is installed.
+
+    Raises:
+        UserError: If it is not.
+    """
+
+    def __init__(self, project: str, name: str, config: Mapping[str, object]) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise UserError(
+                "wandb_project: expected the package wandb, found none; pip install 'glrtf[wandb]'"
+            ) from None
+        self._wandb = wandb
+        self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """Adds one point to each figure's curve."""
+        self._run.log(dict(values), step=update)
+
+    def images(self, update: int, name: str, images: np.ndarray) -> None:
+        """Adds pictures."""
+        self._run.log({name: [self._wandb.Image(image) for image in images]}, step=update)
+
+    def close(self) -> None:
+        """Ends the run."""
+        self._run.finish()

@@ -1,0 +1,269 @@
+"""Checkpoints: plain arrays under plain names, whole or not at all.
+
+`checkpoints/step-00001200.npz` holds the arrays, `step-00001200.json` beside
+it, written last, their digest and where the run was. Arrays without their JSON
+are an unfinished save and are never read.
+"""
+
+import dataclasses
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glrtf.config.training import TrainConfig
+from tfrecords_tools import cli, files
+from tfrecords_tools.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+_NAME = re.compile(r"step-(\d{8,})\.json")
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where in a run a checkpoint was made.
+
+    Attributes:
+        update: Updates made so far.
+        epoch: Epochs done so far, with a fraction.
+        num_classes: Classes of the head.
+        global_batch_size: Images an update.
+        metrics: Figures of that moment, such as the training loss.
+    """
+
+    update: int
+    epoch: float
+    num_classes: int
+    global_batch_size: int
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """One finished checkpoint.
+
+    Attributes:
+        path: Its JSON file.
+        arrays_path: Its arrays.
+        sha256: The digest of the arrays' file.
+        position: Where in the run it was made.
+    """
+
+    path: str
+    arrays_path: str
+    sha256: str
+    position: Position
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name, after their digest is checked.
+
+        Raises:
+            UserError: If the file is missing, is cut short or was changed.
+        """
+        found = files.sha256(self.arrays_path)
+        if found != self.sha256:
+            raise UserError(
+                f"{self.arrays_path}: digest: expected {self.sha256[:12]}…, found {found[:12]}…; "
+                "damaged: delete it and its .json to go on from the one before"
+            )
+        return read_arrays(self.arrays_path)
+
+
+def read_arrays(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file.
+
+    Raises:
+        UserError: If the file is missing or is not one.
+    """
+    try:
+        with files.open_read(path) as file:
+            source = file if file.seekable() else io.BytesIO(file.read())
+            with np.load(source, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        raise UserError(f"{path}: expected an .npz file of weights ({error})") from None
+
+
+def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> Checkpoint:
+    """Writes a checkpoint, the JSON last.
+
+    Args:
+        folder: The run's `checkpoints/`.
+        arrays: By name.
+        position: Where the run is.
+    """
+    stem = files.join(folder, f"step-{position.update:08d}")
+    with files.atomic_path(f"{stem}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    digest = files.sha256(f"{stem}.npz")
+    value = {"format": _FORMAT, "sha256": digest, "position": dataclasses.asdict(position)}
+    files.write_json(f"{stem}.json", value)
+    return Checkpoint(f"{stem}.json", f"{stem}.npz", digest, position)
+
+
+def read(path: str) -> Checkpoint:
+    """A checkpoint by its JSON file.
+
+    Raises:
+        UserError: If the file is missing or is not a checkpoint's.
+    """
+    value = files.read_json(path)
+    try:
+        if value["format"] != _FORMAT:
+            raise UserError(f"{path}: expected format {_FORMAT}, found {value['format']}")
+        position = Position(**value["position"])
+        return Checkpoint(path, f"{path.removesuffix('.json')}.npz", value["sha256"], position)
+    except (TypeError, KeyError):
+        raise UserError(f"{path}: expected a checkpoint's JSON file, found another one") from None
+
+
+def list_all(folder: str) -> list[Checkpoint]:
+    """The finished checkpoints of a `checkpoints/` folder, oldest first."""
+    if not files.exists(folder):
+        return []
+    names = [name for name in files.list_names(folder) if _NAME.fullmatch(name)]
+    found = [read(files.join(folder, name)) for name in names]
+    return sorted(found, key=lambda checkpoint: checkpoint.position.update)
+
+
+def latest(folder: str) -> Checkpoint | None:
+    """The newest finished checkpoint, None where there is none."""
+    found = list_all(folder)
+    return found[-1] if found else None
+
+
+def best(found: list[Checkpoint], metric: str = "validation_map") -> Checkpoint | None:
+    """The checkpoint with the highest metric; the newest of equals; None where none has it."""
+    rated = [c for c in found if metric in c.position.metrics]
+    return max(rated, key=lambda c: (c.position.metrics[metric], c.position.update), default=None)
+
+
+def prune(folder: str, keep: int) -> None:
+    """Deletes all but the last `keep` checkpoints and the best one."""
+    found = list_all(folder)
+    kept = {c.path for c in found[-keep:]}
+    if champion := best(found):
+        kept.add(champion.path)
+    for checkpoint in found:
+        if checkpoint.path not in kept:
+            # The JSON first: arrays without it are no checkpoint.
+            files.delete(checkpoint.path)
+            files.delete(checkpoint.arrays_path)
+
+
+def find(path: str, which: str | None = None) -> Checkpoint:
+    """The checkpoint that a path means.
+
+    Args:
+        path: A workdir, its `checkpoints/`, or one checkpoint's .json or .npz.
+        which: In a workdir: `last` (also None), `best`, or a number of updates.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if path.endswith((".json", ".npz")):
+        return read(path.removesuffix(".npz").removesuffix(".json") + ".json")
+    below = files.join(path, "checkpoints")
+    folder = below if files.exists(below) else path
+    found = list_all(folder)
+    if not found:
+        raise UserError(f"{path}: expected a workdir with checkpoints, found none; train first")
+    if which in (None, "last"):
+        return found[-1]
+    if which == "best":
+        return best(found) or found[-1]
+    for checkpoint in found:
+        if which == str(checkpoint.position.update):
+            return checkpoint
+    known = ", ".join(str(c.position.update) for c in found)
+    raise UserError(f"checkpoint: expected last, best or one of {known}, found {which!r}")
+
+
+def embedding_arrays(model: "keras.Model") -> dict[str, "keras.Variable"]:
+    """The embedding model's variables under the names they have in a checkpoint."""
+    named = {f"embedding/{v.path}": v for v in model.weights}
+    if len(named) != len(model.weights):
+        raise ValueError("two weights of the model have one name")
+    return named
+
+
+def with_average(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays, weights replaced by their moving averages where the run kept them."""
+    averages = {
+        name.removeprefix("average/"): value
+        for name, value in arrays.items()
+        if name.startswith("average/")
+    }
+    return {**arrays, **averages}
+
+
+def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Gives variables the values of the arrays of the same names.
+
+    Raises:
+        UserError: If one is missing or has another shape; nothing is assigned then.
+    """
+    for name, variable in variables.items():
+        if name not in arrays:
+            raise UserError(f"{source}: expected an array {name}, found none")
+        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise UserError(
+                f"{source}: {name}: expected the shape {tuple(variable.shape)}, "
+                f"found {tuple(arrays[name].shape)}"
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def read_config(workdir: str) -> TrainConfig:
+    """The settings that a run saved in its workdir.
+
+    Raises:
+        UserError: If the folder is no workdir.
+    """
+    path = files.join(workdir, "config.yaml")
+    if not files.exists(path):
+        raise UserError(f"{workdir}: expected a workdir of glrtf.train, found no config.yaml there")
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
+        local.write(files.read_bytes(path))
+        local.flush()
+        try:
+            return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf.train")
+        except UserError as error:
+            raise UserError(str(error).replace(local.name, path)) from None
+
+
+def load_embedding_model(
+    workdir: str, checkpoint: str | None = None, precision: str = "float32"
+) -> tuple["keras.Model", TrainConfig]:
+    """The embedding model of a training run, ready for inference.
+
+    Args:
+        workdir: The run's folder.
+        checkpoint: `last` (also None), `best`, a number of updates, or a
+            checkpoint's file.
+        precision: `float32` or `mixed_bfloat16`, of the backbone.
+
+    Returns:
+        The model, float RGB in [0, 1] `(batch, size, size, 3)` -> unit rows
+        `(batch, embedding_dim)` float32, and the run's settings. Averaged
+        weights are taken where the run kept them.
+
+    Raises:
+        UserError: If there is no such run or checkpoint, or it is damaged.
+    """
+    from glrtf.models.retrieval_model import embedding_model_from_config
+
+    config = read_config(workdir)
+    is_file = checkpoint is not None and checkpoint.endswith((".json", ".npz"))
+    found = find(checkpoint or workdir) if is_file else find(workdir, checkpoint)
+    model = embedding_model_from_config(config, precision)
+    assign(embedding_arrays(model), with_average(found.arrays()), found.arrays_path)
+    return model, config

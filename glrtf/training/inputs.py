@@ -1,0 +1,103 @@
+"""Training batches for every replica, labels checked on the host."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+
+from glrtf.config.training import TrainConfig
+from glrtf.data.augment import augment, step_seed
+from glrtf.data.input_pipeline import plain_errors, train_batches
+from glrtf.data.shards import ShardSet
+from tfrecords_tools.errors import UserError
+
+_LABEL_TEXT = "label: expected 0 to"
+
+
+def distributed_batches(
+    strategy: tf.distribute.Strategy,
+    shards: ShardSet,
+    config: TrainConfig,
+    size: int,
+    num_classes: int,
+    start_update: int,
+) -> Iterator:
+    """Endless batches, one a replica at each step, read by each host from its own shards.
+
+    Args:
+        strategy: Who takes them.
+        shards: The train split.
+        config: Batch size, seed, and how to read.
+        size: Side of the images in pixels.
+        num_classes: What labels must be below.
+        start_update: Updates whose batches were already used.
+    """
+
+    def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
+        batches = train_batches(
+            shards,
+            size=size,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            config=config.input,
+            worker=context.input_pipeline_id,
+            num_workers=context.num_input_pipelines,
+            start_step=start_update * replicas,
+        )
+        return batches.map(lambda images, labels: (images, check_labels(labels, num_classes)))
+
+    return iter(strategy.distribute_datasets_from_function(of_host))
+
+
+def check_labels(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """The labels, or an error that names the first one outside [0, num_classes).
+
+    Runs on the host: accelerators read past a matrix's end without a word.
+    """
+    wrong = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
+    check = tf.debugging.Assert(
+        tf.equal(tf.size(wrong), 0),
+        [f"{_LABEL_TEXT} {num_classes - 1}, found", wrong[:1]],
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(labels)
+
+
+@contextmanager
+def readable_errors(folder: str) -> Iterator[None]:
+    """Around a loop over batches: trouble in the data comes out as `UserError`."""
+    try:
+        with plain_errors():
+            yield
+    except tf.errors.InvalidArgumentError as error:
+        if found := re.search(rf"({_LABEL_TEXT} \d+, found)\W+(-?\d+)", error.message):
+            raise UserError(
+                f"{folder}: {found[1]} {found[2]}; the shards are not those of their "
+                "dataset_info.json: build them again"
+            ) from None
+        raise
+
+
+class Augmentation:
+    """Makes float images of uint8 ones and varies them, each micro-batch anew.
+
+    Args:
+        config: The run's settings.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._seed = config.seed
+        self._config = config.augment
+
+    def __call__(self, images: tf.Tensor, replica: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        """`(batch, size, size, 3)` uint8 -> float32 in [0, 1], varied.
+
+        Args:
+            images: The photos.
+            replica: This replica's number.
+            number: The micro-batch's number over the whole run.
+        """
+        scaled = tf.cast(images, tf.float32) / 255.0
+        return augment(scaled, step_seed(self._seed, number, replica), self._config)

@@ -1,0 +1,250 @@
+"""The training loop: updates, and what happens between them."""
+
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glrtf.config.training import TrainConfig
+from glrtf.data.shards import ShardSet
+from glrtf.training import checkpoints, inputs
+from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
+from glrtf.training.callbacks import Logger
+from glrtf.training.plan import RunPlan, Stage
+from glrtf.training.state import TrainState
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+# From the embedding model to figures such as {"validation_map": 0.4}.
+Validate = Callable[[keras.Model], Mapping[str, float]]
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a call of `Trainer.run` ended.
+
+    Attributes:
+        update: Updates made over the whole run.
+        finished: Whether the run is at its end; False after SIGTERM.
+        metrics: The last epoch's figures.
+    """
+
+    update: int
+    finished: bool
+    metrics: Mapping[str, float]
+
+
+class Trainer:
+    """Runs the updates of a plan on a state.
+
+    Args:
+        config: The run's settings.
+        strategy: The devices; the state was made in its scope.
+        shards: The train split.
+        plan: The run in updates.
+        state: What is trained.
+        num_classes: Classes of the head.
+        loggers: Who is told.
+        chief: Whether this process writes checkpoints.
+        validate: Figures of the embedding model, every `validate_every` epochs.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        strategy: tf.distribute.Strategy,
+        shards: ShardSet,
+        plan: RunPlan,
+        state: TrainState,
+        *,
+        num_classes: int,
+        loggers: Sequence[Logger] = (),
+        chief: bool = True,
+        validate: Validate | None = None,
+    ) -> None:
+        self._config = config
+        self._strategy = strategy
+        self._shards = shards
+        self._plan = plan
+        self._state = state
+        self._num_classes = num_classes
+        self._loggers = loggers
+        self._chief = chief
+        self._validate = validate
+        self._folder = files.join(config.folder, "checkpoints")
+        self._pending: list[tf.Tensor] = []
+        self._seen: list[np.ndarray] = []
+        self._stop = False
+        self._step, self._average_statistics = _compile(strategy, state, config)
+
+    def run(self) -> Result:
+        """Trains from where the state is to the plan's end, or until SIGTERM.
+
+        Raises:
+            UserError: If the loss stops being a number, or the data is bad.
+        """
+        update = int(self._state.updater.iterations.numpy())
+        metrics: dict[str, float] = {}
+        before = signal.signal(signal.SIGTERM, self._on_sigterm)
+        images = (self._plan.total_updates - update) * self._plan.global_batch_size
+        try:
+            with Progress("train", images, unit="image") as progress:
+                for stage in self._plan.stages:
+                    if stage.end > update and not self._stop:
+                        update, metrics = self._run_stage(stage, update, progress, metrics)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        return Result(update, update >= self._plan.total_updates, metrics)
+
+    def _run_stage(
+        self, stage: Stage, update: int, progress: Progress, metrics: dict[str, float]
+    ) -> tuple[int, dict[str, float]]:
+        batches = inputs.distributed_batches(
+            self._strategy, self._shards, self._config, stage.size, self._num_classes, update
+        )
+        looked = epoch_began = time.monotonic()
+        with inputs.readable_errors(self._config.data):
+            while update < stage.end and not self._stop:
+                self._pending.append(self._step(next(batches)))
+                update += 1
+                due = time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS
+                if due or self._plan.ends_epoch(update):
+                    note = self._look(update)
+                    looked = time.monotonic()
+                progress.update(self._plan.global_batch_size, note if due else "")
+                if self._plan.ends_epoch(update):
+                    metrics = self._end_epoch(update, time.monotonic() - epoch_began)
+                    epoch_began = time.monotonic()
+                if self._is_save_due(update):
+                    self._save(update, metrics)
+        return update, metrics
+
+    def _look(self, update: int) -> str:
+        """Fetches the figures of the updates since the last look; stops at a loss of NaN."""
+        values = [tensor.numpy() for tensor in self._pending]
+        self._pending.clear()
+        self._seen.extend(values)
+        if not all(math.isfinite(value[0]) for value in values):
+            good = checkpoints.latest(self._folder)
+            raise UserError(
+                f"loss: expected a number, found NaN or infinity by update {update}; the last good "
+                f"checkpoint is {good.path if good else 'none'}; try a smaller --learning_rate "
+                f"(the peak was {self._peak():.3g}) or --clip_norm 1"
+            )
+        return f"loss {values[-1][0]:.3f}, accuracy {values[-1][1]:.3f}" if values else ""
+
+    def _peak(self) -> float:
+        return self._config.peak_learning_rate(self._strategy.num_replicas_in_sync)
+
+    def _end_epoch(self, update: int, seconds: float) -> dict[str, float]:
+        """Averages the epoch's figures, validates when due, and tells the loggers."""
+        means = np.mean(self._seen, axis=0)
+        metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
+        metrics["epoch"] = round(self._plan.epoch(update), 4)
+        metrics["learning_rate"] = float(self._state.updater.learning_rate)
+        metrics["images_per_second"] = len(self._seen) * self._plan.global_batch_size / seconds
+        self._seen.clear()
+        due = math.floor(metrics["epoch"] + 1e-6) % self._config.validate_every == 0
+        if self._validate and (due or update == self._plan.total_updates):
+            self._average_statistics()
+            metrics |= self._validated()
+        for logger in self._loggers:
+            logger.scalars(update, metrics)
+        return metrics
+
+    def _validated(self) -> Mapping[str, float]:
+        assert self._validate is not None
+        if self._state.average is None:
+            return self._validate(self._state.model.embedding_model)
+        with self._state.average.swapped_in():
+            return self._validate(self._state.model.embedding_model)
+
+    def _is_save_due(self, update: int) -> bool:
+        every = self._config.checkpoint_every
+        due = update % every == 0 if every else self._plan.ends_epoch(update)
+        return due or self._stop or update == self._plan.total_updates
+
+    def _save(self, update: int, metrics: Mapping[str, float]) -> None:
+        self._look(update)
+        self._average_statistics()
+        if not self._chief:
+            return
+        position = checkpoints.Position(
+            update=update,
+            epoch=self._plan.epoch(update),
+            num_classes=self._num_classes,
+            global_batch_size=self._plan.global_batch_size,
+            metrics=dict(metrics),
+        )
+        checkpoints.write(self._folder, self._state.arrays(), position)
+        checkpoints.prune(self._folder, self._config.keep_checkpoints)
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+
+def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: int) -> int:
+    """Restores the run's last checkpoint, if it has one.
+
+    On another number of replicas an update holds another number of images:
+    the run then goes on from the same epoch.
+
+    Returns:
+        The update to go on from.
+
+    Raises:
+        UserError: If the checkpoint is damaged or of another number of classes.
+    """
+    found = checkpoints.latest(files.join(config.folder, "checkpoints"))
+    if found is None:
+        return 0
+    if found.position.num_classes != num_classes:
+        raise UserError(
+            f"{config.folder}: its checkpoint has {found.position.num_classes} classes, the shards "
+            f"have {num_classes}; choose another --workdir, with --init_from {config.folder}"
+        )
+    state.restore(found)
+    update = found.position.update
+    if found.position.global_batch_size != plan.global_batch_size:
+        update = plan.update_at(found.position.epoch)
+        state.updater.iterations.assign(update)
+    return update
+
+
+def _compile(
+    strategy: tf.distribute.Strategy, state: TrainState, config: TrainConfig
+) -> tuple[Callable, Callable]:
+    """The step on a distributed batch, and the averaging of statistics, as graphs."""
+    step = TrainStep(
+        state.model,
+        state.updater,
+        accumulation_steps=config.accumulation_steps,
+        prepare=inputs.Augmentation(config),
+        clip_norm=config.clip_norm,
+        average=state.average,
+    )
+
+    # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be.
+    @tf.function(jit_compile=False)
+    def train_step(batch: tuple) -> tf.Tensor:
+        metrics = strategy.run(step, args=batch)
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
+
+    @tf.function(jit_compile=False)
+    def average() -> None:
+        strategy.run(average_statistics, args=(state.model,))
+
+    def average_if_many() -> None:
+        if strategy.num_replicas_in_sync > 1:
+            average()
+
+    return train_step, average_if_many

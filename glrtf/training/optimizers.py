@@ -1,0 +1,98 @@
+"""Keras optimizers by name, applied to gradients that are already reduced."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+# Pulling a BatchNorm scale or a bias towards zero regularises nothing.
+_NOT_DECAYED = ("bias", "gamma", "beta", "power")
+
+
+class Updater:
+    """A Keras optimizer that takes reduced gradients, with decoupled weight decay.
+
+    Keras's own `apply` adds the replicas' gradients itself, after clipping
+    them; here the reduction comes first, so only `update_step` is used. Make
+    it in the strategy's scope.
+
+    Args:
+        name: `adam`, `adamw`, `lamb` or `sgd` (momentum 0.9).
+        learning_rate: A rate or a schedule over updates.
+        variables: The trainable variables.
+        weight_decay: Each update first takes learning rate × this × weight off
+            every weight but biases and BatchNorm's; 0 for none.
+
+    Raises:
+        ValueError: If there is no optimizer of that name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
+        variables: Sequence[keras.Variable],
+        weight_decay: float = 0.0,
+    ) -> None:
+        self._optimizer = _make(name, learning_rate)
+        self._optimizer.build(list(variables))
+        self._variables = list(variables)
+        self._weight_decay = weight_decay
+
+    @property
+    def iterations(self) -> keras.Variable:
+        """How many updates were made, an int64 scalar."""
+        return self._optimizer.iterations
+
+    @property
+    def learning_rate(self) -> tf.Tensor:
+        """The next update's rate, a float32 scalar."""
+        return tf.cast(self._optimizer.learning_rate, tf.float32)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The optimizer's own variables, such as moments and the counter of updates.
+
+        A constant learning rate is a variable too, but a setting, not state.
+        """
+        return [v for v in self._optimizer.variables if v.name != "learning_rate"]
+
+    def apply(self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor]) -> None:
+        """One update; called in cross-replica context.
+
+        Args:
+            strategy: In whose scope the variables were made.
+            gradients: One a variable, in the same order, equal on all replicas.
+        """
+        rate = self.learning_rate
+        for variable, gradient in zip(self._variables, gradients, strict=True):
+            decay = self._weight_decay if is_decayed(variable) else 0.0
+            strategy.extended.update(
+                variable.value, self._update, args=(gradient, rate, decay), group=False
+            )
+        self._optimizer.iterations.assign_add(1)
+
+    def _update(
+        self, variable: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, decay: float
+    ) -> None:
+        if decay:
+            variable.assign_sub(variable * (decay * rate))
+        self._optimizer.update_step(gradient, variable, rate)
+
+
+def is_decayed(variable: keras.Variable) -> bool:
+    """Whether weight decay acts on a variable: not on biases, BatchNorm and GeM's power."""
+    return variable.name not in _NOT_DECAYED
+
+
+def _make(
+    name: str, learning_rate: keras.optimizers.schedules.LearningRateSchedule | float
+) -> keras.optimizers.Optimizer:
+    optimizers = keras.optimizers
+    if name in ("adam", "adamw"):  # AdamW is Adam with the decay that Updater adds.
+        return optimizers.Adam(learning_rate)
+    if name == "lamb":
+        return optimizers.Lamb(learning_rate)
+    if name == "sgd":
+        return optimizers.SGD(learning_rate, momentum=0.9)
+    raise ValueError(f"optimizer: expected one of adam, adamw, lamb, sgd, found {name!r}")

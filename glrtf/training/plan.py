@@ -1,0 +1,82 @@
+"""How many updates a run has and where its epochs and stages end; pure arithmetic."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stretch of updates at one image size: first <= update < end."""
+
+    size: int
+    first: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPlan:
+    """A run in updates.
+
+    The stream of training images has no gaps: an update may hold the end of an
+    epoch and the beginning of the next, so epochs are fractions of updates.
+
+    Attributes:
+        num_examples: Images of an epoch.
+        global_batch_size: Images of an update.
+        stages: In order, without gaps.
+    """
+
+    num_examples: int
+    global_batch_size: int
+    stages: tuple[Stage, ...]
+
+    @property
+    def total_updates(self) -> int:
+        """Updates of the whole run."""
+        return self.stages[-1].end
+
+    @property
+    def updates_per_epoch(self) -> float:
+        """Updates of an epoch, with a fraction."""
+        return self.num_examples / self.global_batch_size
+
+    def epoch(self, update: int) -> float:
+        """Epochs done after that many updates."""
+        return update / self.updates_per_epoch
+
+    def ends_epoch(self, update: int) -> bool:
+        """Whether an epoch's last image is in the update just made; so after the last one."""
+        done = math.floor(self.epoch(update) + 1e-9)
+        return done > math.floor(self.epoch(update - 1) + 1e-9) or update == self.total_updates
+
+    def update_at(self, epoch: float) -> int:
+        """The update at which so many epochs are done; at most the last one."""
+        return min(round(epoch * self.updates_per_epoch), self.total_updates)
+
+
+def make_plan(
+    num_examples: int,
+    global_batch_size: int,
+    stages: Sequence[tuple[int, int]],
+    most_updates: int | None = None,
+) -> RunPlan:
+    """Lays out a run.
+
+    Args:
+        num_examples: Images of an epoch.
+        global_batch_size: Images of an update.
+        stages: (size, epochs) of each stage.
+        most_updates: Where the run ends at the latest.
+    """
+    result: list[Stage] = []
+    epochs, first = 0, 0
+    for size, length in stages:
+        epochs += length
+        end = max(first + 1, round(epochs * num_examples / global_batch_size))
+        if most_updates is not None:
+            end = min(end, most_updates)
+        if end > first:
+            result.append(Stage(size, first, end))
+        first = end
+    return RunPlan(num_examples, global_batch_size, tuple(result))

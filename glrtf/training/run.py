@@ -1,0 +1,138 @@
+"""A training run from its settings to its last checkpoint, in named steps."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from glrtf.config.training import TrainConfig
+from glrtf.data.shards import ShardSet, open_shards
+from glrtf.models.heads import margins_from_counts
+from glrtf.training import loop, workdir
+from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
+from glrtf.training.plan import RunPlan, make_plan
+from glrtf.training.schedules import make_schedule
+from glrtf.training.state import build_state
+from glrtf.training.strategy import choose_precision, is_chief, make_strategy
+from tfrecords_tools import files
+from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools.errors import UserError
+
+
+def train(
+    config: TrainConfig,
+    *,
+    most_updates: int | None = None,
+    validate: loop.Validate | None = None,
+) -> loop.Result:
+    """Trains, or goes on training, what the settings describe.
+
+    Args:
+        config: The settings; `data` names real shards.
+        most_updates: Where the run ends at the latest.
+        validate: Figures of the embedding model, for validation while training.
+
+    Raises:
+        UserError: On bad data, a workdir of another run, missing devices, a
+            damaged checkpoint, or a loss that is no number.
+    """
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    shards = open_shards(config.data, "train")
+    num_classes = _num_classes(shards, config.data)
+    strategy = make_strategy(config.strategy, config.tpu)
+    replicas = strategy.num_replicas_in_sync
+    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
+    precision = choose_precision(config.precision, strategy)
+    workdir.claim(config)
+    with strategy.scope():
+        state = build_state(
+            config, num_classes, _margin(config), schedule_of(config, plan, replicas), precision
+        )
+    update = loop.resume(state, plan, config, num_classes)
+    _tell(config, plan, update, shards, num_classes, replicas, precision)
+    chief = is_chief(strategy)
+    loggers = _loggers(config, update) if chief else []
+    try:
+        return loop.Trainer(
+            config,
+            strategy,
+            shards,
+            plan,
+            state,
+            num_classes=num_classes,
+            loggers=loggers,
+            chief=chief,
+            validate=validate,
+        ).run()
+    finally:
+        for logger in loggers:
+            logger.close()
+
+
+def schedule_of(
+    config: TrainConfig, plan: RunPlan, replicas: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate's course over a planned run."""
+    return make_schedule(
+        config.schedule,
+        config.peak_learning_rate(replicas),
+        total_updates=plan.total_updates,
+        updates_per_epoch=plan.updates_per_epoch,
+        warmup_epochs=config.warmup_epochs,
+    )
+
+
+def _num_classes(shards: ShardSet, folder: str) -> int:
+    if not shards.num_examples:
+        raise UserError(f"{folder}: expected train images, found shards with zero records")
+    if not shards.num_classes:
+        raise UserError(
+            f"{folder}: expected dataset_info.json with num_classes beside the train shards, found "
+            "none; build them with python -m tfrecords_tools.build"
+        )
+    return shards.num_classes
+
+
+def _margin(config: TrainConfig) -> float | list[float]:
+    if not config.class_margins:
+        return config.margin
+    below = files.join(config.data, "train")
+    info = DatasetInfo.load(below if files.exists(below) else config.data)
+    return margins_from_counts(info.class_counts.tolist())
+
+
+def _tell(
+    config: TrainConfig,
+    plan: RunPlan,
+    update: int,
+    shards: ShardSet,
+    num_classes: int,
+    replicas: int,
+    precision: str,
+) -> None:
+    """One line on what is about to be done."""
+    going_on = f"going on after update {update} of" if update else "training for"
+    print(
+        f"{config.folder}: {config.backbone} at {config.size} on {shards.num_examples} images of "
+        f"{num_classes} landmarks; {going_on} {plan.total_updates} updates of "
+        f"{plan.global_batch_size} images ({replicas} x {config.accumulation_steps} x "
+        f"{config.micro_batch}), {precision}, peak learning rate "
+        f"{config.peak_learning_rate(replicas):.3g}",
+        file=sys.stderr,
+    )
+
+
+def _loggers(config: TrainConfig, update: int) -> Sequence[Logger]:
+    logs = files.join(config.folder, "logs")
+    loggers: list[Logger] = [
+        CsvLogger(files.join(logs, "train.csv"), update),
+        TensorBoardLogger(logs),
+    ]
+    if config.wandb_project:
+        settings = dataclasses.asdict(config)
+        loggers.append(WandbLogger(config.wandb_project, config.folder, settings))
+    return loggers

@@ -1,0 +1,101 @@
+"""Everything that training changes, as one thing to save and restore."""
+
+import keras
+import numpy as np
+
+from glrtf.config.training import TrainConfig
+from glrtf.models.heads import build_head
+from glrtf.models.retrieval_model import RetrievalModel, embedding_model_from_config
+from glrtf.training import checkpoints
+from glrtf.training.averaging import WeightAverage
+from glrtf.training.optimizers import Updater
+
+
+class TrainState:
+    """Model, optimizer and moving average; make it in the strategy's scope.
+
+    Random numbers are no part of it: they follow from the seed and the number
+    of updates.
+
+    Args:
+        model: What is trained.
+        updater: Its optimizer.
+        ema_momentum: Of the weights' moving average; 0 for none.
+    """
+
+    def __init__(self, model: RetrievalModel, updater: Updater, ema_momentum: float = 0.0) -> None:
+        self.model = model
+        self.updater = updater
+        self.average: WeightAverage | None = None
+        if ema_momentum:
+            self.average = WeightAverage(
+                model.trainable_variables, ema_momentum, updater.iterations
+            )
+
+    def variables(self) -> dict[str, keras.Variable]:
+        """All variables under their names in a checkpoint."""
+        named = self.model_variables()
+        for variable in self.updater.variables:
+            named[f"optimizer/{variable.path}"] = variable
+        if self.average is not None:
+            named |= self._average_variables()
+        return named
+
+    def model_variables(self) -> dict[str, keras.Variable]:
+        """The embedding model's and the head's."""
+        named = dict(checkpoints.embedding_arrays(self.model.embedding_model))
+        for variable in self.model.head.weights:
+            named[f"head/{variable.name}"] = variable
+        return named
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The variables' values, for a checkpoint."""
+        return {name: variable.numpy() for name, variable in self.variables().items()}
+
+    def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
+        """Takes over all values of a checkpoint of this run.
+
+        Raises:
+            UserError: If it is damaged or another model's.
+        """
+        checkpoints.assign(self.variables(), checkpoint.arrays(), checkpoint.arrays_path)
+
+    def _average_variables(self) -> dict[str, keras.Variable]:
+        assert self.average is not None
+        names = {id(v): name for name, v in self.model_variables().items()}
+        sources = self.model.trainable_variables
+        return {
+            f"average/{names[id(source)]}": average
+            for source, average in zip(sources, self.average.variables, strict=True)
+        }
+
+
+def build_state(
+    config: TrainConfig,
+    num_classes: int,
+    margin: float | list[float],
+    learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
+    precision: str,
+) -> TrainState:
+    """Builds what a run's settings describe; call it in the strategy's scope.
+
+    Args:
+        config: The run's settings.
+        num_classes: Classes of the head.
+        margin: The head's margin, one for all or one a class.
+        learning_rate: A rate or a schedule over updates.
+        precision: `float32` or `mixed_bfloat16`.
+    """
+    head = build_head(
+        config.head,
+        num_classes,
+        scale=config.scale,
+        margin=margin,
+        num_centers=config.num_centers,
+        seed=config.seed + 3,
+    )
+    model = RetrievalModel(embedding_model_from_config(config, precision, any_size=True), head)
+    updater = Updater(
+        config.optimizer, learning_rate, model.trainable_variables, config.weight_decay
+    )
+    return TrainState(model, updater, config.ema_momentum)

@@ -1,0 +1,114 @@
+import keras
+import numpy as np
+import pytest
+
+from glrtf.models import efficientnet_v2
+from glrtf.models.backbones import build_backbone
+
+# Of design: parameters without the classification top.
+PUBLISHED = {
+    "v2s": 20_331_360,
+    "v2m": 53_150_388,
+    "v2l": 117_746_848,
+    "v2xl": 207_615_832,
+}
+KERAS = {
+    "v2s": keras.applications.EfficientNetV2S,
+    "v2m": keras.applications.EfficientNetV2M,
+    "v2l": keras.applications.EfficientNetV2L,
+    "v2b0": keras.applications.EfficientNetV2B0,
+    "v2b1": keras.applications.EfficientNetV2B1,
+    "v2b2": keras.applications.EfficientNetV2B2,
+    "v2b3": keras.applications.EfficientNetV2B3,
+}
+
+
+def test_blocks_widths_and_depths_are_scaled_and_rounded():
+    # B3: width 1.2, depth 1.4. Last stage r8 → ceil(11.2) = 12; filters 192 · 1.2 = 230.4 → 232.
+    table = efficientnet_v2.blocks(efficientnet_v2.VARIANTS["v2b3"])
+    last = [b for b in table if b.name.startswith("block6")]
+    assert (len(last), last[-1].output_filters) == (12, 232)
+
+
+def test_names_go_on_after_z():
+    # The fifth stage of XL has 24 blocks, the sixth 32: a..z, then aa..af.
+    names = [b.name for b in efficientnet_v2.blocks(efficientnet_v2.VARIANTS["v2xl"])]
+    assert names[-9] == "block6af_"
+    assert len(set(names)) == len(names) == 4 + 8 + 8 + 16 + 24 + 32 + 8
+
+
+def test_stochastic_depth_grows_from_zero_to_almost_its_rate():
+    # 100 blocks in XL: the last one drops 0.2 · 99/100.
+    rates = [b.drop_rate for b in efficientnet_v2.blocks(efficientnet_v2.VARIANTS["v2xl"], 0.2)]
+    assert rates[0] == 0
+    assert rates[-1] == pytest.approx(0.198)
+
+
+@pytest.mark.parametrize("name", ["v2s", "v2m", "v2l"])
+def test_parameters_are_the_published_ones(name):
+    assert _count(efficientnet_v2.VARIANTS[name]) == PUBLISHED[name]
+
+
+def test_xl_builds_and_has_the_published_parameters():
+    model = build_backbone("v2xl", 640)
+    assert model.count_params() == PUBLISHED["v2xl"] == _count(efficientnet_v2.VARIANTS["v2xl"])
+    assert model.output_shape == (None, 20, 20, 1280)
+
+
+def _count(variant):
+    """Parameters by the table alone: a convolution k·k·i·o, a BatchNorm 4 a channel."""
+    table = efficientnet_v2.blocks(variant)
+    total = 27 * table[0].input_filters + 4 * table[0].input_filters
+    for b in table:
+        i, o, e, k2 = (
+            b.input_filters,
+            b.output_filters,
+            b.input_filters * b.expand_ratio,
+            b.kernel_size**2,
+        )
+        if b.fused and b.expand_ratio == 1:
+            total += k2 * i * o + 4 * o
+        elif b.fused:
+            total += k2 * i * e + 4 * e + e * o + 4 * o
+        else:
+            r = i // 4
+            total += i * e + 4 * e + k2 * e + 4 * e + (e * r + r) + (r * e + e) + e * o + 4 * o
+    top = efficientnet_v2.round_filters(1280, variant.width)
+    return total + table[-1].output_filters * top + 4 * top
+
+
+@pytest.mark.parametrize("name", ["v2s", "v2b0", "v2b3"])
+def test_variables_have_the_order_and_shapes_of_keras_applications(name):
+    ours = build_backbone(name, None)
+    theirs = KERAS[name](include_top=False, weights=None)
+    assert [(v.path, tuple(v.shape)) for v in ours.weights] == [
+        (v.path, tuple(v.shape)) for v in theirs.weights
+    ]
+
+
+def test_a_weight_file_of_keras_applications_gives_the_same_features(tmp_path):
+    theirs = keras.applications.EfficientNetV2B0(
+        include_top=False, weights=None, input_shape=(32, 32, 3)
+    )
+    rng = np.random.default_rng(0)
+    theirs.set_weights([rng.uniform(0.5, 1.5, w.shape) * 0.1 for w in theirs.get_weights()])
+    path = str(tmp_path / "efficientnetv2-b0_notop.weights.h5")
+    theirs.save_weights(path)
+    ours = build_backbone("v2b0", 32)
+    ours.load_weights(path)
+    images = rng.uniform(size=(2, 32, 32, 3)).astype(np.float32)
+    # Theirs takes 0..255, ours 0..1.
+    expected = theirs.predict_on_batch(images * 255)
+    np.testing.assert_allclose(ours.predict_on_batch(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_input_range_of_s_is_that_of_keras_applications():
+    ours = build_backbone("v2s", 32)
+    # 0..1 → x · 255/128 − 1, so 128/255 maps to 0.
+    grey = np.full((1, 1, 1, 3), 128 / 255, np.float32)
+    np.testing.assert_allclose(ours.get_layer("input_range")(grey), 0, atol=1e-6)
+
+
+def test_an_unknown_backbone_is_named():
+    with pytest.raises(ValueError, match="found 'v3s'"):
+        build_backbone("v3s", 32)
