@@ -1,0 +1,30 @@
+"""Settings of the demonstration."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Run the whole way on the embedded sample and print what each ranking scores.
+
+    Sample, shards, training, export, embedding, three rankings, their scores and a
+    report. Run again, it does only what is missing.
+
+    Attributes:
+        output: Folder for everything the demonstration makes.
+        seed: Which sample to draw, and the seed of training.
+        settings: YAML file of training settings; empty takes the project's configs/sample.yaml.
+        num_landmarks: How many landmarks the sample has.
+        photos_per_landmark: Mean number of train photos of a landmark.
+    """
+
+    output: str = "runs/demo"
+    seed: int = 0
+    settings: str = ""
+    num_landmarks: int = 48
+    photos_per_landmark: int = 26
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("num_landmarks", 2), ("photos_per_landmark", 9)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, found {getattr(self, name)}")
