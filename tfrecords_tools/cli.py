@@ -167,11 +167,12 @@ def _normalized(config_class: type, argv: Sequence[str]) -> list[str]:
         following = list(itertools.takewhile(lambda a: not a.startswith("--"), argv[position:]))
         if kinds.get(name) == "switch" and not equals and following[:1] not in _BOOLEANS:
             argument = f"--{name}=true"
-        elif kinds.get(name) == "several" and not equals and following:
-            position += len(following)
-            if len(following) > 1 or not following[0].startswith("["):
-                following = [json.dumps(following)]
-            argument = f"--{name}={following[0]}"
+        elif kinds.get(name) == "several" and (equals or following):
+            values = [value] if equals else following
+            position += 0 if equals else len(following)
+            if len(values) > 1 or not values[0].startswith("["):
+                values = [json.dumps(values)]
+            argument = f"--{name}={values[0]}"
         else:
             argument = f"--{name}{equals}{value}"
         result.append(argument)

@@ -20,6 +20,10 @@ class PlanConfig(TrainConfig):
         activation_overhead: Factor on the activations for the compiler's padding and working space.
         price_per_hour: Of the whole slice, in any currency; 0 leaves cost out.
         json: A file for the same figures as JSON; empty writes none.
+        compile: Compile the real training step for that TPU as well, which takes minutes to an
+            hour, and say what memory the compiler gives it. Needs jax and libtpu.
+        compiler_python: Python of an environment with glrtf[plan]; empty takes this one.
+        cache: Folder in which results of the compiler are kept.
     """
 
     tpu: str = "v3-8"
@@ -29,6 +33,9 @@ class PlanConfig(TrainConfig):
     activation_overhead: float = 1.4
     price_per_hour: float = 0.0
     json: str = ""
+    compile: bool = False
+    compiler_python: str = ""
+    cache: str = "runs/plan"
 
     def __post_init__(self) -> None:
         super().__post_init__()

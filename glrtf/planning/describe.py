@@ -5,7 +5,9 @@ from typing import Any
 
 from glrtf.config.planning import PlanConfig
 from glrtf.planning.accelerators import Slice
+from glrtf.planning.compiled import Compiled
 from glrtf.planning.estimate import Estimate, Workload
+from tfrecords_tools.progress import format_seconds
 
 _GIB = 2**30
 
@@ -57,6 +59,18 @@ def to_text(
         overhead=config.activation_overhead,
     )
     return "\n".join([*lines, "", f"Assumed: {assumed}."])
+
+
+def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
+    """What the compiler said, beside what was estimated."""
+    took = format_seconds(compiled.seconds)
+    if compiled.peak_bytes is None:
+        return f"compiled ({compiled.compiler}, {took}): DOES NOT FIT\n{compiled.refusal}"
+    estimated = found.memory.total / compiled.peak_bytes
+    return (
+        f"compiled ({compiled.compiler}, {took}): peak {compiled.peak_bytes / _GIB:.2f} GiB of "
+        f"{tpu.device.memory / _GIB:.1f} GiB a device; the estimate is {estimated:.2f} of that"
+    )
 
 
 def to_json(

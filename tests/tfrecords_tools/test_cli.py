@@ -96,6 +96,8 @@ def test_several_values_follow_one_flag() -> None:
     assert parse("--sets", "a", "b c", "--size=64") == Settings(sets=("a", "b c"), size=64)
     assert parse("--sets", "[a, b]").sets == ("a", "b")
     assert parse("--sets", "only").sets == ("only",)
+    assert parse("--sets=only", "--size=64") == Settings(sets=("only",), size=64)
+    assert parse("--sets=[a, b]").sets == ("a", "b")
 
 
 def test_flags_override_config_and_config_overrides_the_default_file(tmp_path: Path) -> None:

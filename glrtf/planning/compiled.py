@@ -1,0 +1,133 @@
+"""Memory of a training step as the TPU compiler itself counts it."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from glrtf.planning.accelerators import Slice
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import format_seconds
+
+_SCRIPT = Path(__file__).with_name("tpu_compiler.py")
+_SECONDS_BETWEEN_LINES = 30.0
+_LINES_OF_A_REFUSAL = 40
+
+# The smallest slice of each generation; memory per device is the same on all.
+_TOPOLOGIES = {
+    "v2": "v2:2x2",
+    "v3": "v3:2x2",
+    "v4": "v4:2x2x1",
+    "v5e": "v5e:2x2",
+    "v5p": "v5p:2x2x1",
+    "v6e": "v6e:2x2",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What the compiler said.
+
+    Attributes:
+        peak_bytes: Most memory in use at once on a device; None where refused.
+        refusal: The compiler's own memory table where the program does not fit.
+        seconds: That the compilation took, when it ran.
+        compiler: Versions of what compiled it.
+    """
+
+    peak_bytes: int | None
+    refusal: str
+    seconds: float
+    compiler: str
+
+
+def compile_step(
+    lower: Callable[[], bytes], key: str, tpu: Slice, *, python: str, cache: str
+) -> Compiled:
+    """Compiles a step for one device of a slice, or finds it done before.
+
+    Args:
+        lower: Makes the program; called only where the cache does not know it.
+        key: Says which program that is, such as the configuration as text.
+        tpu: The slice.
+        python: An interpreter that has jax and libtpu.
+        cache: The folder of earlier results.
+
+    Raises:
+        UserError: If the interpreter lacks them, or the compiler broke.
+    """
+    topology = _TOPOLOGIES[tpu.device.generation]
+    digest = hashlib.sha256(f"{topology}\n{key}".encode()).hexdigest()[:16]
+    result = files.join(cache, f"{tpu.device.generation}-{digest}.json")
+    if not files.exists(result):
+        _check_compiler(python)
+        program = files.join(cache, f"{digest}.hlo")
+        files.write_bytes(program, lower())
+        try:
+            _run([python, str(_SCRIPT), program, topology, result], f"compile for {topology}")
+        finally:
+            os.unlink(program)
+    return _read(result)
+
+
+def _read(path: str) -> Compiled:
+    found = files.read_json(path)
+    memory = found.get("memory")
+    return Compiled(
+        peak_bytes=None if memory is None else memory["peak_memory_in_bytes"],
+        refusal="\n".join(found.get("refused", "").splitlines()[:_LINES_OF_A_REFUSAL]),
+        seconds=found["seconds"],
+        compiler=f"jax {found['jax']}, libtpu {found['libtpu']}",
+    )
+
+
+def _check_compiler(python: str) -> None:
+    """Asks for jax and libtpu before minutes are spent on lowering."""
+    look = "import importlib.metadata as m; print(m.version('jax'), m.version('libtpu'))"
+    try:
+        found = subprocess.run([python, "-c", look], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UserError(f"--compiler_python: cannot run {python} ({error.strerror})") from None
+    if found.returncode:
+        raise UserError(
+            f"--compile: {python} lacks jax or libtpu; make an environment for them with "
+            "'python -m venv plan && plan/bin/pip install glrtf[plan]' and name it with "
+            "--compiler_python plan/bin/python"
+        )
+
+
+def _run(command: list[str], description: str) -> None:
+    """Runs the compiler, saying from time to time that it still does."""
+    began = said = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while True:
+        try:
+            _, errors = process.communicate(timeout=1)
+            break
+        except subprocess.TimeoutExpired:
+            if time.monotonic() - said >= _SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                passed = format_seconds(said - began)
+                print(f"{description}: {passed} so far", file=sys.stderr, flush=True)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    if process.returncode:
+        last = [line for line in errors.splitlines() if line.strip()][-1:] or ["no message"]
+        reason = re.sub(r"\s+", " ", last[0])
+        raise UserError(f"--compile: the compiler broke off with {process.returncode}: {reason}")
+
+
+def cache_key(settings: dict) -> str:
+    """Settings as text that is equal when they are."""
+    return json.dumps(settings, sort_keys=True)

@@ -1,0 +1,82 @@
+"""Compiles an HLO file for a TPU that is not there; a script of its own.
+
+    python tpu_compiler.py PROGRAM.hlo TOPOLOGY RESULT.json
+
+It needs jax and libtpu and nothing else of this project: their libtpu clashes
+with tensorflow-tpu's, so it runs in another process and, where that must be,
+another environment. The result holds the compiled memory statistics in bytes,
+or the compiler's refusal.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+# Without these libtpu looks for a TPU machine's metadata server, and waits.
+_ENVIRONMENT = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "JAX_PLATFORMS": "cpu",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+}
+
+
+def compile_program(program: bytes, topology_name: str) -> dict:
+    """Compiles for the first device of a topology such as ``"v3:2x2"``.
+
+    Returns:
+        ``memory`` (statistics by name, bytes) or ``refused`` (the compiler's
+        message), ``seconds``, and the versions of jax and libtpu.
+    """
+    import importlib.metadata
+
+    import jax
+    import numpy as np
+    from jax._src.interpreters import mlir
+    from jax.experimental import topologies
+    from jaxlib import _jax, xla_client
+    from jaxlib.mlir import ir
+
+    device = topologies.get_topology_desc(topology_name, "tpu").devices[0]
+    with mlir.make_ir_context():
+        module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(program))
+    options = xla_client.CompileOptions()
+    options.num_replicas = options.num_partitions = 1
+    options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
+    began = time.monotonic()
+    result: dict = {
+        "topology": topology_name,
+        "jax": jax.__version__,
+        "libtpu": importlib.metadata.version("libtpu"),
+    }
+    try:
+        compiled = device.client.compile(
+            module, executable_devices=xla_client.DeviceList((device,)), compile_options=options
+        )
+        statistics = compiled.get_compiled_memory_stats()
+        names = [name for name in dir(statistics) if name.endswith("_in_bytes")]
+        result["memory"] = {name: getattr(statistics, name) for name in names}
+    except _jax.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        result["refused"] = str(error)
+    result["seconds"] = time.monotonic() - began
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Reads the program, writes the result beside it first and then in place."""
+    program, topology_name, output = argv
+    os.environ.update(_ENVIRONMENT)
+    result = compile_program(Path(program).read_bytes(), topology_name)
+    partial = Path(f"{output}.partial")
+    partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    partial.replace(output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from glrtf.planning.accelerators import find_slice
+from glrtf.planning.compiled import compile_step
+from tfrecords_tools.errors import UserError
+
+TPU = find_slice("v3-8")
+
+# Stands in for an interpreter with jax and libtpu: answers the look for them,
+# and as the compiler counts the program's bytes as its peak memory.
+INTERPRETER = """#!{python}
+import json, sys
+if sys.argv[1] == "-c":
+    print("0.0 0.0")
+    sys.exit(0)
+_, script, program, topology, result = sys.argv
+data = open(program, "rb").read()
+if data == b"broken":
+    print("noise\\nRuntimeError: no such instruction", file=sys.stderr)
+    sys.exit(3)
+found = {{"topology": topology, "jax": "1", "libtpu": "2", "seconds": 0.5}}
+if data == b"large":
+    found["refused"] = "RESOURCE_EXHAUSTED: Used 20G of 15G hbm"
+else:
+    found["memory"] = {{"peak_memory_in_bytes": len(data)}}
+json.dump(found, open(result, "w"))
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> str:
+    file = tmp_path / "interpreter"
+    file.write_text(INTERPRETER.format(python=sys.executable))
+    file.chmod(0o755)
+    return str(file)
+
+
+def compiled(
+    program: bytes, python: str, folder: Path, key: str = "k", lowered: list | None = None
+):
+    def lower() -> bytes:
+        if lowered is not None:
+            lowered.append(program)
+        return program
+
+    return compile_step(lower, key, TPU, python=python, cache=str(folder / "cache"))
+
+
+def test_a_result_is_read_and_kept(python: str, tmp_path: Path) -> None:
+    lowered: list[bytes] = []
+    first = compiled(b"1234567", python, tmp_path, lowered=lowered)
+    again = compiled(b"1234567", python, tmp_path, lowered=lowered)
+    assert first == again
+    assert (first.peak_bytes, first.compiler) == (7, "jax 1, libtpu 2")
+    assert len(lowered) == 1
+    (kept,) = (tmp_path / "cache").iterdir()  # The program itself is not kept.
+    assert json.loads(kept.read_text())["topology"] == "v3:2x2"
+
+
+def test_another_configuration_is_compiled_anew(python: str, tmp_path: Path) -> None:
+    assert compiled(b"12", python, tmp_path, key="a").peak_bytes == 2
+    assert compiled(b"123", python, tmp_path, key="b").peak_bytes == 3
+
+
+def test_what_does_not_fit_is_an_answer_not_an_error(python: str, tmp_path: Path) -> None:
+    found = compiled(b"large", python, tmp_path)
+    assert found.peak_bytes is None
+    assert found.refusal == "RESOURCE_EXHAUSTED: Used 20G of 15G hbm"
+
+
+def test_a_broken_compiler_is_told_and_leaves_nothing(python: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="broke off with 3: RuntimeError: no such instruction"):
+        compiled(b"broken", python, tmp_path)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_an_interpreter_without_a_compiler_is_refused_before_lowering(tmp_path: Path) -> None:
+    lowered: list[bytes] = []
+    # -S: without site-packages no interpreter has jax.
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    with pytest.raises(UserError, match="lacks jax or libtpu; make an environment"):
+        compiled(b"1", str(bare), tmp_path, lowered=lowered)
+    with pytest.raises(UserError, match="cannot run /no/such/python"):
+        compiled(b"1", "/no/such/python", tmp_path, lowered=lowered)
+    assert not lowered
