@@ -20,7 +20,7 @@ def retrieve(config: RetrieveConfig) -> None:
     cache = StageCache(files.join(config.output, "cache"))
     pipeline = Pipeline(config, cache)
     ranking = pipeline.rank()
-    query_ids, index_ids = pipeline.query.ids, pipeline.index.ids
+    query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids
     submission = files.join(config.output, output.SUBMISSION_FILE)
     output.write_submission(submission, query_ids, index_ids, ranking.images)
     evidence = files.join(config.output, output.EVIDENCE_FILE)
@@ -38,8 +38,12 @@ def _description(
     return {
         "schema_version": 1,
         "parameters": dataclasses.asdict(config),
-        "inputs": pipeline.inputs,
-        "counts": pipeline.counts,
+        "inputs": pipeline.inputs.digests,
+        "counts": {
+            role: len(getattr(pipeline.inputs, role).ids)
+            for role in ("query", "index", "train")
+            if role in pipeline.inputs.digests
+        },
         "notes": pipeline.notes,
         "seconds": {**cache.seconds, "all": round(seconds, 3)},
         "reused_stages": cache.reused,

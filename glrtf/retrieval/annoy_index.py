@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embedding_rows import RowSource
-from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, gather_rows, merge, pair_scores
+from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, merge, score_pairs
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -102,31 +102,40 @@ def search_blocks(
     for part, length in enumerate(queries.part_lengths):
         for start in range(0, length, _QUERIES_AT_ONCE):
             stop = min(start + _QUERIES_AT_ONCE, length)
-            true = queries.gather(part, np.arange(start, stop))
-            found = [
-                _search_part(index, true, database, number, per_part or k, search_nodes)
-                for number, index in enumerate(indexes)
-            ]
+            vectors = queries.read(part, start, stop)
+            asked = sum(queries.part_lengths[:part]) + np.arange(start, stop)
+            found = []
+            for number, index in enumerate(indexes):
+                first = sum(database.part_lengths[:number])
+                near = _candidates(index, vectors, per_part or k, search_nodes)
+                near[near != NO_ROW] += first
+                found.append(_scored(queries, database, asked, near, per_part or k))
             yield merge(found, per_part * len(found) if per_part else k)
 
 
-def _search_part(
-    index: AnnoyIndex | None,
-    queries: npt.NDArray[np.float64],
+def _candidates(
+    index: AnnoyIndex | None, vectors: npt.NDArray[np.float32], k: int, search_nodes: int
+) -> npt.NDArray[np.int64]:
+    """(queries, k) likely rows of one part, -1 where fewer are found."""
+    rows = np.full((len(vectors), k), NO_ROW, np.int64)
+    if index is not None:
+        for number, vector in enumerate(vectors):
+            near = index.candidates(vector, k, search_nodes)
+            rows[number, : len(near)] = near
+    return rows
+
+
+def _scored(
+    queries: RowSource,
     database: RowSource,
-    part: int,
+    asked: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
     k: int,
-    search_nodes: int,
 ) -> Neighbors:
-    first = sum(database.part_lengths[:part])
-    rows = np.full((len(queries), k), NO_ROW, np.int64)
-    scores = np.full((len(queries), k), -np.inf)
-    if index is None:
-        return Neighbors(rows, scores)
-    for number, query in enumerate(queries):
-        near = first + index.candidates(query.astype(np.float32), k, search_nodes)
-        rows[number, : len(near)] = near
-        scores[number, : len(near)] = pair_scores(query, gather_rows(database, near))
+    """Candidates with their true scores, in order."""
+    places, columns = np.nonzero(rows != NO_ROW)
+    scores = np.full(rows.shape, -np.inf)
+    scores[places, columns] = score_pairs(queries, database, asked[places], rows[places, columns])
     return best(rows, scores, k)
 
 

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best
 
-ExactScores = Callable[[int, npt.NDArray[np.int64]], npt.NDArray[np.float64]]
-"""(query, rows) -> the true scores of those rows, float64."""
+PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+"""(queries, rows) of pairs -> their true scores."""
 
-_ROOM = 2
-"""Buffers hold this many times k candidates before they are pruned."""
+_ROOM = 3
+"""Buffers hold this many times k candidates."""
+_PRUNE_AFTER = 0.5
+"""Thresholds are raised once this many times k candidates a query have come."""
 
 
 class Candidates:
@@ -29,20 +31,23 @@ class Candidates:
         num_queries: How many queries the block has.
         k: How many neighbours are wanted, at least 1.
         error: How far an approximate score may be from the true one.
-        exact_scores: Gives the true scores.
+        pair_scores: Gives the true scores.
+
+    Attributes:
+        thresholds: (num_queries,) float32: what a score must reach to pass.
     """
 
-    def __init__(self, num_queries: int, k: int, error: float, exact_scores: ExactScores) -> None:
+    def __init__(self, num_queries: int, k: int, error: float, pair_scores: PairScores) -> None:
         self._k = k
-        self._slack = np.float32(2 * error)
         self._error = error
-        self._exact_scores = exact_scores
+        self._pair_scores = pair_scores
         room = _ROOM * k + 64
         self._scores = np.full((num_queries, room), -np.inf, np.float32)
         self._rows = np.full((num_queries, room), NO_ROW, np.int64)
         self._counts = np.zeros(num_queries, np.int64)
-        self._exact_floor = np.full(num_queries, -np.inf, np.float32)
+        self._fresh = 0
         self.thresholds = np.full(num_queries, -np.inf, np.float32)
+        self._passed: npt.NDArray[np.bool_] = np.empty((num_queries, 0), bool)
 
     def add(self, scores: npt.NDArray[np.float32], first_row: int) -> None:
         """Looks through one tile.
@@ -51,18 +56,39 @@ class Candidates:
             scores: (num_queries, tile) float32 approximate scores.
             first_row: The database row of the tile's first column.
         """
-        passed = _passed(scores, self.thresholds)
-        if len(passed) == 0:
-            return
-        queries, columns = np.divmod(passed, scores.shape[1])
+        if self._passed.shape != scores.shape:
+            self._passed = np.empty(scores.shape, bool)
+        np.greater_equal(scores, self.thresholds[:, None], out=self._passed)
+        passed = np.flatnonzero(self._passed)
+        if len(passed):
+            queries, columns = np.divmod(passed, scores.shape[1])
+            self.insert(queries, columns + first_row, scores.reshape(-1)[passed])
+
+    def insert(
+        self,
+        queries: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+    ) -> None:
+        """Takes in candidates that passed.
+
+        Args:
+            queries: (n,) ascending.
+            rows: (n,) database rows.
+            scores: (n,) float32 approximate scores.
+        """
         counts = np.bincount(queries, minlength=len(self._counts))
-        self._make_room(counts)
-        starts = np.cumsum(counts) - counts
-        slots = np.arange(len(passed)) - starts[queries] + self._counts[queries]
-        self._scores[queries, slots] = scores.reshape(-1)[passed]
-        self._rows[queries, slots] = columns + first_row
+        if (self._counts + counts > self._scores.shape[1]).any():
+            self._prune()
+            self._widen(int((self._counts + counts).max()))
+        slots = np.arange(len(queries)) - np.repeat(
+            np.cumsum(counts) - counts - self._counts, counts
+        )
+        self._scores[queries, slots] = scores
+        self._rows[queries, slots] = rows
         self._counts += counts
-        if (self._counts > self._scores.shape[1] // 2).any():
+        self._fresh += len(queries)
+        if self._fresh > _PRUNE_AFTER * self._k * len(self._counts):
             self._prune()
 
     def finish(self) -> Neighbors:
@@ -70,63 +96,57 @@ class Candidates:
         self._prune()
         width = int(self._counts.max(initial=0))
         rows = self._rows[:, :width]
+        queries, slots = np.nonzero(rows != NO_ROW)
         scores = np.full(rows.shape, -np.inf)
-        for query, count in enumerate(self._counts):
-            scores[query, :count] = self._exact_scores(query, rows[query, :count])
+        scores[queries, slots] = self._pair_scores(queries, rows[queries, slots])
         return best(rows, scores, self._k)
 
-    def _make_room(self, counts: npt.NDArray[np.int64]) -> None:
-        room = self._scores.shape[1]
-        if (self._counts + counts <= room).all():
-            return
-        self._prune()
-        needed = int((self._counts + counts).max())
-        if needed > room:
-            wider = ((0, 0), (0, needed - room))
-            self._scores = np.pad(self._scores, wider, constant_values=-np.inf)
-            self._rows = np.pad(self._rows, wider, constant_values=NO_ROW)
+    def _widen(self, room: int) -> None:
+        more = ((0, 0), (0, max(0, room - self._scores.shape[1])))
+        if more[1][1]:
+            self._scores = np.pad(self._scores, more, constant_values=-np.inf)
+            self._rows = np.pad(self._rows, more, constant_values=NO_ROW)
 
     def _prune(self) -> None:
         """Raises the thresholds and drops what no longer passes them."""
-        k = self._k
-        if self._scores.shape[1] < k:
+        self._fresh = 0
+        width = int(self._counts.max(initial=0))
+        if width < self._k:
             return
-        kth = -np.partition(-self._scores, k - 1, axis=1)[:, k - 1]
-        self.thresholds = np.maximum(kth - self._slack, self._exact_floor)
-        self._drop(self._scores < self.thresholds[:, None])
-        crowded = np.flatnonzero(self._counts > _ROOM * k)
-        for query in crowded:
-            self._settle(int(query))
+        kth = np.partition(self._scores[:, :width], width - self._k, axis=1)[:, width - self._k]
+        # Rounded down, so that rounding never shuts out a row.
+        floor = np.nextafter(kth - np.float32(2 * self._error), np.float32(-np.inf))
+        np.maximum(self.thresholds, floor, out=self.thresholds)
+        self._keep(self._scores[:, :width] >= self.thresholds[:, None])
+        crowded = np.flatnonzero(self._counts > (_ROOM - 1) * self._k + 64)
+        if len(crowded):
+            self._settle(crowded)
 
-    def _drop(self, dropped: npt.NDArray[np.bool_]) -> None:
-        """Removes candidates and closes the gaps, order kept."""
-        self._scores[dropped] = -np.inf
-        self._rows[dropped] = NO_ROW
-        order = np.argsort(self._rows == NO_ROW, axis=1, kind="stable")
-        self._scores = np.take_along_axis(self._scores, order, axis=1)
-        self._rows = np.take_along_axis(self._rows, order, axis=1)
-        self._counts = (self._rows != NO_ROW).sum(axis=1)
+    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        """Drops all other candidates and closes the gaps, order kept."""
+        queries, slots = np.nonzero(kept & (self._rows[:, : kept.shape[1]] != NO_ROW))
+        scores, rows = self._scores[queries, slots], self._rows[queries, slots]
+        counts = np.bincount(queries, minlength=len(self._counts))
+        slots = np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._scores[:, : kept.shape[1]] = -np.inf
+        self._rows[:, : kept.shape[1]] = NO_ROW
+        self._scores[queries, slots] = scores
+        self._rows[queries, slots] = rows
+        self._counts = counts
 
-    def _settle(self, query: int) -> None:
-        """Decides a query with very many near-ties by their true scores."""
-        count = self._counts[query]
-        rows = self._rows[query, :count].copy()
-        true = self._exact_scores(query, rows)
-        kept = np.lexsort((rows, -true))[: self._k]
-        approximate = self._scores[query, kept].copy()
-        self._scores[query] = -np.inf
-        self._rows[query] = NO_ROW
-        self._scores[query, : self._k] = approximate
-        self._rows[query, : self._k] = rows[kept]
-        self._counts[query] = len(kept)
-        # Rounded down: a tie with the k-th best must still pass.
-        floor = np.nextafter(np.float32(true[kept[-1]] - self._error), np.float32(-2))
-        self._exact_floor[query] = floor
-        self.thresholds[query] = max(self.thresholds[query], floor)
-
-
-def _passed(
-    scores: npt.NDArray[np.float32], thresholds: npt.NDArray[np.float32]
-) -> npt.NDArray[np.int64]:
-    """The flat positions of scores at or above their query's threshold, ascending."""
-    return np.flatnonzero(scores >= thresholds[:, None])
+    def _settle(self, crowded: npt.NDArray[np.int64]) -> None:
+        """Decides queries with very many near-ties by their true scores."""
+        rows = self._rows[crowded]
+        queries, slots = np.nonzero(rows != NO_ROW)
+        true = np.full(rows.shape, -np.inf)
+        true[queries, slots] = self._pair_scores(crowded[queries], rows[queries, slots])
+        order = np.lexsort((rows, -true), axis=1)[:, : self._k]
+        kth = np.take_along_axis(true, order[:, -1:], axis=1)[:, 0]
+        kept = np.zeros(rows.shape, bool)
+        np.put_along_axis(kept, order, True, axis=1)
+        every = np.ones(self._scores.shape, bool)
+        every[crowded] = kept
+        self._keep(every)
+        # A later tie with the k-th best must still pass.
+        floor = np.nextafter((kth - self._error).astype(np.float32), np.float32(-np.inf))
+        self.thresholds[crowded] = np.maximum(self.thresholds[crowded], floor)

@@ -7,12 +7,13 @@ import numpy.typing as npt
 
 from glrtf.embedding_arrays import NORM_TOLERANCE
 from glrtf.embedding_rows import FLOAT32_UNIT, RowSource
-from glrtf.retrieval.candidates import Candidates
-from glrtf.retrieval.neighbors import Neighbors, gather_rows, merge, pair_scores
+from glrtf.retrieval.candidates import Candidates, PairScores
+from glrtf.retrieval.neighbors import Neighbors, merge, score_pairs
 
 _TILE_ROWS = 2048
 _TILE_QUERIES = 1024
-_QUERIES_AT_ONCE = 8192
+_NUMBERS_AT_ONCE = 1 << 23
+"""How many numbers of queries are held at once, 32 MB."""
 
 
 def search(queries: RowSource, database: RowSource, k: int, per_part: int = 0) -> Neighbors:
@@ -33,23 +34,33 @@ def search(queries: RowSource, database: RowSource, k: int, per_part: int = 0) -
         UserError: On a row that is not finite or not of length 1.
     """
     blocks = list(search_blocks(queries, database, k, per_part))
-    return Neighbors(
-        np.concatenate([block.indices for block in blocks]),
-        np.concatenate([block.scores for block in blocks]),
-    )
+    if not blocks:
+        width = per_part * len(database.part_lengths) if per_part else k
+        return Neighbors(np.empty((0, width), np.int64), np.empty((0, width)))
+    return _stacked(blocks)
 
 
 def search_blocks(
     queries: RowSource, database: RowSource, k: int, per_part: int = 0
 ) -> Iterator[Neighbors]:
     """Like `search`, some thousand queries at a time, in order."""
+    error = score_error(queries, database)
+    at_once = max(_TILE_QUERIES, _NUMBERS_AT_ONCE // max(queries.dimension, 1))
+    first = 0
     for part, length in enumerate(queries.part_lengths):
-        for start in range(0, max(length, 1), _QUERIES_AT_ONCE):
-            stop = min(start + _QUERIES_AT_ONCE, length)
-            approximate = queries.read(part, start, stop)
-            true = queries.gather(part, np.arange(start, stop))
-            error = score_error(queries, database)
-            yield _search_block(approximate, true, error, database, k, per_part)
+        for start in range(0, length, at_once):
+            vectors = queries.read(part, start, min(start + at_once, length))
+
+            def pair_scores(
+                asked: npt.NDArray[np.int64],
+                rows: npt.NDArray[np.int64],
+                first: int = first + start,
+            ) -> npt.NDArray[np.float64]:
+                return score_pairs(queries, database, first + asked, rows)
+
+            block = _QueryBlock(vectors, per_part or k, error, pair_scores)
+            yield _search_block(block, database, per_part)
+        first += length
 
 
 def score_error(queries: RowSource, database: RowSource) -> float:
@@ -64,53 +75,66 @@ def score_error(queries: RowSource, database: RowSource) -> float:
     return gamma * longest**2 + (queries.rounding + database.rounding) * longest
 
 
-def _search_block(
-    approximate: npt.NDArray[np.float32],
-    true: npt.NDArray[np.float64],
-    error: float,
-    database: RowSource,
-    k: int,
-    per_part: int,
-) -> Neighbors:
-    def new_candidates(first: int, count: int) -> Candidates:
-        return Candidates(
-            count,
-            per_part or k,
-            error,
-            lambda query, rows: pair_scores(true[first + query], gather_rows(database, rows)),
-        )
+class _QueryBlock:
+    """Some queries and the candidates found for them."""
 
-    def new_state() -> list[Candidates]:
-        starts = range(0, len(approximate), _TILE_QUERIES)
-        return [
-            new_candidates(start, min(_TILE_QUERIES, len(approximate) - start)) for start in starts
-        ]
+    def __init__(
+        self, vectors: npt.NDArray[np.float32], k: int, error: float, pair_scores: PairScores
+    ) -> None:
+        self._vectors = vectors
+        self.k = k
+        self._error = error
+        self._pair_scores = pair_scores
+        self._products = np.empty(0, np.float32)
+        self.begin()
 
+    def begin(self) -> None:
+        """Forgets what was found."""
+        self._candidates = []
+        for start in range(0, len(self._vectors), _TILE_QUERIES):
+            count = min(_TILE_QUERIES, len(self._vectors) - start)
+            self._candidates.append(
+                Candidates(count, self.k, self._error, self._shifted_scores(start))
+            )
+
+    def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
+        """Multiplies all queries with some database rows and keeps the candidates."""
+        for number, candidates in enumerate(self._candidates):
+            start = number * _TILE_QUERIES
+            vectors = self._vectors[start : start + _TILE_QUERIES]
+            shape = len(vectors), len(tile)
+            if self._products.size < shape[0] * shape[1]:
+                self._products = np.empty(shape[0] * shape[1], np.float32)
+            # One buffer for all products: fresh pages would cost more than the scan.
+            products = self._products[: shape[0] * shape[1]].reshape(shape)
+            candidates.add(np.matmul(vectors, tile.T, out=products), first_row)
+
+    def finish(self) -> Neighbors:
+        """The neighbours among all rows added since `begin`."""
+        return _stacked([candidates.finish() for candidates in self._candidates])
+
+    def _shifted_scores(self, start: int) -> PairScores:
+        return lambda asked, rows: self._pair_scores(start + asked, rows)
+
+
+def _search_block(block: _QueryBlock, database: RowSource, per_part: int) -> Neighbors:
     found: list[Neighbors] = []
-    state = new_state()
     first_row = 0
     for part, length in enumerate(database.part_lengths):
-        for start, stop in _tiles(length, per_part or k):
-            tile = database.read(part, start, stop)
-            _add_tile(approximate, tile, first_row + start, state)
+        for start, stop in _tiles(length, block.k):
+            block.add(database.read(part, start, stop), first_row + start)
         first_row += length
         if per_part:
-            found.append(_finished(state, per_part))
-            state = new_state()
-    if per_part:
-        return merge(found, per_part * len(found))
-    return _finished(state, k)
+            found.append(block.finish())
+            block.begin()
+    return merge(found, per_part * len(found)) if per_part else block.finish()
 
 
-def _add_tile(
-    queries: npt.NDArray[np.float32],
-    tile: npt.NDArray[np.float32],
-    first_row: int,
-    state: list[Candidates],
-) -> None:
-    for number, candidates in enumerate(state):
-        block = queries[number * _TILE_QUERIES : (number + 1) * _TILE_QUERIES]
-        candidates.add(block @ tile.T, first_row)
+def _stacked(blocks: list[Neighbors]) -> Neighbors:
+    return Neighbors(
+        np.concatenate([block.indices for block in blocks]),
+        np.concatenate([block.scores for block in blocks]),
+    )
 
 
 def _tiles(length: int, k: int) -> Iterator[tuple[int, int]]:
@@ -120,13 +144,3 @@ def _tiles(length: int, k: int) -> Iterator[tuple[int, int]]:
         stop = min(start + min(size, _TILE_ROWS), length)
         yield start, stop
         start, size = stop, size * 2
-
-
-def _finished(state: list[Candidates], k: int) -> Neighbors:
-    blocks = [candidates.finish() for candidates in state]
-    if not blocks:
-        return Neighbors(np.empty((0, k), np.int64), np.empty((0, k)))
-    return Neighbors(
-        np.concatenate([block.indices for block in blocks]),
-        np.concatenate([block.scores for block in blocks]),
-    )

@@ -7,7 +7,9 @@ rows get equal scores to the last bit, and ties can be told from near-ties.
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ from glrtf.embedding_rows import RowSource
 
 NO_ROW = -1
 """Stands in `Neighbors.indices` where there are fewer than k rows."""
+
+_NUMBERS_AT_ONCE = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,22 +79,39 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
     )
 
 
-def pair_scores(
-    query: npt.NDArray[np.float64], rows: npt.NDArray[np.float64]
+def score_pairs(
+    queries: RowSource,
+    database: RowSource,
+    query_rows: npt.NDArray[np.int64],
+    database_rows: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """The defining dot products of one query with some rows.
+    """The defining dot products of pairs of rows.
 
-    `einsum` goes over each pair in the same order whatever their number; a
-    BLAS product would not.
+    `einsum` goes over each pair in the same order whatever stands beside it;
+    a BLAS product would not.
 
     Args:
-        query: (dimension,) float64.
-        rows: (n, dimension) float64.
+        queries: The queries.
+        database: The database.
+        query_rows: (pairs,) rows of `queries`, best in runs of equal ones.
+        database_rows: (pairs,) rows of `database`.
 
     Returns:
-        (n,) float64.
+        (pairs,) float64.
     """
-    return np.einsum("ij,ij->i", rows, np.broadcast_to(query, rows.shape))
+    scores = np.empty(len(query_rows))
+    step = max(1, _NUMBERS_AT_ONCE // max(database.dimension, 1))
+
+    def score(start: int) -> None:
+        pairs = slice(start, start + step)
+        asked, places = np.unique(query_rows[pairs], return_inverse=True)
+        left = gather_rows(queries, asked)
+        right = gather_rows(database, database_rows[pairs])
+        scores[pairs] = np.einsum("ij,ij->i", left[places], right)
+
+    with ThreadPoolExecutor(usable_processors()) as pool:
+        list(pool.map(score, range(0, len(query_rows), step)))
+    return scores
 
 
 def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
@@ -106,3 +127,10 @@ def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArr
         local = rows[here] - (ends[part] - database.part_lengths[part])
         result[here] = database.gather(int(part), local)
     return result
+
+
+def usable_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

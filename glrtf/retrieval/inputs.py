@@ -1,0 +1,100 @@
+"""What a retrieval reads, each thing opened once and only when it is wanted."""
+
+import functools
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, RowSource, join
+from glrtf.embedding_set import EmbeddingSet
+from glrtf.retrieval import landmarks, non_landmark
+from glrtf.retrieval.neighbors import gather_rows
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+
+class Inputs:
+    """The embedding sets and tables that a configuration names.
+
+    Of the settings only the files and the votes matter: configurations that
+    differ in nothing but parameters may share one.
+
+    Args:
+        config: The settings.
+
+    Attributes:
+        query: The test images.
+        index: The index images.
+        images: Both, the index first.
+        id_ranks: (index images,) int64, each one's place by ascending image id.
+        digests: The digest of every set opened so far, by role.
+
+    Raises:
+        UserError: On a set that is not whole, sets of different images, or no images.
+    """
+
+    def __init__(self, config: RetrieveConfig) -> None:
+        self._config = config
+        self.digests: dict[str, str] = {}
+        self.query = self._open("query", config.query)
+        self.index = self._open("index", config.index)
+        self.images = ConcatenatedRows([self.index, self.query])
+        self.id_ranks = np.argsort(np.argsort(self.index.ids))
+
+    @functools.cached_property
+    def train(self) -> RowSource:
+        """The train images."""
+        return self._open("train", self._config.train)
+
+    @functools.cached_property
+    def train_landmarks(self) -> npt.NDArray[np.int64]:
+        """(train rows,) the landmark of each."""
+        return landmarks.read_landmarks(str(self._config.landmarks), self.train)
+
+    @functools.cached_property
+    def landmarks_digest(self) -> str:
+        """SHA-256 of the landmarks CSV."""
+        return files.sha256(str(self._config.landmarks))
+
+    @functools.cached_property
+    def non_landmark_scores(self) -> npt.NDArray[np.float64] | None:
+        """(train rows,) non-landmark confidences computed elsewhere, if given."""
+        path = self._config.non_landmark_scores
+        if not path:
+            return None
+        self.digests["non_landmark_scores"] = files.sha256(path)
+        return non_landmark.read_scores(path, self.train)
+
+    @functools.cached_property
+    def non_landmark(self) -> RowSource | None:
+        """The images without a landmark, if given."""
+        config = self._config
+        images: RowSource = self.query
+        if config.non_landmark:
+            images = self._open("non_landmark", config.non_landmark)
+        elif not config.non_landmark_solution:
+            return None
+        if not config.non_landmark_solution:
+            return images
+        rows = non_landmark.rows_without_landmark(config.non_landmark_solution, images)
+        chosen = ArrayRows(gather_rows(images, rows), images.name, images.ids[rows])
+        self.digests["non_landmark"] = chosen.digest
+        return chosen
+
+    @property
+    def non_landmark_digest(self) -> str | None:
+        """What the non-landmark confidences depend on besides the train images."""
+        if self._config.non_landmark_scores:
+            assert self.non_landmark_scores is not None
+            return self.digests["non_landmark_scores"]
+        return self.non_landmark.digest if self.non_landmark is not None else None
+
+    def _open(self, role: str, folders: Sequence[str]) -> RowSource:
+        rows = join([EmbeddingSet.open(os.fspath(one)) for one in folders], self._config.votes)
+        if sum(rows.part_lengths) == 0:
+            raise UserError(f"--{role} {rows.name}: expected at least one image, found none")
+        self.digests[role] = rows.digest
+        return rows
