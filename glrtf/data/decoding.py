@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from glrtf.data.records import BadRecords
+from glrtf.data.records import BadRecord, BadRecords
 from glrtf.data.shards import ShardSet
 from tfrecords_tools import schema
 
@@ -34,49 +34,63 @@ def decode_record(serialized: Tensor, schema_name: str, size: int) -> dict[str, 
 
     Returns:
         ``image`` uint8 (size, size, 3), ``image_id`` string, ``label`` int32,
-        and ``ok`` bool: where it is false the rest means nothing.
+        and ``ok`` bool: where it is false only the image_id means something,
+        and it may be empty.
     """
+    no_image = tf.zeros([size, size, 3], tf.uint8)
 
     def whole(serialized: Tensor) -> dict[str, Tensor]:
         record = schema.parse_example(serialized, schema_name)
-        return {
-            "image": tf.ensure_shape(resize(decode(record["encoded"]), size), [size, size, 3]),
-            "image_id": record["image_id"],
-            "label": tf.cast(record["label"], tf.int32),
-            "ok": tf.constant(True),
-        }
+        image = tf.ensure_shape(resize(decode(record["encoded"]), size), [size, size, 3])
+        return _result(image, record["image_id"], record["label"], ok=True)
 
-    nothing = {
-        "image": tf.zeros([size, size, 3], tf.uint8),
-        "image_id": tf.constant(b""),
-        "label": tf.constant(schema.NO_LABEL, tf.int32),
-        "ok": tf.constant(False),
-    }
+    def without_image(serialized: Tensor) -> dict[str, Tensor]:
+        record = schema.parse_example(serialized, schema_name)
+        return _result(no_image, record["image_id"], record["label"], ok=False)
+
+    def nothing(serialized: Tensor) -> dict[str, Tensor]:
+        return _result(no_image, b"", tf.constant(schema.NO_LABEL, tf.int64), ok=False)
+
     # A graph cannot catch an error; a data set of one element can leave it out.
-    tried = tf.data.Dataset.from_tensors(serialized).map(whole).ignore_errors()
-    return tried.concatenate(tf.data.Dataset.from_tensors(nothing)).take(1).get_single_element()
+    record = tf.data.Dataset.from_tensors(serialized)
+    tries = record.map(whole).ignore_errors().concatenate(record.map(without_image).ignore_errors())
+    return tries.concatenate(record.map(nothing)).take(1).get_single_element()
+
+
+def _result(image: Tensor, image_id: Any, label: Tensor, ok: bool) -> dict[str, Tensor]:
+    return {
+        "image": image,
+        "image_id": tf.convert_to_tensor(image_id),
+        "label": tf.cast(label, tf.int32),
+        "ok": tf.constant(ok),
+    }
 
 
 def keep_whole(
-    ok: Tensor, shard: Tensor, position: Tensor, shard_set: ShardSet, bad: BadRecords
+    record: dict[str, Tensor],
+    shard: Tensor,
+    position: Tensor,
+    shard_set: ShardSet,
+    bad: BadRecords,
 ) -> Tensor:
-    """Passes `ok` on; a record that could not be decoded is noted.
+    """Whether a record is whole, scalar bool; one that is not is noted.
 
     Args:
-        ok: Scalar bool.
+        record: What `decode_record` gave.
         shard: Scalar int64, which shard the record is from.
         position: Scalar int64, where in it.
         shard_set: The shards.
         bad: Takes the note, and raises when there are too many.
     """
 
-    def note(shard: Any, position: Any) -> Any:
+    def note(shard: Any, position: Any, image_id: bytes) -> Any:
+        reason = "not a JPEG or PNG image" if image_id else "not a record of an image"
         path = shard_set.shards[int(shard)].path
-        bad.add(path, int(position), "not a record with a JPEG or PNG image")
+        bad.add(BadRecord(path, int(position), reason, image_id.decode(errors="replace")))
         return False
 
-    return tf.cond(
-        ok,
-        lambda: True,
-        lambda: tf.ensure_shape(tf.numpy_function(note, [shard, position], bool), []),
-    )
+    def noted() -> Tensor:
+        broken = tf.numpy_function(note, [shard, position, record["image_id"]], bool)
+        return tf.ensure_shape(broken, [])
+
+    return tf.cond(record["ok"], lambda: True, noted)

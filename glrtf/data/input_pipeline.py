@@ -204,7 +204,7 @@ def _decoded(
         return decoding.decode_record(data, shard_set.schema, size), shard, position
 
     def keep(record: dict[str, Tensor], shard: Tensor, position: Tensor) -> Tensor:
-        return decoding.keep_whole(record["ok"], shard, position, shard_set, bad)
+        return decoding.keep_whole(record, shard, position, shard_set, bad)
 
     def without_flag(record: dict[str, Tensor], *_: Tensor) -> dict[str, Tensor]:
         return {name: value for name, value in record.items() if name != "ok"}

@@ -4,6 +4,7 @@
 the rest of the file, and its error names neither the file nor the record.
 """
 
+import dataclasses
 import struct
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,23 @@ from tfrecords_tools.errors import UserError
 Dataset: TypeAlias = tf.data.Dataset
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class BadRecord:
+    """One broken record.
+
+    Attributes:
+        path: Its shard.
+        position: Where in it, from 0.
+        reason: What is wrong.
+        image_id: Whose image it is; empty where that cannot be read.
+    """
+
+    path: str
+    position: int
+    reason: str
+    image_id: str = ""
+
+
 class BadRecords:
     """Counts broken records, and gives up past a limit.
 
@@ -28,31 +46,34 @@ class BadRecords:
 
     def __init__(self, limit: int | None = 0) -> None:
         self._limit = limit
-        self._reasons: dict[tuple[str, int], str] = {}
+        self._known: dict[tuple[str, int], BadRecord] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._reasons)
+        return len(self._known)
 
-    def report(self) -> list[tuple[str, int, str]]:
-        """All of them: shard, position in it from 0, reason; in that order."""
+    def report(self) -> list[BadRecord]:
+        """All of them, by shard and position."""
         with self._lock:
-            return sorted((path, at, why) for (path, at), why in self._reasons.items())
+            return sorted(self._known.values())
 
-    def add(self, path: str, position: int, reason: str, count: int = 1) -> None:
-        """Notes `count` broken records from `position` on; again seen, counted once.
+    def add(self, record: BadRecord, count: int = 1) -> None:
+        """Notes `count` broken records from this one on; again seen, counted once.
 
         Raises:
             UserError: If there are now more than the limit.
         """
         with self._lock:
-            for at in range(position, position + count):
-                self._reasons.setdefault((path, at), reason)
-            total = len(self._reasons)
+            for position in range(record.position, record.position + count):
+                each = dataclasses.replace(record, position=position)
+                self._known.setdefault((record.path, position), each)
+            total = len(self._known)
         if self._limit is not None and total > self._limit:
+            image = f" (image {record.image_id})" if record.image_id else ""
             raise UserError(
-                f"{path}: record {position} is broken: {reason}; {total} broken so far where"
-                f" max_bad_records is {self._limit}; build the shard again or raise the limit"
+                f"{record.path}: record {record.position}{image} is broken: {record.reason};"
+                f" {total} broken so far where max_bad_records is {self._limit}; build the shard"
+                " again or raise the limit"
             )
 
 
@@ -75,7 +96,7 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
                 missing = shard.num_examples - position
                 what = "altered" if len(header) == 12 else "cut"
                 reason = f"the shard is {what} there, {missing} of {shard.num_examples} are lost"
-                return bad.add(shard.path, position, reason, missing)
+                return bad.add(BadRecord(shard.path, position, reason), missing)
             if position < start:
                 file.seek(length + 4, 1)
                 continue
@@ -83,10 +104,10 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
             if len(body) < length + 4:
                 missing = shard.num_examples - position
                 reason = f"the shard is cut there, {missing} of {shard.num_examples} are lost"
-                return bad.add(shard.path, position, reason, missing)
+                return bad.add(BadRecord(shard.path, position, reason), missing)
             data = body[:length]
             if tfrecord.masked_crc(data) != struct.unpack("<I", body[length:])[0]:
-                bad.add(shard.path, position, "its checksum is wrong")
+                bad.add(BadRecord(shard.path, position, "its checksum is wrong"))
                 continue
             yield position, data
         if file.read(1):

@@ -176,9 +176,9 @@ def read_all(folder, limit):
 def test_an_altered_record_is_counted_and_skipped(tmp_path):
     ids, bad = read_all(damaged(tmp_path, flip_byte(40)), limit=1)
     assert ids == [n for n in range(12) if n != 6]
-    [(path, position, reason)] = bad.report()
-    assert path.endswith("train-00001-of-00002.tfrecord")
-    assert (position, reason) == (0, "its checksum is wrong")
+    [broken] = bad.report()
+    assert broken.path.endswith("train-00001-of-00002.tfrecord")
+    assert (broken.position, broken.reason) == (0, "its checksum is wrong")
 
 
 def test_past_the_limit_the_error_names_shard_and_position(tmp_path):
@@ -194,14 +194,14 @@ def test_a_cut_shard_is_named_and_its_lost_records_counted(tmp_path):
     folder = damaged(tmp_path, lambda data: data[: len(data) - 3])
     ids, bad = read_all(folder, limit=None)
     assert ids == list(range(11))
-    [(_, position, reason)] = bad.report()
-    assert (position, reason) == (5, "the shard is cut there, 1 of 6 are lost")
+    [broken] = bad.report()
+    assert (broken.position, broken.reason) == (5, "the shard is cut there, 1 of 6 are lost")
 
 
 def test_an_altered_header_loses_the_rest_of_the_shard(tmp_path):
     ids, bad = read_all(damaged(tmp_path, flip_byte(0)), limit=None)
     assert ids == list(range(6))
-    assert [position for _, position, _ in bad.report()] == [0, 1, 2, 3, 4, 5]
+    assert [broken.position for broken in bad.report()] == [0, 1, 2, 3, 4, 5]
 
 
 def test_an_image_that_does_not_decode_is_counted(tmp_path):
@@ -211,9 +211,9 @@ def test_an_image_that_does_not_decode_is_counted(tmp_path):
     write_shard(folder / "train-00000-of-00001.tfrecord", rows)
     ids, bad = read_all(str(folder), limit=2)
     assert ids == [0, 2]
-    assert [(position, why[:12]) for _, position, why in bad.report()] == [
-        (1, "not a record"),
-        (3, "not a record"),
+    assert [(each.position, each.reason, each.image_id) for each in bad.report()] == [
+        (1, "not a JPEG or PNG image", "f" * 16),
+        (3, "not a record of an image", ""),
     ]
 
 

@@ -1,0 +1,76 @@
+"""Settings of export and of embedding whole splits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+VIEWS = ("plain", "hflip")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Export a trained embedding model as a SavedModel.
+
+    The model needs no label and none of this project's code: its signatures take
+    the bytes of JPEG or PNG files, batches of uint8 images, or one image of any
+    size, and give L2-normalised float32 rows.
+
+    Attributes:
+        workdir: The training run's folder.
+        output: Folder to write; empty means <workdir>/export.
+        checkpoint: last, best, a number of updates, or a checkpoint's file; empty takes the last.
+    """
+
+    workdir: str
+    output: str = ""
+    checkpoint: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Where the export goes."""
+        return self.output or f"{self.workdir.rstrip('/')}/export"
+
+
+@dataclass(frozen=True)
+class EmbedConfig:
+    """Embed all images of a split: one part of the embedding set for each shard.
+
+    Started again after a kill it goes on with the first part that is missing and
+    ends with the same bytes.
+
+    Attributes:
+        model: An exported SavedModel, or a training run's workdir.
+        data: Folder of built shards.
+        output: Folder of the embedding set to write.
+        split: Which split to embed.
+        tta: Views whose embeddings are added up: plain, hflip.
+        checkpoint: Which checkpoint, where the model is a workdir: last, best, a number of
+            updates, or a file; empty takes the last.
+        batch_size: Images of a batch, on each replica.
+        dtype: How rows are stored, float32 or float16 (half the size).
+        max_bad_records: Broken images to list and leave out before giving up; null for
+            any number.
+        strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
+        tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
+    """
+
+    model: str
+    data: str
+    output: str
+    split: Literal["train", "index", "test"] = "test"
+    tta: tuple[str, ...] = VIEWS
+    checkpoint: str = ""
+    batch_size: int = 32
+    dtype: Literal["float32", "float16"] = "float32"
+    max_bad_records: int | None = None
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
+    tpu: str = ""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, found {self.batch_size}")
+        if self.max_bad_records is not None and self.max_bad_records < 0:
+            raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
+        if not self.tta or len(set(self.tta)) < len(self.tta) or not set(self.tta) <= set(VIEWS):
+            raise ValueError(
+                f"tta: expected some of {', '.join(VIEWS)}, each once, found {' '.join(self.tta)!r}"
+            )

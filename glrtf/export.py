@@ -1,0 +1,36 @@
+"""Exports a trained embedding model: ``python -m glrtf.export --workdir RUN``."""
+
+import sys
+from collections.abc import Sequence
+
+from glrtf.config.inference import ExportConfig
+from tfrecords_tools import cli
+
+
+def export(config: ExportConfig) -> float:
+    """Loads the model, writes the SavedModel, and proves that the two agree.
+
+    Returns:
+        The largest difference between their embeddings.
+    """
+    from glrtf.inference import serving
+    from glrtf.training.checkpoints import load_embedding_model
+
+    model, training = load_embedding_model(config.workdir, config.checkpoint or None)
+    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
+    return serving.export(model, training.size, config.folder, facts)
+
+
+def run_export(config: ExportConfig) -> None:
+    """The command."""
+    difference = export(config)
+    print(f"{config.folder}: SavedModel, largest difference from the model {difference:.2g}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    return cli.run(ExportConfig, run_export, prog="python -m glrtf.export", argv=argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

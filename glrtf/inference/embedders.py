@@ -1,0 +1,86 @@
+"""A model to embed with, from a SavedModel or from a training run's workdir."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from glrtf.inference.serving import INFO_NAME, to_unit_range, weights_digest
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+Tensor: TypeAlias = tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedder:
+    """A model ready to embed.
+
+    Attributes:
+        name: Where it came from.
+        size: Side of its input in pixels.
+        dimension: Length of its rows.
+        digest: SHA-256 of its weights.
+        embed: Images uint8 (b, size, size, 3) to float32 (b, dimension).
+        source: Keeps the loaded model alive.
+    """
+
+    name: str
+    size: int
+    dimension: int
+    digest: str
+    embed: Callable[[Tensor], Tensor]
+    source: Any
+
+
+def load_embedder(path: str, checkpoint: str = "") -> Embedder:
+    """Loads a model; call it inside the strategy's scope.
+
+    Args:
+        path: An export's folder, or a workdir.
+        checkpoint: Which checkpoint of the workdir.
+
+    Raises:
+        UserError: If it is neither, or does not load.
+    """
+    if files.exists(files.join(path, INFO_NAME)):
+        return _from_export(path)
+    if files.exists(files.join(path, "saved_model.pb")):
+        raise UserError(
+            f"{path}: expected an export of this project, found a SavedModel without"
+            f" {INFO_NAME}; export it with python -m glrtf.export"
+        )
+    if files.exists(files.join(path, "config.yaml")):
+        return _from_workdir(path, checkpoint)
+    raise UserError(
+        f"{path}: expected an exported SavedModel or a training run's workdir, found"
+        " neither; see python -m glrtf.export"
+    )
+
+
+def _from_export(path: str) -> Embedder:
+    info = files.read_json(files.join(path, INFO_NAME))
+    try:
+        loaded = tf.saved_model.load(path)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: cannot be loaded ({reason}); export it again") from None
+    call = loaded.signatures["images"]
+
+    def embed(images: Tensor) -> Tensor:
+        return call(images=images)["embedding"]
+
+    return Embedder(path, info["size"], info["dimension"], info["model_digest"], embed, loaded)
+
+
+def _from_workdir(path: str, checkpoint: str) -> Embedder:
+    from glrtf.training.checkpoints import load_embedding_model
+
+    model, config = load_embedding_model(path, checkpoint or None)
+
+    def embed(images: Tensor) -> Tensor:
+        return model(to_unit_range(images), training=False)
+
+    dimension = int(model.output_shape[-1])
+    return Embedder(path, config.size, dimension, weights_digest(model), embed, model)

@@ -1,0 +1,200 @@
+"""The exported model: what it takes, what it gives, and the proof that it agrees."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glrtf.data import decoding
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+Tensor: TypeAlias = tf.Tensor
+
+INFO_NAME = "glrtf_export.json"
+TOLERANCE = 1e-5
+"""Largest difference of an embedding's value between the export and the model."""
+
+
+class ServingModel(tf.Module):
+    """An embedding model with its input side, as functions that TensorFlow can save.
+
+    Images are resized bilinearly to the model's size and rounded to uint8, as
+    they were for training.
+
+    Args:
+        model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32.
+        size: Side of the model's input in pixels.
+    """
+
+    def __init__(self, model: keras.Model, size: int) -> None:
+        super().__init__(name="glrtf")
+        self._size = size
+        # Plain variables: what is saved knows nothing of Keras.
+        self.weights = [variable.value for variable in model.variables]
+        # One function for all signatures: the network is traced, and saved, once.
+        self._network = tf.function(
+            lambda images: model(to_unit_range(images), training=False),
+            input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
+            autograph=False,
+        )
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """The functions to save, under the names that clients call."""
+        return {
+            "serving_default": self.from_encoded,
+            "images": self.from_images,
+            "global_descriptor": self.from_image,
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="encoded")])
+    def from_encoded(self, encoded: Tensor) -> dict[str, Tensor]:
+        """Bytes of JPEG or PNG files (b,) to ``embedding`` (b, d)."""
+        images = tf.map_fn(
+            lambda one: decoding.resize(decoding.decode(one), self._size),
+            encoded,
+            fn_output_signature=tf.TensorSpec([self._size, self._size, 3], tf.uint8),
+        )
+        return {"embedding": self._embed(images)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def from_images(self, images: Tensor) -> dict[str, Tensor]:
+        """Images uint8 (b, h, w, 3) to ``embedding`` (b, d)."""
+        return {"embedding": self._embed(decoding.resize(images, self._size))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8, name="input_image")])
+    def from_image(self, input_image: Tensor) -> dict[str, Tensor]:
+        """One image uint8 (h, w, 3) to ``global_descriptor`` (d,), as Kaggle's graders call it."""
+        image = decoding.resize(input_image, self._size)
+        return {"global_descriptor": self._embed(image[None])[0]}
+
+    def _embed(self, images: Tensor) -> Tensor:
+        return self._network(images)
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """uint8 to float32 in [0, 1]."""
+    return tf.cast(images, tf.float32) / 255.0
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 of a model's weights: equal for a run's checkpoint and its export."""
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        value = np.ascontiguousarray(variable.value.numpy(), np.float32)
+        digest.update(json.dumps(value.shape).encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any]) -> float:
+    """Writes a SavedModel, loads it again and compares it, then gives it its name.
+
+    Args:
+        model: See `ServingModel`.
+        size: Side of its input in pixels.
+        folder: Where it goes; an export that stands there is replaced.
+        facts: What is to be told beside it, JSON values.
+
+    Returns:
+        The largest difference found, at most `TOLERANCE`.
+
+    Raises:
+        UserError: If something else stands in the folder.
+        ArithmeticError: If the export disagrees with the model.
+    """
+    _refuse_foreign(folder)
+    parent = os.path.dirname(os.path.abspath(folder))
+    files.make_folder(parent)
+    temporary = tempfile.mkdtemp(prefix=".export.", suffix=".partial", dir=parent)
+    try:
+        serving = ServingModel(model, size)
+        tf.saved_model.save(serving, temporary, signatures=serving.signatures)
+        difference = parity(model, size, temporary)
+        if not difference <= TOLERANCE:
+            raise ArithmeticError(
+                f"export: expected embeddings within {TOLERANCE} of the model's, found {difference}"
+            )
+        info = {
+            "size": size,
+            "dimension": int(model.output_shape[-1]),
+            "model_digest": weights_digest(model),
+            "parity": difference,
+            **facts,
+        }
+        files.write_json(files.join(temporary, INFO_NAME), info)
+        os.chmod(temporary, 0o755)
+        _replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return difference
+
+
+def parity(model: keras.Model, size: int, folder: str) -> float:
+    """The largest difference between a SavedModel's values and the model's.
+
+    All signatures are called with drawn pictures of several sizes.
+    """
+    signatures = tf.saved_model.load(folder).signatures
+    shapes = ((size, size), (size // 2 + 7, size + 13), (301, 203))
+    pictures = [_picture(seed, *shape) for seed, shape in enumerate(shapes)]
+    encoded = [tf.constant(_encode(each, kind)) for each in pictures for kind in ("JPEG", "PNG")]
+    pixels = [decoding.decode(each) for each in encoded]
+    resized = tf.stack([decoding.resize(each, size) for each in pixels])
+    expected = model(to_unit_range(resized), training=False)
+    found = (
+        signatures["serving_default"](encoded=tf.stack(encoded))["embedding"],
+        tf.concat([signatures["images"](images=each[None])["embedding"] for each in pixels], 0),
+        tf.stack(
+            [signatures["global_descriptor"](input_image=p)["global_descriptor"] for p in pixels]
+        ),
+    )
+    # NumPy's max keeps a NaN, which then is within no tolerance.
+    return float(np.abs(np.stack(found) - expected.numpy()).max())
+
+
+def _picture(seed: int, height: int, width: int) -> np.ndarray:
+    """A picture of soft colours with grain; uint8 (height, width, 3)."""
+    from PIL import Image
+
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    soft = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    grain = generator.normal(0, 8, (height, width, 3))
+    return np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8)
+
+
+def _encode(picture: np.ndarray, kind: str) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def _refuse_foreign(folder: str) -> None:
+    """Only an export, or an empty folder, may be replaced."""
+    if os.path.isdir(folder) and os.listdir(folder):
+        if not files.exists(files.join(folder, INFO_NAME)):
+            raise UserError(
+                f"{folder}: expected an export or nothing, found other files; remove"
+                " them or choose another --output"
+            )
+    elif os.path.exists(folder) and not os.path.isdir(folder):
+        raise UserError(f"{folder}: expected a folder, found a file; choose another --output")
+
+
+def _replace_folder(temporary: str, folder: str) -> None:
+    old = f"{temporary}.old"
+    if os.path.exists(folder):
+        os.rename(folder, old)
+    os.rename(temporary, folder)
+    shutil.rmtree(old, ignore_errors=True)

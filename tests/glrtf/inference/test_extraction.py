@@ -1,0 +1,192 @@
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from shard_writing import photo, record, write_shard, write_split
+
+from glrtf import embed, embedding_set
+from glrtf.config.inference import EmbedConfig
+from glrtf.data.shards import open_shards
+from glrtf.inference import extraction
+from glrtf.inference.embedders import load_embedder
+from tfrecords_tools import schema
+from tfrecords_tools.errors import UserError
+
+SIZE = 32
+LENGTHS = (5, 1, 7)
+
+
+def row_by_hand(model, number):
+    """Plain and mirrored photo through the model, one image at a time."""
+    pixels = tf.cast(tf.io.decode_jpeg(photo(number), channels=3), tf.float32)
+    image = np.round(tf.image.resize(pixels, [SIZE, SIZE]).numpy()).astype(np.float32) / 255
+    views = [model(view[None], training=False).numpy()[0] for view in (image, image[:, ::-1])]
+    total = sum(view / np.linalg.norm(view) for view in views)
+    return total / np.linalg.norm(total)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def config_for(saved_model, data, output, **settings):
+    return EmbedConfig(
+        saved_model, str(data), str(output), batch_size=4, strategy="cpu", **settings
+    )
+
+
+def test_rows_are_those_of_one_image_at_a_time(saved_model, model, tmp_path):
+    write_split(tmp_path / "data" / "test", LENGTHS, split="test")
+    done = embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    assert done.part_lengths == LENGTHS
+    assert done.ids.tolist() == [f"{n:016x}".encode() for n in range(13)]
+    rows = np.concatenate([done.part(i)[0] for i in range(3)])
+    np.testing.assert_allclose(rows, [row_by_hand(model, n) for n in range(13)], atol=2e-6)
+    assert done.meta["tta"] == ["plain", "hflip"]
+    assert done.meta["num_rejected"] == 0
+
+
+def test_plain_view_alone_and_float16(saved_model, tmp_path):
+    write_split(tmp_path / "test", [3], split="test")
+    settings = {"tta": ("plain",), "dtype": "float16"}
+    done = embed.embed(config_for(saved_model, tmp_path, tmp_path / "set", **settings))
+    rows, _ = done.part(0)
+    assert rows.dtype == np.float16
+    images = tf.stack([tf.io.decode_jpeg(photo(n), channels=3) for n in range(3)])
+    expected = tf.saved_model.load(saved_model).signatures["images"](images=images)["embedding"]
+    np.testing.assert_allclose(rows, expected, atol=1e-3)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypatch, after):
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    real = embedding_set.write_part
+    written = []
+
+    def write_then_die(folder, part, *rest):
+        if len(written) == after:
+            raise Killed
+        written.append(part)
+        real(folder, part, *rest)
+
+    config = config_for(saved_model, data, tmp_path / "killed")
+    monkeypatch.setattr(embedding_set, "write_part", write_then_die)
+    with pytest.raises(Killed):
+        embed.embed(config)
+    monkeypatch.setattr(embedding_set, "write_part", real)
+    embedded = []
+    real_shard = extraction.embed_shard
+    monkeypatch.setattr(
+        extraction, "embed_shard", lambda *a: embedded.append(a[2]) or real_shard(*a)
+    )
+    embed.embed(config)
+    assert len(embedded) == len(LENGTHS) - after
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_corrupt_images_are_listed_and_leave_no_row(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", [4, 2], split="test")
+    broken = schema.encode_example(b"not a photo", "00000000deadbeef", -1, -1, 1, 1)
+    rows = [record(0, -1), broken, record(2, -1), record(3, -1)]
+    write_shard(data / "test-00000-of-00002.tfrecord", rows)
+    done = embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert done.part_lengths == (3, 2)
+    assert [int(i, 16) for i in done.ids] == [0, 2, 3, 4, 5]
+    assert done.meta["num_rejected"] == 1
+    with open(tmp_path / "set" / "rejects-00000-of-00002.csv") as file:
+        assert list(csv.reader(file)) == [
+            ["image_id", "position", "reason"],
+            ["00000000deadbeef", "1", "not a JPEG or PNG image"],
+        ]
+    strict = config_for(saved_model, data, tmp_path / "strict", max_bad_records=0)
+    with pytest.raises(UserError, match=r"record 1 \(image 00000000deadbeef\) is broken"):
+        embed.embed(strict)
+
+
+def test_a_set_of_other_settings_is_not_continued(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", [2], split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    before = contents(tmp_path / "set")
+    with pytest.raises(UserError, match=r"to continue an embedding with tta \['plain'\], found"):
+        embed.embed(config_for(saved_model, data, tmp_path / "set", tta=("plain",)))
+    assert contents(tmp_path / "set") == before
+
+
+def test_a_model_that_gives_nan_stops_with_the_image(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", [3], split="test")
+    sound = load_embedder(saved_model)
+
+    def nan_for_the_second(images):
+        rows = sound.embed(images)
+        return tf.where(tf.range(tf.shape(rows)[0])[:, None] == 1, float("nan"), rows)
+
+    from dataclasses import replace
+
+    embedder = replace(sound, embed=nan_for_the_second)
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    runner = extraction.BatchRunner(embedder, ("plain",), 4, strategy)
+    with pytest.raises(UserError, match="0000000000000001"):
+        extraction.embed_split(
+            runner,
+            embedder,
+            open_shards(str(data), "test"),
+            str(tmp_path / "set"),
+            views=("plain",),
+        )
+
+
+def test_two_replicas_give_the_rows_of_one(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    shard_set = open_shards(str(data), "test")
+    rows = []
+    for name, strategy in (
+        ("one", tf.distribute.OneDeviceStrategy("/cpu:0")),
+        ("two", tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])),
+    ):
+        with strategy.scope():
+            embedder = load_embedder(saved_model)
+        runner = extraction.BatchRunner(embedder, ("plain", "hflip"), 2, strategy)
+        done = extraction.embed_split(
+            runner, embedder, shard_set, str(tmp_path / name), views=("plain", "hflip")
+        )
+        rows.append(np.concatenate([done.part(i)[0] for i in range(3)]))
+    np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
+
+
+def test_workdir_in_place_of_an_export(workdir, tmp_path):
+    data = write_split(tmp_path / "data", [2], split="test")
+    done = embed.embed(config_for(workdir, data, tmp_path / "set"))
+    assert (done.num_rows, done.dimension) == (2, 512)
+
+
+def test_command_tells_what_it_wrote(saved_model, tmp_path, capsys):
+    data = write_split(tmp_path / "data", [2, 1], split="index")
+    arguments = ["--model", saved_model, "--data", str(data), "--output", str(tmp_path / "set")]
+    assert embed.main([*arguments, "--split=index", "--tta", "plain", "--strategy=cpu"]) == 0
+    assert "3 rows of 16 in 2 parts, 0 images without a row" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tta", "hflip", "hflip"], "tta: expected some of plain, hflip, each once"),
+        (["--batch-size", "0"], "batch_size: expected 1 or more, found 0"),
+        (["--split", "tset"], "did you mean test?"),
+        (["--data", "/nowhere"], "/nowhere: no such folder"),
+    ],
+)
+def test_mistakes_take_one_line(saved_model, tmp_path, capsys, arguments, message):
+    data = write_split(tmp_path / "data", [2], split="test")
+    given = ["--model", saved_model, "--data", str(data), "--output", str(tmp_path / "set")]
+    assert embed.main([*given, *arguments]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not os.path.exists(tmp_path / "set")
