@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from glrtf.config.retrieval import RetrieveConfig
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
@@ -68,6 +70,48 @@ class ReportConfig:
         _at_least("max_ranks", self.max_ranks, 1)
         if self.max_ranks > 100:
             raise ValueError(f"--max_ranks: expected at most 100, found {self.max_ranks}")
+
+
+@dataclasses.dataclass(kw_only=True)
+class TuneConfig(RetrieveConfig):
+    """Searches the settings of glrtf.retrieve that rank best on queries with a known solution.
+
+    Half of the landmarks' queries are tuned on, the other half only judges the result. Any
+    setting of glrtf.retrieve may be given: it is what tuning starts from and compares with.
+    The result, OUTPUT/best.yaml, is what glrtf.retrieve --config takes.
+
+    Attributes:
+        query: Embedding set of the test images; several (one a model) are joined by image id.
+        index: Embedding sets of the index images, one a model in the same order.
+        output: Folder for best.yaml, trials.csv, the plots and the journal; a later run resumes it.
+        solution: The solution: retrieval_solution_v2.1.csv.
+        trials: How many trials the study has in the end, those of earlier runs counted.
+        workers: How many processes run trials side by side.
+        holdout: The share of the queries that is kept for judging the result.
+        parameters: The settings to be tuned; by default all that the preset uses.
+        seed: What the sampler draws from; with one worker, equal seeds repeat a study.
+    """
+
+    solution: str
+    trials: int = 200
+    workers: int = 1
+    holdout: float = 0.5
+    parameters: list[str] = dataclasses.field(default_factory=list)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        super().__post_init__()
+        _at_least("trials", self.trials, 1)
+        _at_least("workers", self.workers, 1)
+        if not 0 < self.holdout < 1:
+            raise ValueError(f"--holdout: expected a share between 0 and 1, found {self.holdout}")
+
+
+def retrieve_settings(config: RetrieveConfig) -> RetrieveConfig:
+    """The settings of glrtf.retrieve alone, without what a command built on it adds."""
+    names = [field.name for field in dataclasses.fields(RetrieveConfig)]
+    return RetrieveConfig(**{name: getattr(config, name) for name in names})
 
 
 def _at_least(name: str, value: float, least: float) -> None:

@@ -64,7 +64,8 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 def line_chart(series: Sequence[Series], *, x_name: str, y_name: str) -> str:
     """Lines over one pair of axes that start at 0 on the left-hand side."""
-    x = Scale(min(min(s.x) for s in series), max(max(s.x) for s in series), LEFT, WIDTH - _LABEL)
+    left, right = min(min(s.x) for s in series), max(max(s.x) for s in series)
+    x = Scale(left, right if right > left else left + 1, LEFT, WIDTH - _LABEL)
     y = _value_scale([value for s in series for value in s.y])
     parts = [_axes(x, y, x_name, y_name)]
     label_places = _apart([y(s.y[-1]) for s in series])
@@ -75,7 +76,7 @@ def line_chart(series: Sequence[Series], *, x_name: str, y_name: str) -> str:
             f'<text class="label s{number}" x="{WIDTH - _LABEL + 8}" y="{label + 4}">'
             f"{escape(s.name)}</text>"
         )
-    return _picture(parts, f"{y_name} over {x_name}: {', '.join(s.name for s in series)}")
+    return picture(parts, f"{y_name} over {x_name}: {', '.join(s.name for s in series)}")
 
 
 def histogram(edges: Sequence[float], counts: Sequence[Series], *, x_name: str, y_name: str) -> str:
@@ -102,7 +103,7 @@ def histogram(edges: Sequence[float], counts: Sequence[Series], *, x_name: str, 
             )
     if len(counts) > 1:
         parts += _legend([s.name for s in counts])
-    return _picture(parts, f"{y_name} over {x_name}")
+    return picture(parts, f"{y_name} over {x_name}")
 
 
 def _legend(names: Sequence[str]) -> list[str]:
@@ -148,8 +149,23 @@ def _apart(places: Sequence[float], distance: float = 16) -> list[float]:
     return moved
 
 
-def _picture(parts: Sequence[str], name: str) -> str:
+def picture(parts: Sequence[str], name: str, height: float = HEIGHT) -> str:
+    """The drawn parts as one SVG element, with a name for those who do not see it."""
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name, quote=True)}">'
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(name, quote=True)}">'
         f"{''.join(parts)}</svg>"
     )
+
+
+def standalone(chart: str) -> str:
+    """A chart as a file of its own, with the colours that the page would give it."""
+    style = (
+        "svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#444}"
+        ".axis{stroke:#ddd}.s1{--c:#0b5cad}.s2{--c:#b4560a}.s3{--c:#17703c}"
+        ".series{fill:none;stroke:var(--c);stroke-width:2}.series.s2{stroke-dasharray:7 4}"
+        ".series.s3{stroke-dasharray:2 4}text.label{fill:var(--c);font-weight:600}"
+        ".block{fill:var(--c)}.block.s2{fill-opacity:.35;stroke:var(--c)}"
+        ".dot{fill:var(--c);fill-opacity:.7}.whisker{stroke:#222;stroke-width:1.5}"
+    )
+    opening, rest = chart.split(">", 1)
+    return f'{opening} xmlns="http://www.w3.org/2000/svg"><style>{style}</style>{rest}\n'

@@ -1,0 +1,75 @@
+"""Average precision straight from rows of a ranking, without any file between."""
+
+import numpy as np
+
+from glrtf.evaluation import metrics
+from glrtf.evaluation.judgement import MAX_PREDICTIONS
+from glrtf.evaluation.solutions import RetrievalSolution
+from tfrecords_tools.errors import UserError
+
+
+class RankingScorer:
+    """Scores rankings of row numbers by a solution of ids.
+
+    Args:
+        solution: The ground truth.
+        query_ids: (Q,) S16, the query of each row of a ranking.
+        index_ids: (N,) S16, the index image of each row number.
+        name: What the queries are called in messages.
+
+    Attributes:
+        rows: (S,) int64, the rankings' rows of the scored queries, in the
+            solution's order; scored queries that are no row are left out.
+        missing: How many scored queries are no row.
+
+    Raises:
+        UserError: If no scored query has a row.
+    """
+
+    def __init__(
+        self, solution: RetrievalSolution, query_ids: np.ndarray, index_ids: np.ndarray, name: str
+    ) -> None:
+        row_of = {query_id.decode(): row for row, query_id in enumerate(query_ids)}
+        number_of = {image_id.decode(): number for number, image_id in enumerate(index_ids)}
+        scored = [query_id for query_id in solution.relevant if query_id in row_of]
+        if not scored:
+            raise UserError(
+                f"{name}: expected the solution's {len(solution.relevant)} scored queries, found "
+                "none of them; the embedding set belongs to other images"
+            )
+        self.rows = np.array([row_of[query_id] for query_id in scored], np.int64)
+        self.missing = len(solution.relevant) - len(scored)
+        self._num_index = len(index_ids)
+        self._num_relevant = np.array([len(solution.relevant[q]) for q in scored], np.int64)
+        # Relevant images as sorted numbers query * N + image: a ranked image is looked up
+        # by bisection, in memory that grows with the relevant pairs alone.
+        self._pairs = np.sort(
+            np.array(
+                [
+                    place * self._num_index + number_of[image_id]
+                    for place, query_id in enumerate(scored)
+                    for image_id in solution.relevant[query_id]
+                    if image_id in number_of
+                ],
+                np.int64,
+            )
+        )
+
+    def average_precisions(self, images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """The average precision at 100 of some scored queries.
+
+        Args:
+            images: (C, k) int64, the chosen queries' ranked index rows without
+                repetition, -1 for none.
+            chosen: (C,) int64, places in `rows`.
+
+        Returns:
+            (C,) float64.
+        """
+        hits = np.zeros((len(chosen), MAX_PREDICTIONS), bool)
+        ranked = images[:, :MAX_PREDICTIONS]
+        pairs = chosen[:, None] * self._num_index + ranked
+        if len(self._pairs):
+            places = np.searchsorted(self._pairs, pairs).clip(max=len(self._pairs) - 1)
+            hits[:, : ranked.shape[1]] = (self._pairs[places] == pairs) & (ranked >= 0)
+        return metrics.average_precision(hits, self._num_relevant[chosen])

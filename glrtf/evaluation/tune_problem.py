@@ -1,0 +1,70 @@
+"""What glrtf.tune tunes on what: settings in, average precisions out."""
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+
+from glrtf.config.evaluation import TuneConfig, retrieve_settings
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.evaluation import query_split, search_space
+from glrtf.evaluation.ranking_score import RankingScorer
+from glrtf.evaluation.solutions import read_retrieval_solution
+from glrtf.evaluation.trial_cache import TrialCache
+from tfrecords_tools import files
+
+_WIDTHS = ("train_neighbors.k", "dba.n")
+
+
+class Problem:
+    """What is tuned on what: settings in, average precisions out.
+
+    Args:
+        config: The study's settings.
+
+    Attributes:
+        base: The settings to start from.
+        parameters: What is tuned.
+        tune: (T,) int64, places of the scored queries to tune on.
+        holdout: (H,) int64, places of those kept aside.
+        num_missing: How many scored queries the embedding set lacks.
+
+    Raises:
+        UserError: If an input is missing or is not what it should be.
+    """
+
+    def __init__(self, config: TuneConfig) -> None:
+        from glrtf.retrieval.inputs import Inputs
+
+        self.base = retrieve_settings(config)
+        self.parameters = search_space.parameters_for(config, config.parameters)
+        self._cache = TrialCache(files.join(config.output, "cache"))
+        self._inputs = Inputs(self.base)
+        query_ids, index_ids = self._inputs.query.ids, self._inputs.index.ids
+        solution = read_retrieval_solution(config.solution)
+        self._scorer = RankingScorer(solution, query_ids, index_ids, "--query")
+        scored = [query_ids[row].decode() for row in self._scorer.rows]
+        self.num_missing = self._scorer.missing
+        self.tune, self.holdout = query_split.split_queries(scored, solution, config.holdout)
+
+    def average_precisions(self, settings: RetrieveConfig, chosen: np.ndarray) -> np.ndarray:
+        """Ranks under some settings and scores the chosen queries.
+
+        Returns:
+            (C,) float64 average precisions.
+        """
+        from glrtf.retrieval.pipeline import Pipeline
+
+        # Each step would report its progress, thousands of times.
+        with contextlib.redirect_stderr(io.StringIO()):
+            pipeline = Pipeline(settings, self._cache, self._inputs)
+            ranking = pipeline.rank(self._scorer.rows[chosen])
+        return self._scorer.average_precisions(ranking.images, chosen)
+
+    def search_widely(self) -> None:
+        """Makes the searches once, as wide as any trial may ask for."""
+        widest: dict[str, Any] = {p.name: int(p.high) for p in self.parameters if p.name in _WIDTHS}
+        if any(p.name == "dba.rows" for p in self.parameters):
+            widest["dba.rows"] = "both"
+        self.average_precisions(search_space.replaced(self.base, widest), self.tune)

@@ -1,0 +1,27 @@
+"""python -m glrtf.tune: searches the retrieval settings that rank best."""
+
+import sys
+from collections.abc import Sequence
+
+from glrtf.config.evaluation import TuneConfig
+from tfrecords_tools import cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return cli.run(TuneConfig, run_tune, prog="python -m glrtf.tune", argv=argv)
+
+
+def run_tune(config: TuneConfig) -> None:
+    """Runs the study up to its number of trials, judges the best, writes the result."""
+    from glrtf.evaluation import study, tune_report, tune_result
+
+    problem = study.open_problem(config)
+    study.run_trials(config, problem)
+    result = tune_result.judge_best(config, problem)
+    tune_report.write_result(config, result)
+    print(tune_report.result_text(config, result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
