@@ -1,17 +1,29 @@
 """Builds TFRecord shards from Google Landmarks v2: `python -m tfrecords_tools.build`."""
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfrecords_tools import cli, files, finish, gldv2, inventory, runners, sharding, writer
+from tfrecords_tools import (
+    cli,
+    files,
+    finish,
+    gldv2,
+    inventory,
+    runners,
+    scans,
+    shard_stats,
+    sharding,
+)
 from tfrecords_tools.build_config import BuildConfig, parse_size
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.inventory import Inventory
 from tfrecords_tools.labels import Labels, read_labels
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
 
 __all__ = ["BuildConfig", "build", "main"]
@@ -20,20 +32,22 @@ __all__ = ["BuildConfig", "build", "main"]
 def build(config: BuildConfig) -> None:
     """Builds the shards of every split asked for.
 
-    All input is looked at before anything is written. What an earlier run has
-    finished is not done again.
+    All CSVs and folders are looked at before anything is written. What an
+    earlier run has finished is not done again.
 
     Raises:
         UserError: If the source, its CSVs or the output folder are not as expected.
     """
     sources = [_read_source(config, split) for split in config.splits]
     for layout, labels in sources:
-        scans = _scan(config, layout)
-        found = inventory.take_inventory(layout, labels, scans)
-        for fold in _folds(config, layout, labels, found):
-            finish.begin(fold, config)
-            stats = _write_shards(fold, config)
-            finish.finish(fold, config, labels, found, stats)
+        for name in _fold_names(config, layout.split):
+            finish.begin(files.join(config.output, name), config)
+        layout, scanned, known = _scan(config, layout)
+        found = inventory.take_inventory(layout, labels, scanned)
+        for fold in _folds(config, layout, labels, found, known):
+            finish.settle(fold, labels, found)
+            runners.run_shards(fold, config)
+            _finish(config, fold, labels, found)
 
 
 def _read_source(config: BuildConfig, split: str) -> tuple[Layout, Labels]:
@@ -41,65 +55,116 @@ def _read_source(config: BuildConfig, split: str) -> tuple[Layout, Labels]:
     return layout, read_labels(config.source, split, config.labels)
 
 
-def _scan(config: BuildConfig, layout: Layout) -> list[inventory.TarScan]:
-    """Reads the contents of every tar, or of the extracted folders."""
+def _fold_names(config: BuildConfig, split: str) -> list[str]:
+    with_validation = split == "train" and config.validation_fraction
+    return [split, gldv2.VALIDATION] if with_validation else [split]
+
+
+def _scan(
+    config: BuildConfig, layout: Layout
+) -> tuple[Layout, list[scans.TarScan], frozenset[str]]:
+    """Reads the contents of every tar, or of the extracted folders.
+
+    Returns:
+        The layout with all tars, what each holds, and the names of those whose
+        images the shards hold already (with `only_missing`).
+    """
     if not layout.tars:
-        return [inventory.scan_folder(layout)]
-    jobs = [inventory.ScanJob(layout, tar, config.check_md5) for tar in layout.tars]
-    scans = []
+        return layout, [scans.scan_folder(layout)], frozenset()
+    memory = files.join(config.output, layout.split, scans.INDEX_FOLDER)
+    done: list[scans.TarScan] = []
+    if config.only_missing:
+        done = _known_tars(files.join(config.output, layout.split), memory)
+    known = frozenset(scan.tar for scan in done)
+    layout = dataclasses.replace(layout, tars=tuple(sorted({*layout.tars, *known})))
+    jobs = [
+        scans.ScanJob(layout, tar, config.check_md5, memory)
+        for tar in layout.tars
+        if tar not in known
+    ]
+    # Tasks begin at different tars, so that they find each other's work done.
+    start = len(jobs) * config.task_index // config.num_tasks
+    jobs = jobs[start:] + jobs[:start]
+    workers = runners.count_workers(config, len(jobs), scans.total_size(layout))
     with Progress(f"index {layout.split}", len(jobs), "tar") as progress:
-        for scan in runners.run_jobs(inventory.scan_tar, jobs, _workers(config, len(jobs))):
-            scans.append(scan)
+        for scan in runners.run_jobs(scans.scan_tar, jobs, workers):
+            done.append(scan)
             progress.update()
-    scans.sort(key=lambda scan: scan.tar)
-    bad = [f"{scan.tar} ({scan.fault})" for scan in scans if scan.fault]
+    done.sort(key=lambda scan: scan.tar)
+    _refuse_bad(config, layout, done)
+    return layout, done, known
+
+
+def _known_tars(folder: str, memory: str) -> list[scans.TarScan]:
+    """What a finished build's tars held, whether or not they are still there."""
+    previous = finish.previous_info(folder)
+    known = [scans.recall(memory, tar) for tar in previous.source["tars"]]
+    if None in known:
+        raise UserError(
+            f"{memory}: expected the index of every tar of the finished build; it is gone: "
+            "build without --only_missing"
+        )
+    return [scan for scan in known if scan is not None]
+
+
+def _refuse_bad(config: BuildConfig, layout: Layout, scanned: list[scans.TarScan]) -> None:
+    bad = [f"{scan.tar} ({scan.fault})" for scan in scanned if scan.fault]
     if bad and config.bad_tars == "fail":
         raise UserError(
-            f"{layout.folder}: {len(bad)} of {len(scans)} tars are bad: {', '.join(bad[:5])}"
+            f"{layout.folder}: {len(bad)} of {len(scanned)} tars are bad: {', '.join(bad[:5])}"
             f"{', …' if len(bad) > 5 else ''}; fetch them again, or build without them "
             "(--bad_tars skip)"
         )
-    return scans
 
 
-def _folds(config: BuildConfig, layout: Layout, labels: Labels, found: Inventory) -> Iterator[Fold]:
+def _folds(
+    config: BuildConfig, layout: Layout, labels: Labels, found: Inventory, known: frozenset[str]
+) -> Iterator[Fold]:
     """Plans the split's shards, and those of the validation fold where one is asked for."""
-    parts = {layout.split: found.images}
-    if layout.split == "train" and config.validation_fraction:
-        chosen = sharding.validation_mask(
-            found.images.ids, found.images.labels, config.validation_fraction
-        )
-        parts = {"train": found.images.take(~chosen), gldv2.VALIDATION: found.images.take(chosen)}
-    for name, images in parts.items():
+    names = _fold_names(config, layout.split)
+    parts = [found.images]
+    if len(names) == 2:
+        # Chosen among all labelled images, so that a tar that is missing moves no image.
+        fraction = config.validation_fraction
+        chosen = labels.ids[sharding.validation_mask(labels.ids, labels.labels, fraction)]
+        mask = np.isin(found.images.ids, chosen)
+        parts = [found.images.take(~mask), found.images.take(mask)]
+    for name, images in zip(names, parts, strict=True):
+        folder = files.join(config.output, name)
         total = int(images.sizes.sum(dtype=np.int64))
         num_shards = config.num_shards or sharding.count_shards(
             total, parse_size(config.shard_size)
         )
+        if config.only_missing:
+            num_shards = len(finish.previous_info(folder).shards)
         yield Fold(
             name=name,
-            folder=files.join(config.output, name),
+            folder=folder,
             layout=layout,
             digests=found.digests,
             plan=sharding.make_plan(images, num_shards),
             landmark_ids=labels.landmark_ids,
             settings=config.image_settings(),
+            known=known,
         )
 
 
-def _write_shards(fold: Fold, config: BuildConfig) -> list[writer.ShardStats]:
-    """Writes every shard that is not there yet; returns their receipts in order."""
-    stats, megabytes = [], 0.0
-    workers = _workers(config, fold.plan.num_shards)
-    with Progress(f"build {fold.name}", len(fold.plan.images), "image") as progress:
-        for done in runners.run_jobs(writer.write_shard, fold.specs(), workers):
-            stats.append(done)
-            megabytes += done.source_bytes / 1e6
-            progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
-    return sorted(stats, key=lambda done: done.name)
-
-
-def _workers(config: BuildConfig, num_jobs: int) -> int:
-    return max(1, min(config.workers or runners.default_workers(), num_jobs))
+def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -> None:
+    """Writes dataset_info.json, unless other tasks have still to write their shards."""
+    receipts: list[ShardStats] = []
+    for spec in fold.specs():
+        stats = shard_stats.load(fold.folder, spec.name)
+        if stats and stats.spec == spec.digest:
+            receipts.append(stats)
+    if left := fold.plan.num_shards - len(receipts):
+        print(
+            f"task {config.task_index} of {config.num_tasks}: done with {fold.name}; "
+            f"{left} shards of other tasks are to come, the last writes dataset_info.json",
+            file=sys.stderr,
+        )
+        return
+    info = finish.finish(fold, config, labels, found, receipts)
+    print(finish.describe(info), file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -33,7 +33,13 @@ class BuildConfig:
             decodes every image.
         check_md5: Compare tars with their published MD5 digests where present.
         bad_tars: fail stops at damaged tars, naming them; skip builds without them.
+        only_missing: Add the tars that a finished build was without, now fetched anew;
+            the others need not be there any more.
         workers: Processes; by default one for each processor.
+        task_index: Which of num_tasks machines this is, from 0.
+        num_tasks: How many machines share the work; each writes every num_tasks-th shard.
+        runner: local runs processes here; beam hands the shards to Apache Beam.
+        beam_options: Options of Apache Beam, such as runner=DirectRunner or project=NAME.
     """
 
     source: str
@@ -50,7 +56,12 @@ class BuildConfig:
     verify: Literal["header", "decode"] = "header"
     check_md5: bool = True
     bad_tars: Literal["fail", "skip"] = "fail"
+    only_missing: bool = False
     workers: int | None = None
+    task_index: int = 0
+    num_tasks: int = 1
+    runner: Literal["local", "beam"] = "local"
+    beam_options: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.splits = list(self.splits)
@@ -70,6 +81,8 @@ class BuildConfig:
         _check("max_pixels", self.max_pixels, 1, 1 << 32)
         _check("quality", self.quality, 1, 95)
         _check("workers", self.workers, 1, 4096)
+        _check("num_tasks", self.num_tasks, 1, 100_000)
+        _check("task_index", self.task_index, 0, self.num_tasks - 1)
 
     def image_settings(self) -> ImageSettings:
         """What images must be like."""

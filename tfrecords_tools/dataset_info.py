@@ -91,13 +91,17 @@ class DatasetInfo:
         return np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2)
 
     @classmethod
-    def load(cls, folder: str) -> "DatasetInfo":
+    def load(cls, folder: str, name: str = FILE_NAME) -> "DatasetInfo":
         """Reads a finished set's description.
+
+        Args:
+            folder: Where the shards are.
+            name: The description's file name.
 
         Raises:
             UserError: If the folder holds none, or one that cannot be read.
         """
-        path = files.join(folder, FILE_NAME)
+        path = files.join(folder, name)
         if not files.exists(path):
             raise UserError(
                 f"{path}: no such file; expected a folder of finished shards "
@@ -112,7 +116,7 @@ class DatasetInfo:
                 )
             known = {field.name for field in dataclasses.fields(cls)} - {"shards", "folder"}
             shards = tuple(ShardInfo(**shard) for shard in values["shards"])
-            return cls(**{name: values[name] for name in known}, shards=shards, folder=folder)
+            return cls(**{field: values[field] for field in known}, shards=shards, folder=folder)
         except (KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not a description of shards ({error}); build the shards again"

@@ -6,7 +6,6 @@ beside its place under a temporary name, flushed to the disk and renamed; for
 """
 
 import contextlib
-import dataclasses
 import fcntl
 import hashlib
 import json
@@ -21,26 +20,10 @@ import google_crc32c
 
 from tfrecords_tools import remote
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.remote import FileState
 
 _TEMPORARY = re.compile(r"^\..+\.[a-z0-9_]{8}\.partial$")
 _BLOCK = 1 << 20
-
-
-@dataclasses.dataclass(frozen=True)
-class FileState:
-    """What is known of a file without reading it.
-
-    Attributes:
-        size: Bytes.
-        version: Changes when the file does: its time of change, or its generation.
-        crc32c: Of its bytes; None where it would have to be read for it.
-        md5: 32 hex digits; None where it would have to be read for it.
-    """
-
-    size: int
-    version: str
-    crc32c: int | None = None
-    md5: str | None = None
 
 
 def is_remote(path: str) -> bool:
@@ -93,8 +76,7 @@ def walk(folder: str) -> Iterator[tuple[str, int]]:
 def state(path: str) -> FileState | None:
     """What is known of a file without reading it, None where there is none."""
     if is_remote(path):
-        found = remote.state(path)
-        return found and FileState(found.size, found.version, found.crc32c, found.md5)
+        return remote.state(path)
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -183,6 +165,13 @@ def remove(path: str) -> None:
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def remove_empty(folder: str) -> None:
+    """Deletes a folder that holds nothing; gs:// knows no folders."""
+    if not is_remote(folder):
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(folder)
 
 
 @contextlib.contextmanager

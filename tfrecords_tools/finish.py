@@ -1,4 +1,4 @@
-"""The first and last file of a set of shards: plan.json, and dataset_info.json."""
+"""The first and last file of a set of shards: plan.json and dataset_info.json."""
 
 import collections
 import dataclasses
@@ -6,35 +6,79 @@ from typing import Any
 
 import numpy as np
 
-from tfrecords_tools import dataset_info, files, gldv2, images
+from tfrecords_tools import dataset_info, files, gldv2, images, scans, shard_stats
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.inventory import Inventory
 from tfrecords_tools.labels import Labels
+from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
-from tfrecords_tools.writer import ShardStats
 
 _PLAN_NAME = "plan.json"
+_PREVIOUS_NAME = "previous_info.json"
+_FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 
 
-def begin(fold: Fold, config: BuildConfig) -> None:
+def begin(folder: str, config: BuildConfig) -> None:
     """Writes plan.json, so that no run with other settings can mix its shards in.
+
+    What killed runs left behind is cleared away.
 
     Raises:
         UserError: If the folder holds a build with other settings, or something else.
     """
-    path = files.join(fold.folder, _PLAN_NAME)
-    plan = {"settings": settings(config), "num_shards": fold.plan.num_shards}
+    for place in (folder, *(files.join(folder, name) for name in _FOLDERS), files.upload_folder()):
+        files.remove_stale(place)
+    path = files.join(folder, _PLAN_NAME)
     if files.exists(path):
-        _check_same(path, files.read_json(path), plan)
+        _check_same(path, files.read_json(path).get("settings", {}), settings(config))
         return
-    if files.exists(fold.folder) and (names := files.list_names(fold.folder)):
+    if files.exists(folder) and (names := files.list_names(folder)):
         raise UserError(
-            f"{fold.folder}: expected an empty folder or an unfinished build, found {names[0]}; "
+            f"{folder}: expected an empty folder or an unfinished build, found {names[0]}; "
             "choose another --output"
         )
-    files.write_json(path, plan)
+    files.write_json(path, {"settings": settings(config)})
+
+
+def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
+    """Notes the number of shards, and sets aside the description of another source's build.
+
+    Raises:
+        UserError: If the folder was begun with another number of shards.
+    """
+    path = files.join(fold.folder, _PLAN_NAME)
+    plan = files.read_json(path)
+    if "num_shards" not in plan:
+        files.write_json(path, {**plan, "num_shards": fold.plan.num_shards})
+    elif plan["num_shards"] != fold.plan.num_shards:
+        raise UserError(
+            f"{path}: this folder was begun with {plan['num_shards']} shards, the source now makes "
+            f"{fold.plan.num_shards}; add what was fetched anew with --only_missing, or choose "
+            "another --output"
+        )
+    current = files.join(fold.folder, dataset_info.FILE_NAME)
+    if files.exists(current) and DatasetInfo.load(fold.folder).source != _source(labels, found):
+        previous = files.join(fold.folder, _PREVIOUS_NAME)
+        if not files.exists(previous):
+            files.write_bytes(previous, files.read_bytes(current))
+        files.remove(current)
+
+
+def previous_info(folder: str) -> DatasetInfo:
+    """The finished build that `--only_missing` adds to.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if files.exists(files.join(folder, _PREVIOUS_NAME)):
+        return DatasetInfo.load(folder, _PREVIOUS_NAME)
+    if not files.exists(files.join(folder, dataset_info.FILE_NAME)):
+        raise UserError(
+            f"{folder}: --only_missing adds to a finished build, found none; build without it first"
+        )
+    return DatasetInfo.load(folder)
 
 
 def settings(config: BuildConfig) -> dict[str, Any]:
@@ -48,14 +92,20 @@ def settings(config: BuildConfig) -> dict[str, Any]:
 
 
 def _check_same(path: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
-    flat_found = {**found.get("settings", {}), "number of shards": found.get("num_shards")}
-    flat_expected = {**expected["settings"], "number of shards": expected["num_shards"]}
-    for name, value in flat_expected.items():
-        if flat_found.get(name) != value:
+    for name, value in expected.items():
+        if found.get(name) != value:
             raise UserError(
-                f"{path}: this folder was begun with {name} {flat_found.get(name)}, now it is "
-                f"{value}; use the same settings and source, or another --output"
+                f"{path}: this folder was begun with {name} {found.get(name)}, now it is "
+                f"{value}; use the same settings, or another --output"
             )
+
+
+def _source(labels: Labels, found: Inventory) -> dict[str, Any]:
+    return {
+        "labels_sha256": files.sha256(labels.source),
+        "tars": found.digests,
+        "bad_tars": found.bad_tars,
+    }
 
 
 def finish(
@@ -83,16 +133,27 @@ def finish(
         counts=_counts(fold, stats),
         source_counts=found.counts,
         settings=settings(config),
-        source={
-            "labels_sha256": files.sha256(labels.source),
-            "tars": found.digests,
-            "bad_tars": found.bad_tars,
-        },
+        source=_source(labels, found),
         folder=fold.folder,
     )
     _check_sums(info)
     info.save(fold.folder)
+    files.remove(files.join(fold.folder, _PREVIOUS_NAME))
     return info
+
+
+def describe(info: DatasetInfo) -> str:
+    """One line on what was built and what was left out."""
+    parts = [f"{info.counts[fate]} {fate}" for fate in (images.KEPT, images.REENCODED)]
+    parts.append(f"{info.counts[images.REJECTED]} rejected ({dataset_info.REJECTS_NAME})")
+    reasons = ("missing", "not_in_labels", "duplicate", "duplicate_row", "foreign")
+    left_out = [f"{info.source_counts[name]} {name}" for name in reasons]
+    if bad := info.source["bad_tars"]:
+        left_out.append(f"{len(bad)} bad tars")
+    return (
+        f"{info.split}: {info.num_examples} images in {len(info.shards)} shards: "
+        f"{', '.join(parts)}; left out ({dataset_info.LEFT_OUT_NAME}): {', '.join(left_out)}"
+    )
 
 
 def _class_counts(fold: Fold, num_classes: int, rejects: list[tuple[str, str]]) -> np.ndarray:

@@ -11,9 +11,9 @@ from tfrecords_tools.errors import UserError
 SPLITS = ("train", "index", "test")
 VALIDATION = "validation"
 
-_TAR = re.compile(r"^images_\d{3}\.tar$")
-_ID = re.compile(r"^[0-9a-f]{16}$")
-_MEMBER = re.compile(r"^(?:\./)?([0-9a-f])/([0-9a-f])/([0-9a-f])/(\1\2\3[0-9a-f]{13})\.jpg$")
+_TAR = re.compile(r"images_\d{3}\.tar")
+_ID = re.compile(r"[0-9a-f]{16}")
+_MEMBER = re.compile(r"(?:\./)?([0-9a-f])/([0-9a-f])/([0-9a-f])/(\1\2\3[0-9a-f]{13})\.jpg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find_layout(root: str, split: str) -> Layout:
     """
     folder = files.join(root, split)
     names = files.list_names(folder)
-    tars = tuple(name for name in names if _TAR.match(name))
+    tars = tuple(name for name in names if _TAR.fullmatch(name))
     if not tars and not any(re.fullmatch(r"[0-9a-f]", name) for name in names):
         raise UserError(
             f"{folder}: expected images_NNN.tar files or extracted folders 0..f, "
@@ -52,12 +52,12 @@ def find_layout(root: str, split: str) -> Layout:
 
 def parse_id(text: str) -> int | None:
     """An image_id's 16 hex digits as a number; None where they are not that."""
-    return int(text, 16) if _ID.match(text) else None
+    return int(text, 16) if _ID.fullmatch(text) else None
 
 
 def parse_member(name: str) -> int | None:
     """The image_id in ``a/b/c/<id>.jpg`` as a number; None where the name is another."""
-    found = _MEMBER.match(name)
+    found = _MEMBER.fullmatch(name)
     return int(found[4], 16) if found else None
 
 

@@ -1,53 +1,16 @@
 """What a split's source holds against what its labels ask for; every image accounted for."""
 
 import dataclasses
-import hashlib
-import os
 from collections.abc import Iterator
 
 import numpy as np
 
-from tfrecords_tools import files, gldv2, tars
+from tfrecords_tools import gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.labels import Labels
+from tfrecords_tools.scans import TarScan
 from tfrecords_tools.sharding import Images
-
-
-@dataclasses.dataclass(frozen=True)
-class TarScan:
-    """A tar's images and its state.
-
-    Attributes:
-        tar: Its name.
-        size: Its length in bytes.
-        digest: Its MD5 digest where it was checked, else one of its headers.
-        fault: What is wrong with it; empty where nothing is.
-        members: Its images, of `gldv2.MEMBERS_DTYPE`; empty where it has a fault.
-        foreign: Name and reason of each member that is no image.
-    """
-
-    tar: str
-    size: int
-    digest: str
-    fault: str
-    members: np.ndarray
-    foreign: tuple[tuple[str, str], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class ScanJob:
-    """One tar to be scanned.
-
-    Attributes:
-        layout: Where it lies.
-        tar: Its name.
-        check_md5: Whether its digest is compared with the published one.
-    """
-
-    layout: Layout
-    tar: str
-    check_md5: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,45 +45,6 @@ class Inventory:
             yield name.encode("unicode_escape").decode(), reason, tar
         for tar, fault in self.bad_tars.items():
             yield tar, fault, tar
-
-
-def scan_tar(job: ScanJob) -> TarScan:
-    """Checks a tar's digest and reads its headers."""
-    path = files.join(job.layout.folder, job.tar)
-    size = os.path.getsize(path)
-    empty = np.empty(0, gldv2.MEMBERS_DTYPE)
-    published = gldv2.published_md5(job.layout, job.tar) if job.check_md5 else None
-    if published and (found := files.md5(path)) != published:
-        return TarScan(job.tar, size, found, f"MD5 is {found}, published {published}", empty, ())
-    with files.open_read(path) as file:
-        handle = file.fileno()
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
-        try:
-            index = tars.index_tar(lambda offset, length: os.pread(handle, length, offset), size)
-        except tars.DamagedTarError as error:
-            return TarScan(job.tar, size, "", str(error), empty, ())
-    digest = published or hashlib.sha256(index.members.tobytes()).hexdigest()
-    return TarScan(job.tar, size, digest, "", index.members, index.foreign)
-
-
-def scan_folder(layout: Layout) -> TarScan:
-    """Lists extracted files ``a/b/c/<id>.jpg``; links are not followed."""
-    members: list[tuple[int, int, int]] = []
-    foreign: list[tuple[str, str]] = []
-    for folder, _, names in os.walk(layout.folder):
-        below = os.path.relpath(folder, layout.folder)
-        for name in names:
-            path, inside = os.path.join(folder, name), os.path.join(below, name)
-            image_id = gldv2.parse_member(inside)
-            if os.path.islink(path):
-                foreign.append((inside, "link"))
-            elif image_id is None:
-                foreign.append((inside, "not a/b/c/<id>.jpg"))
-            else:
-                members.append((image_id, 0, os.path.getsize(path)))
-    found = np.sort(np.array(members, gldv2.MEMBERS_DTYPE), order="id")
-    digest = hashlib.sha256(found.tobytes()).hexdigest()
-    return TarScan("", int(found["size"].sum()), digest, "", found, tuple(sorted(foreign)))
 
 
 def take_inventory(layout: Layout, labels: Labels, scans: list[TarScan]) -> Inventory:

@@ -1,57 +1,58 @@
 """Images' bytes by tar, offset and length, in any order, a few read ahead."""
 
+import collections
+import concurrent.futures
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from tfrecords_tools import files, gldv2
+from tfrecords_tools import files, gldv2, remote
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.sharding import Images
 
 _AHEAD = 32
+_THREADS = 16
+
+_Place = tuple[int, int, int]
+"""Number of the tar, offset, length."""
 
 
 def read_images(layout: Layout, images: Images) -> Iterator[bytes]:
     """Yields the bytes of images, in the order given.
 
-    The next 32 are announced to the system beforehand, so that it fetches them
-    while earlier ones are worked on.
+    The next 32 are fetched while earlier ones are worked on: announced to the
+    system where they lie in local tars, by threads where they lie on gs://.
 
     Raises:
         UserError: If a file shrank or went since it was indexed.
     """
-    if layout.tars:
-        yield from _from_tars(layout, images)
+    if files.is_remote(layout.folder):
+        yield from _from_storage(layout, images)
+    elif layout.tars:
+        yield from _from_tars(layout, _places(images))
     else:
-        for number in images.ids:
-            yield files.read_bytes(files.join(layout.folder, gldv2.member_path(int(number))))
+        for number, size in zip(images.ids.tolist(), images.sizes.tolist(), strict=True):
+            path = files.join(layout.folder, gldv2.member_path(number))
+            yield _checked(files.read_bytes(path), path, 0, size)
 
 
-def _from_tars(layout: Layout, images: Images) -> Iterator[bytes]:
+def _from_tars(layout: Layout, places: list[_Place]) -> Iterator[bytes]:
     handles: dict[int, int] = {}
-    places = list(
-        zip(images.containers.tolist(), images.offsets.tolist(), images.sizes.tolist(), strict=True)
-    )
     try:
         for tar in sorted({tar for tar, _, _ in places}):
             handles[tar] = _open(files.join(layout.folder, layout.tars[tar]))
         for row, (tar, offset, size) in enumerate(places):
             for later, start, length in _announced(places, row):
                 os.posix_fadvise(handles[later], start, length, os.POSIX_FADV_WILLNEED)
-            data = os.pread(handles[tar], size, offset)
-            if len(data) != size:
-                path = files.join(layout.folder, layout.tars[tar])
-                raise UserError(
-                    f"{path}: expected {size} bytes at {offset}, found {len(data)}; "
-                    "it changed since it was indexed: run the build again"
-                )
-            yield data
+            path = files.join(layout.folder, layout.tars[tar])
+            yield _checked(os.pread(handles[tar], size, offset), path, offset, size)
     finally:
         for handle in handles.values():
             os.close(handle)
 
 
-def _announced(places: list[tuple[int, int, int]], row: int) -> list[tuple[int, int, int]]:
+def _announced(places: list[_Place], row: int) -> list[_Place]:
     """What to announce before reading a row: the first 32, then one more at a time."""
     return places[row + _AHEAD - 1 : row + _AHEAD] if row else places[:_AHEAD]
 
@@ -61,3 +62,44 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; it went since it was indexed") from None
+
+
+def _from_storage(layout: Layout, images: Images) -> Iterator[bytes]:
+    """Fetches by ranges of tars, or whole extracted files, 16 at a time."""
+
+    def from_tar(tar: int, offset: int, size: int) -> bytes:
+        path = files.join(layout.folder, layout.tars[tar])
+        return _checked(remote.read_range(path, offset, size), path, offset, size)
+
+    def from_file(number: int, size: int) -> bytes:
+        path = files.join(layout.folder, gldv2.member_path(number))
+        return _checked(remote.read_bytes(path), path, 0, size)
+
+    fetch: Callable[..., bytes] = from_tar if layout.tars else from_file
+    numbers = zip(images.ids.tolist(), images.sizes.tolist(), strict=True)
+    arguments = iter(_places(images)) if layout.tars else numbers
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        waiting = collections.deque(
+            pool.submit(fetch, *each) for each in itertools.islice(arguments, _AHEAD)
+        )
+        try:
+            while waiting:
+                data = waiting.popleft().result()
+                waiting.extend(pool.submit(fetch, *each) for each in itertools.islice(arguments, 1))
+                yield data
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _places(images: Images) -> list[_Place]:
+    columns = (images.containers, images.offsets, images.sizes)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _checked(data: bytes, path: str, offset: int, size: int) -> bytes:
+    if len(data) != size:
+        raise UserError(
+            f"{path}: expected {size} bytes at {offset}, found {len(data)}; "
+            "it changed since it was indexed: run the build again"
+        )
+    return data

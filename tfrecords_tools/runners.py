@@ -1,28 +1,57 @@
-"""The same jobs in this process, in a pool of processes, or as one task of many."""
+"""The same jobs in this process, in a pool of processes, as one task of many, or on Beam."""
 
 import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+import numpy as np
+
+from tfrecords_tools import writer
+from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+from tfrecords_tools.specs import Fold
+
+_SMALL = 64 << 20
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 
 
-def default_workers() -> int:
-    """One for each processor this process may use."""
-    return len(os.sched_getaffinity(0))
+def run_shards(fold: Fold, config: BuildConfig) -> None:
+    """Writes this task's shards of a fold that are not there yet, each with its receipt."""
+    numbers = range(config.task_index, fold.plan.num_shards, config.num_tasks)
+    if config.runner == "beam":
+        from tfrecords_tools import beam_runner
+
+        beam_runner.run(fold, numbers, config.beam_options)
+        return
+    starts = fold.plan.starts
+    total = sum(int(starts[number + 1] - starts[number]) for number in numbers)
+    num_bytes = int(fold.plan.images.sizes.sum(dtype=np.int64))
+    workers, megabytes = count_workers(config, len(numbers), num_bytes), 0.0
+    with Progress(f"build {fold.name}", total, "image") as progress:
+        for done in run_jobs(writer.write_shard, map(fold.spec, numbers), workers):
+            megabytes += done.source_bytes / 1e6
+            progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
 
 
-def own_jobs(jobs: Sequence[JobT], task_index: int, num_tasks: int) -> Sequence[JobT]:
-    """The jobs of one of `num_tasks` machines: every num_tasks-th."""
-    return jobs[task_index::num_tasks]
+def count_workers(config: BuildConfig, num_jobs: int, num_bytes: int) -> int:
+    """How many processes the settings allow and the jobs can use.
+
+    Args:
+        config: The settings.
+        num_jobs: How many jobs there are.
+        num_bytes: How much they read; small work is done before a process has started.
+    """
+    by_default = len(os.sched_getaffinity(0)) if num_bytes > _SMALL else 1
+    allowed = config.workers or by_default
+    return max(1, min(allowed, num_jobs))
 
 
 def run_jobs(

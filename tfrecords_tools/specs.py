@@ -26,6 +26,8 @@ class Fold:
         plan: Which image goes where.
         landmark_ids: (num_classes,) int64: label -> landmark_id.
         settings: What images must be like.
+        known: The tars whose images earlier versions of the shards hold; empty
+            where there are no earlier versions to build on.
     """
 
     name: str
@@ -35,17 +37,36 @@ class Fold:
     plan: Plan
     landmark_ids: np.ndarray
     settings: ImageSettings
+    known: frozenset[str] = frozenset()
+
+    def spec(self, number: int) -> ShardSpec:
+        """The specification of one shard."""
+        images = self.plan.shard(number)
+        name = shard_name(self.name, number, self.plan.num_shards)
+        landmark_ids = self._landmarks_of(images.labels)
+        known = np.array([tar in self.known for tar in self.layout.tars or ("",)])
+        fresh = ~known[images.containers]
+        base = self._digest(name, images.take(~fresh), landmark_ids[~fresh]) if self.known else ""
+        return ShardSpec(
+            name=name,
+            folder=self.folder,
+            layout=self.layout,
+            images=images,
+            landmark_ids=landmark_ids,
+            settings=self.settings,
+            digest=self._digest(name, images, landmark_ids),
+            fresh=fresh,
+            base=base,
+        )
 
     def specs(self) -> Iterator[ShardSpec]:
         """Yields the specification of each shard, in order."""
-        for number in range(self.plan.num_shards):
-            images = self.plan.shard(number)
-            name = shard_name(self.name, number, self.plan.num_shards)
-            landmark_ids = _landmarks_of(images.labels, self.landmark_ids)
-            digest = self._digest(name, images, landmark_ids)
-            yield ShardSpec(
-                name, self.folder, self.layout, images, landmark_ids, self.settings, digest
-            )
+        return map(self.spec, range(self.plan.num_shards))
+
+    def _landmarks_of(self, labels: np.ndarray) -> np.ndarray:
+        if not len(self.landmark_ids):
+            return np.full(len(labels), NO_LABEL, np.int64)
+        return self.landmark_ids[labels]
 
     def _digest(self, name: str, images: Images, landmark_ids: np.ndarray) -> str:
         """What a shard's bytes depend on, as 64 hex digits."""
@@ -58,9 +79,3 @@ class Fold:
         for array in (images.ids, images.labels, landmark_ids, images.offsets, images.sizes):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
-
-
-def _landmarks_of(labels: np.ndarray, landmark_ids: np.ndarray) -> np.ndarray:
-    if not len(landmark_ids):
-        return np.full(len(labels), NO_LABEL, np.int64)
-    return landmark_ids[labels]

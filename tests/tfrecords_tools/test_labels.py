@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.labels import read_labels
+
+_A, _B, _C = "00000000000000aa", "00000000000000bb", "00000000000000cc"
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "metadata").mkdir()
+    return tmp_path
+
+
+def _write(root, text, name="train.csv"):
+    (root / "metadata" / name).write_bytes(text.encode())
+
+
+def _pairs(labels):
+    return {
+        f"{number:016x}": (int(label), int(labels.landmark_ids[label]))
+        for number, label in zip(labels.ids, labels.labels, strict=True)
+    }
+
+
+def test_landmarks_are_relabelled_in_their_order(root):
+    _write(root, f"id,url,landmark_id\n{_A},u,900\n{_B},u,7\n{_C},u,900\n")
+    labels = read_labels(str(root), "train", "full")
+    assert labels.landmark_ids.tolist() == [7, 900]
+    assert _pairs(labels) == {_A: (1, 900), _B: (0, 7), _C: (1, 900)}
+    assert labels.labels.dtype == np.int32
+
+
+def test_clean_names_the_images_of_each_landmark(root):
+    _write(root, f"landmark_id,images\n900,{_A} {_C}\n7,{_B}\n", "train_clean.csv")
+    labels = read_labels(str(root), "train", "clean")
+    assert _pairs(labels) == {_A: (1, 900), _B: (0, 7), _C: (1, 900)}
+
+
+def test_labels_may_come_from_ones_own_csv(root):
+    _write(root, f"landmark_id,id\n5,{_B}\n", "mine.csv")
+    labels = read_labels(str(root), "train", str(root / "metadata" / "mine.csv"))
+    assert _pairs(labels) == {_B: (0, 5)}
+
+
+def test_index_images_have_no_landmark(root):
+    _write(root, f"id\n{_B}\n{_A}\n", "index.csv")
+    labels = read_labels(str(root), "index", "clean")
+    assert labels.labels.tolist() == [-1, -1]
+    assert labels.landmark_ids.shape == (0,)
+    assert labels.ids.tolist() == [0xAA, 0xBB]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\ufeffid,url,landmark_id\n{_A},u,3\n",
+        f"id,url,landmark_id\r\n{_A},u,3\r\n",
+        f'"id","url","landmark_id"\n"{_A}","http://x/a,b.jpg","3"\n',
+        f"id,url,landmark_id\n\n{_A},u,3\n\n",
+        f" id , url , landmark_id \n {_A} ,u, 3\n",
+        f"url,landmark_id,id\nu,3,{_A}\n",
+    ],
+)
+def test_bom_crlf_quotes_blank_lines_and_order_do_not_matter(root, text):
+    _write(root, text)
+    assert _pairs(read_labels(str(root), "train", "full")) == {_A: (0, 3)}
+
+
+def test_of_duplicate_rows_the_first_holds_and_the_others_are_told(root):
+    _write(root, f"id,url,landmark_id\n{_A},u,3\n{_B},u,4\n{_A},u,3\n{_A},u,4\n")
+    labels = read_labels(str(root), "train", "full")
+    assert _pairs(labels) == {_A: (0, 3), _B: (1, 4)}
+    assert labels.duplicates.tolist() == [0xAA, 0xAA]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,url\n", "expected a column 'landmark_id', found 'id,url'"),
+        ("", "expected a column 'id', found ''"),
+        ("id,url,landmark_id\n", "expected image ids below the header, found none"),
+        (f"id,url,landmark_id\n{_A},u,3\n{_B},u,three\n", "line 3: expected a landmark_id"),
+        (f"id,url,landmark_id\n{_A},u,\n", "line 2: expected a landmark_id"),
+        (f"id,url,landmark_id\n{_A},u,-4\n", "line 2: expected a landmark_id"),
+        (f"id,url,landmark_id\n{_A},u,3.0\n", "line 2: expected a landmark_id"),
+        (f"id,url,landmark_id\n{_A},u,{2**63}\n", "line 2: expected a landmark_id"),
+        ("id,url,landmark_id\n0xAB,u,3\n", "line 2: expected an image id of 16 hex digits"),
+        (f"id,url,landmark_id\n{_A.upper()},u,3\n", "line 2: expected an image id"),
+        (f"id,url,landmark_id\n{_A},u\n", "line 2: expected 3 fields, found 2"),
+        ("\0\0\0", "expected a column 'id'"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_line(root, text, message):
+    _write(root, text)
+    with pytest.raises(UserError, match=message):
+        read_labels(str(root), "train", "full")
+
+
+def test_a_missing_csv_is_told(root):
+    with pytest.raises(UserError, match=r"test\.csv: no such file"):
+        read_labels(str(root), "test", "full")

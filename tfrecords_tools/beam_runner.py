@@ -1,0 +1,100 @@
+"""Writing shards on Apache Beam: DirectRunner, Dataflow, Flink, Spark.
+
+A pipeline's graph may not hold millions of ids, so each shard's specification
+is put beside the shards for the run and the graph holds their paths alone.
+"""
+
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfrecords_tools import files, gldv2, writer
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.images import ImageSettings
+from tfrecords_tools.sharding import Images
+from tfrecords_tools.specs import Fold
+from tfrecords_tools.writer import ShardSpec
+
+SPECS_FOLDER = "shard_specs"
+
+
+def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
+    """Writes shards of a fold on Beam and waits for them.
+
+    Args:
+        fold: The plan.
+        numbers: Which of its shards.
+        options: Beam's own options, with or without their leading dashes.
+
+    Raises:
+        UserError: If Beam is not installed.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise UserError("--runner beam needs apache-beam: pip install 'glrtf[beam]'") from None
+    flags = [option if option.startswith("-") else f"--{option}" for option in options]
+    paths = [save_spec(fold.spec(number)) for number in numbers]
+    try:
+        with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+            _ = (
+                pipeline
+                | "Specifications" >> beam.Create(paths)
+                | "Spread" >> beam.Reshuffle()
+                | "Write shards" >> beam.Map(write_saved)
+            )
+    finally:
+        for path in paths:
+            files.remove(path)
+        files.remove_empty(files.join(fold.folder, SPECS_FOLDER))
+
+
+def write_saved(path: str) -> str:
+    """Writes the shard whose specification is stored at `path`; returns its name."""
+    return writer.write_shard(load_spec(path)).name
+
+
+def save_spec(spec: ShardSpec) -> str:
+    """Stores a specification beside its shard; returns the path."""
+    path = files.join(spec.folder, SPECS_FOLDER, spec.name.replace(".tfrecord", ".npz"))
+    about = {
+        "name": spec.name,
+        "folder": spec.folder,
+        "layout": dataclasses.asdict(spec.layout),
+        "settings": dataclasses.asdict(spec.settings),
+        "digest": spec.digest,
+        "base": spec.base,
+    }
+    columns = {f.name: getattr(spec.images, f.name) for f in dataclasses.fields(Images)}
+    stored = io.BytesIO()
+    np.savez(
+        stored,
+        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+        landmark_ids=spec.landmark_ids,
+        fresh=spec.fresh,
+        **columns,
+    )
+    files.write_bytes(path, stored.getvalue())
+    return path
+
+
+def load_spec(path: str) -> ShardSpec:
+    """Reads a specification back."""
+    with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as arrays:
+        about = json.loads(arrays["about"].tobytes())
+        layout = about["layout"]
+        return ShardSpec(
+            name=about["name"],
+            folder=about["folder"],
+            layout=gldv2.Layout(**{**layout, "tars": tuple(layout["tars"])}),
+            images=Images(*(arrays[field.name] for field in dataclasses.fields(Images))),
+            landmark_ids=arrays["landmark_ids"],
+            settings=ImageSettings(**about["settings"]),
+            digest=about["digest"],
+            fresh=arrays["fresh"],
+            base=about["base"],
+        )

@@ -1,0 +1,139 @@
+"""What each tar of a split holds: checked and indexed once, then remembered beside the shards."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+
+import numpy as np
+
+from tfrecords_tools import files, gldv2, remote, tars
+from tfrecords_tools.gldv2 import Layout
+
+INDEX_FOLDER = "source_index"
+
+
+@dataclasses.dataclass(frozen=True)
+class TarScan:
+    """A tar's images and its state.
+
+    Attributes:
+        tar: Its name; empty for the listing of extracted files.
+        size: Its length in bytes.
+        digest: Its MD5 digest where it was checked, else one of its headers.
+        fault: What is wrong with it; empty where nothing is.
+        members: Its images, of `gldv2.MEMBERS_DTYPE`; empty where it has a fault.
+        foreign: Name and reason of each member that is no image.
+    """
+
+    tar: str
+    size: int
+    digest: str
+    fault: str
+    members: np.ndarray
+    foreign: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanJob:
+    """One tar to be scanned.
+
+    Attributes:
+        layout: Where it lies.
+        tar: Its name.
+        check_md5: Whether its digest is compared with the published one.
+        memory: The folder of what is remembered.
+    """
+
+    layout: Layout
+    tar: str
+    check_md5: bool
+    memory: str
+
+
+def scan_tar(job: ScanJob) -> TarScan:
+    """Checks a tar's digest and reads its headers, unless that was done before."""
+    path = files.join(job.layout.folder, job.tar)
+    state = files.state(path)
+    if state is None:
+        return _faulty(job.tar, 0, "no such file")
+    published = gldv2.published_md5(job.layout, job.tar) if job.check_md5 else None
+    key = {"size": state.size, "version": state.version, "published": published}
+    if scan := recall(job.memory, job.tar, key):
+        return scan
+    if published and (found := state.md5 or files.md5(path)) != published:
+        return _faulty(job.tar, state.size, f"MD5 is {found}, published {published}")
+    try:
+        index = _index(path, state.size)
+    except tars.DamagedTarError as error:
+        return _faulty(job.tar, state.size, str(error))
+    digest = published or hashlib.sha256(index.members.tobytes()).hexdigest()
+    scan = TarScan(job.tar, state.size, digest, "", index.members, index.foreign)
+    _remember(job.memory, scan, key)
+    return scan
+
+
+def total_size(layout: Layout) -> int:
+    """Bytes of all tars of a layout that are there."""
+    states = (files.state(files.join(layout.folder, tar)) for tar in layout.tars)
+    return sum(state.size for state in states if state)
+
+
+def scan_folder(layout: Layout) -> TarScan:
+    """Lists extracted files ``a/b/c/<id>.jpg``; links are not followed."""
+    members: list[tuple[int, int, int]] = []
+    foreign: list[tuple[str, str]] = []
+    for name, size in files.walk(layout.folder):
+        image_id = gldv2.parse_member(name)
+        if image_id is None or size < 0:
+            foreign.append((name, "link" if size < 0 else "not a/b/c/<id>.jpg"))
+        else:
+            members.append((image_id, 0, size))
+    found = np.sort(np.array(members, gldv2.MEMBERS_DTYPE), order="id")
+    digest = hashlib.sha256(found.tobytes()).hexdigest()
+    return TarScan("", int(found["size"].sum()), digest, "", found, tuple(sorted(foreign)))
+
+
+def recall(memory: str, tar: str, key: dict[str, object] | None = None) -> TarScan | None:
+    """What is remembered of a sound tar.
+
+    Args:
+        memory: The folder of what is remembered.
+        tar: The tar's name.
+        key: Its size, version and published digest now; None takes what is
+            remembered without asking whether the tar has changed.
+    """
+    path = _memory_path(memory, tar)
+    if not files.exists(path):
+        return None
+    with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as arrays:
+        about = json.loads(arrays["about"].tobytes())
+        if key is not None and about["key"] != key:
+            return None
+        foreign = tuple((name, reason) for name, reason in about["foreign"])
+        return TarScan(tar, about["key"]["size"], about["digest"], "", arrays["members"], foreign)
+
+
+def _remember(memory: str, scan: TarScan, key: dict[str, object]) -> None:
+    about = json.dumps({"key": key, "digest": scan.digest, "foreign": scan.foreign}, sort_keys=True)
+    arrays = io.BytesIO()
+    np.savez(arrays, about=np.frombuffer(about.encode(), np.uint8), members=scan.members)
+    files.write_bytes(_memory_path(memory, scan.tar), arrays.getvalue())
+
+
+def _memory_path(memory: str, tar: str) -> str:
+    return files.join(memory, tar.replace(".tar", ".npz"))
+
+
+def _faulty(tar: str, size: int, fault: str) -> TarScan:
+    return TarScan(tar, size, "", fault, np.empty(0, gldv2.MEMBERS_DTYPE), ())
+
+
+def _index(path: str, size: int) -> tars.TarIndex:
+    if files.is_remote(path):
+        return tars.index_tar(lambda offset, length: remote.read_range(path, offset, length), size)
+    with files.open_read(path) as file:
+        handle = file.fileno()
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+        return tars.index_tar(lambda offset, length: os.pread(handle, length, offset), size)
