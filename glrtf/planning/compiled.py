@@ -3,10 +3,10 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,12 +68,12 @@ def compile_step(
     result = files.join(cache, f"{tpu.device.generation}-{digest}.json")
     if not files.exists(result):
         _check_compiler(python)
-        program = files.join(cache, f"{digest}.hlo")
-        files.write_bytes(program, lower())
-        try:
+        # In a folder of this process alone: another may plan the same at once.
+        with tempfile.TemporaryDirectory(prefix="glrtf-plan-") as folder:
+            program = files.join(folder, "step.hlo")
+            files.write_bytes(program, lower())
+            files.make_folder(cache)
             _run([python, str(_SCRIPT), program, topology, result], f"compile for {topology}")
-        finally:
-            os.unlink(program)
     return _read(result)
 
 

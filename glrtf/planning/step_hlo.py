@@ -34,7 +34,7 @@ def training_step_hlo(config: TrainConfig, num_classes: int) -> bytes:
         average=state.average,
     )
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def update(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return step(images, labels)
 

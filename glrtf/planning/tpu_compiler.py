@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     program, topology_name, output = argv
     os.environ.update(_ENVIRONMENT)
     result = compile_program(Path(program).read_bytes(), topology_name)
-    partial = Path(f"{output}.partial")
+    partial = Path(f"{output}.{os.getpid()}.partial")
     partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
     partial.replace(output)
     return 0

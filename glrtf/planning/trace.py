@@ -77,7 +77,7 @@ def _trace(model: Any, shape: tuple[int, ...]) -> GraphCost:
     """The cost of a model's loss and gradients on inputs of that shape."""
     import tensorflow as tf
 
-    @tf.function
+    @tf.function(autograph=False)
     def one_pass(inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             logits, _ = model(inputs, labels, training=True)
