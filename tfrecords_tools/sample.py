@@ -47,8 +47,8 @@ class SampleConfig:
 
     output: str
     seed: int = 0
-    num_landmarks: int = 48
-    photos_per_landmark: int = 26
+    num_landmarks: int = 44
+    photos_per_landmark: int = 48
     processes: int = 0
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from tfrecords_tools.sample_materials import SIZE, smooth_noise
 OVERSAMPLING = 2
 """Photos are put together at this many times their size, then reduced."""
 
-FRAMES = ((208, 156), (156, 208), (208, 140), (176, 176), (192, 144))
+FRAMES = ((192, 144), (144, 192), (192, 128), (160, 160), (176, 132))
 """Width and height of photos in pixels."""
 
 DISTANCE = 1.7 * SIZE
@@ -80,7 +80,7 @@ def take(scene: Image.Image, matrix: NDArray[np.float64], size: tuple[int, int])
         size,
         Image.Transform.PERSPECTIVE,
         tuple(back.ravel()[:8]),
-        Image.Resampling.BICUBIC,
+        Image.Resampling.BILINEAR,
     )
 
 
@@ -112,9 +112,9 @@ def lit(rng: np.random.Generator, pixels: NDArray[np.float32], dark: float) -> N
         dark: 0 for daylight .. 1 for night.
     """
     height, width = pixels.shape[:2]
-    warmth = rng.normal(0, 0.07)
+    warmth = rng.normal(0, 0.05)
     balance = np.array([1 + warmth, 1.0, 1 - warmth]) * (1 - dark * np.array([0.5, 0.45, 0.3]))
-    exposure, contrast = rng.uniform(0.78, 1.3), rng.uniform(0.75, 1.25)
+    exposure, contrast = rng.uniform(0.82, 1.25), rng.uniform(0.8, 1.2)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     slope = rng.normal(0, 0.12, 2)
@@ -141,4 +141,6 @@ def mottled(rng: np.random.Generator, size: tuple[int, int], cells: int) -> NDAr
     width, height = size
     side = max(width, height)
     coarse = smooth_noise(rng, cells, max(cells + 1, side // 4))
-    return np.asarray(Image.fromarray(coarse).resize((side, side)), np.float32)[:height, :width]
+    return np.asarray(
+        Image.fromarray(coarse).resize((side, side), Image.Resampling.BILINEAR), np.float32
+    )[:height, :width]

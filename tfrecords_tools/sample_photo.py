@@ -8,8 +8,8 @@ from tfrecords_tools.sample_camera import develop, frame, project, take, view_ma
 from tfrecords_tools.sample_canvas import arch
 from tfrecords_tools.sample_outside import GROUND
 
-OUTDOOR_DARKNESS = (0.0, 0.0, 0.0, 0.0, 0.4, 0.8)
-INDOOR_DARKNESS = (0.0, 0.2, 0.4)
+OUTDOOR_DARKNESS = (0.0, 0.0, 0.0, 0.0, 0.3, 0.6)
+INDOOR_DARKNESS = (0.0, 0.0, 0.3)
 
 
 def photo_of_outside(rng: np.random.Generator, scene: Image.Image) -> bytes:
@@ -38,11 +38,11 @@ def _outside(
 ) -> Image.Image:
     matrix = view_matrix(
         size,
-        zoom=zoom or float(np.exp(rng.normal(0.02, 0.26))),
-        yaw=rng.uniform(-38, 38),
+        zoom=zoom or float(np.exp(rng.normal(0.18, 0.2))),
+        yaw=rng.uniform(-34, 34),
         pitch=rng.uniform(-6, 14),
         roll=rng.normal(0, 3),
-        shift=(rng.normal(0, 0.10), rng.normal(0.02, 0.07)),
+        shift=(rng.normal(0, 0.08), rng.normal(0.02, 0.06)),
     )
     foot = project(matrix, 240, GROUND)[1]
     photo = around.sky(rng, size)

@@ -175,7 +175,7 @@ def lamp(
 def before_outside(rng: np.random.Generator, photo: Image.Image, foot: float) -> None:
     """Up to three things that hide a part of a building standing at y = `foot`."""
     low, width, height = min(photo.height + 20.0, foot + 40), photo.width, photo.height
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(0, 3))):
         x, kind = rng.uniform(0, width), int(rng.integers(4))
         if kind == 0:
             tree(rng, photo, x, low, height * rng.uniform(0.3, 0.75))

@@ -21,8 +21,8 @@ class DemoConfig:
     output: str = "runs/demo"
     seed: int = 0
     settings: str = ""
-    num_landmarks: int = 48
-    photos_per_landmark: int = 26
+    num_landmarks: int = 44
+    photos_per_landmark: int = 48
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("num_landmarks", 2), ("photos_per_landmark", 9)):
