@@ -108,6 +108,29 @@ class TuneConfig(RetrieveConfig):
             raise ValueError(f"--holdout: expected a share between 0 and 1, found {self.holdout}")
 
 
+@dataclasses.dataclass(kw_only=True)
+class AblateConfig(RetrieveConfig):
+    """Shows what each step of the retrieval brings: switched on in turn, and each left out.
+
+    The steps are those that the settings use; any setting of glrtf.retrieve may be given.
+
+    Attributes:
+        query: Embedding set of the test images; several (one a model) are joined by image id.
+        index: Embedding sets of the index images, one a model in the same order.
+        output: Folder for ablation.md, ablation.csv, ablation.svg and ablation.json.
+        solution: The solution: retrieval_solution_v2.1.csv.
+        resamples: Bootstrap resamples of the 95 % intervals.
+    """
+
+    solution: str
+    resamples: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        super().__post_init__()
+        _at_least("resamples", self.resamples, 1)
+
+
 def retrieve_settings(config: RetrieveConfig) -> RetrieveConfig:
     """The settings of glrtf.retrieve alone, without what a command built on it adds."""
     names = [field.name for field in dataclasses.fields(RetrieveConfig)]
