@@ -49,7 +49,7 @@ def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
             )
     finally:
         for path in paths:
-            files.remove(path)
+            files.delete(path)
         files.remove_empty(files.join(fold.folder, SPECS_FOLDER))
 
 

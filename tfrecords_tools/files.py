@@ -91,12 +91,6 @@ def make_folder(folder: str) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
 
 
-def delete(path: str) -> None:
-    """Deletes a file; one that is not there is no error."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
 def open_read(path: str) -> BinaryIO:
     """Opens a file for reading bytes.
 
@@ -158,10 +152,10 @@ def crc32c(path: str) -> int:
     return checksum
 
 
-def remove(path: str) -> None:
+def delete(path: str) -> None:
     """Deletes a file, if it is there."""
     if is_remote(path):
-        remote.remove(path)
+        remote.delete(path)
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

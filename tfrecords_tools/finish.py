@@ -63,7 +63,7 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
         previous = files.join(fold.folder, _PREVIOUS_NAME)
         if not files.exists(previous):
             files.write_bytes(previous, files.read_bytes(current))
-        files.remove(current)
+        files.delete(current)
 
 
 def previous_info(folder: str) -> DatasetInfo:
@@ -138,7 +138,7 @@ def finish(
     )
     _check_sums(info)
     info.save(fold.folder)
-    files.remove(files.join(fold.folder, _PREVIOUS_NAME))
+    files.delete(files.join(fold.folder, _PREVIOUS_NAME))
     return info
 
 

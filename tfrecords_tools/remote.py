@@ -21,6 +21,8 @@ DEADLINE = 600.0
 """Seconds until a request that keeps failing is given up."""
 TIMEOUT = 60.0
 """Seconds without an answer until a request is tried again."""
+FIRST_DELAY = 0.5
+"""Seconds before the first new try, of which a random part is waited; doubled each time."""
 _CONNECTIONS = 64
 _CHUNK = 8 << 20
 
@@ -69,7 +71,7 @@ def walk(folder: str) -> Iterator[tuple[str, int]]:
     """Yields the name below `folder` and the size of every object below it."""
     prefix = _prefix(folder)
     with _told(folder):
-        for blob in _client().list_blobs(
+        for blob in client().list_blobs(
             _bucket_name(folder), prefix=prefix, retry=_retry(), timeout=TIMEOUT
         ):
             yield blob.name[len(prefix) :], int(blob.size)
@@ -148,7 +150,7 @@ def upload(local: str, path: str, crc32c: int) -> None:
                 ) from None
 
 
-def remove(path: str) -> None:
+def delete(path: str) -> None:
     """Deletes an object, if it is there."""
     from google.api_core.exceptions import NotFound
 
@@ -160,7 +162,7 @@ def _list(folder: str, limit: int | None = None) -> tuple[list[tuple[str, int]],
     """Objects (name, size) and prefixes directly below a prefix."""
     prefix = _prefix(folder)
     with _told(folder):
-        found = _client().list_blobs(
+        found = client().list_blobs(
             _bucket_name(folder),
             prefix=prefix,
             delimiter="/",
@@ -186,11 +188,11 @@ def _name(path: str) -> str:
 
 
 def _bucket(path: str) -> Any:
-    return _client().bucket(_bucket_name(path))
+    return client().bucket(_bucket_name(path))
 
 
 @functools.cache
-def _client() -> Any:
+def client() -> Any:
     """This process's client; its sessions keep enough connections for all reading threads."""
     try:
         with warnings.catch_warnings():
@@ -210,7 +212,8 @@ def _client() -> Any:
 def _retry() -> Any:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(DEADLINE).with_delay(initial=0.5, maximum=30.0, multiplier=2)
+    delays = {"initial": FIRST_DELAY, "maximum": 60 * FIRST_DELAY, "multiplier": 2}
+    return DEFAULT_RETRY.with_timeout(DEADLINE).with_delay(**delays)
 
 
 @contextlib.contextmanager

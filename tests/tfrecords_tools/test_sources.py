@@ -1,0 +1,332 @@
+"""What the builder does with sources that are not as they should be."""
+
+import csv
+import shutil
+import tarfile
+
+import pytest
+from tiny_gldv2 import (
+    files_below,
+    image_id,
+    jpeg,
+    member,
+    write_csv,
+    write_md5,
+    write_tar,
+    write_train,
+)
+
+from tfrecords_tools import build, files, schema, tfrecord
+from tfrecords_tools.build import BuildConfig
+from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools.errors import UserError
+
+
+@pytest.fixture
+def source(tmp_path):
+    root = tmp_path / "gldv2"
+    write_train(root)
+    return root
+
+
+def _build(source, output, **settings):
+    settings = {"num_shards": 3, "workers": 1, "splits": ["train"]} | settings
+    build.build(BuildConfig(str(source), str(output), **settings))
+    return DatasetInfo.load(str(output / "train"))
+
+
+def _left_out(output):
+    with (output / "train" / "left_out.csv").open() as file:
+        return sorted((row["name"], row["reason"], row["tar"]) for row in csv.DictReader(file))
+
+
+def _shards(output):
+    return {name: data for name, data in files_below(output).items() if name.endswith("record")}
+
+
+def _extract(source):
+    """Turns a source of tars into one of extracted files."""
+    for path in sorted((source / "train").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            tar.extractall(source / "train", filter="data")
+        path.unlink()
+
+
+def test_missing_foreign_and_duplicate_images_are_counted_and_listed(tmp_path, source):
+    known = [image_id(number) for number in range(24)]
+    stranger = "abcabcabcabcabca"
+    write_tar(
+        source / "train" / "images_003.tar",
+        [
+            (member(known[0]), jpeg(99)),  # tar 0 has it too
+            (member(stranger), jpeg(1)),
+            ("README.txt", b"hello"),
+        ],
+    )
+    rows = (source / "metadata" / "train.csv").read_text()
+    lost = "f" * 16
+    (source / "metadata" / "train.csv").write_text(f"{rows}{lost},u,100\n{known[1]},u,100\n")
+    info = _build(source, tmp_path / "out")
+    assert info.num_examples == 24
+    assert info.source_counts == {
+        "members": 27,
+        "usable": 24,
+        "duplicate": 1,
+        "foreign": 1,
+        "not_in_labels": 1,
+        "labelled": 25,
+        "missing": 1,
+        "duplicate_row": 1,
+    }
+    assert _left_out(tmp_path / "out") == sorted(
+        [
+            (known[0], "duplicate", ""),
+            (known[1], "duplicate_row", ""),
+            (stranger, "not_in_labels", ""),
+            (lost, "missing", ""),
+            ("README.txt", "not a/b/c/<id>.jpg", "images_003.tar"),
+        ]
+    )
+
+
+def test_of_duplicates_the_first_tar_holds(tmp_path, source):
+    first = image_id(0)
+    write_tar(source / "train" / "images_003.tar", [(member(first), jpeg(99))])
+    info = _build(source, tmp_path / "out")
+    for path in info.shard_paths:
+        with open(path, "rb") as file:
+            for record in map(schema.decode_example, tfrecord.read_records(file)):
+                if record["image_id"].decode() == first:
+                    assert record["encoded"] == jpeg(0)
+
+
+def test_rejects_are_listed_with_their_reason(tmp_path, source):
+    bad = {image_id(0): (b"", "empty"), image_id(3): (b"<html>404</html>", "not an image")}
+    members = [(member(image_id(n)), bad.get(image_id(n), (jpeg(n),))[0]) for n in range(0, 24, 3)]
+    write_tar(source / "train" / "images_000.tar", members)
+    write_md5(source, "train", 0)
+    info = _build(source, tmp_path / "out")
+    assert info.counts == {"planned": 24, "kept": 22, "reencoded": 0, "rejected": 2}
+    assert info.class_counts.sum() == info.num_examples == 22
+    with (tmp_path / "out" / "train" / "rejects.csv").open() as file:
+        found = {row["image_id"]: row["reason"] for row in csv.DictReader(file)}
+    assert found == {name: reason for name, (_, reason) in bad.items()}
+
+
+def test_clean_labels_leave_the_other_images_out(tmp_path, source):
+    rows = [[7, " ".join(image_id(n) for n in (0, 1))], [3, image_id(2)]]
+    write_csv(source / "metadata" / "train_clean.csv", ["landmark_id", "images"], rows)
+    info = _build(source, tmp_path / "out", labels="clean")
+    assert info.num_examples == 3
+    assert info.label_map.tolist() == [3, 7]
+    assert info.class_counts.tolist() == [1, 2]
+    assert info.source_counts["not_in_labels"] == 21
+
+
+def test_labels_of_another_data_set_are_refused(tmp_path, source):
+    write_csv(tmp_path / "mine.csv", ["id", "landmark_id"], [["a" * 16, 1]])
+    with pytest.raises(UserError, match="none of its 1 images is among the 24"):
+        _build(source, tmp_path / "out", labels=str(tmp_path / "mine.csv"))
+
+
+def test_extracted_files_make_the_same_records(tmp_path, source):
+    _build(source, tmp_path / "from_tars")
+    _extract(source)
+    info = _build(source, tmp_path / "from_files")
+    assert info.num_examples == 24
+    # Only the receipts and descriptions tell the sources apart.
+    assert _shards(tmp_path / "from_files") == _shards(tmp_path / "from_tars")
+
+
+def test_links_among_extracted_files_are_not_followed(tmp_path, source):
+    _extract(source)
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(jpeg(5))
+    link = source / "train" / member(image_id(0))
+    link.unlink()
+    link.symlink_to(secret)
+    info = _build(source, tmp_path / "out")
+    assert info.num_examples == 23
+    assert (member(image_id(0)), "link", "") in _left_out(tmp_path / "out")
+
+
+def test_hostile_members_touch_nothing_outside(tmp_path, source):
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    with tarfile.open(source / "train" / "images_003.tar", "w") as tar:
+        for name, kind, target in [
+            ("../victim", tarfile.REGTYPE, ""),
+            (str(victim), tarfile.REGTYPE, ""),
+            (member("a" * 16), tarfile.SYMTYPE, str(victim)),
+            (member("b" * 16), tarfile.LNKTYPE, str(victim)),
+            (member("c" * 16), tarfile.CHRTYPE, ""),
+        ]:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    before = {path for path in tmp_path.rglob("*") if tmp_path / "out" not in path.parents}
+    info = _build(source, tmp_path / "out")
+    after = {path for path in tmp_path.rglob("*") if tmp_path / "out" not in path.parents}
+    assert info.source_counts["foreign"] == 5
+    assert victim.read_text() == "untouched"
+    assert after - before == {tmp_path / "out"}
+
+
+def _damage(source, number):
+    tar = source / "train" / f"images_{number:03d}.tar"
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[:700] + b"\0" + whole[701:])
+    return tar, whole
+
+
+def test_a_tar_of_another_md5_is_fatal_and_named(tmp_path, source):
+    _damage(source, 1)
+    with pytest.raises(UserError, match=r"1 of 3 tars are bad: images_001\.tar \(MD5 is"):
+        _build(source, tmp_path / "out")
+    assert not _shards(tmp_path / "out")
+
+
+def test_md5_is_not_compared_when_told_not_to(tmp_path, source):
+    _damage(source, 1)
+    assert _build(source, tmp_path / "out", check_md5=False).num_examples >= 23
+
+
+def test_a_cut_tar_without_md5_file_is_found_too(tmp_path, source):
+    shutil.rmtree(source / "md5sum")
+    tar = source / "train" / "images_002.tar"
+    tar.write_bytes(tar.read_bytes()[:5000])
+    with pytest.raises(UserError, match=r"images_002\.tar \(cut"):
+        _build(source, tmp_path / "out")
+
+
+def test_bad_tars_may_be_skipped_and_are_told(tmp_path, source):
+    _damage(source, 1)
+    info = _build(source, tmp_path / "out", bad_tars="skip")
+    assert info.num_examples == 16
+    assert info.source_counts["missing"] == 8
+    assert list(info.source["bad_tars"]) == ["images_001.tar"]
+    assert [row for row in _left_out(tmp_path / "out") if row[0] == "images_001.tar"]
+
+
+def test_only_bad_tars_is_an_error(tmp_path, source):
+    for number in range(3):
+        _damage(source, number)
+    with pytest.raises(UserError, match="every tar is bad"):
+        _build(source, tmp_path / "out", bad_tars="skip")
+
+
+def test_only_missing_adds_the_refetched_tar_without_the_others(tmp_path, source):
+    _build(source, tmp_path / "whole")
+    tar, whole = _damage(source, 1)
+    _build(source, tmp_path / "out", bad_tars="skip")
+    tar.write_bytes(whole)
+    for number in (0, 2):
+        (source / "train" / f"images_{number:03d}.tar").unlink()
+    info = _build(source, tmp_path / "out", bad_tars="skip", only_missing=True)
+    assert info.num_examples == 24 and not info.source["bad_tars"]
+    # Shards, receipts, counts and lists are those of a build from sound tars, byte for byte;
+    # what is remembered of tars tells when they last changed.
+    one, other = (
+        {n: d for n, d in files_below(tmp_path / folder).items() if "source_index" not in n}
+        for folder in ("whole", "out")
+    )
+    assert one == other
+
+
+def test_only_missing_keeps_what_was_reencoded_and_rejected(tmp_path, source):
+    png, broken = jpeg(3, format="PNG"), b"<html>"
+    members = [(member(image_id(n)), {0: png, 3: broken}.get(n, jpeg(n))) for n in range(0, 24, 3)]
+    write_tar(source / "train" / "images_000.tar", members)
+    write_md5(source, "train", 0)
+    expected = _build(source, tmp_path / "whole")
+    tar, whole = _damage(source, 1)
+    _build(source, tmp_path / "out", bad_tars="skip")
+    tar.write_bytes(whole)
+    (source / "train" / "images_000.tar").unlink()
+    info = _build(source, tmp_path / "out", only_missing=True)
+    assert (
+        info.counts
+        == expected.counts
+        == {
+            "planned": 24,
+            "kept": 22,
+            "reencoded": 1,
+            "rejected": 1,
+        }
+    )
+    assert _shards(tmp_path / "out") == _shards(tmp_path / "whole")
+
+
+def test_only_missing_needs_a_finished_build(tmp_path, source):
+    with pytest.raises(UserError, match="--only_missing adds to a finished build, found none"):
+        _build(source, tmp_path / "out", only_missing=True)
+
+
+def test_a_killed_only_missing_run_is_gone_on_with(tmp_path, source, monkeypatch):
+    from tfrecords_tools import writer
+
+    _build(source, tmp_path / "whole")
+    tar, whole = _damage(source, 1)
+    _build(source, tmp_path / "out", bad_tars="skip")
+    tar.write_bytes(whole)
+    (source / "train" / "images_000.tar").unlink()
+    write_shard = writer.write_shard
+
+    def die_at_the_second(spec):
+        if "00001" in spec.name:
+            raise KeyboardInterrupt
+        return write_shard(spec)
+
+    monkeypatch.setattr(writer, "write_shard", die_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        _build(source, tmp_path / "out", only_missing=True)
+    assert not (tmp_path / "out" / "train" / "dataset_info.json").exists()
+    monkeypatch.undo()
+    _build(source, tmp_path / "out", only_missing=True)
+    assert _shards(tmp_path / "out") == _shards(tmp_path / "whole")
+    assert "previous_info.json" not in files.list_names(str(tmp_path / "out" / "train"))
+
+
+def test_more_tars_without_only_missing_are_refused(tmp_path, source):
+    tar = source / "train" / "images_002.tar"
+    whole = tar.read_bytes()
+    tar.unlink()
+    settings = {"num_shards": None, "shard_size": "10KB"}
+    _build(source, tmp_path / "out", **settings)
+    tar.write_bytes(whole)
+    before = files_below(tmp_path / "out")
+    with pytest.raises(UserError, match="add what was fetched anew with --only_missing"):
+        _build(source, tmp_path / "out", **settings)
+    assert _shards(tmp_path / "out") == {n: d for n, d in before.items() if n.endswith("record")}
+
+
+@pytest.mark.parametrize("num_tasks", [2, 5])
+def test_tasks_together_write_what_one_writes(tmp_path, source, num_tasks, capsys):
+    _build(source, tmp_path / "one")
+    settings = {"num_shards": 3, "workers": 1, "splits": ["train"], "num_tasks": num_tasks}
+    for task in reversed(range(num_tasks)):
+        config = BuildConfig(str(source), str(tmp_path / "many"), **settings, task_index=task)
+        build.build(config)
+        finished = (tmp_path / "many" / "train" / "dataset_info.json").exists()
+        assert finished == (task == 0)
+    assert "shards of other tasks are to come" in capsys.readouterr().err
+    assert files_below(tmp_path / "many") == files_below(tmp_path / "one")
+
+
+def test_a_task_beyond_their_number_is_refused(tmp_path, source):
+    with pytest.raises(ValueError, match="--task_index: expected 0 to 1, found 2"):
+        BuildConfig(str(source), str(tmp_path), task_index=2, num_tasks=2)
+
+
+def test_a_source_that_shrinks_while_building_is_told(tmp_path, source, monkeypatch):
+    from tfrecords_tools import runners
+
+    run_shards = runners.run_shards
+
+    def shrink_first(fold, config):
+        (source / "train" / "images_002.tar").write_bytes(b"")
+        run_shards(fold, config)
+
+    monkeypatch.setattr(runners, "run_shards", shrink_first)
+    with pytest.raises(UserError, match=r"images_002\.tar: expected .* bytes at .*, found 0"):
+        _build(source, tmp_path / "out")
