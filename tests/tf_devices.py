@@ -1,5 +1,20 @@
 """TensorFlow with two logical CPU devices, for tests of tf.distribute."""
 
+import functools
+from typing import Any
+
+
+@functools.cache
+def two_replicas() -> Any:
+    """The one MirroredStrategy of this process on the two devices.
+
+    Two of them would count their collective operations alike, and the second
+    would be taken for a wrong repetition of the first.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(two_cpus())
+
 
 def two_cpus() -> list[str]:
     """Splits the CPU in two; must run before TensorFlow's first operation."""

@@ -98,14 +98,14 @@ class TrainStep:
         def micro_step(
             number: tf.Tensor, sums: tf.Tensor, state: list, gradients: list
         ) -> tuple[tf.Tensor, tf.Tensor, list, list]:
-            metrics, state, new = self._micro_batch(
+            metrics, state, new = self.micro_batch(
                 images[number], labels[number], first + number, weights, state
             )
             gradients = [old + g for old, g in zip(gradients, new, strict=True)]
             return number + 1, sums + metrics, state, gradients
 
         if self._steps == 1:
-            sums, state, gradients = self._micro_batch(images[0], labels[0], first, weights, state)
+            sums, state, gradients = self.micro_batch(images[0], labels[0], first, weights, state)
             return gradients, state, sums
         zeros = [tf.zeros_like(w, tf.float32) for w in weights]
         _, sums, state, gradients = tf.while_loop(
@@ -117,7 +117,7 @@ class TrainStep:
         )
         return gradients, state, sums
 
-    def _micro_batch(
+    def micro_batch(
         self,
         images: tf.Tensor,
         labels: tf.Tensor,
@@ -125,7 +125,18 @@ class TrainStep:
         weights: list[tf.Tensor],
         state: list[tf.Tensor],
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
-        """Forward and backward: (mean loss, accuracy), new statistics, gradients."""
+        """Forward and backward of one micro-batch; assigns nothing.
+
+        Args:
+            images: `(micro_batch, size, size, 3)` uint8.
+            labels: `(micro_batch,)` int32.
+            number: The micro-batch's number over the whole run.
+            weights: Values of the model's trainable variables.
+            state: Values of `statistics(model)`.
+
+        Returns:
+            Mean loss and accuracy `(2,)`, the new state, the gradients.
+        """
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         prepared = self._prepare(images, tf.cast(replica, tf.int32), number)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
