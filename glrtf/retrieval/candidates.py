@@ -4,8 +4,8 @@ A search feeds tiles of approximate scores, each at most `error` away from the
 true one. Per query a running threshold, the k-th best seen so far less twice
 the error, lets only rows pass that may still belong to the k truly best:
 k rows score at least t approximately, so at least t - error truly; whoever
-beats them scores more than t - 2·error approximately. What passes is collected in
-small buffers, pruned now and then, and scored exactly at the end.
+beats them scores more than t - 2·error approximately. What passes is collected
+in small buffers and scored exactly at the end.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best
 PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 """(queries, rows) of pairs -> their true scores."""
 
-_ROOM = 3
+_ROOM = 4
 """Buffers hold this many times k candidates."""
-_PRUNE_AFTER = 0.5
+_RAISE_AFTER = 0.5
 """Thresholds are raised once this many times k candidates a query have come."""
 
 
@@ -31,23 +31,27 @@ class Candidates:
         num_queries: How many queries the block has.
         k: How many neighbours are wanted, at least 1.
         error: How far an approximate score may be from the true one.
-        pair_scores: Gives the true scores.
+        pair_scores: Gives the true scores; None takes the approximate ones
+            for true, and `error` must be 0.
 
     Attributes:
         thresholds: (num_queries,) float32: what a score must reach to pass.
     """
 
-    def __init__(self, num_queries: int, k: int, error: float, pair_scores: PairScores) -> None:
+    def __init__(
+        self, num_queries: int, k: int, error: float, pair_scores: PairScores | None
+    ) -> None:
         self._k = k
         self._error = error
         self._pair_scores = pair_scores
         room = _ROOM * k + 64
         self._scores = np.full((num_queries, room), -np.inf, np.float32)
-        self._rows = np.full((num_queries, room), NO_ROW, np.int64)
+        self._rows = np.empty((num_queries, room), np.int32)
         self._counts = np.zeros(num_queries, np.int64)
         self._fresh = 0
+        self._seen_any = False
         self.thresholds = np.full(num_queries, -np.inf, np.float32)
-        self._passed: npt.NDArray[np.bool_] = np.empty((num_queries, 0), bool)
+        self._mask: npt.NDArray[np.bool_] = np.empty(0, bool)
 
     def add(self, scores: npt.NDArray[np.float32], first_row: int) -> None:
         """Looks through one tile.
@@ -56,88 +60,113 @@ class Candidates:
             scores: (num_queries, tile) float32 approximate scores.
             first_row: The database row of the tile's first column.
         """
-        if self._passed.shape != scores.shape:
-            self._passed = np.empty(scores.shape, bool)
-        np.greater_equal(scores, self.thresholds[:, None], out=self._passed)
-        passed = np.flatnonzero(self._passed)
+        queries, width = scores.shape
+        if not self._seen_any and width >= self._k:
+            self._raise(np.partition(scores, width - self._k, axis=1)[:, width - self._k])
+        self._seen_any = True
+        # A power of two as row length: a position's query is then a shift.
+        shift = max(width - 1, 1).bit_length()
+        if self._mask.size < queries << shift:
+            self._mask = np.zeros(queries << shift, bool)
+        mask = self._mask[: queries << shift].reshape(queries, 1 << shift)
+        mask[:, width:] = False
+        np.greater_equal(scores, self.thresholds[:, None], out=mask[:, :width])
+        passed = np.flatnonzero(mask)
         if len(passed):
-            queries, columns = np.divmod(passed, scores.shape[1])
-            self.insert(queries, columns + first_row, scores.reshape(-1)[passed])
+            asked, columns = passed >> shift, passed & ((1 << shift) - 1)
+            self.insert(asked, (columns + first_row).astype(np.int32), scores[asked, columns])
 
     def insert(
         self,
         queries: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int32],
         scores: npt.NDArray[np.float32],
     ) -> None:
         """Takes in candidates that passed.
 
         Args:
             queries: (n,) ascending.
-            rows: (n,) database rows.
+            rows: (n,) database rows, ascending within a query and over calls.
             scores: (n,) float32 approximate scores.
         """
         counts = np.bincount(queries, minlength=len(self._counts))
         if (self._counts + counts > self._scores.shape[1]).any():
             self._prune()
             self._widen(int((self._counts + counts).max()))
-        slots = np.arange(len(queries)) - np.repeat(
-            np.cumsum(counts) - counts - self._counts, counts
-        )
-        self._scores[queries, slots] = scores
-        self._rows[queries, slots] = rows
+        room = self._scores.shape[1]
+        # Where each query's next place is, less how many stand before its first.
+        offsets = np.arange(len(counts)) * room + self._counts - (np.cumsum(counts) - counts)
+        places = np.arange(len(queries)) + np.repeat(offsets, counts)
+        self._scores.reshape(-1)[places] = scores
+        self._rows.reshape(-1)[places] = rows
         self._counts += counts
         self._fresh += len(queries)
-        if self._fresh > _PRUNE_AFTER * self._k * len(self._counts):
-            self._prune()
+        if self._fresh > _RAISE_AFTER * self._k * len(counts):
+            self._raise_by_buffers()
 
     def finish(self) -> Neighbors:
         """The k best of all tiles: true scores, descending, ties by ascending row."""
         self._prune()
         width = int(self._counts.max(initial=0))
-        rows = self._rows[:, :width]
-        queries, slots = np.nonzero(rows != NO_ROW)
+        there = np.arange(width) < self._counts[:, None]
+        rows = np.where(there, self._rows[:, :width], NO_ROW).astype(np.int64)
+        if self._pair_scores is None:
+            return best(rows, self._scores[:, :width].astype(np.float64), self._k)
+        queries, slots = np.nonzero(there)
         scores = np.full(rows.shape, -np.inf)
         scores[queries, slots] = self._pair_scores(queries, rows[queries, slots])
         return best(rows, scores, self._k)
 
+    def _raise(self, kth: npt.NDArray[np.float32]) -> None:
+        """Raises thresholds to the k-th best scores less twice the error."""
+        if self._error:
+            # Rounded down, so that rounding never shuts out a row.
+            kth = np.nextafter(kth - np.float32(2 * self._error), np.float32(-np.inf))
+        np.maximum(self.thresholds, kth, out=self.thresholds)
+
+    def _raise_by_buffers(self) -> None:
+        self._fresh = 0
+        width = int(self._counts.max(initial=0))
+        if width >= self._k:
+            scores = self._scores[:, :width]
+            self._raise(np.partition(scores, width - self._k, axis=1)[:, width - self._k])
+
     def _widen(self, room: int) -> None:
-        more = ((0, 0), (0, max(0, room - self._scores.shape[1])))
-        if more[1][1]:
-            self._scores = np.pad(self._scores, more, constant_values=-np.inf)
-            self._rows = np.pad(self._rows, more, constant_values=NO_ROW)
+        more = room - self._scores.shape[1]
+        if more > 0:
+            self._scores = np.pad(self._scores, ((0, 0), (0, more)), constant_values=-np.inf)
+            self._rows = np.pad(self._rows, ((0, 0), (0, more)))
 
     def _prune(self) -> None:
         """Raises the thresholds and drops what no longer passes them."""
-        self._fresh = 0
-        width = int(self._counts.max(initial=0))
-        if width < self._k:
+        self._raise_by_buffers()
+        self._keep(self._scores >= self.thresholds[:, None])
+        if self._pair_scores is None:
             return
-        kth = np.partition(self._scores[:, :width], width - self._k, axis=1)[:, width - self._k]
-        # Rounded down, so that rounding never shuts out a row.
-        floor = np.nextafter(kth - np.float32(2 * self._error), np.float32(-np.inf))
-        np.maximum(self.thresholds, floor, out=self.thresholds)
-        self._keep(self._scores[:, :width] >= self.thresholds[:, None])
         crowded = np.flatnonzero(self._counts > (_ROOM - 1) * self._k + 64)
         if len(crowded):
             self._settle(crowded)
 
     def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Drops all other candidates and closes the gaps, order kept."""
-        queries, slots = np.nonzero(kept & (self._rows[:, : kept.shape[1]] != NO_ROW))
-        scores, rows = self._scores[queries, slots], self._rows[queries, slots]
-        counts = np.bincount(queries, minlength=len(self._counts))
-        slots = np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._scores[:, : kept.shape[1]] = -np.inf
-        self._rows[:, : kept.shape[1]] = NO_ROW
-        self._scores[queries, slots] = scores
-        self._rows[queries, slots] = rows
+        room = self._scores.shape[1]
+        kept &= np.arange(room) < self._counts[:, None]
+        places = np.flatnonzero(kept)
+        scores, rows = self._scores.reshape(-1)[places], self._rows.reshape(-1)[places]
+        counts = np.bincount(places // room, minlength=len(self._counts))
+        offsets = np.arange(len(counts)) * room - (np.cumsum(counts) - counts)
+        places = np.arange(len(places)) + np.repeat(offsets, counts)
+        self._scores.fill(-np.inf)
+        self._scores.reshape(-1)[places] = scores
+        self._rows.reshape(-1)[places] = rows
         self._counts = counts
 
     def _settle(self, crowded: npt.NDArray[np.int64]) -> None:
         """Decides queries with very many near-ties by their true scores."""
-        rows = self._rows[crowded]
-        queries, slots = np.nonzero(rows != NO_ROW)
+        assert self._pair_scores is not None
+        there = np.arange(self._scores.shape[1]) < self._counts[crowded, None]
+        queries, slots = np.nonzero(there)
+        rows = self._rows[crowded].astype(np.int64)
         true = np.full(rows.shape, -np.inf)
         true[queries, slots] = self._pair_scores(crowded[queries], rows[queries, slots])
         order = np.lexsort((rows, -true), axis=1)[:, : self._k]

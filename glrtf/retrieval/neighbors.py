@@ -8,7 +8,7 @@ rows get equal scores to the last bit, and ties can be told from near-ties.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,6 +20,8 @@ NO_ROW = -1
 """Stands in `Neighbors.indices` where there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 18
+_LONG_RUN = 16
+"""From this many pairs of one query on, repeating its row costs more than a loop."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,13 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
         scores: (num_queries, candidates) float64, -inf for none.
         k: How many to keep; padded where there are fewer.
     """
-    order = np.lexsort((indices, -scores), axis=1)[:, :k]
+    order = np.argsort(-scores, axis=1)[:, : k + 1]
+    ordered = np.take_along_axis(scores, order, axis=1)
+    # The quick sort leaves ties as it likes: their queries are sorted again, with rows.
+    equal = (ordered[:, 1:] == ordered[:, :-1]) & np.isfinite(ordered[:, 1:])
+    tied = np.flatnonzero(equal.any(axis=1))
+    order[tied] = np.lexsort((indices[tied], -scores[tied]), axis=1)[:, : k + 1]
+    order = order[:, :k]
     indices = np.take_along_axis(indices, order, axis=1)
     scores = np.take_along_axis(scores, order, axis=1)
     short = ((0, 0), (0, k - indices.shape[1]))
@@ -101,16 +109,37 @@ def score_pairs(
     """
     scores = np.empty(len(query_rows))
     step = max(1, _NUMBERS_AT_ONCE // max(database.dimension, 1))
+    share = max(step, -(-len(query_rows) // (4 * usable_processors())))
 
-    def score(start: int) -> None:
-        pairs = slice(start, start + step)
-        asked, places = np.unique(query_rows[pairs], return_inverse=True)
-        left = gather_rows(queries, asked)
-        right = gather_rows(database, database_rows[pairs])
-        scores[pairs] = np.einsum("ij,ij->i", left[places], right)
+    def score(first: int) -> None:
+        for start in range(first, min(first + share, len(query_rows)), step):
+            pairs = slice(start, min(start + step, first + share))
+            scores[pairs] = _score_some(
+                queries, database, query_rows[pairs], database_rows[pairs]
+            )
 
-    with ThreadPoolExecutor(usable_processors()) as pool:
-        list(pool.map(score, range(0, len(query_rows), step)))
+    for_all(score, range(0, len(query_rows), share))
+    return scores
+
+
+def _score_some(
+    queries: RowSource,
+    database: RowSource,
+    query_rows: npt.NDArray[np.int64],
+    database_rows: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    right = gather_rows(database, database_rows)
+    starts = np.flatnonzero(np.diff(query_rows, prepend=-1))
+    left = gather_rows(queries, query_rows[starts])
+    counts = np.diff(starts, append=len(query_rows))
+    if len(starts) * _LONG_RUN > len(query_rows):
+        return np.einsum("ij,ij->i", np.repeat(left, counts, axis=0), right)
+    scores = np.empty(len(query_rows))
+    for query, start, count in zip(left, starts, counts, strict=True):
+        rows = right[start : start + count]
+        scores[start : start + count] = np.einsum(
+            "ij,ij->i", np.broadcast_to(query, rows.shape), rows
+        )
     return scores
 
 
@@ -129,8 +158,27 @@ def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArr
     return result
 
 
+def for_all(function: Callable[[int], None], items: Sequence[int]) -> None:
+    """Calls a function for every item, on all processors where there are several items."""
+    if len(items) < 2:
+        for item in items:
+            function(item)
+        return
+    with ThreadPoolExecutor(usable_processors()) as pool:
+        for _ in pool.map(function, items):
+            pass
+
+
 def usable_processors() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def stacked(blocks: Sequence[Neighbors]) -> Neighbors:
+    """The neighbours of several blocks of queries as one."""
+    return Neighbors(
+        np.concatenate([block.indices for block in blocks]),
+        np.concatenate([block.scores for block in blocks]),
+    )
