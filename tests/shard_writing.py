@@ -1,7 +1,7 @@
 """Small shards for tests: photos drawn from a seed, in the builder's layout."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,23 +38,28 @@ def write_shard(path: Path, records: Sequence[bytes]) -> None:
 
 
 def write_split(
-    folder: Path, lengths: Sequence[int], split: str = "train", num_classes: int = 5
+    folder: Path,
+    lengths: Sequence[int],
+    split: str = "train",
+    num_classes: int = 5,
+    label_of: Callable[[int], int] | None = None,
 ) -> Path:
-    """A split's folder; record n of all has photo n and the label n % num_classes."""
+    """A split's folder; record n has photo n and the label n % num_classes, or label_of(n)."""
+    label_of = label_of or (lambda n: n % num_classes)
     folder.mkdir(parents=True, exist_ok=True)
     shards = []
     first = 0
     for index, length in enumerate(lengths):
         name = f"{split}-{index:05d}-of-{len(lengths):05d}.tfrecord"
         numbers = range(first, first + length)
-        rows = [record(n, n % num_classes if split == "train" else -1) for n in numbers]
+        rows = [record(n, label_of(n) if split == "train" else -1) for n in numbers]
         write_shard(folder / name, rows)
         digest = files.sha256(str(folder / name))
         shards.append(ShardInfo(name, length, (folder / name).stat().st_size, digest))
         first += length
     classes = num_classes if split == "train" else 0
     if classes:
-        labels = np.arange(first) % classes
+        labels = [label_of(n) for n in range(first)]
         counts = np.bincount(labels, minlength=classes)
         write_labels(str(folder), np.arange(classes) + 100, counts)
     DatasetInfo(split, first, classes, tuple(shards)).save(str(folder))

@@ -1,6 +1,7 @@
 """Settings of the input pipeline and of augmentation."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,30 @@ class InputConfig:
         files_at_once: Shards read in turns, so that a batch mixes many of them.
         deterministic: Same seed, same batches. False lets fast images overtake slow ones.
         max_bad_records: Broken records to skip, counted and listed, before giving up.
+        sampling: natural: each image once an epoch. sqrt, uniform: each landmark by the root
+            of its number of images, or all alike, in an epoch of the same length.
+        image_mode: host-resize: this machine resizes. device-resize: photos go to the device
+            as they are, on canvases, for shards built with a largest side.
+        canvas: Side of the canvases of device-resize, in pixels: the shards' largest side.
+        exact_resize: Resize on this machine by TensorFlow, rounded exactly as for inference,
+            not by OpenCV, which is three times as fast and within one grey level of it.
     """
 
     shuffle_buffer: int = 2048
     files_at_once: int = 16
     deterministic: bool = True
     max_bad_records: int = 0
+    sampling: Literal["natural", "sqrt", "uniform"] = "natural"
+    image_mode: Literal["host-resize", "device-resize"] = "host-resize"
+    canvas: int = 800
+    exact_resize: bool = False
 
     def __post_init__(self) -> None:
-        for name, low in (("shuffle_buffer", 0), ("files_at_once", 1), ("max_bad_records", 0)):
+        for name, low in (
+            ("shuffle_buffer", 0),
+            ("files_at_once", 1),
+            ("max_bad_records", 0),
+            ("canvas", 1),
+        ):
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected {low} or more, found {getattr(self, name)}")

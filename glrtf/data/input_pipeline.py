@@ -12,16 +12,15 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from glrtf.config.data import InputConfig
-from glrtf.data import decoding, order, records
+from glrtf.data import canvas, decoding, records, sampling
+from glrtf.data.decoding import Shaper
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import ShardSet, open_shards
+from glrtf.data.stream import shuffled_records
 from tfrecords_tools.errors import UserError
 
 Dataset: TypeAlias = tf.data.Dataset
 Tensor: TypeAlias = tf.Tensor
-
-# Windows are numbered through all epochs; no epoch has so many.
-_EPOCH_STRIDE = 1 << 32
 
 
 def train_batches(
@@ -42,7 +41,8 @@ def train_batches(
     the end of one epoch and the beginning of the next, so none is left out. With
     ``config.deterministic`` equal seeds give equal batches, and a stream begun at
     `start_step` goes on as the whole one would (while no record is broken),
-    without reading what comes before.
+    without reading what comes before. Class-balanced sampling changes how often
+    records come, and a resumed stream then begins near that place.
 
     Args:
         data: A data folder or its train shards.
@@ -56,7 +56,9 @@ def train_batches(
         bad: Takes note of broken records; None makes one from the config's limit.
 
     Returns:
-        Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)).
+        Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
+        ``device-resize`` the images are canvases, uint8 (batch_size, canvas + 1, canvas, 3).
+        `float_images` takes either.
 
     Raises:
         UserError: If there are no shards, or fewer than workers. While reading,
@@ -70,10 +72,14 @@ def train_batches(
             f"shards: expected at least one for each of {num_workers} workers, found"
             f" {len(shard_set.shards)}; build with more shards"
         )
-    stream = _shuffled_records(
-        shard_set, config, bad, seed, worker, num_workers, start_step * batch_size
+    repeat = None
+    if config.sampling != "natural":
+        counts = shard_set.class_counts()
+        repeat = sampling.repeater(counts, config.sampling, seed, shard_set.schema)
+    stream = shuffled_records(
+        shard_set, config, bad, seed, worker, num_workers, start_step * batch_size, repeat
     )
-    images = _decoded(stream, shard_set, size, bad, config.deterministic)
+    images = _decoded(stream, shard_set, _shaper(config, size), bad, config.deterministic)
     batches = images.map(lambda image: (image["image"], image["label"])).batch(
         batch_size, drop_remainder=True
     )
@@ -105,7 +111,8 @@ def eval_batches(
     bad = bad if bad is not None else BadRecords(0)
     shards = tf.data.Dataset.range(len(shard_set.shards))
     stream = shards.flat_map(lambda i: records.chunks(shard_set, i, tf.constant(0, tf.int64), bad))
-    images = _decoded(stream.unbatch(), shard_set, size, bad, deterministic=True)
+    shaper = Shaper((size, size, 3), lambda image: decoding.resize(image, size))
+    images = _decoded(stream.unbatch(), shard_set, shaper, bad, deterministic=True)
     return _with_options(images.batch(batch_size), deterministic=True)
 
 
@@ -124,87 +131,39 @@ def plain_errors() -> Iterator[None]:
         raise
 
 
-def _shuffled_records(
-    shard_set: ShardSet,
-    config: InputConfig,
-    bad: BadRecords,
-    seed: int,
-    worker: int,
-    num_workers: int,
-    skip: int,
-) -> Dataset:
-    """Endless (data, shard, position), shuffled window by window."""
-    # While one window is handed out the next is read: two of them make the buffer.
-    window = max(1, config.shuffle_buffer // 2)
-    shuffle = config.shuffle_buffer > 0
-    files_at_once = config.files_at_once if shuffle else 1
+def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
+    """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
 
-    def plans() -> Iterator[tuple[object, ...]]:
-        for plan in order.plans(
-            shard_set.lengths,
-            seed=seed,
-            worker=worker,
-            num_workers=num_workers,
-            files_at_once=files_at_once,
-            window=window,
-            skip=skip,
-        ):
-            yield plan.epoch, plan.shards, plan.starts, plan.drop, plan.window
-
-    def read_group(shards: Tensor, starts: Tensor) -> Dataset:
-        return tf.data.Dataset.from_tensor_slices((shards, starts)).interleave(
-            lambda shard, start: records.chunks(shard_set, shard, start, bad),
-            cycle_length=files_at_once,
-            num_parallel_calls=files_at_once,
-            deterministic=config.deterministic,
-        )
-
-    def windows(
-        epoch: Tensor, shards: Tensor, starts: Tensor, drop: Tensor, first: Tensor
-    ) -> Dataset:
-        groups = tf.data.Dataset.from_tensor_slices((shards, starts)).batch(files_at_once)
-        cut = groups.flat_map(read_group).unbatch().skip(drop).batch(window).enumerate(first)
-        return cut.map(lambda number, rows: (epoch * _EPOCH_STRIDE + number, *rows))
-
-    def shuffled(number: Tensor, *rows: Tensor) -> tuple[Tensor, ...]:
-        places = tf.range(tf.shape(rows[0])[0])
-        if shuffle:
-            run = tf.constant(seed, tf.int64)
-            places = tf.random.experimental.stateless_shuffle(places, tf.stack([run, number]))
-        return tuple(tf.gather(row, places) for row in rows)
-
-    scalar, several = tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.int64)
-    epochs = tf.data.Dataset.from_generator(
-        plans, output_signature=(scalar, several, several, scalar, scalar)
-    )
-    stream = epochs.flat_map(windows).map(shuffled).prefetch(1).unbatch()
-    return stream.skip(skip - _window_start(shard_set, skip, window, seed, worker, num_workers))
+    Args:
+        images: uint8, resized images or canvases.
+        size: Side of the images in pixels.
+        config: As given to `train_batches`.
+    """
+    if config.image_mode == "device-resize":
+        return canvas.resize(images, size) / 255.0
+    return tf.cast(images, tf.float32) / 255.0
 
 
-def _window_start(
-    shard_set: ShardSet, skip: int, window: int, seed: int, worker: int, num_workers: int
-) -> int:
-    """How many of the skipped records come before the window that `skip` falls in."""
-    before, epoch = 0, 0
-    while True:
-        mine = order.shard_order(len(shard_set.shards), seed, epoch, worker, num_workers)
-        total = sum(shard_set.lengths[i] for i in mine)
-        if skip < before + total:
-            return before + (skip - before) // window * window
-        before += total
-        epoch += 1
+def _shaper(config: InputConfig, size: int) -> Shaper:
+    if config.image_mode == "device-resize":
+        side = config.canvas
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
+        return Shaper((side + 1, side, 3), lambda image: canvas.put(image, side), wanted)
+    if config.exact_resize:
+        return Shaper((size, size, 3), lambda image: decoding.resize(image, size))
+    return Shaper((size, size, 3), lambda image: decoding.fast_resize(image, size))
 
 
 def _decoded(
-    stream: Dataset, shard_set: ShardSet, size: int, bad: BadRecords, deterministic: bool
+    stream: Dataset, shard_set: ShardSet, shaper: Shaper, bad: BadRecords, deterministic: bool
 ) -> Dataset:
     """Records to dicts of ``image``, ``image_id`` and ``label``; broken ones noted and left out."""
 
     def decode(data: Tensor, shard: Tensor, position: Tensor) -> tuple[Tensor, ...]:
-        return decoding.decode_record(data, shard_set.schema, size), shard, position
+        return decoding.decode_record(data, shard_set.schema, shaper), shard, position
 
     def keep(record: dict[str, Tensor], shard: Tensor, position: Tensor) -> Tensor:
-        return decoding.keep_whole(record, shard, position, shard_set, bad)
+        return decoding.keep_whole(record, shard, position, shard_set, shaper.wanted, bad)
 
     def without_flag(record: dict[str, Tensor], *_: Tensor) -> dict[str, Tensor]:
         return {name: value for name, value in record.items() if name != "ok"}

@@ -78,6 +78,19 @@ def plans(
         epoch += 1
 
 
+def window_start(
+    lengths: Sequence[int], *, seed: int, worker: int, num_workers: int, window: int, skip: int
+) -> int:
+    """How many of the `skip` records come before the window that the next one is in."""
+    before, epoch = 0, 0
+    while True:
+        total = sum(lengths[i] for i in shard_order(len(lengths), seed, epoch, worker, num_workers))
+        if skip < before + total:
+            return before + (skip - before) // window * window
+        before += total
+        epoch += 1
+
+
 def _resume(
     epoch: int, order: np.ndarray, sizes: np.ndarray, files_at_once: int, window: int, at: int
 ) -> EpochPlan:

@@ -117,6 +117,7 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
             )
 
 
+@tf.autograph.experimental.do_not_convert
 def chunks(shard_set: ShardSet, index: Any, start: Any, bad: BadRecords) -> Dataset:
     """A shard's records in chunks of at most `shards.CHUNK`, cut at multiples of it.
 

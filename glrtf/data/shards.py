@@ -6,6 +6,8 @@ import re
 import struct
 from collections.abc import Sequence
 
+import numpy as np
+
 from tfrecords_tools import example, files, schema, tfrecord
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
@@ -38,12 +40,14 @@ class ShardSet:
             dataset_info.json says it.
         num_classes: How many labels there are; None where it is not known.
         schema: A key of `tfrecords_tools.schema.SCHEMAS`.
+        folder: Where their dataset_info.json is; empty where there is none.
     """
 
     shards: tuple[Shard, ...]
     split: str
     num_classes: int | None = None
     schema: str = "gldv2"
+    folder: str = ""
 
     @property
     def num_examples(self) -> int:
@@ -54,6 +58,19 @@ class ShardSet:
     def lengths(self) -> tuple[int, ...]:
         """Records of each shard."""
         return tuple(shard.num_examples for shard in self.shards)
+
+    def class_counts(self) -> np.ndarray:
+        """Records of each class, int64 (num_classes,).
+
+        Raises:
+            UserError: If the shards have no dataset_info.json that tells them.
+        """
+        if not self.folder or not self.num_classes:
+            raise UserError(
+                f"{self.folder or self.shards[0].path}: expected {FILE_NAME} with the counts of the"
+                " classes, found none; use --input.sampling natural or build the shards anew"
+            )
+        return DatasetInfo.load(self.folder).class_counts
 
     def without_empty(self) -> "ShardSet":
         """The set of only the shards that hold records."""
@@ -100,7 +117,7 @@ def _from_info(folder: str, split: str) -> ShardSet:
         raise UserError(f"{missing[0]}: named in {FILE_NAME} but missing; build the shards again")
     if not info.num_examples:
         raise UserError(f"{folder}: expected at least one record, found none")
-    return ShardSet(shards, split, info.num_classes, info.schema)
+    return ShardSet(shards, split, info.num_classes, info.schema, folder)
 
 
 def _without_info(folder: str, names: Sequence[str], split: str) -> ShardSet:

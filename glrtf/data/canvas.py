@@ -1,0 +1,65 @@
+"""Photos on canvases of one size: resizing is left to the device.
+
+A canvas is uint8 (side + 1, side, 3). Its first row tells the photo's height
+and width in four bytes; the photo lies below, at the left; the rest is black.
+So a batch is one tensor that splits and travels like any other.
+"""
+
+from typing import TypeAlias
+
+import tensorflow as tf
+
+Tensor: TypeAlias = tf.Tensor
+
+
+def put(image: Tensor, side: int) -> Tensor:
+    """Lays an image on a canvas.
+
+    Args:
+        image: uint8 (h, w, 3), neither side above `side`, else an error.
+        side: Of the canvas, in pixels.
+
+    Returns:
+        uint8 (side + 1, side, 3).
+    """
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    canvas = tf.pad(image, [[1, side - height], [0, side - width], [0, 0]])
+    values = tf.stack([height // 256, height % 256, width // 256, width % 256])
+    places = tf.constant([[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]])
+    told = tf.tensor_scatter_nd_update(canvas, places, tf.cast(values, tf.uint8))
+    return tf.ensure_shape(told, [side + 1, side, 3])
+
+
+def extents(canvases: Tensor) -> tuple[Tensor, Tensor]:
+    """Heights and widths, int32 (b,) each, of the photos on canvases (b, side + 1, side, 3)."""
+    told = tf.cast(canvases[:, 0, :2], tf.int32)
+    return told[:, 0, 0] * 256 + told[:, 0, 1], told[:, 0, 2] * 256 + told[:, 1, 0]
+
+
+def resize(canvases: Tensor, size: int) -> Tensor:
+    """The photos of canvases, resized bilinearly, aspect not kept.
+
+    Equal to `tf.image.resize` of each photo, as two matrix products, which is
+    what accelerators are good at; shapes are static.
+
+    Args:
+        canvases: uint8 (b, side + 1, side, 3).
+        size: Side of the images in pixels.
+
+    Returns:
+        Float32 (b, size, size, 3), 0..255, not rounded.
+    """
+    heights, widths = extents(canvases)
+    photos = tf.cast(canvases[:, 1:], tf.float32)
+    rows = tf.einsum("bsh,bhwc->bswc", _weights(heights, size, photos.shape[1]), photos)
+    return tf.einsum("btw,bswc->bstc", _weights(widths, size, photos.shape[2]), rows)
+
+
+def _weights(lengths: Tensor, size: int, side: int) -> Tensor:
+    """What each of `side` input pixels gives to each of `size` output pixels, (b, size, side)."""
+    lengths = tf.cast(lengths, tf.float32)[:, None]
+    # Middles of output pixels among the middles of input pixels; beyond the last, the last.
+    middles = (tf.range(size, dtype=tf.float32) + 0.5) * lengths / size - 0.5
+    middles = tf.clip_by_value(middles, 0.0, lengths - 1)
+    distances = tf.abs(middles[..., None] - tf.range(side, dtype=tf.float32))
+    return tf.maximum(1.0 - distances, 0.0)
