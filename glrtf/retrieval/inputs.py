@@ -50,9 +50,10 @@ class Inputs:
         return self._open("train", self._config.train)
 
     @functools.cached_property
-    def train_landmarks(self) -> npt.NDArray[np.int64]:
-        """(train rows,) the landmark of each."""
-        return landmarks.read_landmarks(str(self._config.landmarks), self.train)
+    def train_landmarks(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The train set's landmark ids, ascending, and (train rows,) each row's place in them."""
+        of_rows = landmarks.read_landmarks(str(self._config.landmarks), self.train)
+        return np.unique(of_rows, return_inverse=True)
 
     @functools.cached_property
     def landmarks_digest(self) -> str:

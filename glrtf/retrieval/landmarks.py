@@ -10,6 +10,7 @@ from glrtf.retrieval.tables import read_rows
 from tfrecords_tools.errors import UserError
 
 NO_LANDMARK = -1
+_FEWEST_BITS = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +59,9 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
 
 
 def landmark_confidences(
-    landmarks: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
     distances: npt.NDArray[np.float64],
+    known: npt.NDArray[np.int64],
     *,
     per_landmark: int,
     best_bonus: float,
@@ -69,8 +71,10 @@ def landmark_confidences(
     """C(q, l) = Σ (1 - d') over q's nearest neighbours of landmark l.
 
     Args:
-        landmarks: (images, k) int64, the neighbours' landmarks, -1 for none.
+        codes: (images, k) int64, the neighbours' landmarks as places in
+            `known`, -1 for none.
         distances: (images, k) float64, their penalised distances d'.
+        known: Landmark ids, ascending.
         per_landmark: How many neighbours of a landmark count, the nearest.
         best_bonus: Added to an image's best landmark.
         keep: How many landmarks an image keeps.
@@ -79,30 +83,64 @@ def landmark_confidences(
     Returns:
         The kept landmarks of every image.
     """
-    known, compact = np.unique(landmarks, return_inverse=True)
-    compact = compact.reshape(landmarks.shape)
-    grouped, nearest = _group(compact, distances)
+    missing = codes < 0
+    if missing.any():
+        # Behind all landmarks, so that they form a group of their own.
+        codes = np.where(missing, len(known), codes)
+    grouped, nearest = group_by_code(codes, distances, len(known) + 1)
     confidences = _sum_of_groups(grouped, 1 - nearest, per_landmark, mean)
-    confidences[known[grouped] == NO_LANDMARK] = -np.inf
+    if missing.any():
+        confidences[grouped == len(known)] = -np.inf
     return _keep_best(known, grouped, confidences, best_bonus, keep)
 
 
-def _group(
-    compact: npt.NDArray[np.int64], distances: npt.NDArray[np.float64]
+def group_by_code(
+    codes: npt.NDArray[np.int64], distances: npt.NDArray[np.float64], num_codes: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Orders each row by landmark, then distance.
+    """Orders each row by code, then distance.
 
-    Two plain sorts, the second of integers made of landmark and rank, are
-    several times as fast as one lexicographic sort.
+    Code, rounded distance and position are packed into one integer, since
+    sorting integers is many times as fast as a lexicographic sort. Rounding
+    keeps the order but for ties; rows with ties are sorted the slow way.
+
+    Args:
+        codes: (rows, k) int64 in 0..num_codes-1.
+        distances: (rows, k) float64, finite for all codes that matter.
+        num_codes: How many codes there are.
+
+    Returns:
+        (rows, k) codes and distances, reordered.
     """
-    order = np.argsort(distances, axis=1)
-    compact = np.take_along_axis(compact, order, axis=1)
-    distances = np.take_along_axis(distances, order, axis=1)
-    width = compact.shape[1]
-    keys = compact * width + np.arange(width)
+    rows, width = codes.shape
+    place_bits = max(width - 1, 1).bit_length()
+    bits = 62 - place_bits - num_codes.bit_length()
+    finite = np.isfinite(distances)
+    if bits < _FEWEST_BITS or not finite.any():
+        return _group_slowly(codes, distances)
+    if not finite.all():
+        distances = np.where(finite, distances, distances[finite].max())
+    low, high = distances.min(), distances.max()
+    keys = ((distances - low) * (2.0**bits / max(high - low, 1e-300))).astype(np.int64)
+    keys += codes << (bits + 1)
+    keys <<= place_bits
+    keys += np.arange(width)
     keys.sort(axis=1)
-    grouped, ranks = np.divmod(keys, max(width, 1))
-    return grouped, np.take_along_axis(distances, ranks, axis=1)
+    places = keys & ((1 << place_bits) - 1)
+    places += np.arange(0, rows * width, width)[:, None]
+    keys >>= place_bits
+    tied = (keys[:, 1:] == keys[:, :-1]).any(axis=1)
+    keys >>= bits + 1
+    nearest = distances.reshape(-1)[places]
+    if tied.any():
+        keys[tied], nearest[tied] = _group_slowly(codes[tied], distances[tied])
+    return keys, nearest
+
+
+def _group_slowly(
+    codes: npt.NDArray[np.int64], distances: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    order = np.lexsort((distances, codes), axis=1)
+    return np.take_along_axis(codes, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
 def _sum_of_groups(
@@ -119,12 +157,12 @@ def _sum_of_groups(
     counts = np.ones(values.shape, np.int64) if mean else None
     for step in range(1, min(per_landmark, values.shape[1])):
         same = grouped[:, step:] == grouped[:, :-step]
-        sums[:, :-step] += np.where(same, values[:, step:], 0)
+        sums[:, :-step] += values[:, step:] * same
         if counts is not None:
             counts[:, :-step] += same
     if counts is not None:
         sums /= counts
-    sums[:, 1:][grouped[:, 1:] == grouped[:, :-1]] = -np.inf
+    np.copyto(sums[:, 1:], -np.inf, where=grouped[:, 1:] == grouped[:, :-1])
     return sums
 
 

@@ -114,9 +114,7 @@ def score_pairs(
     def score(first: int) -> None:
         for start in range(first, min(first + share, len(query_rows)), step):
             pairs = slice(start, min(start + step, first + share))
-            scores[pairs] = _score_some(
-                queries, database, query_rows[pairs], database_rows[pairs]
-            )
+            scores[pairs] = _score_some(queries, database, query_rows[pairs], database_rows[pairs])
 
     for_all(score, range(0, len(query_rows), share))
     return scores

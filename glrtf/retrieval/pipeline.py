@@ -14,11 +14,12 @@ from glrtf.retrieval.bridge import best_bridges, bridges_of_pairs, list_by_landm
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.neighbors import NO_ROW, Neighbors
+from glrtf.retrieval.neighbors import NO_ROW, Neighbors, for_all
 from glrtf.retrieval.stage_cache import StageCache, digest_of
 from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 4096
+_IMAGES_AT_ONCE = 256
 _QUERIES_A_BLOCK = 1024
 
 
@@ -132,16 +133,29 @@ class Pipeline:
     ) -> LandmarkConfidences:
         """Step 4 for some images."""
         settings = self._config.landmark
-        there = near.indices != NO_ROW
-        return landmarks.landmark_confidences(
-            np.where(there, self.inputs.train_landmarks[near.indices], NO_LANDMARK),
-            non_landmark.penalized_distances(
-                near.scores, unlikeness[near.indices], settings.non_landmark_weight
-            ),
-            per_landmark=settings.per_landmark,
-            best_bonus=settings.best_bonus,
-            keep=settings.keep,
-            mean=settings.aggregate == "mean",
+        known, codes = self.inputs.train_landmarks
+        blocks = range(0, len(near.indices), _IMAGES_AT_ONCE)
+        kept: dict[int, LandmarkConfidences] = {}
+
+        def keep(start: int) -> None:
+            rows = near.indices[start : start + _IMAGES_AT_ONCE]
+            scores = near.scores[start : start + _IMAGES_AT_ONCE]
+            kept[start] = landmarks.landmark_confidences(
+                np.where(rows == NO_ROW, -1, codes[rows]),
+                non_landmark.penalized_distances(
+                    scores, unlikeness[rows], settings.non_landmark_weight
+                ),
+                known,
+                per_landmark=settings.per_landmark,
+                best_bonus=settings.best_bonus,
+                keep=settings.keep,
+                mean=settings.aggregate == "mean",
+            )
+
+        for_all(keep, blocks)
+        return LandmarkConfidences(
+            np.concatenate([kept[start].landmarks for start in blocks]),
+            np.concatenate([kept[start].confidences for start in blocks]),
         )
 
     def _augmented(self, rows: RowSource, split: str) -> RowSource:
