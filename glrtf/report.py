@@ -17,9 +17,10 @@ def run_report(config: ReportConfig) -> None:
     from glrtf.evaluation import page, report
 
     material = report.gather(config)
-    pictures = report.picture(config, material)
-    path = page.write_page(report.compose(config, material, pictures), config.output)
-    print(path)
+    contents = report.compose(config, material, report.picture(config, material))
+    for note in contents.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(page.write_page(contents, config.output))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the commands evaluate, report, tune and ablate are told."""
 
 import dataclasses
+from typing import Literal
 
 from glrtf.config.retrieval import RetrieveConfig
 
@@ -49,6 +50,14 @@ class ReportConfig:
             train_clean.csv below --source.
         baseline: Another retrieval folder, to compare every query with. By default the same
             photos ordered by direct confidence alone.
+        ablation: The folder that glrtf.ablate wrote, to be shown too.
+        query: Embedding sets of the test images, one a model; by default those that the
+            retrieval was made from, where they still are.
+        index: Embedding sets of the index images.
+        train: Embedding sets of the train images.
+        map: How the map of embeddings is made: tsne (needs scikit-learn), pca, auto (the first
+            where it can be had) or none.
+        map_points: How many photos the map shows at most.
         max_queries: How many queries the gallery shows at most.
         max_ranks: How many ranked photos a query shows at most.
         thumbnail: The longest side of a thumbnail in pixels.
@@ -60,6 +69,12 @@ class ReportConfig:
     output: str
     train_csv: str | None = None
     baseline: str | None = None
+    ablation: str | None = None
+    query: list[str] = dataclasses.field(default_factory=list)
+    index: list[str] = dataclasses.field(default_factory=list)
+    train: list[str] = dataclasses.field(default_factory=list)
+    map: Literal["auto", "tsne", "pca", "none"] = "auto"
+    map_points: int = 1500
     max_queries: int = 1000
     max_ranks: int = 40
     thumbnail: int = 192
@@ -68,6 +83,7 @@ class ReportConfig:
         _at_least("max_queries", self.max_queries, 1)
         _at_least("thumbnail", self.thumbnail, 16)
         _at_least("max_ranks", self.max_ranks, 1)
+        _at_least("map_points", self.map_points, 10)
         if self.max_ranks > 100:
             raise ValueError(f"--max_ranks: expected at most 100, found {self.max_ranks}")
 

@@ -40,7 +40,7 @@ def read_rows(folder: str) -> list[Row]:
 
 def text_rows(rows: Sequence[Row]) -> list[list[str]]:
     """The table as texts, the header first."""
-    names = list(rows[0].maps)
+    names = _part_names(rows)
     header = ["", *(f"mAP@100 {name.lower()}" for name in names), "95 %", "difference"]
     lines = [[*header, "95 %", "seconds"]]
     for row in rows:
@@ -72,7 +72,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     """The table as CSV with plain numbers."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    names = list(rows[0].maps)
+    names = _part_names(rows)
     maps = [f"map@100_{name.lower()}" for name in names]
     ends = ["low", "high", "difference", "difference_low", "difference_high"]
     writer.writerow(["variant", "switched", *maps, *ends, "seconds"])
@@ -95,6 +95,10 @@ def chart(rows: Sequence[Row]) -> str:
         intervals=[row.interval for row in rows],
         digits=4,
     )
+
+
+def _part_names(rows: Sequence[Row]) -> list[str]:
+    return [name for name in ("Public", "Private", "All") if name in rows[0].maps]
 
 
 def _ends(interval: Sequence[float]) -> str:

@@ -5,7 +5,7 @@ from html import escape
 
 from glrtf.evaluation import svg
 
-_NAMES, _VALUES, _ROW = 210, 64, 30
+_NAMES, _VALUES, _ROW = 226, 64, 30
 
 
 def bar_chart(
@@ -40,7 +40,7 @@ def bar_chart(
             f'width="{max(right - left, 1):.1f}" height="{_ROW - 12}"/>'
         )
         furthest = right
-        if intervals:
+        if intervals and intervals[number][0] < intervals[number][1]:
             start, end = (x(one) for one in intervals[number])
             furthest = max(right, end)
             parts.append(
@@ -48,7 +48,8 @@ def bar_chart(
                 f'M{start} {middle - 4}v8M{end} {middle - 4}v8"/>'
             )
         parts.append(f'<text x="{furthest + 6}" y="{middle + 4}">{value:.{digits}f}</text>')
-    return svg.picture(parts, f"{x_name} of {', '.join(names)}", bottom + svg.BOTTOM)
+    name = f"{x_name} of {', '.join(names)}"
+    return svg.picture(parts, name, bottom + svg.BOTTOM, kind="bars")
 
 
 def _grid(x: svg.Scale, bottom: float, x_name: str) -> str:

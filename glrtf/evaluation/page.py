@@ -6,7 +6,9 @@ from importlib import resources
 from typing import Any
 
 from glrtf.evaluation import page_data
+from glrtf.evaluation.bridge_photos import Bridge
 from glrtf.evaluation.charts import Chart
+from glrtf.evaluation.embedding_map import EmbeddingMap
 from glrtf.evaluation.gallery import QueryView
 from tfrecords_tools import files
 
@@ -59,9 +61,11 @@ class Page:
         gallery_text: What the gallery holds.
         views: The gallery's queries.
         train_photos: For each bridging landmark the train photos to show.
+        bridges: For both ends of a bridge the train photos most like it.
         landmark_names: The landmarks' names, where known.
         baseline_name: What a query is compared with.
         by_bridging: Whether the difference shows what bridging does.
+        embedding_map: The map of embeddings, if there is one.
         thumbnail: The longest side of the thumbnails in pixels.
     """
 
@@ -74,9 +78,11 @@ class Page:
     gallery_text: str
     views: Sequence[QueryView]
     train_photos: Mapping[int, Sequence[str]]
+    bridges: Mapping[Bridge, Sequence[str]]
     landmark_names: Mapping[int, str]
     baseline_name: str
     by_bridging: bool
+    embedding_map: EmbeddingMap | None
     thumbnail: int
 
 
@@ -88,7 +94,9 @@ def write_page(page: Page, folder: str) -> str:
     """
     size = page_data.QUERIES_IN_CHUNK
     for number, start in enumerate(range(0, len(page.views), size)):
-        text = page_data.chunk_script(number, page.views[start : start + size], page.train_photos)
+        text = page_data.chunk_script(
+            number, page.views[start : start + size], page.train_photos, page.bridges
+        )
         files.write_bytes(files.join(folder, "data", f"queries-{number:04d}.js"), text.encode())
     path = files.join(folder, "index.html")
     files.write_bytes(path, render(page).encode())
@@ -122,14 +130,16 @@ def render(page: Page) -> str:
         sections=[
             ("summary", "Summary"),
             *((section.id, section.title) for section in page.sections),
+            *([("map", "Map")] if page.embedding_map else []),
             ("gallery", "Gallery"),
         ],
+        map_method=page.embedding_map.method if page.embedding_map else "",
         gallery_text=page.gallery_text,
         helped_name="Most helped by bridging" if page.by_bridging else "Most gained",
         hurt_name="Most hurt by bridging" if page.by_bridging else "Most lost",
         data=markupsafe.Markup(page_data.script_json(_report_data(page))),
         style=markupsafe.Markup(_asset("style.css")),
-        script=markupsafe.Markup(_asset("app.js")),
+        script=markupsafe.Markup(_asset("app.js") + _asset("map.js") + "glrtf.start();\n"),
     )
 
 
@@ -139,6 +149,7 @@ def _report_data(page: Page) -> dict[str, Any]:
         "chunk": page_data.QUERIES_IN_CHUNK,
         "thumbnail": page.thumbnail,
         "landmarks": {str(number): name for number, name in page.landmark_names.items()},
+        "map": page.embedding_map.as_json() if page.embedding_map else None,
         "baselineName": page.baseline_name,
         "baselineShort": "by bridging" if page.by_bridging else "against baseline",
     }

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from glrtf.evaluation.bridge_photos import Bridge
 from glrtf.evaluation.gallery import QueryView, RankedImage
 
 QUERIES_IN_CHUNK = 50
@@ -44,7 +45,10 @@ def query_list(views: Sequence[QueryView]) -> list[dict[str, Any]]:
 
 
 def chunk_script(
-    number: int, views: Sequence[QueryView], train_photos: Mapping[int, Sequence[str]]
+    number: int,
+    views: Sequence[QueryView],
+    train_photos: Mapping[int, Sequence[str]],
+    bridges: Mapping[Bridge, Sequence[str]],
 ) -> str:
     """The script with the details of a chunk's queries.
 
@@ -52,13 +56,16 @@ def chunk_script(
         number: The chunk's number.
         views: Its queries.
         train_photos: For each landmark the train photos to show.
+        bridges: For both ends of a bridge the train photos most like it.
     """
-    bridges = {
-        image.landmark_id
-        for view in views
-        for image in view.images
-        if image.landmark_id is not None
-    }
+    landmarks = sorted(bridging_landmarks(views))
+    near: dict[str, list[str]] = {}
+    for view in views:
+        for image in view.images:
+            for image_id in (view.query_id, image.image_id):
+                if image.landmark_id is not None and (image_id, image.landmark_id) in bridges:
+                    photos = bridges[image_id, image.landmark_id]
+                    near[f"{image_id} {image.landmark_id}"] = list(photos)
     details = {
         "queries": {
             view.query_id: {
@@ -67,18 +74,23 @@ def chunk_script(
             }
             for view in views
         },
-        "train": {str(number): list(train_photos.get(number, ())) for number in sorted(bridges)},
+        "train": {str(landmark): list(train_photos.get(landmark, ())) for landmark in landmarks},
+        "near": near,
     }
     return f"glrtf.receive({number}, {script_json(details)});\n"
 
 
-def shown_ids(views: Sequence[QueryView], train_photos: Mapping[int, Sequence[str]]) -> set[str]:
+def shown_ids(
+    views: Sequence[QueryView],
+    train_photos: Mapping[int, Sequence[str]],
+    bridges: Mapping[Bridge, Sequence[str]],
+) -> set[str]:
     """Every photo that the page may show."""
     ids = {view.query_id for view in views}
     for view in views:
         ids.update(image.image_id for image in view.images)
         ids.update(view.missed)
-    for photos in train_photos.values():
+    for photos in (*train_photos.values(), *bridges.values()):
         ids.update(photos)
     return ids
 

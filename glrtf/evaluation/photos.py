@@ -48,8 +48,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
         The places of those that were found.
 
     Raises:
-        UserError: If the folder is missing, holds neither tars nor photo
-            folders, or a tar is damaged.
+        UserError: If the folder is missing or a tar is damaged.
     """
     folders = require_source(root)
     places = {}
@@ -60,8 +59,6 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
                 places[image_id] = PhotoPlace(path)
                 break
     tars = [tar for folder in folders for tar in _tars(folder)]
-    if not tars and not places:
-        raise UserError(f"{root}: expected *.tar or a/b/c/ID.jpg in it or in train/, index/, test/")
     _find_in_tars(tars, set(wanted) - set(places), places)
     return places
 

@@ -149,12 +149,11 @@ def _apart(places: Sequence[float], distance: float = 16) -> list[float]:
     return moved
 
 
-def picture(parts: Sequence[str], name: str, height: float = HEIGHT) -> str:
+def picture(parts: Sequence[str], name: str, height: float = HEIGHT, kind: str = "plot") -> str:
     """The drawn parts as one SVG element, with a name for those who do not see it."""
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(name, quote=True)}">'
-        f"{''.join(parts)}</svg>"
-    )
+    label = escape(name, quote=True)
+    opening = f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height:g}" role="img"'
+    return f'{opening} aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def standalone(chart: str) -> str:

@@ -17,16 +17,13 @@ def find_train_csv(source: str) -> str | None:
     return _first_file(folders, _NAMES)
 
 
-def photos_of_landmarks(
-    path: str, landmark_ids: Collection[int], most: int
-) -> dict[int, list[str]]:
-    """The first train photos of some landmarks.
+def photos_of_landmarks(path: str, landmark_ids: Collection[int]) -> dict[int, list[str]]:
+    """The train photos of some landmarks.
 
     Args:
         path: ``train.csv`` (id,url,landmark_id) or ``train_clean.csv``
             (landmark_id,images).
         landmark_ids: The landmarks wanted.
-        most: How many photos of a landmark at most.
 
     Returns:
         For each landmark found its photos' ids in the file's order.
@@ -39,13 +36,11 @@ def photos_of_landmarks(
     if "images" in csv_files.read_header(path):
         for _, (landmark_id, images) in csv_files.read_rows(path, ("landmark_id", "images")):
             if landmark_id in wanted:
-                photos[int(landmark_id)] = images.split()[:most]
+                photos[int(landmark_id)] = images.split()
         return photos
     for _, (image_id, landmark_id) in csv_files.read_rows(path, ("id", "landmark_id")):
         if landmark_id in wanted:
-            ids = photos.setdefault(int(landmark_id), [])
-            if len(ids) < most:
-                ids.append(image_id)
+            photos.setdefault(int(landmark_id), []).append(image_id)
     return photos
 
 

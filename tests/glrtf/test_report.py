@@ -3,6 +3,7 @@ import re
 
 import pytest
 import retrieval_files as rf
+from tuning_files import write_inputs
 
 from glrtf import report
 
@@ -89,6 +90,83 @@ def test_a_bare_submission_and_a_baseline(material):
     assert "carries no evidence" in html
     assert "Most gained" in html
     assert data["queries"][0]["gain"] == 0
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A retrieval that glrtf.retrieve made from embedding sets, without any photo."""
+    from glrtf import retrieve
+
+    flags = write_inputs(tmp_path)
+    assert retrieve.main([*flags, "--output", str(tmp_path / "retrieval")]) == 0
+    (tmp_path / "source").mkdir()
+    return tmp_path
+
+
+def run_drawn(folder, *more, method="none"):
+    settings = [f"--train_csv={folder / 'train.csv'}", f"--map={method}", *more]
+    return run(folder, *settings, solution=folder / "solution.csv")
+
+
+def test_bridges_show_the_train_photos_most_like_either_end(drawn):
+    assert run_drawn(drawn) == 0
+    script = (drawn / "report" / "data" / "queries-0000.js").read_text()
+    details = json.loads(re.fullmatch(r"glrtf\.receive\(0, (.*)\);\n", script, re.S)[1])
+    landmarks = dict(line.split(",")[::2] for line in (drawn / "train.csv").read_text().split()[1:])
+    assert details["near"]
+    for pair, photos in details["near"].items():
+        assert 1 <= len(photos) <= 3
+        assert {landmarks[photo] for photo in photos} == {pair.split()[1]}
+
+
+def test_map_of_embeddings(drawn, capsys):
+    assert run_drawn(drawn, method="pca") == 0
+    html, data = page_data(drawn)
+    assert "is in the source: expected *.tar or a/b/c/ID.jpg" in capsys.readouterr().err
+    assert "on a plane (PCA)" in html
+    # All 32 queries and 48 index photos of 8 landmarks.
+    assert len(data["map"]["ids"]) == len(data["map"]["x"]) == 80
+    assert sum(data["map"]["query"]) == 32
+    assert len(set(data["map"]["group"])) == 8
+    assert run_drawn(drawn) == 0
+    assert page_data(drawn)[1]["map"] is None
+
+
+def test_embedding_sets_that_are_gone(drawn, capsys):
+    (drawn / "train" / "embedding_set.json").unlink()
+    assert run_drawn(drawn, method="pca") == 0
+    html, data = page_data(drawn)
+    assert "The train embeddings of the retrieval cannot be shown" in html
+    assert data["map"] is not None
+    # A set that is named must be there.
+    assert run_drawn(drawn, "--train", str(drawn / "train")) == 2
+    assert "embedding_set.json" in capsys.readouterr().err
+
+
+def test_ablation_on_the_page(drawn, capsys):
+    from glrtf import ablate
+
+    where = ["--output", str(drawn / "ablation"), "--solution", str(drawn / "solution.csv")]
+    inputs = ["--query", str(drawn / "test"), "--index", str(drawn / "index")]
+    assert ablate.main([*inputs, *where, "--preset", "direct_dba"]) == 0
+    assert run_drawn(drawn, f"--ablation={drawn / 'ablation'}") == 0
+    html, _ = page_data(drawn)
+    assert '<section id="ablation"' in html
+    assert "<td>without DBA</td>" in html
+    assert run_drawn(drawn, f"--ablation={drawn}") == 2
+    assert "ablation.json: no such file" in capsys.readouterr().err
+
+
+def test_bridging_is_named_when_compared_with_a_direct_retrieval(drawn):
+    from glrtf import retrieve
+
+    inputs = ["--query", str(drawn / "test"), "--index", str(drawn / "index")]
+    direct = str(drawn / "direct")
+    assert retrieve.main([*inputs, "--output", direct, "--preset", "direct"]) == 0
+    assert run_drawn(drawn, f"--baseline={direct}") == 0
+    html, _ = page_data(drawn)
+    assert "Most helped by bridging" in html
+    assert "compared with that in direct" in html
 
 
 def test_fewer_queries_than_there_are(material):

@@ -16,6 +16,7 @@ const glrtf = (() => {
   };
   const details = new Map();
   const train = new Map();
+  const near = new Map();
   const waiting = new Map();
   const place = new Map(queries.map((q, i) => [q.id, i]));
   const state = { filter: "all", page: 0, text: "", usage: "", open: null, rank: null, cursor: 0 };
@@ -125,6 +126,7 @@ const glrtf = (() => {
   function receive(chunk, data) {
     for (const [id, detail] of Object.entries(data.queries)) details.set(id, detail);
     for (const [landmark, ids] of Object.entries(data.train)) train.set(landmark, ids);
+    for (const [pair, ids] of Object.entries(data.near)) near.set(pair, ids);
     (waiting.get(chunk) || []).forEach((then) => then());
     waiting.delete(chunk);
   }
@@ -211,16 +213,24 @@ const glrtf = (() => {
       return;
     }
     const name = report.landmarks[landmark];
-    const photos = train.get(String(landmark)) || [];
     const step = () => element("span", { class: "step", "aria-hidden": "true" }, "→");
     const titled = (node, text) => element("figure", {}, node, element("figcaption", {}, text));
+    const photos = (ids) => element("div", { class: "train" }, ...ids.map((t) => photo(t, "", false, `train ${t}`)));
     $("bridge").replaceChildren(element("div", { class: "bridge" },
       element("h3", {}, `Rank ${rank + 1} bridged by train landmark ${landmark}${name ? `, ${name}` : ""}`),
       element("span", { class: "small" }, `bridged confidence ${number(bridged)}, direct confidence ${number(direct)}`),
-      element("div", { class: "way" }, titled(photo(q.id), "query"), step(),
-        photos.length ? titled(element("div", { class: "train" }, ...photos.map((t) => photo(t, "", false, `train ${t}`))), `train photos of ${name || landmark}`)
-          : element("span", { class: "soft" }, "train photos not at hand"),
+      element("div", { class: "way" }, titled(photo(q.id), "query"), step(), ...trainPhotos(q.id, id, landmark, photos, titled),
         step(), titled(photo(id, mark), `rank ${rank + 1}, ${MARKS[mark][1]}`))));
+  }
+
+  function trainPhotos(queryId, imageId, landmark, photos, titled) {
+    const [likeQuery, likeImage] = [queryId, imageId].map((id) => near.get(`${id} ${landmark}`));
+    if (likeQuery && likeImage) {
+      return [titled(photos(likeQuery), "its train photos most like the query"), element("span", { class: "step", title: "the same landmark" }, "="),
+        titled(photos(likeImage), "its train photos most like the hit")];
+    }
+    const some = train.get(String(landmark)) || [];
+    return [some.length ? titled(photos(some), "some of its train photos") : element("span", { class: "soft" }, "train photos not at hand")];
   }
 
   function moveCursor(by) {
@@ -271,6 +281,5 @@ const glrtf = (() => {
     follow();
     document.documentElement.dataset.ready = "yes";
   }
-  return { receive, start };
+  return { receive, start, go, element, photo, report };
 })();
-glrtf.start();

@@ -8,15 +8,15 @@ from tfrecords_tools.errors import UserError
 def test_photos_of_landmarks(source):
     path = train_photos.find_train_csv(str(source))
     assert path == str(source / "metadata" / "train.csv")
-    assert train_photos.photos_of_landmarks(path, {7, 9}, 5) == {7: rf.TRAIN[:2]}
-    assert train_photos.photos_of_landmarks(path, {8}, 1) == {8: rf.TRAIN[2:3]}
+    assert train_photos.photos_of_landmarks(path, {7, 9}) == {7: rf.TRAIN[:2]}
+    assert train_photos.photos_of_landmarks(path, {8}) == {8: rf.TRAIN[2:]}
 
 
 def test_clean_csv(tmp_path):
     path = tmp_path / "train_clean.csv"
     path.write_text("landmark_id,images\n7,a b c\n8,d\n")
     assert train_photos.find_train_csv(str(tmp_path)) == str(path)
-    assert train_photos.photos_of_landmarks(str(path), {7}, 2) == {7: ["a", "b"]}
+    assert train_photos.photos_of_landmarks(str(path), {7}) == {7: ["a", "b", "c"]}
 
 
 def test_names(source, tmp_path):

@@ -1,0 +1,110 @@
+"""What the report shows of the embeddings themselves: bridging photos and a map."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from glrtf.config.evaluation import ReportConfig
+from glrtf.evaluation import bridge_photos, embedding_map
+from glrtf.evaluation.bridge_photos import Bridge
+from glrtf.evaluation.embedding_map import EmbeddingMap
+from glrtf.evaluation.gallery import QueryView
+from glrtf.evaluation.rows_by_id import RowsById
+from glrtf.evaluation.solutions import RetrievalSolution
+from tfrecords_tools.errors import UserError
+
+ROLES = ("query", "index", "train")
+
+
+@dataclasses.dataclass(frozen=True)
+class Embeddings:
+    """The embedding sets that could be opened.
+
+    Attributes:
+        sets: By role: ``query``, ``index``, ``train``.
+        notes: Which could not be, and why.
+    """
+
+    sets: Mapping[str, RowsById]
+    notes: Sequence[str]
+
+
+def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings:
+    """Opens the sets named, or those that the retrieval was made from.
+
+    Args:
+        config: The report's settings.
+        info: ``retrieval.json``.
+
+    Raises:
+        UserError: If a set that the settings name is missing or not whole.
+    """
+    parameters = info.get("parameters", {})
+    votes = parameters.get("votes") or ()
+    sets: dict[str, RowsById] = {}
+    notes = []
+    for role in ROLES:
+        named: list[str] = getattr(config, role)
+        folders = named or parameters.get(role) or []
+        if not folders:
+            continue
+        try:
+            sets[role] = RowsById.open(folders, votes)
+        except UserError as error:
+            if named:
+                raise
+            notes.append(f"The {role} embeddings of the retrieval cannot be shown: {error}.")
+    return Embeddings(sets, notes)
+
+
+def bridging_photos(
+    embeddings: Embeddings,
+    views: Sequence[QueryView],
+    train_ids: Mapping[int, Sequence[str]],
+) -> dict[Bridge, list[str]]:
+    """For both ends of every bridge the train photos most like it, where sets are at hand."""
+    if not all(role in embeddings.sets for role in ROLES):
+        return {}
+    queries, index = bridge_photos.bridges_of(views)
+    sets = embeddings.sets
+    nearest = bridge_photos.nearest_train_photos
+    return nearest(queries, sets["query"], sets["train"], train_ids) | nearest(
+        index, sets["index"], sets["train"], train_ids
+    )
+
+
+def make_map(
+    config: ReportConfig,
+    embeddings: Embeddings,
+    views: Sequence[QueryView],
+    solution: RetrievalSolution,
+) -> EmbeddingMap | None:
+    """Places the gallery's queries and the index photos that matter to them.
+
+    Returns:
+        None where no map is wanted, a set is missing, or there are too few photos.
+    """
+    import numpy as np
+
+    sets = embeddings.sets
+    if config.map == "none" or not all(role in sets for role in ("query", "index")):
+        return None
+    groups = embedding_map.landmark_groups(solution)
+    query_ids, index_ids = embedding_map.choose_points(
+        sets["query"].known([view.query_id for view in views]),
+        [image_id.decode() for image_id in sets["index"].source.ids],
+        groups,
+        config.map_points,
+    )
+    ids = query_ids + index_ids
+    if not query_ids or not index_ids or len(ids) < embedding_map.FEWEST_POINTS:
+        return None
+    rows = np.concatenate([sets["query"].rows(query_ids), sets["index"].rows(index_ids)])
+    method, places = embedding_map.place(rows, config.map)
+    return EmbeddingMap(
+        method=method,
+        ids=ids,
+        is_query=np.arange(len(ids)) < len(query_ids),
+        group=np.array([groups.get(image_id, -1) for image_id in ids], np.int64),
+        places=places,
+    )

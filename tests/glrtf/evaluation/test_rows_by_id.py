@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from glrtf import embedding_set
+from glrtf.evaluation.rows_by_id import RowsById
+from tfrecords_tools.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three rows in two parts; row n has its one in column n."""
+    rows = np.eye(3, dtype=np.float32)
+    ids = np.array(["c", "a", "b"], "S16")
+    embedding_set.write_part(str(tmp_path), 0, 2, rows[:2], ids[:2])
+    embedding_set.write_part(str(tmp_path), 1, 2, rows[2:], ids[2:])
+    embedding_set.finish(str(tmp_path), 2, model="m", size=0)
+    return str(tmp_path)
+
+
+def test_rows_by_id(folder):
+    rows = RowsById.open([folder])
+    np.testing.assert_array_equal(rows.rows(["b", "c", "b"]).argmax(axis=1), [2, 0, 2])
+    assert rows.known(["z", "b", "0", "a"]) == ["b", "a"]
+
+
+def test_unknown_id(folder):
+    with pytest.raises(KeyError, match="zz"):
+        RowsById.open([folder]).rows(["a", "zz"])
+
+
+def test_missing_set(tmp_path):
+    with pytest.raises(UserError):
+        RowsById.open([str(tmp_path / "none")])
