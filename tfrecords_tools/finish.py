@@ -28,7 +28,8 @@ def begin(folder: str, config: BuildConfig) -> None:
     Raises:
         UserError: If the folder holds a build with other settings, or something else.
     """
-    for place in (folder, *(files.join(folder, name) for name in _FOLDERS), files.upload_folder()):
+    local = [files.upload_folder()] if files.is_remote(folder) else []
+    for place in (folder, *(files.join(folder, name) for name in _FOLDERS), *local):
         files.remove_stale(place)
     path = files.join(folder, _PLAN_NAME)
     if files.exists(path):

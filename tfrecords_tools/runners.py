@@ -4,7 +4,9 @@ import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -34,23 +36,23 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
     starts = fold.plan.starts
     total = sum(int(starts[number + 1] - starts[number]) for number in numbers)
     num_bytes = int(fold.plan.images.sizes.sum(dtype=np.int64))
-    workers, megabytes = count_workers(config, len(numbers), num_bytes), 0.0
+    workers, megabytes = count_workers(config.workers, len(numbers), num_bytes), 0.0
     with Progress(f"build {fold.name}", total, "image") as progress:
         for done in run_jobs(writer.write_shard, map(fold.spec, numbers), workers):
             megabytes += done.source_bytes / 1e6
             progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
 
 
-def count_workers(config: BuildConfig, num_jobs: int, num_bytes: int) -> int:
+def count_workers(asked: int | None, num_jobs: int, num_bytes: int) -> int:
     """How many processes the settings allow and the jobs can use.
 
     Args:
-        config: The settings.
+        asked: What the user set, None to choose.
         num_jobs: How many jobs there are.
         num_bytes: How much they read; small work is done before a process has started.
     """
     by_default = len(os.sched_getaffinity(0)) if num_bytes > _SMALL else 1
-    allowed = config.workers or by_default
+    allowed = asked or by_default
     return max(1, min(allowed, num_jobs))
 
 
@@ -75,7 +77,7 @@ def run_jobs(
         yield from map(function, jobs)
         return
     spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, spawn) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, spawn, _end_with_parent) as pool:
         waiting = iter(jobs)
         pending = {pool.submit(function, job) for job in itertools.islice(waiting, 2 * workers)}
         try:
@@ -96,3 +98,15 @@ def run_jobs(
         finally:
             with contextlib.suppress(BrokenProcessPool):
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Lets a worker end when its parent is killed; it would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

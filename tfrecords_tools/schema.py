@@ -5,7 +5,7 @@ GLDv2 code, what is written here) and ``kaggle`` (the public Kaggle shards).
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, TypedDict
 
 from tfrecords_tools import example
 
@@ -65,7 +65,16 @@ def encode_example(
     )
 
 
-def decode_example(serialized: bytes, schema: str = "gldv2") -> dict[str, bytes | int]:
+class Record(TypedDict):
+    """One record's values, of either schema."""
+
+    encoded: bytes
+    image_id: bytes
+    label: int
+    landmark_id: int
+
+
+def decode_example(serialized: bytes, schema: str = "gldv2") -> Record:
     """Reads one record without TensorFlow.
 
     Returns:
@@ -77,14 +86,17 @@ def decode_example(serialized: bytes, schema: str = "gldv2") -> dict[str, bytes 
     """
     names = SCHEMAS[schema]
     features = example.decode(serialized)
-    if names.encoded not in features or names.image_id not in features:
+    encoded, image_id = features.get(names.encoded), features.get(names.image_id)
+    label = features.get(names.label, NO_LABEL)
+    landmark_id = features.get(names.landmark_id or "", NO_LABEL)
+    if (
+        not isinstance(encoded, bytes)
+        or not isinstance(image_id, bytes)
+        or not isinstance(label, int)
+        or not isinstance(landmark_id, int)
+    ):
         raise ValueError(f"expected a record of schema {schema}, found {', '.join(features)}")
-    return {
-        "encoded": features[names.encoded],
-        "image_id": features[names.image_id],
-        "label": features.get(names.label, NO_LABEL),
-        "landmark_id": features.get(names.landmark_id or "", NO_LABEL),
-    }
+    return Record(encoded=encoded, image_id=image_id, label=label, landmark_id=landmark_id)
 
 
 def parse_example(serialized: Any, schema: str = "gldv2") -> dict[str, Any]:

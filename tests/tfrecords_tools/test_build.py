@@ -84,8 +84,8 @@ def test_info_tells_the_counts_and_the_label_map(tmp_path, source):
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path, source):
-    _build(source, tmp_path / "one", workers=1)
-    _build(source, tmp_path / "two", workers=2)
+    _build(source, tmp_path / "one", workers=1, splits=["train"])
+    _build(source, tmp_path / "two", workers=2, splits=["train"])
     assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
 
 

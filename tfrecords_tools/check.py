@@ -1,0 +1,237 @@
+"""Checks finished shards against their description: `python -m tfrecords_tools.check OUTPUT`."""
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from tfrecords_tools import cli, contact_sheet, files, gldv2, runners, schema, tfrecord
+from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo, ShardInfo
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+
+@dataclasses.dataclass
+class CheckConfig:
+    """Check shards, record by record, against dataset_info.json; faults are named, exit code 1.
+
+    Attributes:
+        output: A folder of shards with dataset_info.json, or one that holds such folders.
+        sample: How many images to decode and draw on a contact sheet.
+        sheet: The contact sheet's file, PNG.
+        workers: Processes; by default one for each processor.
+    """
+
+    output: str
+    sample: int = 0
+    sheet: str = "contact_sheet.png"
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sample <= 2000:
+            raise ValueError(f"--sample: expected 0 to 2000, found {self.sample}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"--workers: expected 1 or more, found {self.workers}")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardJob:
+    """One shard to be checked.
+
+    Attributes:
+        folder: Where it is.
+        shard: What it should be.
+        schema: The names its records use.
+        num_classes: Labels run from 0 to this less 1; 0 where there are none.
+        owners: Digest -> shard name, of the whole set.
+    """
+
+    folder: str
+    shard: ShardInfo
+    schema: str
+    num_classes: int
+    owners: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardReport:
+    """What was found in a shard.
+
+    Attributes:
+        name: Its file name.
+        faults: What is wrong, one line each.
+        ids: uint64, the image_ids of its records as numbers, as far as they could be read.
+    """
+
+    name: str
+    faults: tuple[str, ...]
+    ids: np.ndarray
+
+
+def check(config: CheckConfig) -> int:
+    """Checks every set of shards below a folder.
+
+    Returns:
+        0 if all is well, 1 if there are faults.
+    """
+    faults: list[str] = []
+    infos = list(find_infos(config.output))
+    for info in infos:
+        found = _check_set(info, config.workers)
+        faults += found
+        state = f"{len(found)} faults" if found else "sound"
+        print(
+            f"{info.folder}: {info.num_examples} images in {len(info.shards)} shards, "
+            f"{sum(shard.bytes for shard in info.shards)} bytes: {state}"
+        )
+    for fault in faults:
+        print(fault)
+    if config.sample and not faults:
+        drawn = contact_sheet.draw(infos, config.sample, config.sheet)
+        print(f"{config.sheet}: {drawn} images")
+    return 1 if faults else 0
+
+
+def find_infos(output: str) -> Iterator[DatasetInfo]:
+    """The finished sets of shards in a folder or directly below it.
+
+    Raises:
+        UserError: If there is none, or one is unfinished.
+    """
+    if files.exists(files.join(output, FILE_NAME)):
+        yield DatasetInfo.load(output)
+        return
+    names = [*gldv2.SPLITS, gldv2.VALIDATION]
+    present = [name for name in files.list_names(output) if name in names]
+    if not present:
+        raise UserError(
+            f"{output}: expected {FILE_NAME} or folders {', '.join(names)}, found none of them"
+        )
+    for name in present:
+        yield DatasetInfo.load(files.join(output, name))
+
+
+def _check_set(info: DatasetInfo, workers: int | None) -> list[str]:
+    owners = {shard.sha256: shard.name for shard in info.shards}
+    jobs = [
+        ShardJob(info.folder, shard, info.schema, info.num_classes, owners) for shard in info.shards
+    ]
+    num_bytes = sum(shard.bytes for shard in info.shards)
+    processes = runners.count_workers(workers, len(jobs), num_bytes)
+    reports = []
+    with Progress(f"check {info.split}", len(jobs), "shard") as progress:
+        for report in runners.run_jobs(check_shard, jobs, processes):
+            reports.append(report)
+            progress.update()
+    reports.sort(key=lambda report: report.name)
+    faults = [
+        f"{files.join(info.folder, report.name)}: {fault}"
+        for report in reports
+        for fault in report.faults
+    ]
+    return faults + _faults_of_the_set(info, reports)
+
+
+def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[str]:
+    """Foreign shards, images that are there twice, and counts that do not add up."""
+    known = {shard.name for shard in info.shards}
+    faults = [
+        f"{files.join(info.folder, name)}: foreign: {FILE_NAME} does not list it"
+        for name in files.list_names(info.folder)
+        if name.endswith(".tfrecord") and name not in known
+    ]
+    if len(known) != len(info.shards):
+        faults.append(f"{files.join(info.folder, FILE_NAME)}: lists a shard twice")
+    ids, counts = np.unique(np.concatenate([report.ids for report in reports]), return_counts=True)
+    doubled = ids[counts > 1]
+    if len(doubled):
+        example = gldv2.format_id(int(doubled[0]))
+        where = [report.name for report in reports if doubled[0] in report.ids]
+        faults.append(
+            f"{info.folder}: {len(doubled)} images are there more than once, such as {example} "
+            f"in {' and '.join(where)}"
+        )
+    total = sum(shard.num_examples for shard in info.shards)
+    if total != info.num_examples:
+        faults.append(
+            f"{files.join(info.folder, FILE_NAME)}: num_examples is {info.num_examples}, "
+            f"its shards hold {total}"
+        )
+    return faults
+
+
+def check_shard(job: ShardJob) -> ShardReport:
+    """Reads a shard through: length, digest, checksums, number and labels of its records."""
+    shard, path = job.shard, files.join(job.folder, job.shard.name)
+    state = files.state(path)
+    if state is None:
+        return ShardReport(shard.name, ("missing",), np.empty(0, np.uint64))
+    faults: list[str] = []
+    if state.size != shard.bytes:
+        kind = "cut" if state.size < shard.bytes else "too long"
+        faults.append(f"{kind}: {state.size} bytes, expected {shard.bytes}")
+    with files.open_read(path) as file:
+        reader = _HashingReader(file)
+        ids, fault = _read_through(reader, job)
+        digest = reader.finish()
+    if fault:
+        faults.append(fault)
+    elif len(ids) != shard.num_examples:
+        faults.append(f"{len(ids)} records, expected {shard.num_examples}")
+    if digest != shard.sha256 and (owner := job.owners.get(digest)):
+        faults.append(f"doubled: it is a copy of {owner}")
+    elif digest != shard.sha256:
+        faults.append(f"altered: SHA-256 is {digest}, expected {shard.sha256}")
+    return ShardReport(shard.name, tuple(faults), np.array(ids, np.uint64))
+
+
+def _read_through(reader: "_HashingReader", job: ShardJob) -> tuple[list[int], str]:
+    """The image_ids of a shard's records, and what stopped the reading or was wrong."""
+    ids: list[int] = []
+    fault = ""
+    try:
+        for record in tfrecord.read_records(reader):  # type: ignore[arg-type]
+            values = schema.decode_example(record, job.schema)
+            image_id, label = values["image_id"], values["label"]
+            number = gldv2.parse_id(image_id.decode(errors="replace"))
+            low, high = (0, job.num_classes) if job.num_classes else (-1, 0)
+            if number is None:
+                fault = fault or f"record {len(ids)}: not an image id: {image_id!r}"
+            elif not low <= label < high:
+                fault = fault or f"record {len(ids)}: label {label} is not in {low}..{high - 1}"
+            ids.append(number or 0)
+    except (tfrecord.CorruptRecordError, ValueError) as error:
+        fault = str(error)
+    return ids, fault
+
+
+class _HashingReader:
+    """A file that is digested while it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    def finish(self) -> str:
+        """Reads what is left; the digest of everything, 64 hex digits."""
+        while self.read(1 << 20):
+            pass
+        return self._digest.hexdigest()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    prog = "python -m tfrecords_tools.check"
+    return cli.run(CheckConfig, check, prog=prog, argv=argv, positional=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""What a build holds, in figures and a curve: `python -m tfrecords_tools.stats OUTPUT`."""
+
+import collections
+import csv
+import dataclasses
+import io
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfrecords_tools import cli, files, shard_stats
+from tfrecords_tools.check import find_infos
+from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
+from tfrecords_tools.errors import UserError
+
+_SHOWN = 10
+
+
+@dataclasses.dataclass
+class StatsConfig:
+    """Print class counts and image sizes of finished shards and draw the class-size curve.
+
+    Attributes:
+        output: A folder of shards with dataset_info.json, or one that holds such folders.
+        curve: The curve's file, PNG; empty draws none.
+    """
+
+    output: str
+    curve: str = "class_sizes.png"
+
+
+def stats(config: StatsConfig) -> None:
+    """Prints the figures of every set of shards below a folder."""
+    infos = list(find_infos(config.output))
+    for info in infos:
+        print("\n".join(describe(info)))
+    labelled = [info for info in infos if info.num_classes]
+    if config.curve and labelled:
+        draw_curve(labelled, config.curve)
+        print(f"{config.curve}: images of each landmark, largest first")
+
+
+def describe(info: DatasetInfo) -> list[str]:
+    """The figures of one set of shards, one line each."""
+    num_bytes = sum(shard.bytes for shard in info.shards)
+    lines = [
+        f"{info.split}: {info.num_examples} images, {len(info.shards)} shards, "
+        f"{num_bytes / 1e6:.1f} MB",
+        "  " + ", ".join(f"{count} {fate}" for fate, count in sorted(info.counts.items())),
+    ]
+    if reasons := _reject_reasons(info):
+        lines.append("  rejected: " + ", ".join(f"{n} {why}" for why, n in reasons))
+    if info.num_classes:
+        lines += _class_lines(info)
+    sides, sizes = _histograms(info)
+    lines += ["  longest side, pixels:", *_bars(sides, 100)]
+    lines += ["  encoded size, KiB:", *_bars(sizes, 50)]
+    return lines
+
+
+def draw_curve(infos: Sequence[DatasetInfo], path: str) -> None:
+    """Draws images of each class over the class's rank, both on logarithmic scales.
+
+    Args:
+        infos: Sets of shards with labels.
+        path: The PNG file to be written.
+
+    Raises:
+        UserError: If Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import LogFormatter
+    except ImportError:
+        raise UserError("--curve needs matplotlib: pip install 'glrtf[plot]'") from None
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for info in infos:
+        sizes = np.sort(info.class_counts[info.class_counts > 0])[::-1]
+        axes.loglog(np.arange(1, len(sizes) + 1), sizes, label=f"{info.split} ({len(sizes)})")
+    axes.set(xlabel="landmark, by number of images", ylabel="images", title="Class sizes")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(LogFormatter())
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
+    axes.legend()
+    axes.grid(visible=True, which="both", alpha=0.3)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
+    files.write_bytes(path, drawn.getvalue())
+
+
+def _class_lines(info: DatasetInfo) -> list[str]:
+    counts = info.class_counts
+    present = counts[counts > 0]
+    order = np.argsort(-counts, kind="stable")[:_SHOWN]
+    largest = ", ".join(f"{info.label_map[label]}: {counts[label]}" for label in order)
+    lines = [f"  classes: {info.num_classes}, {len(present)} of them with images"]
+    if len(present):
+        lines += [
+            f"  images of a class: median {np.median(present):.0f}, mean {present.mean():.1f}, "
+            f"smallest {present.min()}, largest {present.max()}, alone {np.sum(present == 1)}",
+            f"  largest landmarks: {largest}",
+        ]
+    return lines
+
+
+def _reject_reasons(info: DatasetInfo) -> list[tuple[str, int]]:
+    """How often each reason stands in rejects.csv, without the sizes in parentheses."""
+    text = files.read_bytes(files.join(info.folder, REJECTS_NAME)).decode()
+    reasons = (row["reason"].partition(" (")[0] for row in csv.DictReader(io.StringIO(text)))
+    return collections.Counter(reasons).most_common()
+
+
+def _histograms(info: DatasetInfo) -> tuple[dict[int, int], dict[int, int]]:
+    """Images by longest side and by encoded size, summed over the shards' statistics."""
+    sides: collections.Counter[int] = collections.Counter()
+    sizes: collections.Counter[int] = collections.Counter()
+    for shard in info.shards:
+        if found := shard_stats.load(info.folder, shard.name):
+            sides.update({int(key): count for key, count in found.longest_sides.items()})
+            sizes.update({int(key): count for key, count in found.encoded_kib.items()})
+    return dict(sorted(sides.items())), dict(sorted(sizes.items()))
+
+
+def _bars(counts: Mapping[int, int], step: int) -> list[str]:
+    most = max(counts.values(), default=1)
+    return [
+        f"    {low:>6}-{low + step - 1:<6} {count:>9} {'#' * round(40 * count / most)}"
+        for low, count in counts.items()
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    prog = "python -m tfrecords_tools.stats"
+    return cli.run(StatsConfig, stats, prog=prog, argv=argv, positional=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
