@@ -1,6 +1,6 @@
 """Settings of the input pipeline and of augmentation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -84,3 +84,40 @@ class InputConfig:
         ):
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected {low} or more, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class PreviewConfig:
+    """Draw a contact sheet of what the model sees, before and after augmentation.
+
+    Each row shows one photo, resized as for the model, then as it looks at
+    several steps.
+
+    Attributes:
+        data: Folder of built shards.
+        output: PNG or JPEG file to write.
+        split: Which split's photos to show.
+        size: Side of the model's input in pixels.
+        photos: How many photos, drawn at random from the split.
+        steps: How many augmented versions of each.
+        seed: Of the choice of photos and of the augmentation.
+        augment: How images are varied.
+        input: How shards are read.
+    """
+
+    data: str
+    output: str = "preview.png"
+    split: Literal["train", "validation", "index", "test"] = "train"
+    size: int = 224
+    photos: int = 8
+    steps: int = 6
+    seed: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("size", "photos", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, found {getattr(self, name)}")
+        if not self.output.lower().endswith((".png", ".jpg", ".jpeg")):
+            raise ValueError(f"output: expected a .png or .jpg file, found {self.output!r}")

@@ -1,0 +1,84 @@
+"""A contact sheet of training images: ``python -m glrtf.data.preview --data SHARDS``."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from glrtf.config.data import PreviewConfig
+from tfrecords_tools import cli, files
+
+_GAP = 4
+_HEADER = 16
+
+
+def contact_sheet(rows: np.ndarray, titles: Sequence[str]) -> np.ndarray:
+    """Lays images out in rows under column titles, on white.
+
+    Args:
+        rows: uint8 (photos, columns, size, size, 3).
+        titles: One for each column.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    from PIL import Image, ImageDraw
+
+    photos, columns, size = rows.shape[:3]
+    step = size + _GAP
+    sheet = Image.new("RGB", (columns * step + _GAP, _HEADER + photos * step), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        pen.text((_GAP + column * step, 2), title, fill="black")
+        for row in range(photos):
+            image = Image.fromarray(rows[row, column])
+            sheet.paste(image, (_GAP + column * step, _HEADER + row * step))
+    return np.asarray(sheet)
+
+
+def preview(config: PreviewConfig) -> np.ndarray:
+    """Reads photos and augments them as the training step does.
+
+    Returns:
+        uint8 (photos, 1 + steps, size, size, 3): each photo before, then at each step.
+    """
+    import tensorflow as tf
+
+    from glrtf.data.augment import augment, step_seed
+    from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
+    from glrtf.data.shards import open_shards
+
+    shard_set = open_shards(config.data, config.split)
+    count = min(config.photos, shard_set.num_examples)
+    batches = train_batches(
+        shard_set, size=config.size, batch_size=count, seed=config.seed, config=config.input
+    )
+    with plain_errors():
+        images, _ = next(iter(batches))
+    before = float_images(images, config.size, config.input)
+    # Compiled, as in training: the generator's draws depend on it.
+    compiled = tf.function(lambda seed: augment(before, seed, config.augment), jit_compile=True)
+    after = [compiled(step_seed(config.seed, step)) for step in range(config.steps)]
+    return tf.cast(tf.round(255 * tf.stack([before, *after], axis=1)), tf.uint8).numpy()
+
+
+def run_preview(config: PreviewConfig) -> None:
+    """The command."""
+    from PIL import Image
+
+    rows = preview(config)
+    titles = ["before", *(f"step {step}" for step in range(config.steps))]
+    kind = os.path.splitext(config.output)[1].lower().replace("jpg", "jpeg")[1:]
+    with files.atomic_path(config.output) as temporary:
+        Image.fromarray(contact_sheet(rows, titles)).save(temporary, kind, quality=92)
+    print(f"{config.output}: {len(rows)} photos, {config.steps} augmented versions of each")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    return cli.run(PreviewConfig, run_preview, prog="python -m glrtf.data.preview", argv=argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
