@@ -12,12 +12,13 @@ class SearchConfig:
     """How neighbours are found.
 
     Attributes:
-        backend: exact (NumPy) or annoy (approximate, trees on disk).
+        backend: exact (NumPy), tensorflow (the same on TPU, GPU or CPU) or annoy (approximate,
+            trees on disk).
         annoy_trees: annoy only: how many trees are built; more find more.
         annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
     """
 
-    backend: Literal["exact", "annoy"] = "exact"
+    backend: Literal["exact", "annoy", "tensorflow"] = "exact"
     annoy_trees: int = 100
     annoy_search_nodes: int = 10
 
@@ -97,6 +98,59 @@ class DbaConfig:
 
 
 @dataclasses.dataclass
+class QueryExpansionConfig:
+    """α-query expansion: queries averaged with their nearest index images, after the DBA.
+
+    Attributes:
+        n: How many index images are added to the query; 0 for none.
+        alpha: They are weighted by similarity to this power.
+    """
+
+    n: int = 0
+    alpha: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        _expect(self.n >= 0, "query_expansion.n", "0 or more", self.n)
+        _expect(self.alpha >= 0, "query_expansion.alpha", "0 or more", self.alpha)
+
+
+@dataclasses.dataclass
+class RerankConfig:
+    """Re-ranking of the direct side by neighbourhoods.
+
+    Attributes:
+        method: none, k_reciprocal or diffusion.
+        k1: k_reciprocal: how many neighbours may be reciprocal.
+        k2: k_reciprocal: over how many nearest a description is averaged.
+        share: k_reciprocal: the share of plain similarity; the rest is Jaccard's.
+        graph_k: diffusion: how many neighbours an index image has in the graph.
+        start_k: diffusion: at how many of a query's nearest it starts.
+        gamma: diffusion: affinities are similarity to this power.
+        alpha: diffusion: how far it spreads, 0 to below 1.
+        steps: diffusion: the most steps of the conjugate gradient.
+    """
+
+    method: Literal["none", "k_reciprocal", "diffusion"] = "none"
+    k1: int = 20
+    k2: int = 6
+    share: float = 0.3
+    graph_k: int = 50
+    start_k: int = 10
+    gamma: float = 3.0
+    alpha: float = 0.9
+    steps: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        for name in ("k1", "k2", "graph_k", "start_k", "steps"):
+            _expect(getattr(self, name) >= 1, f"rerank.{name}", "1 or more", getattr(self, name))
+        _expect(0 <= self.share <= 1, "rerank.share", "0 to 1", self.share)
+        _expect(0 <= self.alpha < 1, "rerank.alpha", "0 to below 1", self.alpha)
+        _expect(self.gamma >= 0, "rerank.gamma", "0 or more", self.gamma)
+
+
+@dataclasses.dataclass
 class FusionConfig:
     """How direct and bridged confidence make one ranking.
 
@@ -148,6 +202,9 @@ class RetrieveConfig:
         train_neighbors: The train images near to a test or index image.
         landmark: How sure an image shows a landmark.
         dba: Database-side augmentation.
+        query_expansion: α-query expansion.
+        rerank: Re-ranking of the direct side by neighbourhoods.
+        label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
         fusion: How direct and bridged confidence make one ranking.
     """
 
@@ -165,6 +222,9 @@ class RetrieveConfig:
     train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)
     landmark: LandmarkConfig = dataclasses.field(default_factory=LandmarkConfig)
     dba: DbaConfig = dataclasses.field(default_factory=DbaConfig)
+    query_expansion: QueryExpansionConfig = dataclasses.field(default_factory=QueryExpansionConfig)
+    rerank: RerankConfig = dataclasses.field(default_factory=RerankConfig)
+    label_vote_weight: float = 0.0
     fusion: FusionConfig = dataclasses.field(default_factory=FusionConfig)
 
     def __post_init__(self) -> None:
@@ -177,6 +237,13 @@ class RetrieveConfig:
             raise ValueError(
                 f"{missing}: preset fifth_place needs the train images' embedding sets and their "
                 "landmarks CSV, found none; give it, or choose --preset direct_dba or direct"
+            )
+        weight = self.label_vote_weight
+        _expect(weight >= 0, "label_vote_weight", "0 or more", weight)
+        if weight and not self.bridged:
+            raise ValueError(
+                "--label_vote_weight: expected preset fifth_place, which knows landmarks, "
+                f"found {self.preset}; leave the weight at 0"
             )
         if self.non_landmark_scores and (self.non_landmark or self.non_landmark_solution):
             raise ValueError(

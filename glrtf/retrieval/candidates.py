@@ -1,11 +1,10 @@
 """The k best rows per query out of approximate scores with a known error.
 
 A search feeds tiles of approximate scores, each at most `error` away from the
-true one. Per query a running threshold, the k-th best seen so far less twice
-the error, lets only rows pass that may still belong to the k truly best:
-k rows score at least t approximately, so at least t - error truly; whoever
-beats them scores more than t - 2·error approximately. What passes is collected
-in small buffers and scored exactly at the end.
+true one. If k rows score at least t approximately, they score at least
+t - error truly: that is the query's floor. Whoever reaches the floor truly
+reaches floor - error approximately, and only who does passes, is collected in
+small buffers, and scored exactly at the end.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,7 @@ PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArra
 _ROOM = 4
 """Buffers hold this many times k candidates."""
 _RAISE_AFTER = 0.5
-"""Thresholds are raised once this many times k candidates a query have come."""
+"""Floors are raised once this many times k candidates a query have come."""
 
 
 class Candidates:
@@ -30,19 +29,16 @@ class Candidates:
     Args:
         num_queries: How many queries the block has.
         k: How many neighbours are wanted, at least 1.
-        error: How far an approximate score may be from the true one.
         pair_scores: Gives the true scores; None takes the approximate ones
-            for true, and `error` must be 0.
+            for true, and no error may be named then.
 
     Attributes:
-        thresholds: (num_queries,) float32: what a score must reach to pass.
+        floors: (num_queries,) float32, at most the k-th best true score so far.
     """
 
-    def __init__(
-        self, num_queries: int, k: int, error: float, pair_scores: PairScores | None
-    ) -> None:
+    def __init__(self, num_queries: int, k: int, pair_scores: PairScores | None) -> None:
         self._k = k
-        self._error = error
+        self._worst_error = 0.0
         self._pair_scores = pair_scores
         room = _ROOM * k + 64
         self._scores = np.full((num_queries, room), -np.inf, np.float32)
@@ -50,31 +46,48 @@ class Candidates:
         self._counts = np.zeros(num_queries, np.int64)
         self._fresh = 0
         self._seen_any = False
-        self.thresholds = np.full(num_queries, -np.inf, np.float32)
+        self.floors = np.full(num_queries, -np.inf, np.float32)
         self._mask: npt.NDArray[np.bool_] = np.empty(0, bool)
 
-    def add(self, scores: npt.NDArray[np.float32], first_row: int) -> None:
+    def add(self, scores: npt.NDArray[np.float32], first_row: int, error: float) -> None:
         """Looks through one tile.
 
         Args:
             scores: (num_queries, tile) float32 approximate scores.
             first_row: The database row of the tile's first column.
+            error: How far one of them may be from the true one.
         """
         queries, width = scores.shape
-        if not self._seen_any and width >= self._k:
-            self._raise(np.partition(scores, width - self._k, axis=1)[:, width - self._k])
-        self._seen_any = True
+        self.observe(scores, error)
         # A power of two as row length: a position's query is then a shift.
         shift = max(width - 1, 1).bit_length()
         if self._mask.size < queries << shift:
             self._mask = np.zeros(queries << shift, bool)
         mask = self._mask[: queries << shift].reshape(queries, 1 << shift)
         mask[:, width:] = False
-        np.greater_equal(scores, self.thresholds[:, None], out=mask[:, :width])
+        np.greater_equal(scores, self.thresholds(error)[:, None], out=mask[:, :width])
         passed = np.flatnonzero(mask)
         if len(passed):
             asked, columns = passed >> shift, passed & ((1 << shift) - 1)
             self.insert(asked, (columns + first_row).astype(np.int32), scores[asked, columns])
+
+    def observe(self, scores: npt.NDArray[np.float32], error: float) -> None:
+        """Learns how far scores may be off, and from the first ones the first floors.
+
+        Args:
+            scores: (num_queries, n) float32, of different rows.
+            error: How far one of them may be from the true one.
+        """
+        self._worst_error = max(self._worst_error, error)
+        width = scores.shape[1]
+        if not self._seen_any and width >= self._k:
+            self._raise(np.partition(scores, width - self._k, axis=1)[:, width - self._k])
+        self._seen_any = True
+
+    def thresholds(self, error: float) -> npt.NDArray[np.float32]:
+        """(num_queries,) what a score with that error must reach to pass."""
+        # Rounded down, so that rounding never shuts out a row.
+        return _lowered(self.floors, error)
 
     def insert(
         self,
@@ -86,8 +99,8 @@ class Candidates:
 
         Args:
             queries: (n,) ascending.
-            rows: (n,) database rows, ascending within a query and over calls.
-            scores: (n,) float32 approximate scores.
+            rows: (n,) database rows.
+            scores: (n,) float32 approximate scores, as far off as told to `add` at most.
         """
         counts = np.bincount(queries, minlength=len(self._counts))
         if (self._counts + counts > self._scores.shape[1]).any():
@@ -118,11 +131,7 @@ class Candidates:
         return best(rows, scores, self._k)
 
     def _raise(self, kth: npt.NDArray[np.float32]) -> None:
-        """Raises thresholds to the k-th best scores less twice the error."""
-        if self._error:
-            # Rounded down, so that rounding never shuts out a row.
-            kth = np.nextafter(kth - np.float32(2 * self._error), np.float32(-np.inf))
-        np.maximum(self.thresholds, kth, out=self.thresholds)
+        np.maximum(self.floors, _lowered(kth, self._worst_error), out=self.floors)
 
     def _raise_by_buffers(self) -> None:
         self._fresh = 0
@@ -138,9 +147,9 @@ class Candidates:
             self._rows = np.pad(self._rows, ((0, 0), (0, more)))
 
     def _prune(self) -> None:
-        """Raises the thresholds and drops what no longer passes them."""
+        """Raises the floors and drops what no longer passes them."""
         self._raise_by_buffers()
-        self._keep(self._scores >= self.thresholds[:, None])
+        self._keep(self._scores >= self.thresholds(self._worst_error)[:, None])
         if self._pair_scores is None:
             return
         crowded = np.flatnonzero(self._counts > (_ROOM - 1) * self._k + 64)
@@ -176,6 +185,12 @@ class Candidates:
         every = np.ones(self._scores.shape, bool)
         every[crowded] = kept
         self._keep(every)
-        # A later tie with the k-th best must still pass.
-        floor = np.nextafter((kth - self._error).astype(np.float32), np.float32(-np.inf))
-        self.thresholds[crowded] = np.maximum(self.thresholds[crowded], floor)
+        floor = np.nextafter(kth.astype(np.float32), np.float32(-np.inf))
+        self.floors[crowded] = np.maximum(self.floors[crowded], floor)
+
+
+def _lowered(scores: npt.NDArray[np.float32], error: float) -> npt.NDArray[np.float32]:
+    """Scores less an error, rounded down; as they are where the error is 0."""
+    if error == 0:
+        return scores
+    return np.nextafter(scores - np.float32(error), np.float32(-np.inf))

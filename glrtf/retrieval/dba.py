@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embedding_rows import FLOAT32_UNIT, RowSource, normalized
+from glrtf.embedding_rows import FLOAT32_UNIT, ConcatenatedRows, RowSource, normalized
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, gather_rows
 
 
@@ -100,4 +100,31 @@ def augmented(
         name=name,
         digest=digest,
         part_lengths=part_lengths,
+    )
+
+
+def expanded(
+    query: RowSource, index: RowSource, neighbors: Neighbors, alpha: float, *, digest: str
+) -> AveragedRows:
+    """α-query expansion: L2(q + Σ s^α · i) over q's nearest index rows (arXiv 1711.02512, 3.5).
+
+    Args:
+        query: The queries.
+        index: The rows that were searched.
+        neighbors: Each query's nearest rows of `index`.
+        alpha: The weights' power.
+        digest: A SHA-256 of what the new rows are made from.
+    """
+    own = np.arange(len(query.ids))[:, None]
+    theirs = np.where(neighbors.indices == NO_ROW, NO_ROW, neighbors.indices + len(query.ids))
+    similarities = np.where(neighbors.indices == NO_ROW, 0, neighbors.scores)
+    weights = power_weights(similarities, alpha)
+    return AveragedRows(
+        ConcatenatedRows([query, index]),
+        np.concatenate([own, theirs], axis=1),
+        np.concatenate([np.ones(own.shape), weights], axis=1),
+        ids=query.ids,
+        name=f"{query.name} expanded",
+        digest=digest,
+        part_lengths=query.part_lengths,
     )

@@ -125,9 +125,7 @@ class _QueryBlock:
             end = min(tile + _TILE_QUERIES, len(self._vectors))
             for start in range(tile, end, self._scanned_at_once):
                 count = min(self._scanned_at_once, end - start)
-                self._candidates[start] = Candidates(
-                    count, self.k, self._error, self._shifted_scores(start)
-                )
+                self._candidates[start] = Candidates(count, self.k, self._shifted_scores(start))
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
         """Multiplies all queries with some database rows and keeps the candidates."""
@@ -142,6 +140,7 @@ class _QueryBlock:
                     self._candidates[start + offset].add,
                     products[offset : offset + self._scanned_at_once],
                     first_row,
+                    self._error,
                 )
                 for offset in range(0, len(vectors), self._scanned_at_once)
             ]

@@ -51,11 +51,6 @@ def concatenated(blocks: Sequence[Ranking]) -> Ranking:
     return Ranking(*(np.concatenate([getattr(one, name) for one in blocks]) for name in names))
 
 
-def direct_confidences(neighbors: Neighbors) -> npt.NDArray[np.float64]:
-    """D(q, i) = clip(1 - d, 0, 1) = clip(s, 0, 1): (queries, k) float64."""
-    return np.clip(neighbors.scores, 0, 1)
-
-
 def fuse(
     neighbors: Neighbors,
     direct: npt.NDArray[np.float64],

@@ -91,7 +91,7 @@ def landmark_confidences(
     confidences = _sum_of_groups(grouped, 1 - nearest, per_landmark, mean)
     if missing.any():
         confidences[grouped == len(known)] = -np.inf
-    return _keep_best(known, grouped, confidences, best_bonus, keep)
+    return _keep_best(np.append(known, NO_LANDMARK), grouped, confidences, best_bonus, keep)
 
 
 def group_by_code(
@@ -120,7 +120,8 @@ def group_by_code(
     if not finite.all():
         distances = np.where(finite, distances, distances[finite].max())
     low, high = distances.min(), distances.max()
-    keys = ((distances - low) * (2.0**bits / max(high - low, 1e-300))).astype(np.int64)
+    scale = 2.0**bits / (high - low) if high > low else 0.0
+    keys = ((distances - low) * scale).astype(np.int64)
     keys += codes << (bits + 1)
     keys <<= place_bits
     keys += np.arange(width)

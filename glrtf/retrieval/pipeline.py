@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embedding_rows import RowSource
-from glrtf.retrieval import dba, fusion, landmarks, non_landmark, search
+from glrtf.retrieval import fusion, landmarks, non_landmark
 from glrtf.retrieval.bridge import best_bridges, bridges_of_pairs, list_by_landmark
+from glrtf.retrieval.cached_search import CachedSearch
+from glrtf.retrieval.direct import DirectSide
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, for_all
-from glrtf.retrieval.stage_cache import StageCache, digest_of
+from glrtf.retrieval.stage_cache import StageCache
 from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 4096
@@ -42,6 +43,8 @@ class Pipeline:
         self._config = config
         self._cache = cache
         self.inputs = inputs or Inputs(config)
+        self._search = CachedSearch(config.search, cache)
+        self._direct = DirectSide(config, self.inputs, self._search)
         self.notes: list[str] = []
 
     def rank(self, queries: npt.NDArray[np.int64] | None = None) -> Ranking:
@@ -53,7 +56,7 @@ class Pipeline:
         Returns:
             The ranking, one row a query, in the order asked for.
         """
-        nearest = self.direct_neighbors()
+        nearest, sure = self._direct.confidences()
         if self._config.bridged:
             in_index, in_query = self.landmark_confidences()
         else:
@@ -62,14 +65,15 @@ class Pipeline:
             )
         if queries is not None:
             nearest = Neighbors(nearest.indices[queries], nearest.scores[queries])
+            sure = sure[queries]
             in_query = LandmarkConfidences(
                 in_query.landmarks[queries], in_query.confidences[queries]
             )
-        return self._fuse(nearest, in_query, in_index)
+        return self._fuse(nearest, sure, in_query, in_index)
 
     def train_neighbors(self) -> Neighbors:
         """Step 2: the nearest train images of index and test images, the index first."""
-        return self._neighbors(
+        return self._search.neighbors(
             "train_neighbors", self.inputs.images, self.inputs.train, **self._wanted_of_train()
         )
 
@@ -87,10 +91,10 @@ class Pipeline:
         k = self._config.landmark.non_landmark_neighbors
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
-            for found in self._search(train, images, k, 0, "non-landmark"):
+            for found in self._search.blocks("non-landmark", train, images, k):
                 yield (non_landmark.confidences(found),)
 
-        key = self._key(train, images, k, 0)
+        key = self._search.key(train, images, k)
         (scores,) = self._cache.arrays("non_landmark", key, len(train.ids), blocks)
         return scores
 
@@ -116,16 +120,6 @@ class Pipeline:
         return (
             LandmarkConfidences(np.array(marks[:cut]), np.array(sure[:cut])),
             LandmarkConfidences(np.array(marks[cut:]), np.array(sure[cut:])),
-        )
-
-    def direct_neighbors(self) -> Neighbors:
-        """Steps 6 and 7: each augmented query's nearest index images."""
-        rows, query, index = self._config.dba_rows, self.inputs.query, self.inputs.index
-        return self._neighbors(
-            "direct_neighbors",
-            self._augmented(query, "test") if rows in ("test", "both") else query,
-            self._augmented(index, "index") if rows in ("index", "both") else index,
-            self._config.fusion.direct_k,
         )
 
     def _landmarks_of(
@@ -158,21 +152,12 @@ class Pipeline:
             np.concatenate([kept[start].confidences for start in blocks]),
         )
 
-    def _augmented(self, rows: RowSource, split: str) -> RowSource:
-        """Step 6: rows averaged with their nearest of index and test."""
-        images, settings = self.inputs.images, self._config.dba
-        return dba.augmented(
-            images,
-            self._neighbors(f"dba_{split}", rows, images, settings.n),
-            settings.alpha,
-            ids=rows.ids,
-            name=f"{rows.name} augmented",
-            digest=digest_of([self._key(rows, images, settings.n, 0), settings.alpha]),
-            part_lengths=rows.part_lengths,
-        )
-
     def _fuse(
-        self, nearest: Neighbors, query: LandmarkConfidences, index: LandmarkConfidences
+        self,
+        nearest: Neighbors,
+        sure: npt.NDArray[np.float64],
+        query: LandmarkConfidences,
+        index: LandmarkConfidences,
     ) -> Ranking:
         """Steps 5 and 8: bridges, and the final order."""
         settings, id_ranks = self._config.fusion, self.inputs.id_ranks
@@ -187,7 +172,7 @@ class Pipeline:
                 depth = settings.limit + near.k
                 ranking = fusion.fuse(
                     near,
-                    fusion.direct_confidences(near),
+                    self._direct.voted(sure[block], near.indices, asked, index),
                     bridges_of_pairs(asked, index, near.indices),
                     best_bridges(asked, lists, id_ranks, depth, surest_first),
                     id_ranks,
@@ -201,40 +186,13 @@ class Pipeline:
                 progress.update(len(near.indices))
         return fusion.concatenated(ranked)
 
-    def _neighbors(
-        self, stage: str, queries: RowSource, database: RowSource, k: int, per_part: int = 0
-    ) -> Neighbors:
-        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
-            for found in self._search(queries, database, k, per_part, stage.replace("_", " ")):
-                yield found.indices, found.scores
-
-        key = self._key(queries, database, k, per_part)
-        indices, scores = self._cache.arrays(stage, key, len(queries.ids), blocks)
-        return Neighbors(indices, scores)
-
-    def _search(
-        self, queries: RowSource, database: RowSource, k: int, per_part: int, description: str
-    ) -> Iterator[Neighbors]:
-        return search.search_blocks(
-            queries, database, k, per_part, self._config.search, self._cache.folder, description
-        )
-
     def _wanted_of_train(self) -> dict[str, int]:
         wanted = self._config.train_neighbors
         return {"k": wanted.k, "per_part": wanted.per_part}
 
-    def _key(self, queries: RowSource, database: RowSource, k: int, per_part: int) -> dict:
-        return {
-            "queries": queries.digest,
-            "database": database.digest,
-            "k": 0 if per_part else k,
-            "per_part": per_part,
-            "search": search.cache_key(self._config.search),
-        }
-
     def _landmark_key(self) -> dict[str, Any]:
         inputs, settings = self.inputs, self._config.landmark
-        near = self._key(inputs.images, inputs.train, **self._wanted_of_train())
+        near = self._search.key(inputs.images, inputs.train, **self._wanted_of_train())
         return {
             "neighbors": near,
             "non_landmark": inputs.non_landmark_digest,

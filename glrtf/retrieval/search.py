@@ -52,6 +52,10 @@ def search_blocks(
             config.annoy_search_nodes,
             folder,
         )
+    elif config.backend == "tensorflow":
+        from glrtf.retrieval import tensorflow_search
+
+        blocks = tensorflow_search.search_blocks(queries, database, k, per_part)
     else:
         blocks = exact.search_blocks(queries, database, k, per_part)
     with Progress(description, sum(queries.part_lengths), "row") as progress:

@@ -153,9 +153,9 @@ def test_candidates_survive_scores_that_are_off_by_the_error(monkeypatch, k, err
     rng = np.random.default_rng(k)
     true = np.round(rng.random((4, 2000)), 3)
     moved = true + error * rng.choice([-0.999, 0, 0.999], size=true.shape)
-    collected = Candidates(4, k, error, lambda queries, rows: true[queries, rows])
+    collected = Candidates(4, k, lambda queries, rows: true[queries, rows])
     for start in range(0, 2000, 37):
-        collected.add(moved[:, start : start + 37].astype(np.float32), start)
+        collected.add(moved[:, start : start + 37].astype(np.float32), start, error)
     found = collected.finish()
     order = np.argsort(-true, axis=1, kind="stable")[:, :k]
     if error:

@@ -1,0 +1,143 @@
+"""The direct side of a ranking: steps 6 and 7, and what may be added to them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.embedding_rows import ConcatenatedRows, RowSource
+from glrtf.retrieval import dba, diffusion, k_reciprocal, label_votes
+from glrtf.retrieval.cached_search import CachedSearch
+from glrtf.retrieval.inputs import Inputs
+from glrtf.retrieval.landmarks import LandmarkConfidences
+from glrtf.retrieval.neighbors import Neighbors, best
+from glrtf.retrieval.stage_cache import digest_of
+from tfrecords_tools.progress import Progress
+
+_QUERIES_A_BLOCK = 64
+
+
+class DirectSide:
+    """Each query's nearest index images, and how sure they are.
+
+    Args:
+        config: The settings.
+        inputs: What is read.
+        search: Finds neighbours.
+    """
+
+    def __init__(self, config: RetrieveConfig, inputs: Inputs, search: CachedSearch) -> None:
+        self._config = config
+        self._inputs = inputs
+        self._search = search
+
+    def rows(self) -> tuple[RowSource, RowSource]:
+        """Step 6: queries and index, each augmented and the queries expanded as set."""
+        augmented = self._config.dba_rows
+        query: RowSource = self._inputs.query
+        index: RowSource = self._inputs.index
+        if augmented in ("test", "both"):
+            query = self._augmented(query, "test")
+        if augmented in ("index", "both"):
+            index = self._augmented(index, "index")
+        if self._config.query_expansion.n:
+            query = self._expanded(query, index)
+        return query, index
+
+    def confidences(self) -> tuple[Neighbors, npt.NDArray[np.float64]]:
+        """Step 7: each query's nearest index images and their direct confidences."""
+        query, index = self.rows()
+        near = self._search.neighbors(
+            "direct_neighbors", query, index, self._config.fusion.direct_k
+        )
+        if self._config.rerank.method == "k_reciprocal":
+            return near, self._k_reciprocal(query, index, near)
+        if self._config.rerank.method == "diffusion":
+            return self._diffused(query, index, near)
+        return near, np.clip(near.scores, 0, 1)
+
+    def voted(
+        self,
+        direct: npt.NDArray[np.float64],
+        images: npt.NDArray[np.int64],
+        in_query: LandmarkConfidences,
+        in_index: LandmarkConfidences,
+    ) -> npt.NDArray[np.float64]:
+        """Label re-ranking: direct confidence + weight · landmark vote."""
+        weight = self._config.label_vote_weight
+        if weight == 0:
+            return direct
+        return direct + weight * label_votes.votes(in_query, in_index, images)
+
+    def _augmented(self, rows: RowSource, split: str) -> RowSource:
+        images, settings = self._inputs.images, self._config.dba
+        return dba.augmented(
+            images,
+            self._search.neighbors(f"dba_{split}", rows, images, settings.n),
+            settings.alpha,
+            ids=rows.ids,
+            name=f"{rows.name} augmented",
+            digest=digest_of([self._search.key(rows, images, settings.n), settings.alpha]),
+            part_lengths=rows.part_lengths,
+        )
+
+    def _expanded(self, query: RowSource, index: RowSource) -> RowSource:
+        settings = self._config.query_expansion
+        near = self._search.neighbors("query_expansion", query, index, settings.n)
+        key = [self._search.key(query, index, settings.n), "expansion", settings.alpha]
+        return dba.expanded(query, index, near, settings.alpha, digest=digest_of(key))
+
+    def _k_reciprocal(
+        self, query: RowSource, index: RowSource, near: Neighbors
+    ) -> npt.NDArray[np.float64]:
+        """λ·s + (1 - λ)·Jaccard similarity, over the same images."""
+        settings = self._config.rerank
+        images = ConcatenatedRows([index, query])
+        among = self._search.neighbors("reciprocal_neighbors", images, images, settings.k1)
+        described = k_reciprocal.describe(among, settings.k1, settings.k2)
+        result = np.zeros(near.indices.shape)
+        with Progress("k-reciprocal", len(result), "query") as progress:
+            for row, nearest in enumerate(near.indices):
+                there = nearest >= 0
+                result[row, there] = k_reciprocal.jaccard_similarities(
+                    described, len(index.ids) + row, nearest[there]
+                )
+                progress.update()
+        mixed = settings.share * np.array(near.scores) + (1 - settings.share) * result
+        return np.clip(mixed, 0, 1)
+
+    def _diffused(
+        self, query: RowSource, index: RowSource, near: Neighbors
+    ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
+        """The images that diffusion reaches best; each query's best one is as sure as it was."""
+        settings = self._config.rerank
+        among = self._search.neighbors("index_neighbors", index, index, settings.graph_k)
+        graph = diffusion.mutual_graph(among, settings.gamma)
+        found: list[Neighbors] = []
+        with Progress("diffusion", len(near.indices), "query") as progress:
+            for some in _blocks_of(near, _QUERIES_A_BLOCK):
+                starts = diffusion.sources(
+                    some.head(settings.start_k), len(index.ids), settings.gamma
+                )
+                reached = diffusion.diffuse(graph, starts, settings.alpha, settings.steps).T
+                rows = np.broadcast_to(np.arange(reached.shape[1]), reached.shape)
+                ranked = best(rows, np.where(reached > 0, reached, -np.inf), near.k)
+                found.append(_without_rest(ranked))
+                progress.update(len(some.indices))
+        indices = np.concatenate([one.indices for one in found])
+        reached = np.concatenate([one.scores for one in found])
+        top = np.maximum(reached[:, :1], np.finfo(np.float64).tiny)
+        sure = np.where(indices >= 0, reached / top, 0) * np.clip(near.scores[:, :1], 0, 1)
+        return Neighbors(indices, reached), sure
+
+
+def _blocks_of(near: Neighbors, rows: int) -> Iterator[Neighbors]:
+    for start in range(0, len(near.indices), rows):
+        block = slice(start, start + rows)
+        yield Neighbors(np.array(near.indices[block]), np.array(near.scores[block]))
+
+
+def _without_rest(ranked: Neighbors) -> Neighbors:
+    """Marks images that nothing reached as none."""
+    return Neighbors(np.where(np.isneginf(ranked.scores), -1, ranked.indices), ranked.scores)
