@@ -23,6 +23,9 @@ class AugmentConfig:
         shift: Standard deviation of the shifts, in pixels, for height and width apart.
         cutout: Number of square holes filled with black; the original's option has 6.
         cutout_size: Side of a hole, as a share of the image's side.
+        crop: Least share of the area that a random resized crop keeps; 1 for no crop.
+        rand_augment: Operations of RandAugment on each image; 0 for none.
+        rand_augment_magnitude: Their strength, 0 to 10.
     """
 
     hflip: float = 0.5
@@ -37,12 +40,22 @@ class AugmentConfig:
     shift: float = 8.0
     cutout: int = 0
     cutout_size: float = 0.125
+    crop: float = 1.0
+    rand_augment: int = 0
+    rand_augment_magnitude: float = 5.0
 
     def __post_init__(self) -> None:
         for name, high in (("hflip", 1.0), ("hue", 0.5), ("saturation", 1.0), ("contrast", 1.0)):
             if not 0 <= getattr(self, name) <= high:
                 raise ValueError(f"{name}: expected 0 to {high:g}, found {getattr(self, name)}")
-        for name in ("brightness", "rotation", "shear", "zoom", "shift", "cutout", "cutout_size"):
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop: expected above 0 to 1, found {self.crop}")
+        if not 0 <= self.rand_augment_magnitude <= 10:
+            raise ValueError(
+                f"rand_augment_magnitude: expected 0 to 10, found {self.rand_augment_magnitude}"
+            )
+        amounts = ("brightness", "rotation", "shear", "zoom", "shift", "cutout", "cutout_size")
+        for name in (*amounts, "rand_augment"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more, found {getattr(self, name)}")
 

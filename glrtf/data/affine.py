@@ -31,6 +31,30 @@ def draw(seed: Tensor, count: Tensor | int, config: AugmentConfig) -> Tensor:
     )
 
 
+def draw_crops(seed: Tensor, count: Tensor | int, shape: tuple[int, int], area: float) -> Tensor:
+    """Draws one crop per image, stretched to the whole (Szegedy et al., arXiv 1409.4842).
+
+    Args:
+        seed: int32 (2,).
+        count: Number of images.
+        shape: Their height and width in pixels.
+        area: The least share of an image's area; up to the whole of it, uniform.
+            The aspect is log-uniform between 3/4 and 4/3.
+
+    Returns:
+        Float32 (count, 2, 3); see `matrices`.
+    """
+    draws = tf.random.stateless_uniform([count, 4], seed)
+    areas = area + (1.0 - area) * draws[:, 0]
+    stretch = tf.exp((draws[:, 1] - 0.5) * math.log(4 / 3))
+    sides = tf.sqrt(areas)[:, None] * tf.stack([1 / stretch, stretch], -1)
+    sides = tf.minimum(sides, 1.0)
+    lengths = tf.constant(shape, tf.float32)
+    # The crop's middle lies where the crop stays inside.
+    middles = (draws[:, 2:] - 0.5) * (1.0 - sides) * lengths
+    return tf.concat([tf.linalg.diag(sides), middles[:, :, None]], axis=2)
+
+
 def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -> Tensor:
     """The map from output to input positions, about the image's middle.
 

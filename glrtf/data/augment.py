@@ -12,18 +12,30 @@ import tensorflow as tf
 
 from glrtf.config.data import AugmentConfig
 from glrtf.data import affine
+from glrtf.data.rand_augment import rand_augment
 
 Tensor: TypeAlias = tf.Tensor
 
 # Each step draws from its own stream, so switching one off leaves the others as they were.
-_STREAMS = ("hflip", "hue", "saturation", "contrast", "brightness", "affine", "cutout")
+_STREAMS = (
+    "hflip",
+    "hue",
+    "saturation",
+    "contrast",
+    "brightness",
+    "affine",
+    "cutout",
+    "crop",
+    "rand_augment",
+)
 
 
 def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
     """Varies every image of a batch by its own random amounts.
 
     The order is the original's: flip, hue, saturation, contrast, brightness,
-    then the two that it had switched off, affine and cutout.
+    then the two that it had switched off, affine and cutout. The random crop
+    comes first; RandAugment, which jitters colours itself, before the cutout.
 
     Args:
         images: Float (b, h, w, 3) in [0, 1].
@@ -35,6 +47,9 @@ def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
     """
     count = tf.shape(images)[0]
     seeds = {name: tf.random.fold_in(seed, i) for i, name in enumerate(_STREAMS)}
+    if config.crop < 1:
+        crops = affine.draw_crops(seeds["crop"], count, tuple(images.shape[1:3]), config.crop)
+        images = affine.transform(images, crops)
     if config.hflip:
         images = flip(images, uniform(seeds["hflip"], [count], 0.0, 1.0) < config.hflip)
     if config.hue or config.saturation:
@@ -50,6 +65,10 @@ def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
     images = tf.clip_by_value(images, 0.0, 1.0)
     if config.affine:
         images = affine.transform(images, affine.draw(seeds["affine"], count, config))
+    if config.rand_augment:
+        images = rand_augment(
+            images, seeds["rand_augment"], config.rand_augment, config.rand_augment_magnitude
+        )
     if config.cutout:
         centers = uniform(seeds["cutout"], [count, config.cutout, 2], 0.0, 1.0)
         images = cut_holes(images, centers, config.cutout_size)

@@ -82,9 +82,10 @@ def shuffled_records(
         together = tf.data.Dataset.zip(rows)
         if not config.shuffle_buffer:
             return together
-        # Two seeds in one: the run's and the window's.
+        # Two seeds in one: the run's and the window's. Dataset.shuffle would not do: it fails on
+        # a tensor as seed after tf.random.set_seed(0), and its order depends on that seed.
         mixed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
-        return together.shuffle(window, seed=mixed[0], reshuffle_each_iteration=False)
+        return together.batch(window).map(lambda *columns: _permuted(columns, mixed)).unbatch()
 
     scalar, several = tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.int64)
     epochs = tf.data.Dataset.from_generator(
@@ -100,6 +101,13 @@ def shuffled_records(
         skip=skip,
     )
     return stream.skip(skip - done)
+
+
+def _permuted(columns: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, ...]:
+    """The same permutation of all columns' rows."""
+    rows = tf.range(tf.shape(columns[0])[0])
+    order = tf.random.experimental.stateless_shuffle(rows, seed=seed)
+    return tuple(tf.gather(column, order) for column in columns)
 
 
 def _repeated(row: tuple[Tensor, ...], times: Tensor) -> Dataset:

@@ -1,0 +1,89 @@
+"""MixUp and CutMix of a batch: each image mixed with another one of it.
+
+`keras.layers.MixUp` and `CutMix` want labels as one-hot rows, which for 203,094
+landmarks no batch can hold, and draw shares in a way that XLA cannot compile. Here
+the partner and the share are given back: the loss of an image is
+share · loss(own label) + (1 - share) · loss(partner's).
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+Tensor: TypeAlias = tf.Tensor
+
+_QUANTILES = 4096
+
+
+def mixup(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Blends whole images (Zhang et al. 2017, arXiv 1710.09412).
+
+    Args:
+        images: Float (b, h, w, 3).
+        seed: int32 (2,).
+        alpha: Of the Beta(alpha, alpha) that shares are drawn from.
+
+    Returns:
+        Mixed images; partner int32 (b,), the row that each is mixed with;
+        share float32 (b,), how much of its own image is left.
+    """
+    partner, share = _draw(images, seed, alpha)
+    own = tf.cast(share, images.dtype)[:, None, None, None]
+    return own * images + (1 - own) * tf.gather(images, partner), partner, share
+
+
+def cutmix(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Pastes a box of another image (Yun et al. 2019, arXiv 1905.04899).
+
+    The box has the image's aspect and its middle anywhere; what is cut off at
+    the border counts for the share.
+
+    Args:
+        images: Float (b, h, w, 3).
+        seed: int32 (2,).
+        alpha: Of the Beta(alpha, alpha) that shares are drawn from.
+
+    Returns:
+        As `mixup`; the share is exact, counted in pixels.
+    """
+    partner, share = _draw(images, seed, alpha)
+    sides = tf.sqrt(1 - share)
+    middles = tf.random.stateless_uniform([tf.shape(images)[0], 2], tf.random.fold_in(seed, 3))
+    rows = _inside(middles[:, 0], sides, images.shape[1])
+    columns = _inside(middles[:, 1], sides, images.shape[2])
+    box = rows[:, :, None] & columns[:, None, :]
+    mixed = tf.where(box[..., None], tf.gather(images, partner), images)
+    return mixed, partner, 1 - tf.reduce_mean(tf.cast(box, tf.float32), axis=[1, 2])
+
+
+def _draw(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Partners, a random order of the batch, and shares from Beta(alpha, alpha)."""
+    count = tf.shape(images)[0]
+    keys = tf.random.stateless_uniform([count], tf.random.fold_in(seed, 0))
+    partner = tf.argsort(keys)
+    # TensorFlow's gamma draws do not compile with XLA; a table of quantiles does.
+    quantiles = tf.constant(beta_quantiles(alpha))
+    places = tf.random.stateless_uniform([count], tf.random.fold_in(seed, 1)) * _QUANTILES
+    below = tf.minimum(tf.cast(places, tf.int32), _QUANTILES - 1)
+    low, high = tf.gather(quantiles, below), tf.gather(quantiles, below + 1)
+    return partner, low + (high - low) * (places - tf.cast(below, tf.float32))
+
+
+def beta_quantiles(alpha: float) -> np.ndarray:
+    """The quantiles of Beta(alpha, alpha) at 0, 1/4096, …, 1; float32 (4097,).
+
+    With x = sin²(θ/2) the density becomes sin(θ) to the power 2·alpha - 1 over
+    [0, π], which is summed by the midpoint rule.
+    """
+    edges = np.linspace(0, np.pi, 64 * _QUANTILES + 1)
+    steps = np.sin((edges[1:] + edges[:-1]) / 2) ** (2 * alpha - 1)
+    cumulative = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
+    levels = np.linspace(0, 1, _QUANTILES + 1)
+    return (np.sin(np.interp(levels, cumulative, edges) / 2) ** 2).astype(np.float32)
+
+
+def _inside(middles: Tensor, sides: Tensor, length: int) -> Tensor:
+    """Bool (b, length): which pixels' middles lie in the interval of each image."""
+    places = (tf.range(length, dtype=tf.float32) + 0.5) / length
+    return tf.abs(places - middles[:, None]) < sides[:, None] / 2
