@@ -148,6 +148,10 @@ class EmbeddingSet:
                 if files.sha256(path) != expected[f"{kind}_sha256"]:
                     raise UserError(f"{path}: changed since the set was made; make the set again")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: memory maps are opened again there."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @functools.cached_property
     def _memory_maps(self) -> dict[int, np.ndarray]:
         return {}

@@ -12,13 +12,15 @@ class SearchConfig:
     """How neighbours are found.
 
     Attributes:
-        backend: exact (NumPy), tensorflow (the same on TPU, GPU or CPU) or annoy (approximate,
-            trees on disk).
+        backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
+            annoy (approximate, trees on disk).
+        beam_options: beam only: options of Apache Beam, such as runner=DirectRunner.
         annoy_trees: annoy only: how many trees are built; more find more.
         annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
     """
 
-    backend: Literal["exact", "annoy", "tensorflow"] = "exact"
+    backend: Literal["exact", "tensorflow", "beam", "annoy"] = "exact"
+    beam_options: list[str] = dataclasses.field(default_factory=list)
     annoy_trees: int = 100
     annoy_search_nodes: int = 10
 

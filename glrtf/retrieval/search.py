@@ -52,6 +52,12 @@ def search_blocks(
             config.annoy_search_nodes,
             folder,
         )
+    elif config.backend == "beam":
+        from glrtf.retrieval import beam_search
+
+        blocks = beam_search.search_blocks(
+            queries, database, k, per_part, config.beam_options, folder
+        )
     elif config.backend == "tensorflow":
         from glrtf.retrieval import tensorflow_search
 

@@ -1,0 +1,167 @@
+"""Exact search as an Apache Beam pipeline: every query block with every part, then a merge.
+
+A worker opens the sets under the same paths as the machine that starts the
+pipeline: with runners on other machines they lie on a file system all mount.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embedding_rows import RowSource
+from glrtf.retrieval import exact
+from glrtf.retrieval.neighbors import Neighbors, merge
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+_QUERIES_A_BLOCK = 2048
+
+
+class SliceOfRows:
+    """Some rows of one part of a source, as a source of one part."""
+
+    def __init__(self, source: RowSource, part: int, start: int, stop: int) -> None:
+        self._source, self._part, self._start = source, part, start
+        first = sum(source.part_lengths[:part]) + start
+        self.ids = source.ids[first : first + stop - start]
+        self.name = source.name
+        self.part_lengths = (stop - start,)
+        self.dimension = source.dimension
+        self.digest = f"{source.digest}-{part}-{start}-{stop}"
+        self.rounding = source.rounding
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of the slice."""
+        return self._source.read(self._part, self._start + start, self._start + stop)
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of the slice."""
+        return self._source.gather(self._part, rows + self._start)
+
+
+def search_blocks(
+    queries: RowSource,
+    database: RowSource,
+    k: int,
+    per_part: int,
+    options: Sequence[str],
+    folder: str,
+) -> Iterator[Neighbors]:
+    """Like `exact.search_blocks`, with the same result.
+
+    Args:
+        queries: The queries.
+        database: The rows to search, one task a part and query block.
+        k: How many neighbours are wanted.
+        per_part: If positive, that many from each part instead.
+        options: Beam's own options, such as ``runner=DirectRunner``.
+        folder: Where workers leave the blocks' neighbours for a while.
+
+    Raises:
+        UserError: If Beam is not installed.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise UserError(
+            "--search.backend beam: expected apache-beam, found none; "
+            "pip install 'glrtf[beam]', or choose --search.backend exact"
+        ) from None
+    flags = [option if option.startswith("-") else f"--{option}" for option in options]
+    blocks = _blocks(queries)
+    parts = range(len(database.part_lengths))
+    wanted = per_part * len(parts) if per_part else k
+    files.make_folder(folder)
+    with tempfile.TemporaryDirectory(dir=folder) as passing:
+        with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+            _ = (
+                pipeline
+                | "Tasks" >> beam.Create([(n, part) for n in range(len(blocks)) for part in parts])
+                | "Spread" >> beam.Reshuffle()
+                | "Search" >> beam.Map(_Search(queries, database, blocks, per_part or k))
+                | "Merge" >> beam.CombinePerKey(merging(wanted))
+                | "Keep" >> beam.Map(_keep, passing)
+            )
+        for number in range(len(blocks)):
+            with np.load(_block_file(passing, number), allow_pickle=False) as found:
+                yield Neighbors(found["indices"], found["scores"])
+
+
+def merging(k: int) -> Any:
+    """A Beam CombineFn: the k best of neighbours in disjoint sets of rows."""
+    import apache_beam as beam
+
+    class MergeNeighbors(beam.CombineFn):
+        """Merges (indices, scores) of the same queries."""
+
+        def create_accumulator(self) -> list[Neighbors]:
+            return []
+
+        def add_input(
+            self, accumulator: list[Neighbors], element: tuple[np.ndarray, np.ndarray]
+        ) -> list[Neighbors]:
+            return [merge([*accumulator, Neighbors(*element)], k)]
+
+        def merge_accumulators(self, accumulators: Sequence[list[Neighbors]]) -> list[Neighbors]:
+            found = [one for accumulator in accumulators for one in accumulator]
+            return [merge(found, k)] if found else []
+
+        def extract_output(self, accumulator: list[Neighbors]) -> tuple[np.ndarray, np.ndarray]:
+            return accumulator[0].indices, accumulator[0].scores
+
+    return MergeNeighbors()
+
+
+def _blocks(queries: RowSource) -> list[tuple[int, int, int]]:
+    """The query blocks: part, start, stop."""
+    return [
+        (part, start, min(start + _QUERIES_A_BLOCK, length))
+        for part, length in enumerate(queries.part_lengths)
+        for start in range(0, length, _QUERIES_A_BLOCK)
+    ]
+
+
+class _Search:
+    """The nearest rows of one part for one query block, counted over all parts."""
+
+    # Held by an object, since Beam would check arguments against their annotations.
+    def __init__(
+        self,
+        queries: RowSource,
+        database: RowSource,
+        blocks: Sequence[tuple[int, int, int]],
+        k: int,
+    ) -> None:
+        self._queries = queries
+        self._database = database
+        self._blocks = blocks
+        self._k = k
+
+    def __call__(self, task: tuple[int, int]) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+        number, part = task
+        lengths = self._database.part_lengths
+        found = exact.search(
+            SliceOfRows(self._queries, *self._blocks[number]),
+            SliceOfRows(self._database, part, 0, lengths[part]),
+            self._k,
+        )
+        indices = np.where(found.indices < 0, found.indices, found.indices + sum(lengths[:part]))
+        return number, (indices, found.scores)
+
+
+def _keep(block: tuple[int, tuple[np.ndarray, np.ndarray]], folder: str) -> None:
+    number, (indices, scores) = block
+    with (
+        files.atomic_path(_block_file(folder, number)) as temporary,
+        open(temporary, "wb") as file,
+    ):
+        np.savez(file, indices=indices, scores=scores)
+
+
+def _block_file(folder: str, number: int) -> str:
+    return os.path.join(folder, f"neighbors-{number:06d}.npz")
