@@ -21,7 +21,9 @@ def run_evaluate(config: EvaluateConfig) -> None:
     """Scores, prints the measures, and writes the files asked for."""
     from glrtf.evaluation import solutions
 
-    if solutions.is_recognition(config.solution):
+    if config.solution.endswith(".json"):
+        result = _evaluate_revisited(config)
+    elif solutions.is_recognition(config.solution):
         result = _evaluate_recognition(config)
     else:
         result = _evaluate_retrieval(config)
@@ -56,14 +58,35 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
 def _evaluate_recognition(config: EvaluateConfig) -> dict[str, Any]:
     from glrtf.evaluation import solutions, submissions, summary, text_table
 
-    for name in ("compare", "per_query"):
-        if getattr(config, name):
-            raise UserError(f"--{name}: expected retrieval files, found recognition files")
+    _refuse_retrieval_options(config, "recognition files")
     solution = solutions.read_recognition_solution(config.solution)
     predictions = submissions.read_recognitions(config.submission)
     measures = summary.recognition_measures(predictions, solution, name=config.submission)
     print(text_table.measure_table(measures))
     return _result(config, "recognition", measures)
+
+
+def _evaluate_revisited(config: EvaluateConfig) -> dict[str, Any]:
+    from glrtf.evaluation import revisited, text_table
+    from glrtf.evaluation.submissions import read_submission
+
+    _refuse_retrieval_options(config, "a ground truth of Revisited Oxford or Paris")
+    truth = revisited.read_ground_truth(config.solution)
+    rankings = dict(read_submission(config.submission))
+    measures = revisited.measures(
+        rankings.items(), truth, name=config.submission, resamples=config.resamples
+    )
+    if missing := len(set(truth.queries) - set(rankings)):
+        total = len(truth.queries)
+        print(f"note: {missing} of {total} queries are missing and score 0", file=sys.stderr)
+    print(text_table.measure_table(measures))
+    return _result(config, "revisited", measures)
+
+
+def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
+    for name in ("compare", "per_query"):
+        if getattr(config, name):
+            raise UserError(f"--{name}: expected retrieval files, found {found}")
 
 
 def _result(config: EvaluateConfig, task: str, measures: dict[str, Any]) -> dict[str, Any]:

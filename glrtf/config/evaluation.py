@@ -12,11 +12,13 @@ class EvaluateConfig:
 
     Retrieval files (id,images) get mAP@100 as in the Google Landmark Retrieval
     competitions, precision, recall and the rank of the first hit; recognition
-    files (id,landmarks) get GAP and top-1.
+    files (id,landmarks) get GAP and top-1; rankings of Revisited Oxford or Paris
+    get mAP and mP@k, easy, medium and hard.
 
     Attributes:
         submission: The submission: a CSV file, or the folder that glrtf.retrieve wrote.
-        solution: The solution: retrieval_solution_v2.1.csv or recognition_solution_v2.1.csv.
+        solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, or the
+            ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd).
         json: File that also gets the measures, as JSON.
         per_query: CSV file that gets every scored query's average precision (retrieval only).
         compare: Further submissions; the paired difference of each to the first is shown.

@@ -51,9 +51,19 @@ STEPS = (
         lambda c: replaced(c, {"dba.rows": "none"}),
     ),
     Step(
+        "query expansion",
+        lambda c: c.query_expansion.n > 0,
+        lambda c: replaced(c, {"query_expansion.n": 0}),
+    ),
+    Step(
+        "re-ranking",
+        lambda c: c.rerank.method != "none",
+        lambda c: replaced(c, {"rerank.method": "none"}),
+    ),
+    Step(
         "bridging",
         lambda c: c.bridged,
-        lambda c: dataclasses.replace(c, preset="direct_dba"),
+        lambda c: dataclasses.replace(c, preset="direct_dba", label_vote_weight=0.0),
     ),
     Step(
         "non-landmark penalty",
@@ -79,6 +89,11 @@ STEPS = (
         "powers in the fusion",
         lambda c: c.bridged and (c.fusion.direct_power, c.fusion.bridge_power) != (1.0, 1.0),
         lambda c: replaced(c, {"fusion.direct_power": 1.0, "fusion.bridge_power": 1.0}),
+    ),
+    Step(
+        "label votes",
+        lambda c: c.bridged and c.label_vote_weight > 0,
+        lambda c: replaced(c, {"label_vote_weight": 0.0}),
     ),
     Step(
         "ties broken by the bridge",

@@ -1,8 +1,9 @@
 """Which retrieval settings are tuned, in which range, and how they are set."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from glrtf.config.retrieval import RetrieveConfig
 from tfrecords_tools.cli import did_you_mean
@@ -36,7 +37,7 @@ class Parameter:
 
 
 # The published values lie inside every range: 15 of each part (300 of all), penalty 0.4, 2 a
-# landmark, bonus 0.5, 5 landmarks, divisor 3, powers 3, means over 2 rows.
+# landmark, bonus 0.5, 5 landmarks, divisor 3, powers 3, means over 2 rows, nothing beyond.
 SPACE = (
     Parameter("train_neighbors.per_part", choices=(5, 10, 15, 30, 60), bridged=True),
     Parameter("train_neighbors.k", 10, 600, logarithmic=True, bridged=True),
@@ -52,7 +53,24 @@ SPACE = (
     Parameter("dba.rows", choices=("test", "index", "both", "none")),
     Parameter("dba.n", 1, 10),
     Parameter("dba.alpha", choices=(None, 0.0, 1.0, 3.0)),
+    Parameter("query_expansion.n", 0, 10),
+    Parameter("query_expansion.alpha", 0.0, 5.0),
+    Parameter("label_vote_weight", 0.0, 1.0, bridged=True),
+    Parameter("rerank.k1", 5, 60),
+    Parameter("rerank.k2", 1, 20),
+    Parameter("rerank.share", 0.0, 1.0),
+    Parameter("rerank.gamma", 1.0, 6.0),
+    Parameter("rerank.alpha", 0.5, 0.99),
 )
+
+
+_RERANK_METHODS = {
+    "rerank.k1": "k_reciprocal",
+    "rerank.k2": "k_reciprocal",
+    "rerank.share": "k_reciprocal",
+    "rerank.gamma": "diffusion",
+    "rerank.alpha": "diffusion",
+}
 
 
 def parameters_for(config: RetrieveConfig, names: Sequence[str] = ()) -> tuple[Parameter, ...]:
@@ -112,23 +130,20 @@ def suggest(trial: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 def get(config: RetrieveConfig, name: str) -> Any:
     """A setting by its dotted name."""
-    section, _, field = name.partition(".")
-    return getattr(getattr(config, section), field)
+    return functools.reduce(getattr, name.split("."), cast(Any, config))
 
 
 def replaced(config: RetrieveConfig, values: Mapping[str, Any]) -> RetrieveConfig:
     """The settings with some others, by their dotted names."""
-    sections: dict[str, dict[str, Any]] = {}
+    changes: dict[str, Any] = {}
     for name, value in values.items():
         section, _, field = name.partition(".")
-        sections.setdefault(section, {})[field] = value
-    return dataclasses.replace(
-        config,
-        **{
-            section: dataclasses.replace(getattr(config, section), **fields)
-            for section, fields in sections.items()
-        },
-    )
+        if not field:
+            changes[name] = value
+            continue
+        before = changes.get(section, getattr(config, section))
+        changes[section] = dataclasses.replace(before, **{field: value})
+    return dataclasses.replace(config, **changes)
 
 
 def _matters(parameter: Parameter, config: RetrieveConfig) -> bool:
@@ -136,6 +151,8 @@ def _matters(parameter: Parameter, config: RetrieveConfig) -> bool:
         return False
     if parameter.name.startswith("dba."):
         return config.preset != "direct"
+    if parameter.name in _RERANK_METHODS:
+        return config.rerank.method == _RERANK_METHODS[parameter.name]
     if parameter.name == "train_neighbors.per_part":
         return config.train_neighbors.per_part > 0
     if parameter.name == "train_neighbors.k":

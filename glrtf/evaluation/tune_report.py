@@ -10,12 +10,24 @@ import yaml
 
 from glrtf.config.evaluation import TuneConfig
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.evaluation import bar_chart, bootstrap, svg, text_table
+from glrtf.evaluation import bar_chart, bootstrap, search_space, svg, text_table
 from glrtf.evaluation.svg import Series
 from glrtf.evaluation.tune_result import TuneResult
 from tfrecords_tools import files
 
 _RESAMPLES = 2000
+_INPUTS = (
+    "query",
+    "index",
+    "output",
+    "train",
+    "landmarks",
+    "non_landmark",
+    "non_landmark_solution",
+    "non_landmark_scores",
+    "votes",
+    "search",
+)
 
 
 def write_result(config: TuneConfig, result: TuneResult) -> None:
@@ -37,9 +49,9 @@ def best_yaml(settings: RetrieveConfig) -> str:
 
     Inputs and output are left to the flags: the settings serve other images.
     """
-    sections = ("preset", "train_neighbors", "landmark", "dba", "fusion")
     values = dataclasses.asdict(settings)
-    return yaml.safe_dump({name: values[name] for name in sections}, sort_keys=False)
+    tuned = {name: value for name, value in values.items() if name not in _INPUTS}
+    return yaml.safe_dump(tuned, sort_keys=False)
 
 
 def summary(result: TuneResult) -> dict[str, Any]:
@@ -74,20 +86,15 @@ def result_text(config: TuneConfig, result: TuneResult) -> str:
     told = summary(result)
     table = text_table.measure_table({name: told[name] for name in ("tune", "holdout")})
     changed = [
-        f"  {name}: {_base_value(result.baseline, name)} -> {value}"
+        f"  {name}: {search_space.get(result.baseline, name)} -> {value}"
         for name, value in result.values.items()
-        if _base_value(result.baseline, name) != value
+        if search_space.get(result.baseline, name) != value
     ]
     low, high = told["holdout"]["interval"]
     verdict = "the holdout's interval holds 0: no gain is shown" if low <= 0 <= high else ""
     lines = [f"mAP@100 after {told['trials']} trials", table, *changed, verdict]
     lines.append(files.join(config.output, "best.yaml"))
     return "\n".join(line for line in lines if line)
-
-
-def _base_value(settings: RetrieveConfig, name: str) -> Any:
-    section, _, field = name.partition(".")
-    return getattr(getattr(settings, section), field)
 
 
 def _trials_csv(result: TuneResult) -> str:

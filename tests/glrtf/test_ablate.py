@@ -83,3 +83,11 @@ def test_mistakes_are_one_line(flags, tmp_path, capsys):
     assert ablate.main([*flags, "--resamples", "0"]) == 2
     assert "--resamples: expected 1 or more" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_steps_beyond_the_original_are_named_where_they_are_used(flags, tmp_path):
+    more = ["--query_expansion.n", "2", "--label_vote_weight", "0.3", "--rerank.method"]
+    assert ablate.main([*flags, *more, "k_reciprocal", "--rerank.k1", "6"]) == 0
+    names = {row["variant"] for row in rows_of(tmp_path / "out")}
+    for step in ("query expansion", "re-ranking", "label votes"):
+        assert {f"+ {step}", f"without {step}"} <= names

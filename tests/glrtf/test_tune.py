@@ -90,7 +90,7 @@ def test_another_study_in_the_same_folder(flags, capsys):
         (["--parameters", "train_neighbors.k"], "does not matter under these settings"),
         (["--holdout", "1"], "--holdout: expected a share between 0 and 1"),
         (["--trials", "0"], "--trials: expected 1 or more"),
-        (["--preset", "direct"], "expected settings to tune, found none"),
+        (["--preset", "direct", "--parameters", "dba.n"], "dba.n does not matter"),
     ],
 )
 def test_mistakes_are_one_line(flags, tmp_path, capsys, more, message):

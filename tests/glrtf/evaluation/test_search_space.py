@@ -22,7 +22,11 @@ def test_only_what_matters_is_tuned():
 
     assert "landmark.non_landmark_weight" not in names(config())
     assert "landmark.non_landmark_weight" in names(config(non_landmark_solution="s.csv"))
-    assert names(config(preset="direct_dba")) == {"dba.rows", "dba.n", "dba.alpha"}
+    assert names(config(preset="direct")) == {"query_expansion.n", "query_expansion.alpha"}
+    assert {"dba.rows", "dba.n", "dba.alpha"} <= names(config(preset="direct_dba"))
+    diffused = search_space.replaced(config(), {"rerank.method": "diffusion"})
+    assert "rerank.gamma" in names(diffused)
+    assert "rerank.k1" not in names(diffused)
     assert "train_neighbors.k" not in names(config())
 
 
@@ -30,6 +34,7 @@ def test_replaced_settings():
     base = config()
     other = search_space.replaced(base, {"landmark.keep": 9, "landmark.per_landmark": 1})
     assert (other.landmark.keep, other.landmark.per_landmark) == (9, 1)
+    assert search_space.replaced(base, {"label_vote_weight": 0.5}).label_vote_weight == 0.5
     assert other.landmark.best_bonus == base.landmark.best_bonus
     assert base.landmark.keep == 5
 

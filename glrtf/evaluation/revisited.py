@@ -1,0 +1,224 @@
+"""The Revisited Oxford and Paris protocol (Radenović et al., CVPR 2018, arXiv 1803.11285).
+
+Every query has easy, hard and junk images. Three setups take some as right and
+leave others out of the ranking as if they were not in the database:
+
+    easy: easy are right; hard and junk are left out
+    medium: easy and hard are right; junk is left out
+    hard: hard are right; easy and junk are left out
+
+A query without right images in a setup is left out of its mean.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from glrtf.evaluation import bootstrap
+from tfrecords_tools import files
+from tfrecords_tools.cli import did_you_mean
+from tfrecords_tools.errors import UserError
+
+SETUPS = {
+    "Easy": (("easy",), ("junk", "hard")),
+    "Medium": (("easy", "hard"), ("junk",)),
+    "Hard": (("hard",), ("junk", "easy")),
+}
+PRECISION_RANKS = (1, 5, 10)
+_KINDS = ("easy", "hard", "junk")
+
+
+@dataclasses.dataclass(frozen=True)
+class RevisitedQuery:
+    """What is known of a query.
+
+    Attributes:
+        marked: For ``easy``, ``hard`` and ``junk`` the database images' names.
+        box: Left, upper, right and lower end in pixels of the part of the
+            photo that is the query; None for the whole photo.
+    """
+
+    marked: Mapping[str, frozenset[str]]
+    box: tuple[float, float, float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class GroundTruth:
+    """The ground truth of one dataset.
+
+    Attributes:
+        images: The database images' names.
+        queries: Every query by its name.
+    """
+
+    images: frozenset[str]
+    queries: Mapping[str, RevisitedQuery]
+
+
+def read_ground_truth(path: str) -> GroundTruth:
+    """Reads the published ground truth, written as JSON.
+
+    The file is an object with ``imlist`` and ``qimlist``, names of database
+    and query images, and ``gnd``: for each query its ``easy``, ``hard`` and
+    ``junk`` places in ``imlist``, and ``bbx``, the query's box.
+
+    Raises:
+        UserError: If the file is missing or is not of that form.
+    """
+    value = files.read_json(path)
+    for name in ("imlist", "qimlist", "gnd"):
+        if not isinstance(value, dict) or not isinstance(value.get(name), list):
+            raise UserError(f"{path}: expected an object with imlist, qimlist and gnd, no {name}")
+    names, query_names, marks = value["imlist"], value["qimlist"], value["gnd"]
+    if len(query_names) != len(marks):
+        raise UserError(
+            f"{path}: expected as many gnd as qimlist ({len(query_names)}), found {len(marks)}"
+        )
+    try:
+        queries = {name: _query(names, mark) for name, mark in zip(query_names, marks, strict=True)}
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: expected easy, hard and junk as places in imlist of {len(names)} names, "
+            f"found {error!r}"
+        ) from None
+    return GroundTruth(frozenset(names), queries)
+
+
+def average_precision(ranks: Sequence[int], num_right: int) -> float:
+    """The area under the precision-recall curve by trapezoids.
+
+    Args:
+        ranks: The ranks, from 0 and ascending, of the right images found, with
+            the images left out not counted.
+        num_right: How many right images there are, at least 1.
+    """
+    area = 0.0
+    for found, rank in enumerate(ranks):
+        before = found / rank if rank else 1.0
+        after = (found + 1) / (rank + 1)
+        area += (before + after) / 2
+    return area / num_right
+
+
+def precision_at(ranks: Sequence[int], k: int) -> float:
+    """The share of right images up to rank k, or up to the last right one if that is earlier."""
+    if not ranks:
+        return 0.0
+    depth = min(max(ranks) + 1, k)
+    return sum(rank < depth for rank in ranks) / depth
+
+
+def right_ranks(
+    ranking: Iterable[str], right: frozenset[str], left_out: frozenset[str]
+) -> list[int]:
+    """The ranks, from 0, of right images in a ranking without those left out."""
+    ranks = []
+    rank = 0
+    for name in ranking:
+        if name in left_out:
+            continue
+        if name in right:
+            ranks.append(rank)
+        rank += 1
+    return ranks
+
+
+def measures(
+    submission: Iterable[tuple[str, list[str]]], truth: GroundTruth, *, name: str, resamples: int
+) -> dict[str, dict[str, Any]]:
+    """The protocol's measures of the rankings.
+
+    Args:
+        submission: For every query its name and all images ranked for it; an
+            image that is not ranked is not found.
+        truth: The ground truth.
+        name: What the submission is called in messages.
+        resamples: Bootstrap resamples of the interval of mAP; 0 leaves it out.
+
+    Returns:
+        For ``Easy``, ``Medium`` and ``Hard``: ``queries``, ``map``,
+        ``map_interval`` (95 %) and ``mp@k``. A query that the submission lacks
+        scores 0.
+
+    Raises:
+        UserError: If a name is not in the ground truth, or an image is ranked
+            twice.
+    """
+    rankings = _checked(submission, truth, name)
+    result: dict[str, dict[str, Any]] = {}
+    for setup, (right_kinds, junk_kinds) in SETUPS.items():
+        precisions, at_ranks = [], []
+        for query_name, query in truth.queries.items():
+            right = frozenset().union(*(query.marked[kind] for kind in right_kinds))
+            left_out = frozenset().union(*(query.marked[kind] for kind in junk_kinds))
+            if not right:
+                continue
+            ranks = right_ranks(rankings.get(query_name, ()), right, left_out)
+            precisions.append(average_precision(ranks, len(right)))
+            at_ranks.append([precision_at(ranks, k) for k in PRECISION_RANKS])
+        result[setup] = _summary(np.array(precisions), np.array(at_ranks), resamples)
+    return result
+
+
+def crop_query(data: bytes, box: Sequence[float] | None) -> bytes:
+    """A query photo cut to its box, as the protocol asks before it is embedded.
+
+    Args:
+        data: An image file's bytes.
+        box: Left, upper, right and lower end in pixels; None for the whole photo.
+
+    Returns:
+        The bytes as they are without a box, else those of a JPEG file.
+    """
+    if box is None:
+        return data
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        left, upper, right, lower = (round(end) for end in box)
+        cut = image.convert("RGB").crop((left, upper, right, lower))
+    out = io.BytesIO()
+    cut.save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
+def _query(names: Sequence[str], mark: Mapping[str, Any]) -> RevisitedQuery:
+    places = {kind: [int(place) for place in mark[kind]] for kind in _KINDS}
+    if any(place < 0 for kind in _KINDS for place in places[kind]):
+        raise ValueError("a negative place")
+    box = mark.get("bbx")
+    if box is not None:
+        left, upper, right, lower = map(float, box)
+        box = (left, upper, right, lower)
+    marked = {kind: frozenset(names[place] for place in places[kind]) for kind in _KINDS}
+    return RevisitedQuery(marked, box)
+
+
+def _checked(
+    submission: Iterable[tuple[str, list[str]]], truth: GroundTruth, name: str
+) -> dict[str, list[str]]:
+    rankings = dict(submission)
+    for query_name, ranking in rankings.items():
+        if query_name not in truth.queries:
+            near = did_you_mean(query_name, list(truth.queries))
+            raise UserError(f"{name}: query {query_name!r} is not in the ground truth{near}")
+        if len(set(ranking)) < len(ranking):
+            raise UserError(f"{name}: query {query_name!r} ranks an image twice")
+        if unknown := set(ranking) - truth.images:
+            raise UserError(
+                f"{name}: query {query_name!r} ranks {min(unknown)!r}, which is not in imlist"
+            )
+    return rankings
+
+
+def _summary(precisions: np.ndarray, at_ranks: np.ndarray, resamples: int) -> dict[str, Any]:
+    if not len(precisions):
+        return {"queries": 0}
+    summary: dict[str, Any] = {"queries": len(precisions), "map": float(precisions.mean())}
+    if resamples:
+        summary["map_interval"] = list(bootstrap.mean_interval(precisions, resamples=resamples))
+    means = at_ranks.mean(axis=0)
+    return summary | {f"mp@{k}": float(m) for k, m in zip(PRECISION_RANKS, means, strict=True)}

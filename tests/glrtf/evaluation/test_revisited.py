@@ -1,0 +1,135 @@
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from glrtf import evaluate
+from glrtf.evaluation import revisited
+from tfrecords_tools.errors import UserError
+
+NAMES = ["a", "b", "c", "d", "e", "f"]
+# Query p: a and b are easy, c is hard, d is junk. Query q: only e, hard.
+TRUTH = {
+    "imlist": NAMES,
+    "qimlist": ["p", "q"],
+    "gnd": [
+        {"easy": [0, 1], "hard": [2], "junk": [3], "bbx": [10, 20, 50, 80]},
+        {"easy": [], "hard": [4], "junk": [], "bbx": None},
+    ],
+}
+RANKINGS = {"p": ["d", "c", "a", "f", "b", "e"], "q": ["f", "e", "a", "b", "c", "d"]}
+
+
+@pytest.fixture
+def truth(tmp_path):
+    path = tmp_path / "gnd_roxford5k.json"
+    path.write_text(json.dumps(TRUTH))
+    return str(path)
+
+
+def measured(truth, rankings=None):
+    return revisited.measures(
+        (rankings or RANKINGS).items(),
+        revisited.read_ground_truth(truth),
+        name="s.csv",
+        resamples=0,
+    )
+
+
+def test_average_precision_by_hand():
+    # Ranks 0 and 2 of two: first trapezoid (1 + 1) / 2, second (1/2 + 2/3) / 2.
+    assert revisited.average_precision([0, 2], 2) == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)
+    # Found at rank 1 alone, of three: (0/1 + 1/2) / 2 / 3.
+    assert revisited.average_precision([1], 3) == pytest.approx(0.25 / 3)
+    assert revisited.average_precision([], 3) == 0
+    assert revisited.average_precision([0, 1, 2], 3) == 1
+
+
+def test_precision_stops_at_the_last_right_image():
+    # Right at ranks 1 and 3 (from 1): at 10 it is 2 of 3, at 2 it is 1 of 2.
+    assert revisited.precision_at([0, 2], 10) == pytest.approx(2 / 3)
+    assert revisited.precision_at([0, 2], 2) == 0.5
+    assert revisited.precision_at([], 5) == 0
+
+
+def test_setups_by_hand(truth):
+    result = measured(truth)
+    # Easy: without c and d, p ranks a f b e: right at 0 and 2. q has nothing easy.
+    assert result["Easy"]["queries"] == 1
+    assert result["Easy"]["map"] == pytest.approx((1 + 7 / 12) / 2)
+    assert result["Easy"]["mp@5"] == pytest.approx(2 / 3)
+    # Medium: without d, p ranks c a f b e: right at 0, 1 and 3, (1 + 1 + (2/3 + 3/4) / 2) / 3;
+    # q finds e at rank 1: (0 + 1/2) / 2.
+    of_p = (2 + (2 / 3 + 3 / 4) / 2) / 3
+    assert result["Medium"]["map"] == pytest.approx((of_p + 0.25) / 2)
+    assert result["Medium"]["mp@1"] == pytest.approx((1 + 0) / 2)
+    # Hard: without a, b and d, p ranks c f e: right at 0, which is 1; q as before.
+    assert result["Hard"]["map"] == pytest.approx((1 + 0.25) / 2)
+    assert result["Hard"]["queries"] == 2
+
+
+def test_a_missing_query_scores_nothing(truth):
+    result = measured(truth, {"p": RANKINGS["p"]})
+    assert result["Hard"]["map"] == pytest.approx(1 / 2)
+    assert result["Easy"]["map"] == pytest.approx((1 + 7 / 12) / 2)
+
+
+@pytest.mark.parametrize(
+    ("rankings", "message"),
+    [
+        ({"pp": ["a"]}, "query 'pp' is not in the ground truth; did you mean p?"),
+        ({"p": ["a", "a"]}, "query 'p' ranks an image twice"),
+        ({"p": ["a", "z"]}, "ranks 'z', which is not in imlist"),
+    ],
+)
+def test_wrong_rankings(truth, rankings, message):
+    with pytest.raises(UserError) as caught:
+        measured(truth, rankings)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gnd": None}, "no gnd"),
+        ({"qimlist": ["p"]}, "expected as many gnd as qimlist"),
+        ({"imlist": ["a"]}, "as places in imlist of 1 names"),
+        ({"gnd": [{"easy": [-1], "hard": [], "junk": []}] * 2}, "a negative place"),
+        ({"gnd": [{}, {}]}, "expected easy, hard and junk"),
+    ],
+)
+def test_wrong_ground_truth(tmp_path, change, message):
+    path = tmp_path / "gnd.json"
+    path.write_text(json.dumps(TRUTH | change))
+    with pytest.raises(UserError) as caught:
+        revisited.read_ground_truth(str(path))
+    assert message in str(caught.value)
+
+
+def test_query_crop(truth):
+    out = io.BytesIO()
+    image = Image.new("RGB", (100, 100), "blue")
+    image.paste("red", (10, 20, 50, 80))
+    image.save(out, "PNG")
+    box = revisited.read_ground_truth(truth).queries["p"].box
+    cut = Image.open(io.BytesIO(revisited.crop_query(out.getvalue(), box)))
+    assert cut.size == (40, 60)
+    red, _, blue = cut.getpixel((20, 30))
+    assert red > 200 > 50 > blue
+    assert revisited.crop_query(b"as it is", None) == b"as it is"
+
+
+def test_command(truth, tmp_path, capsys):
+    lines = [f"{name},{' '.join(ranking)}" for name, ranking in RANKINGS.items()]
+    submission = tmp_path / "s.csv"
+    submission.write_text("\n".join(["id,images", lines[0], ""]))
+    result = tmp_path / "o.json"
+    assert evaluate.main([str(submission), truth, "--json", str(result)]) == 0
+    captured = capsys.readouterr()
+    assert "1 of 2 queries are missing and score 0" in captured.err
+    told = json.loads(result.read_text())
+    assert told["task"] == "revisited"
+    assert told["measures"]["Hard"]["map"] == pytest.approx(0.5)
+    assert evaluate.main([str(submission), truth, "--compare", "x.csv"]) == 2
+    assert "--compare: expected retrieval files" in capsys.readouterr().err
