@@ -64,6 +64,18 @@ def test_both_schemas_give_the_same_tensors(tmp_path):
     assert second["label"].numpy().tolist() == [0, 1, 2, 3, 4, 0, 1]
 
 
+@pytest.mark.parametrize("global_seed", [0, 1])
+def test_the_order_does_not_depend_on_tensorflows_global_seed(tmp_path, global_seed):
+    folder = str(write_split(tmp_path / "train", UNEVEN))
+
+    def stream():
+        return images_of(train_batches(folder, size=8, batch_size=9, seed=3), 20)
+
+    expected = stream()
+    tf.random.set_seed(global_seed)
+    np.testing.assert_array_equal(stream(), expected)
+
+
 @pytest.mark.parametrize("num_workers", [1, 2, 3])
 def test_every_record_once_an_epoch_over_all_workers(tmp_path, num_workers):
     folder = str(write_split(tmp_path / "train", UNEVEN))
