@@ -69,7 +69,8 @@ def make_world(
         index_rows[rng.integers(index, size=duplicates)] = index_rows[0]
         index_rows[rng.integers(index, size=duplicates)] = test_rows[0]
         test_rows[rng.integers(test, size=duplicates // 4)] = test_rows[0]
-    ids = np.array([f"{x:016x}" for x in rng.permutation(100 * (test + index + train))], "S16")
+    many = 100 * (test + index + train)
+    ids = np.array([f"{x:016x}" for x in np.random.default_rng(seed).permutation(many)], "S16")
     test_ids, index_ids, train_ids, other_ids = np.split(ids, np.cumsum([test, index, train]))
     folder = Path(folder)
     write(folder / "test", [test_rows], test_ids)

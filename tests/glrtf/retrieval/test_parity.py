@@ -70,3 +70,20 @@ def test_without_non_landmark_images_nothing_is_penalised_and_it_is_said(tmp_pat
     compare(worlds.make_world(tmp_path), tmp_path, [], {}, non_landmark=False)
     assert "no non-landmark images given" in capsys.readouterr().err
     assert "penalised" in json.loads((tmp_path / "out" / "retrieval.json").read_text())["notes"][0]
+
+
+def test_a_larger_world_ranks_as_transcribed(tmp_path):
+    world = worlds.make_world(
+        tmp_path, test=300, index=3000, train=20_000, landmarks=2000, non_landmark=100, dimension=32
+    )
+    compare(world, tmp_path, [], {})
+
+
+def test_the_cut_of_the_train_set_does_not_matter_with_global_neighbours(tmp_path):
+    results = []
+    for name, parts in {"one": 1, "five": [0, 900, 1, 590, 9]}.items():
+        world = worlds.make_world(tmp_path / name, train_parts=parts, duplicates=30, index=300)
+        arguments = world.arguments("--output", tmp_path / name / "out")
+        assert retrieve.main([*arguments, "--train_neighbors.per_part=0"]) == 0
+        results.append((tmp_path / name / "out" / "submission.csv").read_bytes())
+    assert results[0] == results[1]
