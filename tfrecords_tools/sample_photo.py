@@ -38,8 +38,8 @@ def _outside(
 ) -> Image.Image:
     matrix = view_matrix(
         size,
-        zoom=zoom or float(np.exp(rng.normal(0.18, 0.2))),
-        yaw=rng.uniform(-34, 34),
+        zoom=zoom or float(np.exp(rng.normal(0.32, 0.18))),
+        yaw=rng.uniform(-32, 32),
         pitch=rng.uniform(-6, 14),
         roll=rng.normal(0, 3),
         shift=(rng.normal(0, 0.08), rng.normal(0.02, 0.06)),

@@ -76,7 +76,7 @@ def plan_sample(seed: int, num_landmarks: int, photos_per_landmark: int) -> Samp
 
     Every tenth landmark is rare: three train photos, absent from
     ``train_clean.csv``. Index and test hold one photo without a landmark for
-    about every six and every three with one.
+    about every seven and every four with one.
 
     Args:
         seed: Another seed, another world.
@@ -128,8 +128,8 @@ def _views(seed: int, landmark: Landmark, mean_photos: int) -> list[tuple[str, s
         count = max(9, round(mean_photos * float(rng.choice([0.6, 0.8, 1.0, 1.6]))))
         train = ["outside"] * 4 + ["inside"] * 4 + ["both"]
         train += [str(v) for v in rng.choice(VIEWS, count - len(train), p=[0.46, 0.39, 0.11, 0.04])]
-    index = ["outside"] * int(rng.integers(3, 5)) + ["inside"] * int(rng.integers(3, 6))
-    test = ["outside"] * int(rng.integers(2, 4)) + ["inside"]
+    index = ["outside"] * int(rng.integers(2, 4)) + ["inside"] * int(rng.integers(5, 8))
+    test = ["outside"] * int(rng.integers(3, 5)) + ["inside"]
     return [
         *(("train", view) for view in train),
         *(("index", view) for view in index),
