@@ -97,7 +97,7 @@ class DirectSide:
         among = self._search.neighbors("reciprocal_neighbors", images, images, settings.k1)
         described = k_reciprocal.describe(among, settings.k1, settings.k2)
         result = np.zeros(near.indices.shape)
-        with Progress("k-reciprocal", len(result), "query") as progress:
+        with Progress("k-reciprocal", len(result), "image") as progress:
             for row, nearest in enumerate(near.indices):
                 there = nearest >= 0
                 result[row, there] = k_reciprocal.jaccard_similarities(
@@ -115,7 +115,7 @@ class DirectSide:
         among = self._search.neighbors("index_neighbors", index, index, settings.graph_k)
         graph = diffusion.mutual_graph(among, settings.gamma)
         found: list[Neighbors] = []
-        with Progress("diffusion", len(near.indices), "query") as progress:
+        with Progress("diffusion", len(near.indices), "image") as progress:
             for some in _blocks_of(near, _QUERIES_A_BLOCK):
                 starts = diffusion.sources(
                     some.head(settings.start_k), len(index.ids), settings.gamma

@@ -164,7 +164,7 @@ class Pipeline:
         surest_first = settings.tie_break == "bridge"
         lists = list_by_landmark(index, id_ranks)
         ranked = []
-        with Progress("fusion", len(nearest.indices), "query") as progress:
+        with Progress("fusion", len(nearest.indices), "image") as progress:
             for start in range(0, len(nearest.indices), _QUERIES_A_BLOCK):
                 block = slice(start, start + _QUERIES_A_BLOCK)
                 asked = LandmarkConfidences(query.landmarks[block], query.confidences[block])
