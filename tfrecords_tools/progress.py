@@ -58,7 +58,7 @@ class Progress:
     def _line(self) -> str:
         rate = self._done / self.seconds
         of_total = "" if self._total is None else f"/{self._total}"
-        line = f"{self._description}: {self._done}{of_total} {self._unit}s, {rate:.3g}/s"
+        line = f"{self._description}: {self._done}{of_total} {_plural(self._unit)}, {rate:.3g}/s"
         if self._total is not None and self._done < self._total and rate > 0:
             line += f", {format_seconds((self._total - self._done) / rate)} left"
         return f"{line}, {self._note}" if self._note else line
@@ -77,6 +77,11 @@ class Progress:
         if kind is None:
             took = format_seconds(time.monotonic() - self._began)
             print(f"{self._line()}, took {took}", file=sys.stderr, flush=True)
+
+
+def _plural(unit: str) -> str:
+    """``query`` -> ``queries``, ``image`` -> ``images``."""
+    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
 
 def format_seconds(seconds: float) -> str:

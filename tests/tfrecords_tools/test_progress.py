@@ -29,3 +29,9 @@ def test_a_failed_block_does_not_claim_to_have_finished(
     with pytest.raises(RuntimeError), progress.Progress("x", total=3):
         raise RuntimeError
     assert capsys.readouterr().err == ""
+
+
+def test_a_query_is_one_of_many_queries(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.Progress("rank", total=2, unit="query") as bar:
+        bar.update(2)
+    assert "2/2 queries" in capsys.readouterr().err
