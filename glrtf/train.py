@@ -4,10 +4,14 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glrtf.config.presets import find_config
 from glrtf.config.training import TrainConfig
 from tfrecords_tools import cli
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def run_train(config: TrainConfig) -> int:
@@ -20,8 +24,10 @@ def run_train(config: TrainConfig) -> int:
 
     from glrtf.training.run import train
 
-    result = train(config, most_updates=most_updates)
-    if not result.finished:
+    result = train(config, most_updates=most_updates, score=rank_validation)
+    if config.plot_schedule:
+        print(config.plot_schedule)
+    elif not result.finished:
         print(
             f"{config.folder}: stopped and saved after update {result.update}; "
             "the same command goes on from there",
@@ -32,6 +38,38 @@ def run_train(config: TrainConfig) -> int:
         figures = "" if loss is None else f", loss {loss:.3f}, accuracy {accuracy:.3f}"
         print(f"{config.folder}: trained for {result.update} updates{figures}")
     return 0
+
+
+def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float]:
+    """Ranks each image's fold for it, by exact search.
+
+    Args:
+        rows: (n, dimension) float32 unit rows.
+        labels: (n,) int.
+
+    Returns:
+        `map`, the mean average precision at 100, and `recall_at_1`, the share of
+        queries whose first neighbour is right, over images that share their
+        landmark with another one; nothing where there are none.
+    """
+    import numpy as np
+
+    from glrtf.embedding_rows import ArrayRows
+    from glrtf.evaluation.metrics import average_precision
+    from glrtf.retrieval.exact import search
+
+    counts = np.bincount(labels)[labels] - 1
+    queries = np.flatnonzero(counts)
+    if not len(queries):
+        return {}
+    found = search(ArrayRows(rows[queries]), ArrayRows(rows), min(101, len(rows))).indices
+    # A query's own row is among its neighbours, mostly first; without it 100 are left.
+    own = found == queries[:, np.newaxis]
+    order = np.argsort(own, axis=1, kind="stable")
+    ranked = np.take_along_axis(found, order, axis=1)[:, :-1]
+    hits = (labels[ranked] == labels[queries][:, np.newaxis]) & (ranked >= 0)
+    precision = average_precision(hits, counts[queries], max_predictions=100)
+    return {"map": float(precision.mean()), "recall_at_1": float(hits[:, 0].mean())}
 
 
 def _on_sample(config: TrainConfig) -> tuple[TrainConfig, int]:

@@ -67,8 +67,8 @@ class TrainConfig:
         sizes: Sizes that the stages of the run train at, such as 512 640, where that is not
             size all along; size is what the model embeds at afterwards.
         stage_epochs: Epochs of each stage; must add up to epochs.
-        validation_fold: Every n-th train image is held out for validation; 0 for none.
-        validate_every: Epochs between two validations.
+        validate_every: Epochs between two validations on DATA/validation, which the builder
+            keeps with --validation_fraction; 0 for none.
         checkpoint_every: Updates between two checkpoints; 0 means once an epoch.
         keep_checkpoints: How many of the last checkpoints are kept, the best one besides.
         seed: Of weights, order, augmentation and dropout.
@@ -112,7 +112,6 @@ class TrainConfig:
     tpu: str = ""
     sizes: list[int] = field(default_factory=list)
     stage_epochs: list[int] = field(default_factory=list)
-    validation_fold: int = 0
     validate_every: int = 1
     checkpoint_every: int = 0
     keep_checkpoints: int = 3
@@ -187,14 +186,14 @@ def _near_multiples(value: int, factor: int) -> str:
 def _check_numbers(config: TrainConfig) -> None:
     positive = (
         *("epochs", "batch_size", "accumulation_steps", "scale", "num_centers", "embedding_dim"),
-        *("validate_every", "keep_checkpoints", "sample_batch_size", "sample_updates"),
+        *("keep_checkpoints", "sample_batch_size", "sample_updates"),
     )
     for name in positive:
         if getattr(config, name) <= 0:
             raise ValueError(f"{name}: expected more than 0, found {getattr(config, name)}")
     not_negative = (
         *("learning_rate", "warmup_epochs", "weight_decay", "clip_norm", "margin"),
-        *("checkpoint_every", "seed"),
+        *("validate_every", "checkpoint_every", "seed"),
     )
     for name in not_negative:
         if getattr(config, name) < 0:
@@ -202,9 +201,9 @@ def _check_numbers(config: TrainConfig) -> None:
     for name in ("dropout", "drop_connect_rate", "ema_momentum"):
         if not 0 <= getattr(config, name) < 1:
             raise ValueError(f"{name}: expected 0 to below 1, found {getattr(config, name)}")
-    if config.validation_fold == 1 or config.validation_fold < 0:
+    if config.init_from and config.weights != "none":
         raise ValueError(
-            f"validation_fold: expected 0 for none, or 2 or more, found {config.validation_fold}"
+            f"weights: expected none beside init_from {config.init_from}, found {config.weights!r}"
         )
 
 

@@ -6,16 +6,15 @@ are an unfinished save and are never read.
 """
 
 import dataclasses
-import io
 import re
 import tempfile
-import zipfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glrtf.config.training import TrainConfig
+from glrtf.models.arrays import assign, read_arrays, write_arrays
 from tfrecords_tools import cli, files
 from tfrecords_tools.errors import UserError
 
@@ -76,21 +75,6 @@ class Checkpoint:
         return read_arrays(self.arrays_path)
 
 
-def read_arrays(path: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file.
-
-    Raises:
-        UserError: If the file is missing or is not one.
-    """
-    try:
-        with files.open_read(path) as file:
-            source = file if file.seekable() else io.BytesIO(file.read())
-            with np.load(source, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise UserError(f"{path}: expected an .npz file of weights ({error})") from None
-
-
 def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> Checkpoint:
     """Writes a checkpoint, the JSON last.
 
@@ -100,8 +84,7 @@ def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> 
         position: Where the run is.
     """
     stem = files.join(folder, f"step-{position.update:08d}")
-    with files.atomic_path(f"{stem}.npz") as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    write_arrays(f"{stem}.npz", arrays)
     digest = files.sha256(f"{stem}.npz")
     value = {"format": _FORMAT, "sha256": digest, "position": dataclasses.asdict(position)}
     files.write_json(f"{stem}.json", value)
@@ -202,24 +185,6 @@ def with_average(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if name.startswith("average/")
     }
     return {**arrays, **averages}
-
-
-def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Gives variables the values of the arrays of the same names.
-
-    Raises:
-        UserError: If one is missing or has another shape; nothing is assigned then.
-    """
-    for name, variable in variables.items():
-        if name not in arrays:
-            raise UserError(f"{source}: expected an array {name}, found none")
-        if tuple(arrays[name].shape) != tuple(variable.shape):
-            raise UserError(
-                f"{source}: {name}: expected the shape {tuple(variable.shape)}, "
-                f"found {tuple(arrays[name].shape)}"
-            )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
 
 
 def read_config(workdir: str) -> TrainConfig:

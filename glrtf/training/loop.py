@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import ShardSet
-from glrtf.training import checkpoints, inputs
+from glrtf.training import checkpoints, inputs, pictures
 from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
 from glrtf.training.callbacks import Logger
 from glrtf.training.plan import RunPlan, Stage
@@ -22,10 +21,11 @@ from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
-# From the embedding model to figures such as {"validation_map": 0.4}.
-Validate = Callable[[keras.Model], Mapping[str, float]]
+# Figures of the state as it is, such as {"validation_map": 0.4}.
+Validate = Callable[[], Mapping[str, float]]
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SHOWN = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Trainer:
         num_classes: Classes of the head.
         loggers: Who is told.
         chief: Whether this process writes checkpoints.
-        validate: Figures of the embedding model, every `validate_every` epochs.
+        validate: Gives figures of the model, every `validate_every` epochs.
     """
 
     def __init__(
@@ -114,7 +114,10 @@ class Trainer:
         looked = epoch_began = time.monotonic()
         with inputs.readable_errors(self._config.data):
             while update < stage.end and not self._stop:
-                self._pending.append(self._step(next(batches)))
+                batch = next(batches)
+                if update == 0:
+                    self._show(batch)
+                self._pending.append(self._step(batch))
                 update += 1
                 due = time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS
                 if due or self._plan.ends_epoch(update):
@@ -125,8 +128,16 @@ class Trainer:
                     metrics = self._end_epoch(update, time.monotonic() - epoch_began)
                     epoch_began = time.monotonic()
                 if self._is_save_due(update):
-                    self._save(update, metrics)
+                    # The figures are of the weights at the epoch's end, of no later ones.
+                    self._save(update, metrics if self._plan.ends_epoch(update) else {})
         return update, metrics
+
+    def _show(self, batch: tuple) -> None:
+        """Hands the loggers a grid of the run's first photos as the model sees them."""
+        images = pictures.first_replica(batch[0], self._strategy)[:_SHOWN]
+        varied = inputs.Augmentation(self._config)(images, tf.constant(0), tf.constant(0))
+        for logger in self._loggers:
+            logger.images(0, "augmented", pictures.grid(varied.numpy()))
 
     def _look(self, update: int) -> str:
         """Fetches the figures of the updates since the last look; stops at a loss of NaN."""
@@ -153,8 +164,9 @@ class Trainer:
         metrics["learning_rate"] = float(self._state.updater.learning_rate)
         metrics["images_per_second"] = len(self._seen) * self._plan.global_batch_size / seconds
         self._seen.clear()
-        due = math.floor(metrics["epoch"] + 1e-6) % self._config.validate_every == 0
-        if self._validate and (due or update == self._plan.total_updates):
+        every = self._config.validate_every
+        due = every and math.floor(self._plan.epoch(update) + 1e-9) % every == 0
+        if self._validate and every and (due or update == self._plan.total_updates):
             self._average_statistics()
             metrics |= self._validated()
         for logger in self._loggers:
@@ -164,9 +176,9 @@ class Trainer:
     def _validated(self) -> Mapping[str, float]:
         assert self._validate is not None
         if self._state.average is None:
-            return self._validate(self._state.model.embedding_model)
+            return self._validate()
         with self._state.average.swapped_in():
-            return self._validate(self._state.model.embedding_model)
+            return self._validate()
 
     def _is_save_due(self, update: int) -> bool:
         every = self._config.checkpoint_every
@@ -233,13 +245,14 @@ def _compile(
         average=state.average,
     )
 
-    # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be.
-    @tf.function(jit_compile=False)
+    # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be. Nothing
+    # in the step needs AutoGraph, which would take longer than the trace itself.
+    @tf.function(autograph=False, jit_compile=False)
     def train_step(batch: tuple) -> tf.Tensor:
         metrics = strategy.run(step, args=batch)
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
 
-    @tf.function(jit_compile=False)
+    @tf.function(autograph=False, jit_compile=False)
     def average() -> None:
         strategy.run(average_statistics, args=(state.model,))
 

@@ -89,10 +89,12 @@ def _make(
     name: str, learning_rate: keras.optimizers.schedules.LearningRateSchedule | float
 ) -> keras.optimizers.Optimizer:
     optimizers = keras.optimizers
+    # One fixed name: by default Keras numbers them, and checkpoints would not fit.
+    fixed = "optimizer"
     if name in ("adam", "adamw"):  # AdamW is Adam with the decay that Updater adds.
-        return optimizers.Adam(learning_rate)
+        return optimizers.Adam(learning_rate, name=fixed)
     if name == "lamb":
-        return optimizers.Lamb(learning_rate)
+        return optimizers.Lamb(learning_rate, name=fixed)
     if name == "sgd":
-        return optimizers.SGD(learning_rate, momentum=0.9)
+        return optimizers.SGD(learning_rate, momentum=0.9, name=fixed)
     raise ValueError(f"optimizer: expected one of adam, adamw, lamb, sgd, found {name!r}")

@@ -12,10 +12,13 @@ from glrtf.data.shards import ShardSet, open_shards
 from glrtf.models.heads import margins_from_counts
 from glrtf.training import loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
+from glrtf.training.pictures import plot_schedule
 from glrtf.training.plan import RunPlan, make_plan
 from glrtf.training.schedules import make_schedule
-from glrtf.training.state import build_state
+from glrtf.training.state import TrainState, build_state
 from glrtf.training.strategy import choose_precision, is_chief, make_strategy
+from glrtf.training.transfer import initialise
+from glrtf.training.validation import Score, Validator
 from tfrecords_tools import files
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
@@ -25,14 +28,14 @@ def train(
     config: TrainConfig,
     *,
     most_updates: int | None = None,
-    validate: loop.Validate | None = None,
+    score: Score | None = None,
 ) -> loop.Result:
     """Trains, or goes on training, what the settings describe.
 
     Args:
         config: The settings; `data` names real shards.
         most_updates: Where the run ends at the latest.
-        validate: Figures of the embedding model, for validation while training.
+        score: Rates embeddings of the validation fold by a search.
 
     Raises:
         UserError: On bad data, a workdir of another run, missing devices, a
@@ -47,13 +50,16 @@ def train(
     replicas = strategy.num_replicas_in_sync
     plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = choose_precision(config.precision, strategy)
+    schedule = schedule_of(config, plan, replicas)
+    if config.plot_schedule:
+        plot_schedule(schedule, plan, config.plot_schedule)
+        return loop.Result(0, True, {})
     workdir.claim(config)
     with strategy.scope():
-        state = build_state(
-            config, num_classes, _margin(config), schedule_of(config, plan, replicas), precision
-        )
-    update = loop.resume(state, plan, config, num_classes)
-    _tell(config, plan, update, shards, num_classes, replicas, precision)
+        state = build_state(config, num_classes, _margin(config), schedule, precision)
+        update = loop.resume(state, plan, config, num_classes)
+        begun = initialise(state, config) if update == 0 else f"after update {update}"
+    _tell(config, plan, begun, shards, num_classes, replicas, precision)
     chief = is_chief(strategy)
     loggers = _loggers(config, update) if chief else []
     try:
@@ -66,7 +72,7 @@ def train(
             num_classes=num_classes,
             loggers=loggers,
             chief=chief,
-            validate=validate,
+            validate=_validator(config, strategy, state, score),
         ).run()
     finally:
         for logger in loggers:
@@ -108,21 +114,37 @@ def _margin(config: TrainConfig) -> float | list[float]:
 def _tell(
     config: TrainConfig,
     plan: RunPlan,
-    update: int,
+    begun: str,
     shards: ShardSet,
     num_classes: int,
     replicas: int,
     precision: str,
 ) -> None:
     """One line on what is about to be done."""
-    going_on = f"going on after update {update} of" if update else "training for"
     print(
         f"{config.folder}: {config.backbone} at {config.size} on {shards.num_examples} images of "
-        f"{num_classes} landmarks; {going_on} {plan.total_updates} updates of "
+        f"{num_classes} landmarks, from {begun}; {plan.total_updates} updates of "
         f"{plan.global_batch_size} images ({replicas} x {config.accumulation_steps} x "
         f"{config.micro_batch}), {precision}, peak learning rate "
-        f"{config.peak_learning_rate(replicas):.3g}",
+        f"{config.peak_learning_rate(replicas):.3g}; the first update takes longest",
         file=sys.stderr,
+    )
+
+
+def _validator(
+    config: TrainConfig, strategy: tf.distribute.Strategy, state: TrainState, score: Score | None
+) -> Validator | None:
+    """Of the fold beside train/ that the builder kept, if it kept one."""
+    folder = files.join(config.data, "validation")
+    if not config.validate_every or not files.exists(folder):
+        return None
+    return Validator(
+        strategy,
+        state.model,
+        open_shards(config.data, "validation"),
+        size=config.size,
+        batch_size=config.micro_batch,
+        score=score,
     )
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from glrtf.config.training import TrainConfig
+from glrtf.models.arrays import assign
 from glrtf.models.heads import build_head
 from glrtf.models.retrieval_model import RetrievalModel, embedding_model_from_config
 from glrtf.training import checkpoints
@@ -36,17 +37,18 @@ class TrainState:
         """All variables under their names in a checkpoint."""
         named = self.model_variables()
         for variable in self.updater.variables:
-            named[f"optimizer/{variable.path}"] = variable
+            named[variable.path] = variable
         if self.average is not None:
             named |= self._average_variables()
         return named
 
     def model_variables(self) -> dict[str, keras.Variable]:
         """The embedding model's and the head's."""
-        named = dict(checkpoints.embedding_arrays(self.model.embedding_model))
-        for variable in self.model.head.weights:
-            named[f"head/{variable.name}"] = variable
-        return named
+        return checkpoints.embedding_arrays(self.model.embedding_model) | self.head_variables()
+
+    def head_variables(self) -> dict[str, keras.Variable]:
+        """The head's."""
+        return {f"head/{variable.name}": variable for variable in self.model.head.weights}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The variables' values, for a checkpoint."""
@@ -58,7 +60,7 @@ class TrainState:
         Raises:
             UserError: If it is damaged or another model's.
         """
-        checkpoints.assign(self.variables(), checkpoint.arrays(), checkpoint.arrays_path)
+        assign(self.variables(), checkpoint.arrays(), checkpoint.arrays_path)
 
     def _average_variables(self) -> dict[str, keras.Variable]:
         assert self.average is not None

@@ -49,7 +49,7 @@ def trained(
         average=average,
     )
 
-    @tf.function(jit_compile=False)
+    @tf.function(autograph=False, jit_compile=False)
     def run(batch):
         return strategy.experimental_local_results(strategy.run(step, args=batch))
 
@@ -157,7 +157,7 @@ def test_statistics_differ_between_replicas_until_they_are_averaged():
     before = [v.numpy() for v in strategy.experimental_local_results(mean.value)]
     assert np.abs(before[0] - before[1]).max() > 1e-4
 
-    @tf.function
+    @tf.function(autograph=False)
     def average():
         strategy.run(average_statistics, args=(model,))
 
@@ -186,7 +186,7 @@ def test_dropout_differs_between_replicas_micro_batches_and_updates():
         updater = Updater("sgd", 0.0, model.trainable_variables)
     step = TrainStep(model, updater, accumulation_steps=1, prepare=to_float)
 
-    @tf.function(jit_compile=False)
+    @tf.function(autograph=False, jit_compile=False)
     def run(batch):
         return strategy.experimental_local_results(strategy.run(step, args=batch))
 
@@ -217,7 +217,7 @@ def test_under_tpu_strategy_there_is_one_sum_a_variable_and_none_in_the_loop():
         model, updater, accumulation_steps=3, prepare=to_float, clip_norm=1.0, average=average
     )
 
-    @tf.function(jit_compile=False)
+    @tf.function(autograph=False, jit_compile=False)
     def run(images, labels):
         return strategy.run(step, args=(images, labels))
 

@@ -1,0 +1,52 @@
+"""Variables from and to plain .npz files, by name."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+
+def read_arrays(path: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file.
+
+    Raises:
+        UserError: If the file is missing or is not one.
+    """
+    try:
+        with files.open_read(path) as file:
+            source = file if file.seekable() else io.BytesIO(file.read())
+            arrays = np.load(source, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise UserError(f"{path}: expected an .npz file of weights, found one array")
+            return {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+        raise UserError(f"{path}: expected an .npz file of weights ({error})") from None
+
+
+def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file, whole or not at all."""
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Gives variables the values of the arrays of the same names.
+
+    Raises:
+        UserError: If one is missing or has another shape; nothing is assigned then.
+    """
+    for name, variable in variables.items():
+        if name not in arrays:
+            raise UserError(f"{source}: expected an array {name}, found none")
+        if tuple(arrays[name].shape) != tuple(variable.shape):
+            raise UserError(
+                f"{source}: {name}: expected the shape {tuple(variable.shape)}, "
+                f"found {tuple(arrays[name].shape)}"
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])

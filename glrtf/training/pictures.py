@@ -1,0 +1,66 @@
+"""Pictures to look at: the learning rate's course, a grid of augmented photos."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glrtf.training.plan import RunPlan
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+_POINTS = 1000
+
+
+def plot_schedule(
+    schedule: keras.optimizers.schedules.LearningRateSchedule, plan: RunPlan, path: str
+) -> None:
+    """Draws the learning rate over epochs as a PNG.
+
+    Raises:
+        UserError: If Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError(
+            "plot_schedule: expected the package matplotlib, found none; pip install 'glrtf[plot]'"
+        ) from None
+    updates = np.unique(np.linspace(0, plan.total_updates, _POINTS).astype(int))
+    rates = [float(schedule(update)) for update in updates]
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.add_subplot(
+        xlabel="epoch", ylabel="learning rate", title=f"{plan.total_updates} updates"
+    )
+    axes.plot([plan.epoch(update) for update in updates], rates)
+    for stage in plan.stages[1:]:
+        axes.axvline(plan.epoch(stage.first), linestyle=":", color="grey")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def grid(images: np.ndarray, columns: int = 4) -> np.ndarray:
+    """Puts equal pictures side by side.
+
+    Args:
+        images: `(count, height, width, 3)` float in [0, 1].
+        columns: How many in a row.
+
+    Returns:
+        `(1, rows · height, columns · width, 3)`; places left over are black.
+    """
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    filled = np.zeros((rows * columns, height, width, channels), images.dtype)
+    filled[:count] = images
+    tiles = filled.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return tiles.reshape(1, rows * height, columns * width, channels)
+
+
+def first_replica(values: tf.Tensor, strategy: tf.distribute.Strategy) -> np.ndarray:
+    """The first local replica's part of a distributed batch."""
+    local: Sequence[tf.Tensor] = strategy.experimental_local_results(values)
+    return local[0].numpy()

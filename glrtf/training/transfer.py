@@ -1,0 +1,48 @@
+"""A fresh run's weights taken from elsewhere."""
+
+from glrtf.config.training import TrainConfig
+from glrtf.models.arrays import assign
+from glrtf.models.weights import load_backbone
+from glrtf.training import checkpoints
+from glrtf.training.state import TrainState
+
+
+def initialise(state: TrainState, config: TrainConfig) -> str:
+    """Gives a fresh state the weights that its settings name.
+
+    Args:
+        state: Of random weights.
+        config: With `weights` or `init_from`.
+
+    Returns:
+        What was taken, for people.
+
+    Raises:
+        UserError: If the source is missing, damaged or another model's.
+    """
+    if config.init_from:
+        told = _from_run(state, config.init_from)
+    else:
+        backbone = state.model.embedding_model.get_layer(f"backbone_{config.backbone}")
+        load_backbone(backbone, config.backbone, config.weights)
+        told = "random weights" if config.weights == "none" else f"weights of {config.weights}"
+    if state.average is not None:
+        state.average.reset()
+    return told
+
+
+def _from_run(state: TrainState, source: str) -> str:
+    """Takes over another run's model; its head too where that has the same shape."""
+    found = checkpoints.find(source)
+    arrays = checkpoints.with_average(found.arrays())
+    embedding = checkpoints.embedding_arrays(state.model.embedding_model)
+    head = state.head_variables()
+    fits = all(
+        name in arrays and tuple(arrays[name].shape) == tuple(variable.shape)
+        for name, variable in head.items()
+    )
+    assign(embedding | head if fits else embedding, arrays, found.arrays_path)
+    if fits:
+        return f"weights of {found.arrays_path}"
+    classes = found.position.num_classes
+    return f"weights of {found.arrays_path}, without its head of {classes} classes (begun anew)"

@@ -1,0 +1,31 @@
+"""Command: convert published backbone weights."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from glrtf.config.weights import WeightsConfig
+from tfrecords_tools import cli
+
+
+def run_weights(config: WeightsConfig) -> None:
+    """Converts one checkpoint."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from glrtf.models.arrays import write_arrays
+    from glrtf.models.backbones import build_backbone
+    from glrtf.models.weights import convert_automl
+
+    model = build_backbone(config.backbone, None)
+    arrays = convert_automl(model, config.backbone, config.checkpoint)
+    write_arrays(config.output, arrays)
+    parameters = sum(array.size for array in arrays.values())
+    print(f"{config.output}: {len(arrays)} variables, {parameters:,} parameters")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return cli.run(WeightsConfig, run_weights, prog="python -m glrtf.weights", argv=argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

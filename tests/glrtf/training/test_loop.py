@@ -1,0 +1,236 @@
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from shard_writing import write_split
+from tf_devices import two_replicas
+from tiny_models import tiny_model
+
+from glrtf.config.training import TrainConfig
+from glrtf.data.shards import open_shards
+from glrtf.training import checkpoints, loop
+from glrtf.training.callbacks import CsvLogger
+from glrtf.training.optimizers import Updater
+from glrtf.training.plan import make_plan
+from glrtf.training.schedules import make_schedule
+from glrtf.training.state import TrainState
+from tfrecords_tools.errors import UserError
+
+EXAMPLES = 20
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_split(folder / "train", [12, 8])
+    return str(folder)
+
+
+@pytest.fixture
+def config(data, tmp_path):
+    return TrainConfig(
+        size=32,
+        data=data,
+        workdir=str(tmp_path / "run"),
+        epochs=2,
+        batch_size=4,
+        accumulation_steps=2,
+        ema_momentum=0.9,
+        checkpoint_every=3,
+        validate_every=1,
+    )
+
+
+class Recorder:
+    """A logger that remembers, and may do something at an update."""
+
+    def __init__(self, at=None, action=None):
+        self.rows, self.pictures, self._at, self._action = {}, [], at, action
+
+    def scalars(self, update, values):
+        self.rows[update] = dict(values)
+        if update == self._at:
+            self._action()
+
+    def images(self, update, name, images):
+        self.pictures.append((update, name, images))
+
+    def close(self):
+        pass
+
+
+def trainer(config, *, strategy=None, loggers=(), validate=None, classes=5):
+    strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
+    replicas = strategy.num_replicas_in_sync
+    shards = open_shards(config.data)
+    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages)
+    schedule = make_schedule(
+        "cosine",
+        1e-2,
+        total_updates=plan.total_updates,
+        updates_per_epoch=plan.updates_per_epoch,
+    )
+    with strategy.scope():
+        model = tiny_model(batch_norm=True, dropout=0.5)
+        updater = Updater("adam", schedule, model.trainable_variables)
+        state = TrainState(model, updater, config.ema_momentum)
+    loop.resume(state, plan, config, classes)
+    made = loop.Trainer(
+        config, strategy, shards, plan, state,
+        num_classes=classes, loggers=loggers, validate=validate,
+    )  # fmt: skip
+    return made, state
+
+
+def folder_of(config):
+    return os.path.join(config.folder, "checkpoints")
+
+
+def updates(config):
+    return [c.position.update for c in checkpoints.list_all(folder_of(config))]
+
+
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(config, tmp_path):
+    # 20 images, 4 an update: 10 updates. SIGTERM in the middle of the first epoch's end (5).
+    whole, state = trainer(config)
+    assert whole.run().finished
+    expected = state.arrays()
+
+    other = dataclasses.replace(config, workdir=str(tmp_path / "stopped"))
+    killer = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    first, _ = trainer(other, loggers=[killer])
+    result = first.run()
+    assert (result.update, result.finished) == (5, False)
+    assert updates(other) == [3, 5]
+    second, state = trainer(other)
+    assert second.run().update == 10
+    got = state.arrays()
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_checkpoints_that_a_kill_left_half_are_never_read(config):
+    first, _ = trainer(config, loggers=[Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))])
+    first.run()
+    # kill -9 during the save of update 6: arrays, perhaps cut short, and no JSON.
+    folder = Path(folder_of(config))
+    whole = (folder / "step-00000005.npz").read_bytes()
+    (folder / "step-00000006.npz").write_bytes(whole[: len(whole) // 2])
+    _, state = trainer(config)
+    assert int(state.updater.iterations.numpy()) == 5
+
+
+def test_the_last_and_the_best_checkpoints_are_kept(config):
+    # Validation after epochs 1 and 2, that is after updates 5 and 10: the first is better.
+    scores = iter([0.9, 0.1])
+    config = dataclasses.replace(config, checkpoint_every=1, keep_checkpoints=2)
+    made, _ = trainer(config, validate=lambda: {"validation_map": next(scores)})
+    made.run()
+    assert updates(config) == [5, 9, 10]
+    assert checkpoints.find(config.folder, "best").position.update == 5
+    assert checkpoints.find(config.folder, "9").position.update == 9
+    with pytest.raises(UserError, match="expected last, best or one of 5, 9, 10, found '7'"):
+        checkpoints.find(config.folder, "7")
+
+
+def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(config):
+    seen = []
+    made, state = trainer(
+        config, validate=lambda: seen.append(state.model.trainable_variables[0].numpy()) or {}
+    )
+    made.run()
+    own, average = state.model.trainable_variables[0], state.average.variables[0]
+    np.testing.assert_array_equal(seen[-1], average.numpy())
+    assert np.abs(own.numpy() - average.numpy()).max() > 1e-5
+    np.testing.assert_array_equal(
+        checkpoints.with_average(state.arrays())["embedding/conv/kernel"], average.numpy()
+    )
+
+
+def test_a_loss_that_is_no_number_stops_before_anything_is_saved(config):
+    config = dataclasses.replace(config, checkpoint_every=2)
+    made, state = trainer(config)
+    state.model.head.centers.assign(np.full(state.model.head.centers.shape, np.nan))
+    with pytest.raises(UserError, match=r"loss: expected a number.*checkpoint is none"):
+        made.run()
+    assert updates(config) == []
+
+
+def test_loggers_get_figures_an_epoch_and_the_augmented_photos_once(config):
+    recorder = Recorder()
+    trainer(config, loggers=[recorder])[0].run()
+    assert list(recorder.rows) == [5, 10]
+    row = recorder.rows[10]
+    assert row["epoch"] == 2
+    assert row["learning_rate"] == pytest.approx(0, abs=1e-9)
+    assert 0 <= row["train_accuracy"] <= 1
+    assert row["images_per_second"] > 0
+    [(update, name, images)] = recorder.pictures
+    # 4 photos of the first batch, 4 in a row.
+    assert (update, name, images.shape) == (0, "augmented", (1, 32, 128, 3))
+    assert 0 <= images.min() < images.max() <= 1
+
+
+def test_on_two_replicas_a_run_of_one_goes_on_at_the_same_epoch(config):
+    stopper = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    trainer(config, loggers=[stopper])[0].run()
+    # Twice the images an update: one epoch is 2.5 updates, rounded to 2; the run has 5.
+    made, state = trainer(config, strategy=two_replicas())
+    assert int(state.updater.iterations.numpy()) == 2
+    assert made.run().update == 5
+    local = two_replicas().experimental_local_results(state.model.non_trainable_variables[0].value)
+    np.testing.assert_array_equal(local[0].numpy(), local[1].numpy())
+
+
+def test_stages_change_the_size_of_the_images(config):
+    config = dataclasses.replace(config, sizes=[32, 64], stage_epochs=[1, 1])
+    made, _ = trainer(config)
+    sizes = []
+    original = made._step
+    made._step = lambda batch: sizes.append(batch[0].shape[1]) or original(batch)
+    made.run()
+    assert sizes == [32] * 5 + [64] * 5
+
+
+def test_a_label_beyond_the_classes_is_named(tmp_path, config):
+    write_split(tmp_path / "bad" / "train", [20], num_classes=8)
+    made, _ = trainer(dataclasses.replace(config, data=str(tmp_path / "bad")))
+    with pytest.raises(UserError, match=r"label: expected 0 to 4, found [567]"):
+        made.run()
+
+
+def test_a_damaged_checkpoint_is_named(config):
+    first, _ = trainer(config, loggers=[Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))])
+    first.run()
+    path = Path(folder_of(config), "step-00000005.npz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"step-00000005\.npz: digest: expected .* damaged"):
+        trainer(config)
+
+
+def test_another_number_of_classes_is_refused(config):
+    first, _ = trainer(config, loggers=[Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))])
+    first.run()
+    with pytest.raises(UserError, match="has 5 classes, the shards have 6"):
+        trainer(config, classes=6)
+
+
+def test_a_csv_keeps_the_lines_before_the_update_it_goes_on_from(tmp_path):
+    path = str(tmp_path / "train.csv")
+    first = CsvLogger(path)
+    for update in (5, 10, 15):
+        first.scalars(update, {"loss": update / 3})
+    CsvLogger(path, start_update=10).scalars(15, {"loss": 1.5, "validation_map": 0.25})
+    assert Path(path).read_text().splitlines() == [
+        "update,loss,validation_map",
+        "5,1.66667,",
+        "10,3.33333,",
+        "15,1.5,0.25",
+    ]

@@ -1,0 +1,57 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from glrtf.training.optimizers import Updater, is_decayed
+
+
+def updated(name, decay=0.0, updates=3):
+    variables = [
+        keras.Variable(np.float32([1.0, -2.0]), name="kernel"),
+        keras.Variable(np.float32([0.5]), name="bias"),
+    ]
+    updater = Updater(name, 0.1, variables, decay)
+    gradients = [tf.constant([0.3, 0.1]), tf.constant([-0.2])]
+    for _ in range(updates):
+        updater.apply(tf.distribute.get_strategy(), gradients)
+    assert int(updater.iterations.numpy()) == updates
+    return [v.numpy() for v in variables]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("adam", keras.optimizers.Adam(0.1)),
+        ("lamb", keras.optimizers.Lamb(0.1)),
+        ("sgd", keras.optimizers.SGD(0.1, momentum=0.9)),
+    ],
+)
+def test_without_decay_updates_are_those_of_keras(name, plain):
+    variables = [keras.Variable(np.float32([1.0, -2.0])), keras.Variable(np.float32([0.5]))]
+    for _ in range(3):
+        plain.apply([tf.constant([0.3, 0.1]), tf.constant([-0.2])], variables)
+    for ours, theirs in zip(updated(name), variables, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
+
+
+def test_decay_is_that_of_keras_adamw_and_leaves_biases_alone():
+    plain = keras.optimizers.AdamW(0.1, weight_decay=0.2)
+    kernel = keras.Variable(np.float32([1.0, -2.0]), name="kernel")
+    for _ in range(3):
+        plain.apply([tf.constant([0.3, 0.1])], [kernel])
+    with_decay, without = updated("adamw", 0.2), updated("adamw")
+    np.testing.assert_allclose(with_decay[0], kernel.numpy(), rtol=1e-6)
+    np.testing.assert_array_equal(with_decay[1], without[1])
+    assert np.abs(with_decay[0] - without[0]).max() > 1e-3
+
+
+def test_batchnorm_and_biases_are_not_decayed():
+    names = ("kernel", "depthwise_kernel", "centers", "gamma", "beta", "bias", "power")
+    decayed = [n for n in names if is_decayed(keras.Variable(0.0, name=n))]
+    assert decayed == ["kernel", "depthwise_kernel", "centers"]
+
+
+def test_an_unknown_optimizer_is_named():
+    with pytest.raises(ValueError, match="found 'adagrad'"):
+        Updater("adagrad", 0.1, [keras.Variable(0.0)])
