@@ -85,7 +85,9 @@ def _scan(
     # Tasks begin at different tars, so that they find each other's work done.
     start = len(jobs) * config.task_index // config.num_tasks
     jobs = jobs[start:] + jobs[:start]
-    workers = runners.count_workers(config.workers, len(jobs), scans.total_size(layout))
+    workers = runners.count_workers(
+        config.workers, len(jobs), scans.bytes_to_read(layout, config.check_md5)
+    )
     with Progress(f"index {layout.split}", len(jobs), "tar") as progress:
         for scan in runners.run_jobs(scans.scan_tar, jobs, workers):
             done.append(scan)

@@ -5,9 +5,11 @@ deterministic (features in the order of their names), so that the same record
 is the same bytes on every machine. Format: protobuf.dev/programming-guides/encoding.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 
 _LENGTH_DELIMITED = 2
+_SMALL = [bytes([value]) for value in range(0x80)]
 
 
 def encode(features: Mapping[str, bytes | int]) -> bytes:
@@ -22,8 +24,7 @@ def encode(features: Mapping[str, bytes | int]) -> bytes:
     """
     entries: list[bytes] = []
     for name in sorted(features):
-        entry = _field(1, [name.encode()]) + _field(2, _feature(features[name]))
-        entries += _field(1, entry)
+        entries += _field(1, [_key(name), *_field(2, _feature(features[name]))])
     return b"".join(_field(1, entries))
 
 
@@ -50,13 +51,20 @@ def _feature(value: bytes | int) -> list[bytes]:
     return _field(3, _field(1, [_varint(value & 0xFFFFFFFFFFFFFFFF)]))
 
 
+@functools.cache
+def _key(name: str) -> bytes:
+    return b"".join(_field(1, [name.encode()]))
+
+
 def _field(number: int, payload: list[bytes]) -> list[bytes]:
     """A length-delimited field, in parts, so that images are copied once only."""
     length = sum(map(len, payload))
-    return [bytes([number << 3 | _LENGTH_DELIMITED]), _varint(length), *payload]
+    return [_SMALL[number << 3 | _LENGTH_DELIMITED], _varint(length), *payload]
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return _SMALL[value]
     result = bytearray()
     while value > 0x7F:
         result.append(value & 0x7F | 0x80)

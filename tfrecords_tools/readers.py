@@ -59,9 +59,11 @@ def _announced(places: list[_Place], row: int) -> list[_Place]:
 
 def _open(path: str) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; it went since it was indexed") from None
+    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+    return handle
 
 
 def _from_storage(layout: Layout, images: Images) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from tfrecords_tools import files, gldv2, remote, tars
 from tfrecords_tools.gldv2 import Layout
 
 INDEX_FOLDER = "source_index"
+_HEADERS_SHARE = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +75,14 @@ def scan_tar(job: ScanJob) -> TarScan:
     return scan
 
 
-def total_size(layout: Layout) -> int:
-    """Bytes of all tars of a layout that are there."""
-    states = (files.state(files.join(layout.folder, tar)) for tar in layout.tars)
-    return sum(state.size for state in states if state)
+def bytes_to_read(layout: Layout, check_md5: bool) -> int:
+    """About how much a scan of all tars reads: everything for MD5, else headers alone."""
+    total = 0
+    for tar in layout.tars:
+        state = files.state(files.join(layout.folder, tar))
+        whole = check_md5 and state and not state.md5 and gldv2.published_md5(layout, tar)
+        total += state.size // (1 if whole else _HEADERS_SHARE) if state else 0
+    return total
 
 
 def scan_folder(layout: Layout) -> TarScan:

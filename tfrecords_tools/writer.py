@@ -98,8 +98,8 @@ def _records(spec: ShardSpec, stats: ShardStats, earlier: ShardStats | None) -> 
                 inspected.height,
                 inspected.width,
             )
-    place = {image_id: row for row, image_id in enumerate(ids)}
-    stats.rejects.sort(key=lambda reject: place[reject[0]])
+    reasons = dict(stats.rejects)
+    stats.rejects = [(image_id, reasons[image_id]) for image_id in ids if image_id in reasons]
 
 
 def _old_records(spec: ShardSpec) -> Iterator[bytes]:
