@@ -114,7 +114,7 @@ def parse(
     parser.add_argument("--config", action="config", help="YAML file of settings; flags override")
     parser.add_class_arguments(config_class, None, as_positional=positional)
     for group in parser._action_groups:
-        if group.title == _summary(config_class):
+        if group.title == _summary(config_class).rstrip("."):
             group.title = "settings"
     namespace = parser.parse_args(arguments)
     namespace.pop("config", None)
