@@ -26,9 +26,10 @@ def main() -> None:
         folder = Path(name)
         _write_files(folder)
         reading = _seconds_to_read(folder / "submission.csv")
-        seconds, megabytes = _run(folder)
+        seconds, processor_seconds, megabytes = _run(folder)
     print(f"{'':24}{'measured':>10}{'limit':>10}{'ratio':>8}")
     print(f"{'seconds':24}{seconds:10.2f}{LIMIT_SECONDS:10.2f}{seconds / LIMIT_SECONDS:8.2f}")
+    print(f"{'processor seconds':24}{processor_seconds:10.2f}")
     print(
         f"{'peak megabytes':24}{megabytes:10.0f}{LIMIT_MEGABYTES:10.0f}"
         f"{megabytes / LIMIT_MEGABYTES:8.2f}"
@@ -65,13 +66,14 @@ def _seconds_to_read(path: Path) -> float:
     return time.perf_counter() - began
 
 
-def _run(folder: Path) -> tuple[float, float]:
+def _run(folder: Path) -> tuple[float, float, float]:
     command = [sys.executable, "-m", "glrtf.evaluate"]
     command += [str(folder / "submission.csv"), str(folder / "solution.csv")]
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - began
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 if __name__ == "__main__":

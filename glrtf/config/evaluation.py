@@ -60,6 +60,8 @@ class ReportConfig:
         map: How the map of embeddings is made: tsne (needs scikit-learn), pca, auto (the first
             where it can be had) or none.
         map_points: How many photos the map shows at most.
+        projector: Folder that gets the map's embeddings for TensorBoard's projector.
+        wandb: Weights & Biases project that gets the measures and the report.
         max_queries: How many queries the gallery shows at most.
         max_ranks: How many ranked photos a query shows at most.
         thumbnail: The longest side of a thumbnail in pixels.
@@ -77,6 +79,8 @@ class ReportConfig:
     train: list[str] = dataclasses.field(default_factory=list)
     map: Literal["auto", "tsne", "pca", "none"] = "auto"
     map_points: int = 1500
+    projector: str | None = None
+    wandb: str | None = None
     max_queries: int = 1000
     max_ranks: int = 40
     thumbnail: int = 192

@@ -24,6 +24,7 @@ from glrtf.evaluation.embedding_map import EmbeddingMap
 from glrtf.evaluation.gallery import QueryView
 from glrtf.evaluation.judgement import Judgement, judge
 from glrtf.evaluation.page import Page, Section
+from glrtf.evaluation.report_embeddings import Embeddings
 from glrtf.evaluation.results import RetrievalResult, read_result
 from glrtf.evaluation.solutions import RetrievalSolution, read_retrieval_solution
 
@@ -47,6 +48,7 @@ class Material:
         train: For each bridging landmark some of its train photos.
         bridges: For both ends of a bridge the train photos most like it.
         names: The landmarks' names, where known.
+        embeddings: The embedding sets that could be opened.
         embedding_map: The map, if there is one.
         ablation: The ablation's section, if there is one.
         notes: What could not be done.
@@ -62,6 +64,7 @@ class Material:
     train: Mapping[int, Sequence[str]]
     bridges: Mapping[Bridge, Sequence[str]]
     names: Mapping[int, str]
+    embeddings: Embeddings
     embedding_map: EmbeddingMap | None
     ablation: Sequence[Section]
     notes: Sequence[str]
@@ -95,6 +98,7 @@ def gather(config: ReportConfig) -> Material:
         train={number: ids[:TRAIN_PHOTOS_SHOWN] for number, ids in train_ids.items()},
         bridges=report_embeddings.bridging_photos(embeddings, views, train_ids),
         names=train_photos.landmark_names(config.source, page_data.bridging_landmarks(views)),
+        embeddings=embeddings,
         embedding_map=report_embeddings.make_map(config, embeddings, views, solution),
         ablation=ablation,
         notes=[

@@ -1,16 +1,20 @@
 """What the report shows of the embeddings themselves: bridging photos and a map."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from glrtf.config.evaluation import ReportConfig
-from glrtf.evaluation import bridge_photos, embedding_map
+from glrtf.evaluation import bridge_photos, embedding_map, projector, thumbnails
 from glrtf.evaluation.bridge_photos import Bridge
 from glrtf.evaluation.embedding_map import EmbeddingMap
 from glrtf.evaluation.gallery import QueryView
 from glrtf.evaluation.rows_by_id import RowsById
 from glrtf.evaluation.solutions import RetrievalSolution
+from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
 ROLES = ("query", "index", "train")
@@ -84,8 +88,6 @@ def make_map(
     Returns:
         None where no map is wanted, a set is missing, or there are too few photos.
     """
-    import numpy as np
-
     sets = embeddings.sets
     if config.map == "none" or not all(role in sets for role in ("query", "index")):
         return None
@@ -99,12 +101,37 @@ def make_map(
     ids = query_ids + index_ids
     if not query_ids or not index_ids or len(ids) < embedding_map.FEWEST_POINTS:
         return None
-    rows = np.concatenate([sets["query"].rows(query_ids), sets["index"].rows(index_ids)])
-    method, places = embedding_map.place(rows, config.map)
+    is_query = np.arange(len(ids)) < len(query_ids)
+    method, places = embedding_map.place(_map_rows(embeddings, ids, is_query), config.map)
     return EmbeddingMap(
         method=method,
         ids=ids,
-        is_query=np.arange(len(ids)) < len(query_ids),
+        is_query=is_query,
         group=np.array([groups.get(image_id, -1) for image_id in ids], np.int64),
         places=places,
     )
+
+
+def write_projector(
+    folder: str, config: ReportConfig, embeddings: Embeddings, shown: EmbeddingMap
+) -> None:
+    """Writes the map's embeddings for TensorBoard's projector, thumbnails being made."""
+    labels = [
+        (image_id, "query" if query else "index", str(group) if group >= 0 else "")
+        for image_id, query, group in zip(shown.ids, shown.is_query, shown.group, strict=True)
+    ]
+    paths = [
+        files.join(config.output, thumbnails.relative_path(image_id, config.thumbnail))
+        for image_id in shown.ids
+    ]
+    pictures = [path if os.path.exists(path) else None for path in paths]
+    rows = _map_rows(embeddings, shown.ids, shown.is_query)
+    projector.write_projector(folder, rows, labels, pictures)
+
+
+def _map_rows(embeddings: Embeddings, ids: Sequence[str], is_query: np.ndarray) -> np.ndarray:
+    """The embeddings of the map's photos, queries first."""
+    queries = [image_id for image_id, query in zip(ids, is_query, strict=True) if query]
+    index = [image_id for image_id, query in zip(ids, is_query, strict=True) if not query]
+    sets = embeddings.sets
+    return np.concatenate([sets["query"].rows(queries), sets["index"].rows(index)])

@@ -1,8 +1,12 @@
+import contextlib
 import json
 import re
+import sys
+import types
 
 import pytest
 import retrieval_files as rf
+from PIL import Image
 from tuning_files import write_inputs
 
 from glrtf import report
@@ -167,6 +171,63 @@ def test_bridging_is_named_when_compared_with_a_direct_retrieval(drawn):
     html, _ = page_data(drawn)
     assert "Most helped by bridging" in html
     assert "compared with that in direct" in html
+
+
+def test_projector_files_fit_each_other(drawn):
+    folder = drawn / "projector"
+    assert run_drawn(drawn, f"--projector={folder}", method="pca") == 0
+    tensors = [line.split("\t") for line in (folder / "tensors.tsv").read_text().splitlines()]
+    header, *labels = [
+        line.split("\t") for line in (folder / "metadata.tsv").read_text().splitlines()
+    ]
+    assert header == ["id", "kind", "landmark"]
+    assert len(tensors) == len(labels) == 80
+    assert {len(row) for row in tensors} == {12}
+    assert [kind for _, kind, _ in labels] == ["query"] * 32 + ["index"] * 48
+    # A row is that of its id in the embedding set.
+    from glrtf.evaluation.rows_by_id import RowsById
+
+    rows = RowsById.open([str(drawn / "index")]).rows([labels[-1][0]])
+    assert [float(value) for value in tensors[-1]] == pytest.approx(rows[0].tolist(), abs=1e-5)
+    # 80 small pictures lie on a grid of 9 x 9.
+    assert Image.open(folder / "sprite.jpg").size == (9 * 48, 9 * 48)
+    assert 'tensor_path: "tensors.tsv"' in (folder / "projector_config.pbtxt").read_text()
+
+
+def test_projector_without_a_map(drawn, capsys):
+    assert run_drawn(drawn, f"--projector={drawn / 'projector'}") == 2
+    assert "--projector: expected embedding sets" in capsys.readouterr().err
+    assert not (drawn / "report").exists()
+
+
+def test_wandb_gets_measures_and_report(material, monkeypatch):
+    run_of = types.SimpleNamespace(summary={}, logged=[])
+    run_of.log_artifact = run_of.logged.append
+
+    class Artifact(list):
+        def __init__(self, name, type):
+            super().__init__([name, type])
+
+        def add_dir(self, folder):
+            self.append(folder)
+
+    @contextlib.contextmanager
+    def init(project, name, config):
+        run_of.told = (project, name, config)
+        yield run_of
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init, Artifact=Artifact))
+    assert run(material, "--wandb=landmarks") == 0
+    assert run_of.told[:2] == ("landmarks", "retrieval")
+    assert run_of.summary["all/map@100"] == pytest.approx((5 / 9 + 1 / 6 + 1) / 3)
+    assert run_of.logged == [["report-retrieval", "report", str(material / "report")]]
+
+
+def test_wandb_that_is_not_installed(material, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert run(material, "--wandb=landmarks") == 2
+    assert "--wandb needs wandb, which is not installed" in capsys.readouterr().err
+    assert not (material / "report").exists()
 
 
 def test_fewer_queries_than_there_are(material):
