@@ -1,7 +1,10 @@
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fault_fates import FATES, FATES_BY_DECODING
 from PIL import Image
 from tiny_gldv2 import jpeg
 
@@ -10,45 +13,6 @@ from tfrecords_tools import jpeg as jpeg_header
 from tfrecords_tools.images import ImageSettings
 
 _HEADER, _DECODE = ImageSettings(verify="header"), ImageSettings(verify="decode")
-
-# What becomes of each kind of file a crawl delivers as .jpg: fate and reason.
-FATES = {
-    "adobe_icc_p3": ("kept", ""),
-    "animated_gif_as": ("rejected", "animated GIF"),
-    "animated_png_as": ("rejected", "animated PNG"),
-    "animated_webp_as": ("rejected", "animated WEBP"),
-    "avif_as": ("reencoded", "AVIF named .jpg"),
-    "bitrot": ("kept", ""),
-    "bmp_as": ("reencoded", "BMP named .jpg"),
-    "bomb_jpeg_hdr_65500": ("rejected", "too large (65500x65500)"),
-    "bomb_png_30000": ("rejected", "too large"),
-    "cmyk": ("reencoded", "CMYK"),
-    "exif_rot6": ("reencoded", "rotated by Exif"),
-    "exif_rot8": ("reencoded", "rotated by Exif"),
-    "gray": ("kept", ""),
-    "hole_2k_zero": ("rejected", "corrupt"),
-    "html404": ("rejected", "not an image"),
-    "jpeg_hdr_0x0": ("rejected", "too small (0x0)"),
-    "mpo": ("kept", ""),
-    "ok": ("kept", ""),
-    "one_by_one": ("rejected", "too small (1x1)"),
-    "png16_gray_as": ("reencoded", "PNG named .jpg"),
-    "png16_rgb_as": ("reencoded", "PNG named .jpg"),
-    "png_palette_as": ("reencoded", "PNG named .jpg"),
-    "png_rgba_as": ("reencoded", "PNG named .jpg"),
-    "progressive": ("kept", ""),
-    "text": ("rejected", "not an image"),
-    "tiff_as": ("reencoded", "TIFF named .jpg"),
-    "trailing_garbage": ("kept", ""),
-    "truncated_50": ("rejected", "truncated"),
-    "truncated_header": ("rejected", "truncated"),
-    "truncated_last2": ("rejected", "truncated"),
-    "webp_as": ("reencoded", "WEBP named .jpg"),
-    "wide_20000x1": ("rejected", "too small (20000x1)"),
-    "zero_byte": ("rejected", "empty"),
-}
-# Damage inside the pixel data that leaves no trace outside them is seen by decoding alone.
-FATES_BY_DECODING = FATES | {"bitrot": ("rejected", "corrupt")}
 
 
 def _pixels(data: bytes) -> np.ndarray:
@@ -176,3 +140,15 @@ def test_header_tells_what_pillow_tells():
             assert (header.width, header.height) == (33, 21)
             assert (header.components, header.precision) == (components, 8)
             assert header.frame == (0xC2 if progressive else 0xC0)
+
+
+def test_the_documented_table_is_the_true_one():
+    text = (Path(__file__).parents[2] / "docs" / "tfrecords.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]+) \|", text, re.MULTILINE))
+
+    def phrase(fate: str, reason: str) -> str:
+        return f"{fate}: {reason}" if reason else fate
+
+    expected = {name: phrase(*FATES[name]) for name in FATES}
+    expected["bitrot"] = "kept; with `--verify decode` rejected: corrupt"
+    assert rows == expected

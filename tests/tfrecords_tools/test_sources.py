@@ -4,6 +4,7 @@ import csv
 import tarfile
 
 import pytest
+from fault_fates import FATES
 from tiny_gldv2 import (
     files_below,
     image_id,
@@ -110,6 +111,25 @@ def test_rejects_are_listed_with_their_reason(tmp_path, source):
     with (tmp_path / "out" / "train" / "rejects.csv").open() as file:
         found = {row["image_id"]: row["reason"] for row in csv.DictReader(file)}
     assert found == {name: reason for name, (_, reason) in bad.items()}
+
+
+def test_all_faults_together_have_their_fates_in_one_build(tmp_path, faults):
+    names = {image_id(number): name for number, name in enumerate(FATES)}
+    photos = [(member(key), (faults / f"{name}.jpg").read_bytes()) for key, name in names.items()]
+    write_tar(tmp_path / "gldv2" / "train" / "images_000.tar", photos)
+    rows = [[key, "u", 1] for key in names]
+    write_csv(tmp_path / "gldv2" / "metadata" / "train.csv", ["id", "url", "landmark_id"], rows)
+    info = _build(tmp_path / "gldv2", tmp_path / "out")
+    with (tmp_path / "out" / "train" / "rejects.csv").open() as file:
+        rejects = {names[row["image_id"]]: row["reason"] for row in csv.DictReader(file)}
+    assert rejects == {name: why for name, (fate, why) in FATES.items() if fate == "rejected"}
+    fates = [fate for fate, _ in FATES.values()]
+    assert info.counts == {
+        "planned": 33,
+        "kept": fates.count("kept"),
+        "reencoded": fates.count("reencoded"),
+        "rejected": fates.count("rejected"),
+    }
 
 
 def test_clean_labels_leave_the_other_images_out(tmp_path, source):
