@@ -57,8 +57,16 @@ class Candidates:
             first_row: The database row of the tile's first column.
             error: How far one of them may be from the true one.
         """
-        queries, width = scores.shape
         self.observe(scores, error)
+        asked, columns = self.passing(scores, error)
+        if len(asked):
+            self.insert(asked, (columns + first_row).astype(np.int32), scores[asked, columns])
+
+    def passing(
+        self, scores: npt.NDArray[np.float32], error: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which of a tile's scores may belong to the k best: queries, ascending, and columns."""
+        queries, width = scores.shape
         # A power of two as row length: a position's query is then a shift.
         shift = max(width - 1, 1).bit_length()
         if self._mask.size < queries << shift:
@@ -67,9 +75,7 @@ class Candidates:
         mask[:, width:] = False
         np.greater_equal(scores, self.thresholds(error)[:, None], out=mask[:, :width])
         passed = np.flatnonzero(mask)
-        if len(passed):
-            asked, columns = passed >> shift, passed & ((1 << shift) - 1)
-            self.insert(asked, (columns + first_row).astype(np.int32), scores[asked, columns])
+        return passed >> shift, passed & ((1 << shift) - 1)
 
     def observe(self, scores: npt.NDArray[np.float32], error: float) -> None:
         """Learns how far scores may be off, and from the first ones the first floors.

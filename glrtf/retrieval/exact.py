@@ -1,7 +1,7 @@
 """Exact search: float32 products in tiles, a proven error bound, float64 at the end."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,11 +9,18 @@ import numpy.typing as npt
 
 from glrtf.embedding_arrays import NORM_TOLERANCE
 from glrtf.embedding_rows import FLOAT32_UNIT, RowSource
+from glrtf.retrieval import projection as projections
 from glrtf.retrieval.candidates import Candidates, PairScores
 from glrtf.retrieval.neighbors import Neighbors, merge, score_pairs, stacked, usable_processors
+from glrtf.retrieval.projection import Projection
 
 _TILE_ROWS = 2048
 _TILE_QUERIES = 2048
+_MOST_PASSING = 0.02
+"""If more of a tile's pairs pass the bound, the full product is cheaper."""
+_PAIR_NUMBERS = 1 << 16
+_SAMPLE = 2048
+_LEAST_DIMENSION = 256
 _NUMBERS_AT_ONCE = 1 << 23
 """How many numbers of queries are held at once, 32 MB."""
 
@@ -25,6 +32,7 @@ def search(
     per_part: int = 0,
     *,
     float64_scores: bool = True,
+    first_pass: bool = True,
 ) -> Neighbors:
     """Finds the nearest database rows of every query, exactly.
 
@@ -37,6 +45,8 @@ def search(
         float64_scores: Whether scores are the defining ones. Without, they
             are what the float32 product gives, and rows that differ by less
             than its rounding, about 1e-6, may change places.
+        first_pass: Whether products of few directions may go before, where a
+            sample says that they save time. The result is the same.
 
     Returns:
         Neighbours of all queries; scores are dot products in float64,
@@ -45,7 +55,9 @@ def search(
     Raises:
         UserError: On a row that is not finite or not of length 1.
     """
-    blocks = search_blocks(queries, database, k, per_part, float64_scores=float64_scores)
+    blocks = search_blocks(
+        queries, database, k, per_part, float64_scores=float64_scores, first_pass=first_pass
+    )
     width = per_part * len(database.part_lengths) if per_part else k
     return stacked([Neighbors(np.empty((0, width), np.int64), np.empty((0, width))), *blocks])
 
@@ -57,6 +69,7 @@ def search_blocks(
     per_part: int = 0,
     *,
     float64_scores: bool = True,
+    first_pass: bool = True,
 ) -> Iterator[Neighbors]:
     """Like `search`, some thousand queries at a time, in order."""
     error = score_error(queries, database) if float64_scores else 0.0
@@ -80,6 +93,7 @@ def search_blocks(
                     error,
                     pair_scores if float64_scores else None,
                     threads,
+                    _first_pass(vectors, database, per_part or k) if first_pass else None,
                 )
                 yield _search_block(block, database, per_part)
             first += length
@@ -97,6 +111,20 @@ def score_error(queries: RowSource, database: RowSource) -> float:
     return gamma * longest**2 + (queries.rounding + database.rounding) * longest
 
 
+def _first_pass(vectors: npt.NDArray[np.float32], database: RowSource, k: int) -> Projection | None:
+    """The cheap first pass, where the queries and rows are many enough and a sample agrees."""
+    num_rows = sum(database.part_lengths)
+    if database.dimension < _LEAST_DIMENSION or len(vectors) < 512 or num_rows < 16 * _SAMPLE:
+        return None
+    blocks = []
+    for part, length in enumerate(database.part_lengths):
+        share = round(_SAMPLE * length / num_rows)
+        # Runs of rows, some here and some there: a part may be sorted.
+        for start in np.linspace(0, max(0, length - 32), max(1, share // 32)).astype(int):
+            blocks.append(database.read(part, int(start), min(int(start) + 32, length)))
+    return projections.choose(vectors, np.concatenate(blocks), k, num_rows)
+
+
 class _QueryBlock:
     """Some queries and the candidates found for them."""
 
@@ -107,12 +135,16 @@ class _QueryBlock:
         error: float,
         pair_scores: PairScores | None,
         threads: ThreadPoolExecutor,
+        projection: Projection | None,
     ) -> None:
         self._vectors = vectors
         self.k = k
         self._error = error
         self._pair_scores = pair_scores
         self._threads = threads
+        self._projection = projection
+        if projection is not None:
+            self._extended = projection.extended(vectors)
         self._products = np.empty(min(_TILE_QUERIES, len(vectors)) * _TILE_ROWS, np.float32)
         # The product uses all processors, so each of its tiles is looked through by all.
         self._scanned_at_once = math.ceil(_TILE_QUERIES / usable_processors())
@@ -121,6 +153,7 @@ class _QueryBlock:
     def begin(self) -> None:
         """Forgets what was found."""
         self._candidates: dict[int, Candidates] = {}
+        self._rows_seen = 0
         for tile in range(0, len(self._vectors), _TILE_QUERIES):
             end = min(tile + _TILE_QUERIES, len(self._vectors))
             for start in range(tile, end, self._scanned_at_once):
@@ -129,23 +162,72 @@ class _QueryBlock:
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
         """Multiplies all queries with some database rows and keeps the candidates."""
+        # The first rows only make floors; a bound has nothing to be held against yet.
+        bounded = self._projection is not None and self._rows_seen >= 2 * self.k
+        self._rows_seen += len(tile)
+        extended = self._projection.extended(tile) if bounded and self._projection else None
         for start in range(0, len(self._vectors), _TILE_QUERIES):
-            vectors = self._vectors[start : start + _TILE_QUERIES]
-            shape = len(vectors), len(tile)
-            # One buffer for all products: fresh pages would cost more than the scan.
-            products = self._products[: shape[0] * shape[1]].reshape(shape)
-            np.matmul(vectors, tile.T, out=products)
-            scans = [
-                self._threads.submit(
-                    self._candidates[start + offset].add,
-                    products[offset : offset + self._scanned_at_once],
-                    first_row,
-                    self._error,
-                )
-                for offset in range(0, len(vectors), self._scanned_at_once)
-            ]
-            for scan in scans:
-                scan.result()
+            block = slice(start, start + _TILE_QUERIES)
+            step = self._scanned_at_once
+            open_ = list(range(start, min(start + _TILE_QUERIES, len(self._vectors)), step))
+            if extended is not None:
+                products = self._multiplied(self._extended[block], extended)
+                open_ = self._scan(self._add_bounded, start, open_, products, tile, first_row)
+                if open_:
+                    # Too many pass: from here on the bound costs more than it saves.
+                    self._projection = extended = None
+            if open_:
+                products = self._multiplied(self._vectors[block], tile)
+                self._scan(self._add_scores, start, open_, products, tile, first_row)
+
+    def _multiplied(
+        self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        # One buffer for all products: fresh pages would cost more than the scan.
+        products = self._products[: len(left) * len(right)].reshape(len(left), len(right))
+        return np.matmul(left, right.T, out=products)
+
+    def _scan(
+        self,
+        scan: Callable[..., bool],
+        start: int,
+        parts: list[int],
+        products: npt.NDArray[np.float32],
+        tile: npt.NDArray[np.float32],
+        first_row: int,
+    ) -> list[int]:
+        """Looks through parts of a product, on all processors; which of them are still open."""
+        scans = {}
+        for part in parts:
+            some = products[part - start : part - start + self._scanned_at_once]
+            scans[part] = self._threads.submit(scan, part, some, tile, first_row)
+        return [part for part, done in scans.items() if not done.result()]
+
+    def _add_scores(
+        self, start: int, scores: npt.NDArray[np.float32], tile: npt.NDArray, first_row: int
+    ) -> bool:
+        self._candidates[start].add(scores, first_row, self._error)
+        return True
+
+    def _add_bounded(
+        self, start: int, bounds: npt.NDArray[np.float32], tile: npt.NDArray, first_row: int
+    ) -> bool:
+        """Multiplies the pairs whose bound reaches their query's floor; False if too many do."""
+        assert self._projection is not None
+        candidates = self._candidates[start]
+        asked, columns = candidates.passing(bounds, self._projection.error + self._error)
+        if len(asked) > _MOST_PASSING * bounds.size:
+            return False
+        scores = np.empty(len(asked), np.float32)
+        step = max(1, _PAIR_NUMBERS // tile.shape[1])
+        for first in range(0, len(asked), step):
+            some = slice(first, first + step)
+            left, right = self._vectors[start + asked[some]], tile[columns[some]]
+            scores[some] = np.einsum("ij,ij->i", left, right)
+        passed = scores >= candidates.thresholds(self._error)[asked]
+        rows = (columns[passed] + first_row).astype(np.int32)
+        candidates.insert(asked[passed], rows, scores[passed])
+        return True
 
     def finish(self) -> Neighbors:
         """The neighbours among all rows added since `begin`."""
