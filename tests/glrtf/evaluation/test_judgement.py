@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glrtf.evaluation.judgement import hit_ranks, judge
@@ -21,6 +21,7 @@ def slow_hit_ranks(predictions, relevant):
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=12), st.frozensets(st.sampled_from("abcd")))
 def test_hit_ranks_follow_the_definition(predictions, relevant):
     assert hit_ranks(predictions, relevant) == slow_hit_ranks(predictions, relevant)

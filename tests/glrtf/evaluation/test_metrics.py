@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glrtf.evaluation import metrics
@@ -44,6 +44,7 @@ def test_short_ranking_is_divided_by_k_not_by_its_length():
     np.testing.assert_allclose(metrics.average_precision(hits, np.array([5]), 100), [1 / 5])
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 40), st.integers(1, 40))
 def test_average_precision_follows_the_definition(row, more, k):
     num_relevant = max(sum(row) + more, 1)
