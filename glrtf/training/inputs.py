@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.data.augment import augment, step_seed
-from glrtf.data.input_pipeline import plain_errors, train_batches
+from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
 from glrtf.data.shards import ShardSet
 from tfrecords_tools.errors import UserError
 
@@ -85,19 +85,21 @@ class Augmentation:
 
     Args:
         config: The run's settings.
+        size: Side of the images that the model takes, in pixels; None is the run's own.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        self._seed = config.seed
-        self._config = config.augment
+    def __init__(self, config: TrainConfig, size: int | None = None) -> None:
+        self._config = config
+        self._size = size or config.size
 
     def __call__(self, images: tf.Tensor, replica: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        """`(batch, size, size, 3)` uint8 -> float32 in [0, 1], varied.
+        """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], varied.
 
         Args:
-            images: The photos.
+            images: uint8, resized or on canvases.
             replica: This replica's number.
             number: The micro-batch's number over the whole run.
         """
-        scaled = tf.cast(images, tf.float32) / 255.0
-        return augment(scaled, step_seed(self._seed, number, replica), self._config)
+        scaled = float_images(images, self._size, self._config.input)
+        seed = step_seed(self._config.seed, number, replica)
+        return augment(scaled, seed, self._config.augment)

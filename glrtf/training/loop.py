@@ -84,7 +84,7 @@ class Trainer:
         self._pending: list[tf.Tensor] = []
         self._seen: list[np.ndarray] = []
         self._stop = False
-        self._step, self._average_statistics = _compile(strategy, state, config)
+        self._average_statistics = _compile_average(strategy, state)
 
     def run(self) -> Result:
         """Trains from where the state is to the plan's end, or until SIGTERM.
@@ -111,13 +111,14 @@ class Trainer:
         batches = inputs.distributed_batches(
             self._strategy, self._shards, self._config, stage.size, self._num_classes, update
         )
+        step = self._compile_step(stage.size)
         looked = epoch_began = time.monotonic()
         with inputs.readable_errors(self._config.data):
             while update < stage.end and not self._stop:
                 batch = next(batches)
                 if update == 0:
-                    self._show(batch)
-                self._pending.append(self._step(batch))
+                    self._show(batch, stage.size)
+                self._pending.append(step(batch))
                 update += 1
                 due = time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS
                 if due or self._plan.ends_epoch(update):
@@ -132,10 +133,10 @@ class Trainer:
                     self._save(update, metrics if self._plan.ends_epoch(update) else {})
         return update, metrics
 
-    def _show(self, batch: tuple) -> None:
+    def _show(self, batch: tuple, size: int) -> None:
         """Hands the loggers a grid of the run's first photos as the model sees them."""
         images = pictures.first_replica(batch[0], self._strategy)[:_SHOWN]
-        varied = inputs.Augmentation(self._config)(images, tf.constant(0), tf.constant(0))
+        varied = inputs.Augmentation(self._config, size)(images, tf.constant(0), tf.constant(0))
         for logger in self._loggers:
             logger.images(0, "augmented", pictures.grid(varied.numpy()))
 
@@ -200,6 +201,27 @@ class Trainer:
         checkpoints.write(self._folder, self._state.arrays(), position)
         checkpoints.prune(self._folder, self._config.keep_checkpoints)
 
+    def _compile_step(self, size: int) -> Callable[[tuple], tf.Tensor]:
+        """The update on a distributed batch as a graph, for one stage's size."""
+        step = TrainStep(
+            self._state.model,
+            self._state.updater,
+            accumulation_steps=self._config.accumulation_steps,
+            prepare=inputs.Augmentation(self._config, size),
+            clip_norm=self._config.clip_norm,
+            average=self._state.average,
+        )
+        strategy = self._strategy
+
+        # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be.
+        # Nothing in the step needs AutoGraph, which would take longer than the trace itself.
+        @tf.function(autograph=False, jit_compile=False)
+        def train_step(batch: tuple) -> tf.Tensor:
+            metrics = strategy.run(step, args=batch)
+            return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
+
+        return train_step
+
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         self._stop = True
 
@@ -232,32 +254,11 @@ def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: i
     return update
 
 
-def _compile(
-    strategy: tf.distribute.Strategy, state: TrainState, config: TrainConfig
-) -> tuple[Callable, Callable]:
-    """The step on a distributed batch, and the averaging of statistics, as graphs."""
-    step = TrainStep(
-        state.model,
-        state.updater,
-        accumulation_steps=config.accumulation_steps,
-        prepare=inputs.Augmentation(config),
-        clip_norm=config.clip_norm,
-        average=state.average,
-    )
-
-    # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be. Nothing
-    # in the step needs AutoGraph, which would take longer than the trace itself.
-    @tf.function(autograph=False, jit_compile=False)
-    def train_step(batch: tuple) -> tf.Tensor:
-        metrics = strategy.run(step, args=batch)
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
+def _compile_average(strategy: tf.distribute.Strategy, state: TrainState) -> Callable[[], None]:
+    """The averaging of BatchNorm statistics as a graph; nothing to do on one replica."""
 
     @tf.function(autograph=False, jit_compile=False)
     def average() -> None:
         strategy.run(average_statistics, args=(state.model,))
 
-    def average_if_many() -> None:
-        if strategy.num_replicas_in_sync > 1:
-            average()
-
-    return train_step, average_if_many
+    return average if strategy.num_replicas_in_sync > 1 else lambda: None

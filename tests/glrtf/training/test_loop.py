@@ -191,10 +191,15 @@ def test_stages_change_the_size_of_the_images(config):
     config = dataclasses.replace(config, sizes=[32, 64], stage_epochs=[1, 1])
     made, _ = trainer(config)
     sizes = []
-    original = made._step
-    made._step = lambda batch: sizes.append(batch[0].shape[1]) or original(batch)
+    compile_step = made._compile_step
+
+    def noting(size):
+        step = compile_step(size)
+        return lambda batch: sizes.append((size, batch[0].shape[1])) or step(batch)
+
+    made._compile_step = noting
     made.run()
-    assert sizes == [32] * 5 + [64] * 5
+    assert sizes == [(32, 32)] * 5 + [(64, 64)] * 5
 
 
 def test_a_label_beyond_the_classes_is_named(tmp_path, config):
