@@ -5,7 +5,7 @@ from html import escape
 
 from glrtf.evaluation import svg
 
-_NAMES, _VALUES, _ROW = 226, 64, 30
+_NAMES, _VALUES, _ROW = 256, 64, 30
 
 
 def bar_chart(
