@@ -60,8 +60,7 @@ def _partials(folder: Path) -> list[Path]:
     return list(folder.rglob(".*.partial"))
 
 
-@pytest.mark.parametrize("num_whole", [0, 1, 3])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("num_whole", "workers"), [(0, 1), (3, 1), (1, 2)])
 def test_kill_in_the_middle_of_a_shard(tmp_path, source, expected, num_whole, workers):
     output = tmp_path / "out"
     builder = _start(source, output, workers)
