@@ -49,6 +49,11 @@ class EmbedConfig:
         dtype: How rows are stored, float32 or float16 (half the size).
         max_bad_records: Broken images to list and leave out before giving up; null for
             any number.
+        also: Further models to embed with in the same pass over the photos, which are decoded
+            once: MODEL=OUTPUT, each.
+        task_index: Which of several tasks this is, from 0: it embeds the parts whose number
+            leaves this remainder. The task that finds all parts there finishes the set.
+        num_tasks: How many tasks share the parts.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
     """
@@ -62,6 +67,9 @@ class EmbedConfig:
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
     max_bad_records: int | None = None
+    also: tuple[str, ...] = ()
+    task_index: int = 0
+    num_tasks: int = 1
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
     tpu: str = ""
 
@@ -70,7 +78,63 @@ class EmbedConfig:
             raise ValueError(f"batch_size: expected 1 or more, found {self.batch_size}")
         if self.max_bad_records is not None and self.max_bad_records < 0:
             raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
+        if not 0 <= self.task_index < self.num_tasks:
+            raise ValueError(
+                f"task_index: expected 0 to {self.num_tasks - 1} (num_tasks - 1), found"
+                f" {self.task_index}"
+            )
+        for pair in self.also:
+            if not all(pair.partition("=")):
+                raise ValueError(f"also: expected MODEL=OUTPUT, found {pair!r}")
+        outputs = [output for _, output in self.jobs]
+        if len(set(outputs)) < len(outputs):
+            raise ValueError(f"also: expected another output for each model, found {outputs}")
         if not self.tta or len(set(self.tta)) < len(self.tta) or not set(self.tta) <= set(VIEWS):
             raise ValueError(
                 f"tta: expected some of {', '.join(VIEWS)}, each once, found {' '.join(self.tta)!r}"
             )
+
+    @property
+    def jobs(self) -> list[tuple[str, str]]:
+        """Each model and the folder of its embedding set."""
+        pairs = [pair.partition("=") for pair in self.also]
+        return [(self.model, self.output), *((model, output) for model, _, output in pairs)]
+
+
+@dataclass(frozen=True)
+class PhotoSearchConfig:
+    """Say which landmark photos show, and which index photos show it too.
+
+    With --train and --landmarks the answer has landmarks, and index photos that
+    are found through them; without, the index photos that look alike.
+
+    Attributes:
+        photos: Image files: JPEG, PNG, or what else the shards' builder takes.
+        model: An exported SavedModel or a workdir: the one the sets were embedded with.
+        index: Embedding set of the photos to search.
+        train: Embedding set of the train photos.
+        landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks.
+        limit: How many index photos to show for each photo.
+        tta: Views whose embeddings are added up: plain, hflip.
+        json: File to write the answers to.
+    """
+
+    photos: tuple[str, ...] = ()
+    model: str = ""
+    index: str = ""
+    train: str = ""
+    landmarks: str = ""
+    limit: int = 10
+    tta: tuple[str, ...] = VIEWS
+    json: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("photos", "model", "index"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: expected at least one, found none; see --help")
+        if bool(self.train) != bool(self.landmarks):
+            raise ValueError("train: expected --train and --landmarks together, found one of them")
+        if self.limit < 1:
+            raise ValueError(f"limit: expected 1 or more, found {self.limit}")
+        if not self.tta or not set(self.tta) <= set(VIEWS):
+            raise ValueError(f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}")

@@ -55,17 +55,17 @@ class Shaper:
     """What is made of a decoded image.
 
     Attributes:
-        shape: Of the result, uint8.
-        shape_image: From uint8 (h, w, 3).
+        shapes: Of the results, uint8: one shape or a tuple of them.
+        shape_image: From uint8 (h, w, 3) to one tensor or a tuple of them.
         wanted: What an image must be, for messages.
     """
 
-    shape: tuple[int, int, int]
-    shape_image: Callable[[Tensor], Tensor]
+    shapes: Any
+    shape_image: Callable[[Tensor], Any]
     wanted: str = "a JPEG or PNG image"
 
 
-def decode_record(serialized: Tensor, schema_name: str, shaper: Shaper) -> dict[str, Tensor]:
+def decode_record(serialized: Tensor, schema_name: str, shaper: Shaper) -> dict[str, Any]:
     """Parses and decodes one record and brings it into shape, or says that it cannot.
 
     Args:
@@ -74,22 +74,23 @@ def decode_record(serialized: Tensor, schema_name: str, shaper: Shaper) -> dict[
         shaper: Makes images of one shape.
 
     Returns:
-        ``image`` uint8 of the shaper's shape, ``image_id`` string, ``label``
+        ``image`` uint8 of the shaper's shapes, ``image_id`` string, ``label``
         int32, and ``ok`` bool: where it is false only the image_id means
         something, and it may be empty.
     """
-    no_image = tf.zeros(shaper.shape, tf.uint8)
+    no_image = tf.nest.map_structure(lambda shape: tf.zeros(shape, tf.uint8), shaper.shapes)
 
-    def whole(serialized: Tensor) -> dict[str, Tensor]:
+    def whole(serialized: Tensor) -> dict[str, Any]:
         record = schema.parse_example(serialized, schema_name)
-        image = tf.ensure_shape(shaper.shape_image(decode(record["encoded"])), shaper.shape)
+        image = shaper.shape_image(decode(record["encoded"]))
+        image = tf.nest.map_structure(tf.ensure_shape, image, shaper.shapes)
         return _result(image, record["image_id"], record["label"], ok=True)
 
-    def without_image(serialized: Tensor) -> dict[str, Tensor]:
+    def without_image(serialized: Tensor) -> dict[str, Any]:
         record = schema.parse_example(serialized, schema_name)
         return _result(no_image, record["image_id"], record["label"], ok=False)
 
-    def nothing(serialized: Tensor) -> dict[str, Tensor]:
+    def nothing(serialized: Tensor) -> dict[str, Any]:
         return _result(no_image, b"", tf.constant(schema.NO_LABEL, tf.int64), ok=False)
 
     # A graph cannot catch an error; a data set of one element can leave it out.
@@ -98,7 +99,7 @@ def decode_record(serialized: Tensor, schema_name: str, shaper: Shaper) -> dict[
     return tries.concatenate(record.map(nothing)).take(1).get_single_element()
 
 
-def _result(image: Tensor, image_id: Any, label: Tensor, ok: bool) -> dict[str, Tensor]:
+def _result(image: Any, image_id: Any, label: Tensor, ok: bool) -> dict[str, Any]:
     return {
         "image": image,
         "image_id": tf.convert_to_tensor(image_id),

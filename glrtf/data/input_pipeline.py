@@ -6,7 +6,7 @@ Encoded bytes are shuffled, then decoded and resized; the rest of the work
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -89,7 +89,7 @@ def train_batches(
 def eval_batches(
     data: str | ShardSet,
     *,
-    size: int,
+    size: int | Sequence[int],
     batch_size: int,
     split: str = "train",
     bad: BadRecords | None = None,
@@ -98,21 +98,21 @@ def eval_batches(
 
     Args:
         data: A data folder or its shards.
-        size: Side of the images in pixels.
+        size: Side of the images in pixels; several give each image in all of them,
+            decoded once.
         batch_size: Images of a batch.
         split: Which split, where `data` is a folder.
         bad: Takes note of broken records; None refuses the first.
 
     Returns:
-        Elements with ``image`` uint8 (b, size, size, 3), ``image_id`` string (b,)
-        and ``label`` int32 (b,), -1 where there is none.
+        Elements with ``image`` uint8 (b, size, size, 3), or a tuple of such, ``image_id``
+        string (b,) and ``label`` int32 (b,), -1 where there is none.
     """
     shard_set = open_shards(data, split) if isinstance(data, str) else data
     bad = bad if bad is not None else BadRecords(0)
     shards = tf.data.Dataset.range(len(shard_set.shards))
     stream = shards.flat_map(lambda i: records.chunks(shard_set, i, tf.constant(0, tf.int64), bad))
-    shaper = Shaper((size, size, 3), lambda image: decoding.resize(image, size))
-    images = _decoded(stream.unbatch(), shard_set, shaper, bad, deterministic=True)
+    images = _decoded(stream.unbatch(), shard_set, _exact_shaper(size), bad, deterministic=True)
     return _with_options(images.batch(batch_size), deterministic=True)
 
 
@@ -148,10 +148,20 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
         wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
-        return Shaper((side + 1, side, 3), lambda image: canvas.put(image, side), wanted)
+        shape = tf.TensorShape([side + 1, side, 3])
+        return Shaper(shape, lambda image: canvas.put(image, side), wanted)
     if config.exact_resize:
-        return Shaper((size, size, 3), lambda image: decoding.resize(image, size))
-    return Shaper((size, size, 3), lambda image: decoding.fast_resize(image, size))
+        return _exact_shaper(size)
+    shape = tf.TensorShape([size, size, 3])
+    return Shaper(shape, lambda image: decoding.fast_resize(image, size))
+
+
+def _exact_shaper(size: int | Sequence[int]) -> Shaper:
+    if isinstance(size, int):
+        shape = tf.TensorShape([size, size, 3])
+        return Shaper(shape, lambda image: decoding.resize(image, size))
+    shapes = tuple(tf.TensorShape([each, each, 3]) for each in size)
+    return Shaper(shapes, lambda image: tuple(decoding.resize(image, each) for each in size))
 
 
 def _decoded(

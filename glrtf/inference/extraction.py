@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import dataclasses
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -75,94 +76,136 @@ class BatchRunner:
         return np.concatenate([part.numpy() for part in parts])[:count]
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One model and the embedding set that it fills.
+
+    Attributes:
+        embedder: The model.
+        runner: Runs it on its devices.
+        folder: Of the set.
+    """
+
+    embedder: Embedder
+    runner: BatchRunner
+    folder: str
+
+
 def embed_split(
-    runner: BatchRunner,
-    embedder: Embedder,
+    jobs: Sequence[Job],
     shard_set: ShardSet,
-    folder: str,
     *,
     views: Sequence[str],
     dtype: str = "float32",
     max_bad_records: int | None = None,
-) -> embedding_set.EmbeddingSet:
-    """Writes an embedding set, part by part; parts that are there stay.
+    task_index: int = 0,
+    num_tasks: int = 1,
+) -> list[embedding_set.EmbeddingSet]:
+    """Writes an embedding set for each model in one pass over the photos.
 
-    Beside each part stands ``rejects-…csv``, which lists the images that left no
-    row. ``plan.json`` keeps runs with another model, view or data from
-    continuing this one.
+    Parts that are there stay. Beside each part stands ``rejects-…csv``, which
+    lists the images that left no row. ``plan.json`` keeps runs with another
+    model, view or data from continuing this one.
+
+    Args:
+        jobs: The models, all with runners of one batch size.
+        shard_set: What to embed.
+        views: Names of views to add up.
+        dtype: How rows are stored.
+        max_bad_records: Broken images to leave out before giving up; None for
+            any number.
+        task_index: Which task this is; it embeds parts task_index, task_index +
+            num_tasks, ….
+        num_tasks: How many tasks share the parts.
+
+    Returns:
+        The finished sets; none while parts of other tasks are missing.
 
     Raises:
-        UserError: If the folder belongs to another run, too many images are
+        UserError: If a folder belongs to another run, too many images are
             broken, or a row is not finite.
     """
     num_parts = len(shard_set.shards)
-    plan = _plan(embedder, shard_set, views, dtype)
-    _keep_to_plan(folder, plan)
-    with Progress(f"embed {shard_set.split}", shard_set.num_examples, "image") as progress:
-        for part in range(num_parts):
-            if not embedding_set.part_is_written(folder, part, num_parts):
-                _embed_part(
-                    runner, embedder, shard_set, part, folder, dtype, max_bad_records, progress
-                )
-            else:
-                progress.update(shard_set.shards[part].num_examples)
-    rejected = sum(_count_rejects(folder, part, num_parts) for part in range(num_parts))
-    return embedding_set.finish(folder, num_parts, **plan, num_rejected=rejected)
+    plans = [_plan(job.embedder, shard_set, views, dtype) for job in jobs]
+    for job, plan in zip(jobs, plans, strict=True):
+        _keep_to_plan(job.folder, plan)
+    mine = range(task_index, num_parts, num_tasks)
+    total = sum(shard_set.lengths[part] for part in mine)
+    with Progress(f"embed {shard_set.split}", total, "image") as progress:
+        for part in mine:
+            missing = [
+                job
+                for job in jobs
+                if not embedding_set.part_is_written(job.folder, part, num_parts)
+            ]
+            if missing:
+                _embed_part(missing, shard_set, part, dtype, max_bad_records)
+            progress.update(shard_set.lengths[part])
+    if not all(
+        embedding_set.part_is_written(job.folder, part, num_parts)
+        for job in jobs
+        for part in range(num_parts)
+    ):
+        return []
+    return [_finish(job, plan, num_parts) for job, plan in zip(jobs, plans, strict=True)]
 
 
-def embed_shard(
-    runner: BatchRunner,
-    embedder: Embedder,
-    shard_set: ShardSet,
-    bad: BadRecords,
-    progress: Progress,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Embeds the images of shards in their order: rows float32 (n, d), ids S16 (n,)."""
-    rows = [np.empty((0, embedder.dimension), np.float32)]
+def embed_shards(
+    jobs: Sequence[Job], shard_set: ShardSet, bad: BadRecords
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids S16 (n,)."""
+    rows: list[list[np.ndarray]] = [
+        [np.empty((0, job.embedder.dimension), np.float32)] for job in jobs
+    ]
     ids = [np.empty(0, "S16")]
-    for result, batch_ids in _results(runner, embedder, shard_set, bad):
-        rows.append(runner.rows(result, len(batch_ids)))
+    for results, batch_ids in _results(jobs, shard_set, bad):
+        for job, kept, result in zip(jobs, rows, results, strict=True):
+            kept.append(job.runner.rows(result, len(batch_ids)))
         ids.append(batch_ids)
-        progress.update(len(batch_ids))
-    return np.concatenate(rows), np.concatenate(ids)
+    return [np.concatenate(kept) for kept in rows], np.concatenate(ids)
 
 
 def _results(
-    runner: BatchRunner, embedder: Embedder, shard_set: ShardSet, bad: BadRecords
-) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yields results in order, each after the next batches have been started."""
-    started: collections.deque[tuple[Any, np.ndarray]] = collections.deque()
-    batches = eval_batches(shard_set, size=embedder.size, batch_size=runner.total_batch, bad=bad)
+    jobs: Sequence[Job], shard_set: ShardSet, bad: BadRecords
+) -> Iterator[tuple[list[Any], np.ndarray]]:
+    """Yields each batch's results in order, after the next batch has been started."""
+    started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
+    sizes = [job.embedder.size for job in jobs]
+    total_batch = jobs[0].runner.total_batch
     with plain_errors():
-        for batch in batches:
+        for batch in eval_batches(shard_set, size=sizes, batch_size=total_batch, bad=bad):
             ids = batch["image_id"].numpy().astype("S16")
-            started.append((runner(batch["image"]), ids))
+            pairs = zip(jobs, batch["image"], strict=True)
+            started.append(([job.runner(images) for job, images in pairs], ids))
             if len(started) == _BATCHES_IN_FLIGHT:
                 yield started.popleft()
     yield from started
 
 
 def _embed_part(
-    runner: BatchRunner,
-    embedder: Embedder,
+    jobs: Sequence[Job],
     shard_set: ShardSet,
     part: int,
-    folder: str,
     dtype: str,
     max_bad_records: int | None,
-    progress: Progress,
 ) -> None:
     bad = BadRecords(max_bad_records)
-    rows, ids = embed_shard(runner, embedder, shard_set.select([part]), bad, progress)
-    progress.update(len(bad))
+    rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_id", "position", "reason"])
     writer.writerows((each.image_id, each.position, each.reason) for each in bad.report())
     num_parts = len(shard_set.shards)
-    # The rows come last: with them the part counts as done.
-    files.write_bytes(_rejects_path(folder, part, num_parts), text.getvalue().encode())
-    embedding_set.write_part(folder, part, num_parts, rows.astype(dtype), ids)
+    for job, rows in zip(jobs, rows_of_jobs, strict=True):
+        # The rows come last: with them the part counts as done.
+        path = _rejects_path(job.folder, part, num_parts)
+        files.write_bytes(path, text.getvalue().encode())
+        embedding_set.write_part(job.folder, part, num_parts, rows.astype(dtype), ids)
+
+
+def _finish(job: Job, plan: dict[str, Any], num_parts: int) -> embedding_set.EmbeddingSet:
+    rejected = sum(_count_rejects(job.folder, part, num_parts) for part in range(num_parts))
+    return embedding_set.finish(job.folder, num_parts, **plan, num_rejected=rejected)
 
 
 def _rejects_path(folder: str, part: int, num_parts: int) -> str:

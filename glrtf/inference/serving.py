@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
+from glrtf.inference import exif
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
@@ -58,9 +59,9 @@ class ServingModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="encoded")])
     def from_encoded(self, encoded: Tensor) -> dict[str, Tensor]:
-        """Bytes of JPEG or PNG files (b,) to ``embedding`` (b, d)."""
+        """Bytes of JPEG or PNG files (b,), turned upright, to ``embedding`` (b, d)."""
         images = tf.map_fn(
-            lambda one: decoding.resize(decoding.decode(one), self._size),
+            lambda one: decoding.resize(_decode_upright(one), self._size),
             encoded,
             fn_output_signature=tf.TensorSpec([self._size, self._size, 3], tf.uint8),
         )
@@ -79,6 +80,12 @@ class ServingModel(tf.Module):
 
     def _embed(self, images: Tensor) -> Tensor:
         return self._network(images)
+
+
+def _decode_upright(encoded: Tensor) -> Tensor:
+    """Decodes a file's bytes to uint8 (h, w, 3), turned upright as the shards' builder does."""
+    image = exif.upright(decoding.decode(encoded), exif.orientation(encoded))
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def to_unit_range(images: Tensor) -> Tensor:

@@ -83,9 +83,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypat
         embed.embed(config)
     monkeypatch.setattr(embedding_set, "write_part", real)
     embedded = []
-    real_shard = extraction.embed_shard
+    real_shards = extraction.embed_shards
     monkeypatch.setattr(
-        extraction, "embed_shard", lambda *a: embedded.append(a[2]) or real_shard(*a)
+        extraction, "embed_shards", lambda *a: embedded.append(a[1]) or real_shards(*a)
     )
     embed.embed(config)
     assert len(embedded) == len(LENGTHS) - after
@@ -135,10 +135,8 @@ def test_a_model_that_gives_nan_stops_with_the_image(saved_model, tmp_path):
     runner = extraction.BatchRunner(embedder, ("plain",), 4, strategy)
     with pytest.raises(UserError, match="0000000000000001"):
         extraction.embed_split(
-            runner,
-            embedder,
+            [extraction.Job(embedder, runner, str(tmp_path / "set"))],
             open_shards(str(data), "test"),
-            str(tmp_path / "set"),
             views=("plain",),
         )
 
@@ -154,11 +152,35 @@ def test_two_replicas_give_the_rows_of_one(saved_model, tmp_path):
         with strategy.scope():
             embedder = load_embedder(saved_model)
         runner = extraction.BatchRunner(embedder, ("plain", "hflip"), 2, strategy)
-        done = extraction.embed_split(
-            runner, embedder, shard_set, str(tmp_path / name), views=("plain", "hflip")
-        )
+        job = extraction.Job(embedder, runner, str(tmp_path / name))
+        [done] = extraction.embed_split([job], shard_set, views=("plain", "hflip"))
         rows.append(np.concatenate([done.part(i)[0] for i in range(3)]))
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
+
+
+def test_tasks_share_the_parts_and_the_last_finishes(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    tasks = [
+        config_for(saved_model, data, tmp_path / "shared", task_index=task, num_tasks=2)
+        for task in (1, 0)
+    ]
+    assert embed.embed_all(tasks[0]) == []
+    assert sorted(p.name for p in (tmp_path / "shared").glob("embeddings-*")) == [
+        "embeddings-00001-of-00003.npy"
+    ]
+    assert len(embed.embed_all(tasks[1])) == 1
+    assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
+
+
+def test_two_models_in_one_pass_are_two_passes(saved_model, workdir, tmp_path):
+    data = write_split(tmp_path / "data", [3, 2], split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "one"))
+    embed.embed(config_for(workdir, data, tmp_path / "two"))
+    both = f"{workdir}={tmp_path / 'second'}"
+    embed.embed_all(config_for(saved_model, data, tmp_path / "first", also=(both,)))
+    assert contents(tmp_path / "first") == contents(tmp_path / "one")
+    assert contents(tmp_path / "second") == contents(tmp_path / "two")
 
 
 def test_workdir_in_place_of_an_export(workdir, tmp_path):
@@ -181,6 +203,8 @@ def test_command_tells_what_it_wrote(saved_model, tmp_path, capsys):
         (["--batch-size", "0"], "batch_size: expected 1 or more, found 0"),
         (["--split", "tset"], "did you mean test?"),
         (["--data", "/nowhere"], "/nowhere: no such folder"),
+        (["--task-index", "2", "--num-tasks", "2"], "task_index: expected 0 to 1"),
+        (["--also", "model"], "also: expected MODEL=OUTPUT, found 'model'"),
     ],
 )
 def test_mistakes_take_one_line(saved_model, tmp_path, capsys, arguments, message):
