@@ -89,6 +89,12 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def _processor_seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
 def _in_child(work: Callable[..., None], *arguments: object) -> tuple[float, float]:
     """Runs work in a fresh process; its seconds and its peak of memory in GB."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
@@ -140,9 +146,13 @@ def pass_through(folder: Path, count: int, rounds: int) -> None:
         ratio = min(raw) / min(times)
         name = f"build, {workers} workers ({total / min(times):.0f} MB/s) / raw copy"
         _row(name, f"{ratio:.2f}", ">= 0.50", met=ratio >= 0.5)
-    inspecting = _seconds(lambda: _inspect(photos, count, ImageSettings()))
-    share = inspecting / min(built[1])
-    _row("checking headers / whole build, 1 worker", f"{share:.2%}", "< 5%", met=share < 0.05)
+    # By processor time, which other work on the machine does not stretch as it does waiting.
+    inspecting = _processor_seconds(lambda: _inspect(photos, count, ImageSettings()))
+    whole = _processor_seconds(
+        lambda: _build(root, folder / "timed", {"shard_size": "50MB", "workers": 1})
+    )
+    share = inspecting / whole
+    _row("header check / build, processor time", f"{share:.2%}", "< 5%", met=share < 0.05)
 
 
 def _inspect(photos: list[bytes], count: int, settings: ImageSettings) -> None:
