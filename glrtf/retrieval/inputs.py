@@ -33,16 +33,24 @@ class Inputs:
         digests: The digest of every set opened so far, by role.
 
     Raises:
-        UserError: On a set that is not whole, sets of different images, or no images.
+        UserError: On a set that is not whole, sets of different images or models, no
+            images, or, where the configuration bridges, tables that do not fit.
     """
 
     def __init__(self, config: RetrieveConfig) -> None:
         self._config = config
         self.digests: dict[str, str] = {}
+        self._models: dict[int, tuple[str, str]] = {}
         self.query = self._open("query", config.query)
         self.index = self._open("index", config.index)
         self.images = ConcatenatedRows([self.index, self.query])
         self.id_ranks = np.argsort(np.argsort(self.index.ids))
+        if config.bridged:
+            self._read_tables()
+
+    def _read_tables(self) -> None:
+        """Reads what bridging needs, so that a wrong table is told before the long searches."""
+        _ = self.train_landmarks, self.non_landmark_digest
 
     @functools.cached_property
     def train(self) -> RowSource:
@@ -94,8 +102,23 @@ class Inputs:
         return self.non_landmark.digest if self.non_landmark is not None else None
 
     def _open(self, role: str, folders: Sequence[str]) -> RowSource:
-        rows = join([EmbeddingSet.open(os.fspath(one)) for one in folders], self._config.votes)
+        sets = [EmbeddingSet.open(os.fspath(one)) for one in folders]
+        for place, (folder, one) in enumerate(zip(folders, sets, strict=True)):
+            self._check_model(role, place, os.fspath(folder), one)
+        rows = join(sets, self._config.votes)
         if sum(rows.part_lengths) == 0:
             raise UserError(f"--{role} {rows.name}: expected at least one image, found none")
         self.digests[role] = rows.digest
         return rows
+
+    def _check_model(self, role: str, place: int, folder: str, rows: EmbeddingSet) -> None:
+        """The sets at one place of all roles must be of one model, where they name it."""
+        model = rows.meta.get("model_digest")
+        if model is None:
+            return
+        first, known = self._models.setdefault(place, (f"--{role} {folder}", model))
+        if model != known:
+            raise UserError(
+                f"--{role} {folder}: expected embeddings of the same model as {first}, found "
+                "another model's; embed both with one model, or name the sets in the same order"
+            )

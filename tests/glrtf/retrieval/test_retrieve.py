@@ -181,7 +181,24 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
     table.write_bytes(b"id,landmark_id\n\xff\xfe,1\n")
     arguments = world.arguments("--output", tmp_path / "out", f"--landmarks={table}")
     assert "expected a CSV in UTF-8" in refused(capsys, arguments)
-    assert not (tmp_path / "out" / "submission.csv").exists()
+    # Told before any search: not even a cache is there.
+    assert not (tmp_path / "out").exists()
+
+
+def test_sets_of_different_models_are_refused(tmp_path, world, capsys):
+    def name_model(split, digest):
+        path = world.folder / split / "embedding_set.json"
+        description = json.loads(path.read_text())
+        description["meta"]["model_digest"] = digest
+        path.write_text(json.dumps(description))
+
+    for split in ("test", "index", "train"):
+        name_model(split, "one")
+    assert run(world, tmp_path / "same") == 0
+    name_model("train", "another")
+    line = refused(capsys, world.arguments("--output", tmp_path / "out"))
+    assert f"--train {world.folder / 'train'}: expected embeddings of the same model" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bad_row_is_named_and_nothing_is_written(tmp_path, world, capsys):
