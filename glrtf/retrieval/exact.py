@@ -18,6 +18,8 @@ _TILE_ROWS = 2048
 _TILE_QUERIES = 2048
 _MOST_PASSING = 0.02
 """If more of a tile's pairs pass the bound, the full product is cheaper."""
+_BOUND_AFTER = 200
+"""After this many times k rows, floors are high enough for bounds."""
 _PAIR_NUMBERS = 1 << 16
 _SAMPLE = 2048
 _LEAST_DIMENSION = 256
@@ -162,8 +164,8 @@ class _QueryBlock:
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
         """Multiplies all queries with some database rows and keeps the candidates."""
-        # The first rows only make floors; a bound has nothing to be held against yet.
-        bounded = self._projection is not None and self._rows_seen >= 2 * self.k
+        # The first rows make floors; held against low ones, too many bounds would pass.
+        bounded = self._projection is not None and self._rows_seen >= _BOUND_AFTER * self.k
         self._rows_seen += len(tile)
         extended = self._projection.extended(tile) if bounded and self._projection else None
         for start in range(0, len(self._vectors), _TILE_QUERIES):

@@ -56,6 +56,7 @@ def test_the_first_pass_changes_nothing(monkeypatch, noise, most_passing):
     monkeypatch.setattr(exact, "_TILE_ROWS", 128)
     monkeypatch.setattr(exact, "_TILE_QUERIES", 32)
     monkeypatch.setattr(exact, "_MOST_PASSING", most_passing)
+    monkeypatch.setattr(exact, "_BOUND_AFTER", 2)
     rng = np.random.default_rng(1)
     queries = low_energy(70, 64, 6, noise, rng)
     rows = low_energy(2000, 64, 6, noise, rng)
