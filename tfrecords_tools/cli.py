@@ -203,6 +203,9 @@ def _one_line(message: str, options: Sequence[str], argv: Sequence[str]) -> str:
         if not word.startswith("-"):
             return f"unexpected argument {word!r}; see --help"
         return f"unknown option {word}{did_you_mean(word, flags) or '; see --help'}"
+    if found := re.search(r"arguments are required: (.*)", message):
+        missing = [f"--{n}" if n in options else n.upper() for n in found[1].split(", ")]
+        return f"missing {', '.join(missing)}; see --help"
     if found := re.search(r"Option '([\w.-]+)' is not accepted", message):
         return f"{_config_file(argv)}unknown setting '{found[1]}'{_near(found[1], options)}"
     if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.-]+)'", message):

@@ -193,3 +193,13 @@ def test_a_defect_of_ours_keeps_its_traceback() -> None:
 
     with pytest.raises(ZeroDivisionError):
         cli.run(Settings, fail, prog="rank", argv=[])
+
+
+@pytest.mark.parametrize(
+    ("positional", "message"),
+    [(True, "missing SECOND; see --help"), (False, "missing --first, --second; see --help")],
+)
+def test_what_must_be_given_is_named_as_it_is_typed(positional: bool, message: str) -> None:
+    argv = ["a.csv"] if positional else []
+    with pytest.raises(UserError, match=message):
+        cli.parse(Pair, argv, prog="x", positional=positional)
