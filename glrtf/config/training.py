@@ -118,7 +118,7 @@ class TrainConfig:
     seed: int = 0
     deterministic: bool = False
     sample_batch_size: int = 6
-    sample_updates: int = 20
+    sample_updates: int = 8
     wandb_project: str = ""
     plot_schedule: str = ""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
