@@ -2,6 +2,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint types contracts pytest format clean
 

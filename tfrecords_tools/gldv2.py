@@ -40,6 +40,11 @@ def find_layout(root: str, split: str) -> Layout:
         UserError: If there are neither tars nor extracted files.
     """
     folder = files.join(root, split)
+    if not files.exists(folder):
+        raise UserError(
+            f"{folder}: no such folder; --source is the folder that holds {split}/ and metadata/, "
+            "as GLDv2 is published"
+        )
     names = files.list_names(folder)
     tars = tuple(name for name in names if _TAR.fullmatch(name))
     if not tars and not any(re.fullmatch(r"[0-9a-f]", name) for name in names):

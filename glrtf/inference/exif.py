@@ -45,18 +45,29 @@ def orientation(encoded: Tensor) -> Tensor:
 
 def upright(image: Tensor, value: Tensor) -> Tensor:
     """Turns and mirrors an image (h, w, 3) as its orientation, a scalar of 1 to 8, asks."""
-    swapped = tf.transpose(image, [1, 0, 2])
     branches = [
         lambda: image,
         lambda: image[:, ::-1],
         lambda: image[::-1, ::-1],
         lambda: image[::-1],
-        lambda: swapped,
-        lambda: swapped[:, ::-1],
-        lambda: swapped[::-1, ::-1],
-        lambda: swapped[::-1],
+        lambda: _swapped(image),
+        lambda: _swapped(image)[:, ::-1],
+        lambda: _swapped(image)[::-1, ::-1],
+        lambda: _swapped(image)[::-1],
     ]
     return tf.switch_case(value - 1, branches)
+
+
+def _swapped(image: Tensor) -> Tensor:
+    """Rows and columns exchanged.
+
+    By looking pixels up: TensorFlow's transposition of uint8 logs an error on
+    processors for which oneDNN lacks one, and a detour by another type is
+    optimised away.
+    """
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    places = tf.range(height)[tf.newaxis, :] * width + tf.range(width)[:, tf.newaxis]
+    return tf.gather(tf.reshape(image, [height * width, tf.shape(image)[2]]), places)
 
 
 def _find(head: Tensor, mark: bytes) -> tuple[Tensor, Tensor]:
