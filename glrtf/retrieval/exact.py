@@ -11,8 +11,9 @@ from glrtf.embedding_arrays import NORM_TOLERANCE
 from glrtf.embedding_rows import FLOAT32_UNIT, RowSource
 from glrtf.retrieval import projection as projections
 from glrtf.retrieval.candidates import Candidates, PairScores
-from glrtf.retrieval.neighbors import Neighbors, merge, score_pairs, stacked, usable_processors
+from glrtf.retrieval.neighbors import Neighbors, score_pairs, stacked, usable_processors
 from glrtf.retrieval.projection import Projection
+from glrtf.retrieval.streaming import search_parts
 
 _TILE_ROWS = 2048
 _TILE_QUERIES = 2048
@@ -97,7 +98,7 @@ def search_blocks(
                     threads,
                     _first_pass(vectors, database, per_part or k) if first_pass else None,
                 )
-                yield _search_block(block, database, per_part)
+                yield search_parts(block, database, per_part, _TILE_ROWS)
             first += length
 
 
@@ -240,17 +241,3 @@ class _QueryBlock:
         if pair_scores is None:
             return None
         return lambda asked, rows: pair_scores(start + asked, rows)
-
-
-def _search_block(block: _QueryBlock, database: RowSource, per_part: int) -> Neighbors:
-    found: list[Neighbors] = []
-    first_row = 0
-    for part, length in enumerate(database.part_lengths):
-        for start in range(0, length, _TILE_ROWS):
-            tile = database.read(part, start, min(start + _TILE_ROWS, length))
-            block.add(tile, first_row + start)
-        first_row += length
-        if per_part:
-            found.append(block.finish())
-            block.begin()
-    return merge(found, per_part * len(found)) if per_part else block.finish()

@@ -16,7 +16,8 @@ from glrtf.embedding_arrays import NORM_TOLERANCE
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval.candidates import Candidates
 from glrtf.retrieval.exact import score_error
-from glrtf.retrieval.neighbors import Neighbors, merge, score_pairs
+from glrtf.retrieval.neighbors import Neighbors, score_pairs
+from glrtf.retrieval.streaming import search_parts
 from tfrecords_tools.errors import UserError
 
 _TILE_ROWS = 16384
@@ -48,7 +49,7 @@ def search_blocks(
         for start in range(0, length, _QUERIES_AT_ONCE):
             vectors = queries.read(part, start, min(start + _QUERIES_AT_ONCE, length))
             block = _QueryBlock(vectors, queries, database, first + start, wanted, product)
-            yield _search_block(block, database, per_part)
+            yield search_parts(block, database, per_part, _TILE_ROWS)
         first += length
 
 
@@ -106,20 +107,6 @@ class _QueryBlock:
         self, asked: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
         return score_pairs(self._queries, self._database, self._first_query + asked, rows)
-
-
-def _search_block(block: _QueryBlock, database: RowSource, per_part: int) -> Neighbors:
-    found: list[Neighbors] = []
-    first_row = 0
-    for part, length in enumerate(database.part_lengths):
-        for start in range(0, length, _TILE_ROWS):
-            tile = database.read(part, start, min(start + _TILE_ROWS, length))
-            block.add(tile, first_row + start)
-        first_row += length
-        if per_part:
-            found.append(block.finish())
-            block.begin()
-    return merge(found, per_part * len(found)) if per_part else block.finish()
 
 
 def _product(most: int) -> _Product:

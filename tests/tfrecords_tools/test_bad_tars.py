@@ -1,14 +1,12 @@
 """Damaged tars: refused, skipped, and added once they have been fetched anew."""
 
-import csv
 import shutil
 
 import pytest
+from building import build_train, left_out, shards
 from tiny_gldv2 import files_below, image_id, jpeg, member, write_md5, write_tar, write_train
 
-from tfrecords_tools import build, files
-from tfrecords_tools.build import BuildConfig
-from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
 
@@ -17,21 +15,6 @@ def source(tmp_path):
     root = tmp_path / "gldv2"
     write_train(root)
     return root
-
-
-def _build(source, output, **settings):
-    settings = {"num_shards": 3, "workers": 1, "splits": ["train"]} | settings
-    build.build(BuildConfig(str(source), str(output), **settings))
-    return DatasetInfo.load(str(output / "train"))
-
-
-def _left_out(output):
-    with (output / "train" / "left_out.csv").open() as file:
-        return sorted((row["name"], row["reason"], row["tar"]) for row in csv.DictReader(file))
-
-
-def _shards(output):
-    return {name: data for name, data in files_below(output).items() if name.endswith("record")}
 
 
 def _damage(source, number):
@@ -44,13 +27,13 @@ def _damage(source, number):
 def test_a_tar_of_another_md5_is_fatal_and_named(tmp_path, source):
     _damage(source, 1)
     with pytest.raises(UserError, match=r"1 of 3 tars are bad: images_001\.tar \(MD5 is"):
-        _build(source, tmp_path / "out")
-    assert not _shards(tmp_path / "out")
+        build_train(source, tmp_path / "out")
+    assert not shards(tmp_path / "out")
 
 
 def test_md5_is_not_compared_when_told_not_to(tmp_path, source):
     _damage(source, 1)
-    assert _build(source, tmp_path / "out", check_md5=False).num_examples >= 23
+    assert build_train(source, tmp_path / "out", check_md5=False).num_examples >= 23
 
 
 def test_a_cut_tar_without_md5_file_is_found_too(tmp_path, source):
@@ -58,33 +41,33 @@ def test_a_cut_tar_without_md5_file_is_found_too(tmp_path, source):
     tar = source / "train" / "images_002.tar"
     tar.write_bytes(tar.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"images_002\.tar \(cut"):
-        _build(source, tmp_path / "out")
+        build_train(source, tmp_path / "out")
 
 
 def test_bad_tars_may_be_skipped_and_are_told(tmp_path, source):
     _damage(source, 1)
-    info = _build(source, tmp_path / "out", bad_tars="skip")
+    info = build_train(source, tmp_path / "out", bad_tars="skip")
     assert info.num_examples == 16
     assert info.source_counts["missing"] == 8
     assert list(info.source["bad_tars"]) == ["images_001.tar"]
-    assert [row for row in _left_out(tmp_path / "out") if row[0] == "images_001.tar"]
+    assert [row for row in left_out(tmp_path / "out") if row[0] == "images_001.tar"]
 
 
 def test_only_bad_tars_is_an_error(tmp_path, source):
     for number in range(3):
         _damage(source, number)
     with pytest.raises(UserError, match="every tar is bad"):
-        _build(source, tmp_path / "out", bad_tars="skip")
+        build_train(source, tmp_path / "out", bad_tars="skip")
 
 
 def test_only_missing_adds_the_refetched_tar_without_the_others(tmp_path, source):
-    _build(source, tmp_path / "whole")
+    build_train(source, tmp_path / "whole")
     tar, whole = _damage(source, 1)
-    _build(source, tmp_path / "out", bad_tars="skip")
+    build_train(source, tmp_path / "out", bad_tars="skip")
     tar.write_bytes(whole)
     for number in (0, 2):
         (source / "train" / f"images_{number:03d}.tar").unlink()
-    info = _build(source, tmp_path / "out", bad_tars="skip", only_missing=True)
+    info = build_train(source, tmp_path / "out", bad_tars="skip", only_missing=True)
     assert info.num_examples == 24 and not info.source["bad_tars"]
     # Shards, receipts, counts and lists are those of a build from sound tars, byte for byte;
     # what is remembered of tars tells when they last changed.
@@ -100,12 +83,12 @@ def test_only_missing_keeps_what_was_reencoded_and_rejected(tmp_path, source):
     members = [(member(image_id(n)), {0: png, 3: broken}.get(n, jpeg(n))) for n in range(0, 24, 3)]
     write_tar(source / "train" / "images_000.tar", members)
     write_md5(source, "train", 0)
-    expected = _build(source, tmp_path / "whole")
+    expected = build_train(source, tmp_path / "whole")
     tar, whole = _damage(source, 1)
-    _build(source, tmp_path / "out", bad_tars="skip")
+    build_train(source, tmp_path / "out", bad_tars="skip")
     tar.write_bytes(whole)
     (source / "train" / "images_000.tar").unlink()
-    info = _build(source, tmp_path / "out", only_missing=True)
+    info = build_train(source, tmp_path / "out", only_missing=True)
     assert (
         info.counts
         == expected.counts
@@ -116,20 +99,20 @@ def test_only_missing_keeps_what_was_reencoded_and_rejected(tmp_path, source):
             "rejected": 1,
         }
     )
-    assert _shards(tmp_path / "out") == _shards(tmp_path / "whole")
+    assert shards(tmp_path / "out") == shards(tmp_path / "whole")
 
 
 def test_only_missing_needs_a_finished_build(tmp_path, source):
     with pytest.raises(UserError, match="--only_missing adds to a finished build, found none"):
-        _build(source, tmp_path / "out", only_missing=True)
+        build_train(source, tmp_path / "out", only_missing=True)
 
 
 def test_a_killed_only_missing_run_is_gone_on_with(tmp_path, source, monkeypatch):
     from tfrecords_tools import writer
 
-    _build(source, tmp_path / "whole")
+    build_train(source, tmp_path / "whole")
     tar, whole = _damage(source, 1)
-    _build(source, tmp_path / "out", bad_tars="skip")
+    build_train(source, tmp_path / "out", bad_tars="skip")
     tar.write_bytes(whole)
     (source / "train" / "images_000.tar").unlink()
     write_shard = writer.write_shard
@@ -141,11 +124,11 @@ def test_a_killed_only_missing_run_is_gone_on_with(tmp_path, source, monkeypatch
 
     monkeypatch.setattr(writer, "write_shard", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        _build(source, tmp_path / "out", only_missing=True)
+        build_train(source, tmp_path / "out", only_missing=True)
     assert not (tmp_path / "out" / "train" / "dataset_info.json").exists()
     monkeypatch.undo()
-    _build(source, tmp_path / "out", only_missing=True)
-    assert _shards(tmp_path / "out") == _shards(tmp_path / "whole")
+    build_train(source, tmp_path / "out", only_missing=True)
+    assert shards(tmp_path / "out") == shards(tmp_path / "whole")
     assert "previous_info.json" not in files.list_names(str(tmp_path / "out" / "train"))
 
 
@@ -154,9 +137,9 @@ def test_more_tars_without_only_missing_are_refused(tmp_path, source):
     whole = tar.read_bytes()
     tar.unlink()
     settings = {"num_shards": None, "shard_size": "10KB"}
-    _build(source, tmp_path / "out", **settings)
+    build_train(source, tmp_path / "out", **settings)
     tar.write_bytes(whole)
     before = files_below(tmp_path / "out")
     with pytest.raises(UserError, match="add what was fetched anew with --only_missing"):
-        _build(source, tmp_path / "out", **settings)
-    assert _shards(tmp_path / "out") == {n: d for n, d in before.items() if n.endswith("record")}
+        build_train(source, tmp_path / "out", **settings)
+    assert shards(tmp_path / "out") == {n: d for n, d in before.items() if n.endswith("record")}

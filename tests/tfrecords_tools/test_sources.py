@@ -4,6 +4,7 @@ import csv
 import tarfile
 
 import pytest
+from building import build_train, left_out, shards
 from fault_fates import FATES
 from tiny_gldv2 import (
     files_below,
@@ -18,7 +19,6 @@ from tiny_gldv2 import (
 
 from tfrecords_tools import build, schema, tfrecord
 from tfrecords_tools.build import BuildConfig
-from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
 
 
@@ -27,21 +27,6 @@ def source(tmp_path):
     root = tmp_path / "gldv2"
     write_train(root)
     return root
-
-
-def _build(source, output, **settings):
-    settings = {"num_shards": 3, "workers": 1, "splits": ["train"]} | settings
-    build.build(BuildConfig(str(source), str(output), **settings))
-    return DatasetInfo.load(str(output / "train"))
-
-
-def _left_out(output):
-    with (output / "train" / "left_out.csv").open() as file:
-        return sorted((row["name"], row["reason"], row["tar"]) for row in csv.DictReader(file))
-
-
-def _shards(output):
-    return {name: data for name, data in files_below(output).items() if name.endswith("record")}
 
 
 def _extract(source):
@@ -66,7 +51,7 @@ def test_missing_foreign_and_duplicate_images_are_counted_and_listed(tmp_path, s
     rows = (source / "metadata" / "train.csv").read_text()
     lost = "f" * 16
     (source / "metadata" / "train.csv").write_text(f"{rows}{lost},u,100\n{known[1]},u,100\n")
-    info = _build(source, tmp_path / "out")
+    info = build_train(source, tmp_path / "out")
     assert info.num_examples == 24
     assert info.source_counts == {
         "members": 27,
@@ -78,7 +63,7 @@ def test_missing_foreign_and_duplicate_images_are_counted_and_listed(tmp_path, s
         "missing": 1,
         "duplicate_row": 1,
     }
-    assert _left_out(tmp_path / "out") == sorted(
+    assert left_out(tmp_path / "out") == sorted(
         [
             (known[0], "duplicate", ""),
             (known[1], "duplicate_row", ""),
@@ -92,7 +77,7 @@ def test_missing_foreign_and_duplicate_images_are_counted_and_listed(tmp_path, s
 def test_of_duplicates_the_first_tar_holds(tmp_path, source):
     first = image_id(0)
     write_tar(source / "train" / "images_003.tar", [(member(first), jpeg(99))])
-    info = _build(source, tmp_path / "out")
+    info = build_train(source, tmp_path / "out")
     for path in info.shard_paths:
         with open(path, "rb") as file:
             for record in map(schema.decode_example, tfrecord.read_records(file)):
@@ -105,7 +90,7 @@ def test_rejects_are_listed_with_their_reason(tmp_path, source):
     members = [(member(image_id(n)), bad.get(image_id(n), (jpeg(n),))[0]) for n in range(0, 24, 3)]
     write_tar(source / "train" / "images_000.tar", members)
     write_md5(source, "train", 0)
-    info = _build(source, tmp_path / "out")
+    info = build_train(source, tmp_path / "out")
     assert info.counts == {"planned": 24, "kept": 22, "reencoded": 0, "rejected": 2}
     assert info.class_counts.sum() == info.num_examples == 22
     with (tmp_path / "out" / "train" / "rejects.csv").open() as file:
@@ -119,7 +104,7 @@ def test_all_faults_together_have_their_fates_in_one_build(tmp_path, faults):
     write_tar(tmp_path / "gldv2" / "train" / "images_000.tar", photos)
     rows = [[key, "u", 1] for key in names]
     write_csv(tmp_path / "gldv2" / "metadata" / "train.csv", ["id", "url", "landmark_id"], rows)
-    info = _build(tmp_path / "gldv2", tmp_path / "out")
+    info = build_train(tmp_path / "gldv2", tmp_path / "out")
     with (tmp_path / "out" / "train" / "rejects.csv").open() as file:
         rejects = {names[row["image_id"]]: row["reason"] for row in csv.DictReader(file)}
     assert rejects == {name: why for name, (fate, why) in FATES.items() if fate == "rejected"}
@@ -135,7 +120,7 @@ def test_all_faults_together_have_their_fates_in_one_build(tmp_path, faults):
 def test_clean_labels_leave_the_other_images_out(tmp_path, source):
     rows = [[7, " ".join(image_id(n) for n in (0, 1))], [3, image_id(2)]]
     write_csv(source / "metadata" / "train_clean.csv", ["landmark_id", "images"], rows)
-    info = _build(source, tmp_path / "out", labels="clean")
+    info = build_train(source, tmp_path / "out", labels="clean")
     assert info.num_examples == 3
     assert info.label_map.tolist() == [3, 7]
     assert info.class_counts.tolist() == [1, 2]
@@ -145,16 +130,16 @@ def test_clean_labels_leave_the_other_images_out(tmp_path, source):
 def test_labels_of_another_data_set_are_refused(tmp_path, source):
     write_csv(tmp_path / "mine.csv", ["id", "landmark_id"], [["a" * 16, 1]])
     with pytest.raises(UserError, match="none of its 1 images is among the 24"):
-        _build(source, tmp_path / "out", labels=str(tmp_path / "mine.csv"))
+        build_train(source, tmp_path / "out", labels=str(tmp_path / "mine.csv"))
 
 
 def test_extracted_files_make_the_same_records(tmp_path, source):
-    _build(source, tmp_path / "from_tars")
+    build_train(source, tmp_path / "from_tars")
     _extract(source)
-    info = _build(source, tmp_path / "from_files")
+    info = build_train(source, tmp_path / "from_files")
     assert info.num_examples == 24
     # Only the receipts and descriptions tell the sources apart.
-    assert _shards(tmp_path / "from_files") == _shards(tmp_path / "from_tars")
+    assert shards(tmp_path / "from_files") == shards(tmp_path / "from_tars")
 
 
 def test_links_among_extracted_files_are_not_followed(tmp_path, source):
@@ -164,9 +149,9 @@ def test_links_among_extracted_files_are_not_followed(tmp_path, source):
     link = source / "train" / member(image_id(0))
     link.unlink()
     link.symlink_to(secret)
-    info = _build(source, tmp_path / "out")
+    info = build_train(source, tmp_path / "out")
     assert info.num_examples == 23
-    assert (member(image_id(0)), "link", "") in _left_out(tmp_path / "out")
+    assert (member(image_id(0)), "link", "") in left_out(tmp_path / "out")
 
 
 def test_hostile_members_touch_nothing_outside(tmp_path, source):
@@ -184,7 +169,7 @@ def test_hostile_members_touch_nothing_outside(tmp_path, source):
             info.type, info.linkname = kind, target
             tar.addfile(info)
     before = {path for path in tmp_path.rglob("*") if tmp_path / "out" not in path.parents}
-    info = _build(source, tmp_path / "out")
+    info = build_train(source, tmp_path / "out")
     after = {path for path in tmp_path.rglob("*") if tmp_path / "out" not in path.parents}
     assert info.source_counts["foreign"] == 5
     assert victim.read_text() == "untouched"
@@ -193,7 +178,7 @@ def test_hostile_members_touch_nothing_outside(tmp_path, source):
 
 @pytest.mark.parametrize("num_tasks", [2, 5])
 def test_tasks_together_write_what_one_writes(tmp_path, source, num_tasks, capsys):
-    _build(source, tmp_path / "one")
+    build_train(source, tmp_path / "one")
     settings = {"num_shards": 3, "workers": 1, "splits": ["train"], "num_tasks": num_tasks}
     for task in reversed(range(num_tasks)):
         config = BuildConfig(str(source), str(tmp_path / "many"), **settings, task_index=task)
@@ -220,4 +205,4 @@ def test_a_source_that_shrinks_while_building_is_told(tmp_path, source, monkeypa
 
     monkeypatch.setattr(runners, "run_shards", shrink_first)
     with pytest.raises(UserError, match=r"images_002\.tar: expected .* bytes at .*, found 0"):
-        _build(source, tmp_path / "out")
+        build_train(source, tmp_path / "out")
