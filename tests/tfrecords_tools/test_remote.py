@@ -78,6 +78,7 @@ def test_objects_are_files(gate):
     assert files.list_names(f"{_ROOT}/a") == ["b", "d.txt"]
     assert list(files.walk(f"{_ROOT}/a")) == [("b/c.txt", 5), ("d.txt", 0)]
     assert files.exists(f"{_ROOT}/a") and files.exists(f"{_ROOT}/a/d.txt")
+    assert files.exists(_ROOT)  # Which holds nothing but a folder.
     assert not files.exists(f"{_ROOT}/a/d")
     # echo -n hello | md5sum
     assert files.state(f"{_ROOT}/a/b/c.txt").md5 == "5d41402abc4b2a76b9719d911017c592"
