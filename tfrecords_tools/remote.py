@@ -58,7 +58,8 @@ def state(path: str) -> FileState | None:
 
 def exists(path: str) -> bool:
     """Whether there is an object of that name, or any below it."""
-    return state(path) is not None or any(_list(path, limit=1))
+    is_object = bool(_name(path)) and state(path) is not None
+    return is_object or any(_list(path, limit=1))
 
 
 def list_names(folder: str) -> list[str]:
