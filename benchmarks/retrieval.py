@@ -24,19 +24,14 @@ import threadpoolctl
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from made_up import image_ids, made_up, unit_rows
+
 from glrtf.embedding_rows import ArrayRows
 from glrtf.retrieval import annoy_index, bridge, exact, fusion, landmarks, non_landmark, output
 from glrtf.retrieval.landmarks import LandmarkConfidences
 from glrtf.retrieval.neighbors import Neighbors, for_all, stacked
 
 ROWS, QUERIES = 100_000, 2000
-
-
-def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
-    """Isotropic unit rows, float32."""
-    rows = rng.standard_normal((count, dimension), dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows
 
 
 def interleaved(
@@ -109,31 +104,6 @@ def products_only(queries: np.ndarray, rows: np.ndarray) -> None:
     )
 
 
-def made_up(
-    queries: int, index: int, train: int, k: int, num_landmarks: int, folder: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Neighbors]:
-    """Random neighbours in which each image sees its own landmark now and then."""
-    rng = np.random.default_rng(0)
-    known = np.sort(rng.choice(10**7, num_landmarks, replace=False))
-    codes = np.sort(rng.integers(num_landmarks, size=train))
-    starts = np.searchsorted(codes, np.arange(num_landmarks))
-    images = queries + index
-    indices = np.lib.format.open_memmap(f"{folder}/i.npy", "w+", np.int64, (images, k))
-    scores = np.lib.format.open_memmap(f"{folder}/s.npy", "w+", np.float64, (images, k))
-    for start in range(0, images, 4096):
-        count = min(4096, images - start)
-        own = starts[rng.integers(num_landmarks, size=count)][:, None]
-        near = np.minimum(own + rng.integers(0, 20, size=(count, k)), train - 1)
-        anything = rng.integers(train, size=(count, k))
-        indices[start : start + count] = np.where(rng.random((count, k)) < 0.15, near, anything)
-        scores[start : start + count] = -np.sort(-rng.random((count, k)), axis=1) * 0.6 + 0.3
-    direct = Neighbors(
-        np.stack([rng.permutation(min(index, 5000))[:100] for _ in range(queries)]),
-        -np.sort(-rng.random((queries, 100)), axis=1),
-    )
-    return known, codes, indices, scores, direct
-
-
 def after_the_search(
     known: np.ndarray,
     codes: np.ndarray,
@@ -189,11 +159,6 @@ def after_the_search(
     query_ids = np.array([f"{row:016x}" for row in range(queries)], "S16")
     output.write_submission(path, query_ids, ids, ranking.images)
     return ranking
-
-
-def image_ids(count: int) -> np.ndarray:
-    """Shuffled image ids."""
-    return np.array([f"{x:016x}" for x in np.random.default_rng(1).permutation(count)], "S16")
 
 
 def after_search(arguments: argparse.Namespace) -> None:
