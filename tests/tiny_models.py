@@ -1,6 +1,8 @@
-"""A small stand-in for the retrieval model, for tests of the training mechanics."""
+"""Small stand-ins for the retrieval model."""
 
 from typing import Any
+
+EMBEDDING_SIZE = 32
 
 
 def tiny_model(
@@ -33,3 +35,17 @@ def tiny_model(
     embedding = keras.Model(images, UnitRows()(x), name="tiny")
     head = build_head("arcface", num_classes, scale=8.0, margin=0.3, seed=seed + 3)
     return RetrievalModel(embedding, head)
+
+
+def make_model(seed: int = 0, dimension: int = 16) -> Any:
+    """A small network of the kind that is embedded with: [0, 1] images to unit rows."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((EMBEDDING_SIZE, EMBEDDING_SIZE, 3))
+    x = keras.layers.Rescaling(2.0, offset=-1.0)(images)
+    x = keras.layers.Conv2D(8, 5, strides=2, activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(dimension)(x)
+    return keras.Model(images, keras.layers.UnitNormalization()(x))

@@ -53,7 +53,8 @@ def run(
         main: The command. What it returns is the exit code, None meaning 0.
         prog: How the command is called, such as ``"python -m glrtf.train"``.
         argv: The arguments; None takes those of the process.
-        positional: Whether fields without a default are positional arguments.
+        positional: Whether fields without a default are positional arguments; one
+            that holds several values takes all that stand outside of flags.
         default_config: Finds, from the arguments, the YAML file whose settings
             hold where neither ``--config`` nor a flag says otherwise.
 
@@ -103,7 +104,7 @@ def parse(
             file, or a value the dataclass itself refuses.
         SystemExit: After ``--help`` and ``--print_config``, with code 0.
     """
-    arguments = _normalized(config_class, argv)
+    arguments = _normalized(config_class, argv, positional)
     parser = _OneLineParser(
         prog=prog,
         description=_summary(config_class),
@@ -146,21 +147,23 @@ def _summary(config_class: type) -> str:
     return " ".join(paragraphs[0].split())
 
 
-def _normalized(config_class: type, argv: Sequence[str]) -> list[str]:
+def _normalized(config_class: type, argv: Sequence[str], positional: bool = False) -> list[str]:
     """Rewrites arguments the way people type them into what the parser takes.
 
     ``--task-index 3`` -> ``--task_index 3``; a switch alone, ``--compile``, ->
     ``--compile=true``; ``--query a b`` -> ``--query=["a", "b"]`` where several
-    values are wanted.
+    values are wanted; ``a.jpg b.jpg`` -> ``["a.jpg", "b.jpg"]`` where they are
+    what a positional field of several values is to take.
     """
     kinds = _kinds(config_class)
     result: list[str] = []
+    outside: list[str] = []
     position = 0
     while position < len(argv):
         argument = argv[position]
         position += 1
         if not re.match(r"--[a-zA-Z]", argument):
-            result.append(argument)
+            (result if argument.startswith("-") else outside).append(argument)
             continue
         name, equals, value = argument[2:].partition("=")
         name = name.replace("-", "_")
@@ -175,10 +178,27 @@ def _normalized(config_class: type, argv: Sequence[str]) -> list[str]:
             argument = f"--{name}={values[0]}"
         else:
             argument = f"--{name}{equals}{value}"
+            if not equals and following and name not in _WITHOUT_VALUE:
+                result.append(argument)
+                argument = following[0]
+                position += 1
         result.append(argument)
-    return result
+    if positional and outside and _takes_all(config_class, kinds):
+        outside = [json.dumps(outside)]
+    return result + outside
 
 
+def _takes_all(config_class: type, kinds: dict[str, str]) -> bool:
+    """Whether the only positional field is one of several values."""
+    required = [f.name for f in dataclasses.fields(config_class) if _is_required(f)]
+    return len(required) == 1 and kinds.get(required[0]) == "several"
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
+
+
+_WITHOUT_VALUE = ("help", "print_config")
 _BOOLEANS = (["true"], ["false"], ["True"], ["False"], ["yes"], ["no"])
 
 

@@ -1,6 +1,6 @@
 """Approximate search with Annoy: trees built once, saved and memory-mapped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,19 @@ def search_blocks(
         search_nodes: How many nodes are looked at per neighbour and tree.
         folder: Where indexes are kept and found again by digest.
     """
-    indexes = _indexes(database, trees, folder)
+    indexes = open_indexes(database, trees, folder)
+    return search_opened(queries, database, indexes, k, per_part, search_nodes)
+
+
+def search_opened(
+    queries: RowSource,
+    database: RowSource,
+    indexes: Sequence[AnnoyIndex | None],
+    k: int,
+    per_part: int,
+    search_nodes: int,
+) -> Iterator[Neighbors]:
+    """As `search_blocks`, with indexes that `open_indexes` has given."""
     for part, length in enumerate(queries.part_lengths):
         for start in range(0, length, _QUERIES_AT_ONCE):
             stop = min(start + _QUERIES_AT_ONCE, length)
@@ -139,7 +151,8 @@ def _scored(
     return best(rows, scores, k)
 
 
-def _indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyIndex | None]:
+def open_indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyIndex | None]:
+    """Maps a database's indexes, one a part, None for an empty one; builds those not there yet."""
     indexes: list[AnnoyIndex | None] = []
     for part, length in enumerate(database.part_lengths):
         if length == 0:

@@ -203,3 +203,52 @@ def test_what_must_be_given_is_named_as_it_is_typed(positional: bool, message: s
     argv = ["a.csv"] if positional else []
     with pytest.raises(UserError, match=message):
         cli.parse(Pair, argv, prog="x", positional=positional)
+
+
+@dataclass
+class Looking:
+    """Looks at photos.
+
+    Attributes:
+        photos: Files.
+        model: A folder.
+        sets: Folders.
+        verbose: Says more.
+        limit: How many.
+    """
+
+    photos: tuple[str, ...]
+    model: str = ""
+    sets: tuple[str, ...] = ()
+    verbose: bool = False
+    limit: int = 3
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["a.jpg", "b.jpg", "--model", "m", "--limit", "-1", "--verbose", "--sets", "x", "y"],
+        [
+            "--model",
+            "m",
+            "a.jpg",
+            "--sets=x",
+            "b.jpg",
+            "--sets",
+            "x",
+            "y",
+            "--limit=-1",
+            "--verbose",
+        ],
+        ["--verbose", "a.jpg", "b.jpg", "--limit", "-1", "--model=m", "--sets", "x", "y"],
+        ["--verbose", "true", "a.jpg", "b.jpg", "--limit=-1", "--model=m", "--sets", "x", "y"],
+    ],
+)
+def test_one_positional_field_takes_all_that_is_outside_of_flags(argv):
+    found = cli.parse(Looking, argv, prog="look", positional=True)
+    assert found == Looking(("a.jpg", "b.jpg"), "m", ("x", "y"), True, -1)
+
+
+def test_a_positional_field_of_several_values_may_not_be_left_out():
+    with pytest.raises(UserError, match="missing PHOTOS; see --help"):
+        cli.parse(Looking, ["--model", "m"], prog="look", positional=True)

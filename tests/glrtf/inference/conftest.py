@@ -1,24 +1,11 @@
 """Tests here run TensorFlow on two logical CPU devices."""
 
-import keras
 import pytest
 from tf_devices import split_cpu
+from tiny_models import EMBEDDING_SIZE as SIZE
+from tiny_models import make_model
 
 split_cpu()
-
-SIZE = 32
-
-
-def make_model(seed: int = 0, dimension: int = 16) -> keras.Model:
-    """A small network of the kind that is embedded with: [0, 1] images to unit rows."""
-    keras.utils.set_random_seed(seed)
-    images = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Rescaling(2.0, offset=-1.0)(images)
-    x = keras.layers.Conv2D(8, 5, strides=2, activation="relu")(x)
-    x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.Flatten()(x)
-    x = keras.layers.Dense(dimension)(x)
-    return keras.Model(images, keras.layers.UnitNormalization()(x))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,139 @@
+"""Settings of searching with single photos, in the terminal and over HTTP."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from glrtf.config.inference import VIEWS
+from glrtf.config.retrieval import SearchConfig
+
+MOST_ANSWERS = 100
+_BACKENDS = ("exact", "tensorflow", "annoy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearcherConfig:
+    """What photos are searched with.
+
+    Attributes:
+        model: An exported SavedModel or a workdir: the one the sets were embedded with.
+        index: Embedding set of the photos to search.
+        train: Embedding set of the train photos.
+        landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
+            are taken from train_label_to_category.csv beside it, if there.
+        tta: Views whose embeddings are added up: plain, hflip.
+        search: How neighbours are found.
+        cache: Folder for what is worked out once for an index: Annoy's trees and the index
+            photos' landmarks; empty means <index>/search.
+    """
+
+    model: str = ""
+    index: str = ""
+    train: str = ""
+    landmarks: str = ""
+    tta: tuple[str, ...] = VIEWS
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("model", "index"):
+            if not getattr(self, name):
+                raise ValueError(f"--{name}: expected a folder, found none; see --help")
+        if bool(self.train) != bool(self.landmarks):
+            raise ValueError("train: expected --train and --landmarks together, found one of them")
+        if not self.tta or not set(self.tta) <= set(VIEWS):
+            raise ValueError(f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}")
+        if self.search.backend not in _BACKENDS:
+            raise ValueError(
+                f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
+                f" found {self.search.backend}"
+            )
+
+    @property
+    def cache_folder(self) -> str:
+        """Where trees and landmarks are kept."""
+        return self.cache or f"{self.index.rstrip('/')}/search"
+
+
+@dataclass(frozen=True)
+class PhotoSearchConfig(SearcherConfig):
+    """Say which landmark photos show, and which index photos show it too.
+
+    With --train and --landmarks the answer has landmarks, and index photos that
+    are found through them; without, the index photos that look alike.
+
+    Attributes:
+        photos: Image files: JPEG, PNG, or what else the shards' builder takes.
+        limit: How many index photos to show for each photo.
+        json: File to write the answers to.
+    """
+
+    photos: tuple[str, ...]
+    limit: int = 10
+    json: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.photos:
+            raise ValueError("photos: expected at least one, found none; see --help")
+        _expect(self, "limit", 1, MOST_ANSWERS)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class ServeConfig(SearcherConfig):
+    """Answer photos over HTTP, with a page to drop them on.
+
+    Attributes:
+        photos: Folder of the index and train photos as GLDv2 is published: index/ and train/ with
+            tars or extracted files. Without it the page shows ids alone.
+        host: Address to listen on. The default is reached from this machine alone.
+        port: Port to listen on; 0 takes any that is free.
+        allowed_hosts: Names under which clients may ask for this server, against DNS rebinding;
+            by default the loopback's names and the host.
+        max_upload: Most bytes of an upload.
+        max_pixels: Most pixels of a photo, looked up before it is decoded.
+        max_requests: Searches taken up at once, waiting ones included; more are told to come back.
+        max_batch: Most photos of one model call.
+        batch_wait_ms: How long a photo waits for others to share its model call, milliseconds.
+        upload_timeout: Seconds an upload may take.
+        answer_timeout: Seconds an answer may take from then on.
+        shutdown_timeout: Seconds that open requests get to finish after SIGTERM.
+        decode_threads: Threads that read uploads and make thumbnails.
+    """
+
+    photos: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8321
+    allowed_hosts: tuple[str, ...] = ()
+    max_upload: int = 20_000_000
+    max_pixels: int = 64_000_000
+    max_requests: int = 64
+    max_batch: int = 32
+    batch_wait_ms: float = 4.0
+    upload_timeout: float = 30.0
+    answer_timeout: float = 30.0
+    shutdown_timeout: int = 30
+    decode_threads: int = 4
+
+    def __post_init__(self) -> None:
+        _expect(self, "port", 0, 65_535)
+        _expect(self, "max_upload", 1, 1 << 30)
+        _expect(self, "max_pixels", 1, 1 << 32)
+        _expect(self, "max_requests", 1, 65_536)
+        _expect(self, "max_batch", 1, 4096)
+        _expect(self, "batch_wait_ms", 0, 1000)
+        _expect(self, "upload_timeout", 0.01, 3600)
+        _expect(self, "answer_timeout", 0.01, 3600)
+        _expect(self, "shutdown_timeout", 0, 3600)
+        _expect(self, "decode_threads", 1, 256)
+        super().__post_init__()
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names a request's Host header may have."""
+        return list(self.allowed_hosts) or ["localhost", "127.0.0.1", "[::1]", self.host]
+
+
+def _expect(config: object, name: str, low: float, high: float) -> None:
+    value = getattr(config, name)
+    if not low <= value <= high:
+        raise ValueError(f"--{name}: expected {low} to {high}, found {value}")

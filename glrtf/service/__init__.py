@@ -1,0 +1,1 @@
+"""Answers for single photos, in the terminal and over HTTP."""

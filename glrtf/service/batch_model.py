@@ -1,0 +1,62 @@
+"""A model that is called with batches of a few fixed lengths, so that nothing is traced twice."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from glrtf.inference.embedders import Embedder
+from glrtf.inference.tta import embed_views
+
+Tensor: TypeAlias = tf.Tensor
+
+
+class BatchModel:
+    """Embeds any number of images in batches of 1, 2, 4, … up to a largest one.
+
+    Args:
+        embedder: The model.
+        views: Names of views to add up.
+        max_batch: Most images of one call.
+
+    Attributes:
+        embedder: The model.
+        lengths: The lengths of batches, ascending.
+    """
+
+    def __init__(self, embedder: Embedder, views: Sequence[str], max_batch: int = 32) -> None:
+        self.embedder = embedder
+        powers = [1 << power for power in range(max_batch.bit_length())]
+        self.lengths = sorted({*powers, max_batch})
+        self._embed = tf.function(
+            lambda images: embed_views(embedder.embed, images, views), autograph=False
+        )
+
+    def warm(self) -> None:
+        """Traces and runs every length once, so that no request waits for it."""
+        for length in self.lengths:
+            self._run(np.zeros(self._shape(length), np.uint8))
+
+    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Rows float32 (n, d), of length 1, of images uint8 (size, size, 3)."""
+        most = self.lengths[-1]
+        rows = [np.empty((0, self.embedder.dimension), np.float32)]
+        for start in range(0, len(images), most):
+            some = images[start : start + most]
+            length = next(each for each in self.lengths if each >= len(some))
+            padded = np.zeros(self._shape(length), np.uint8)
+            padded[: len(some)] = some
+            rows.append(self._run(padded)[: len(some)])
+        return np.concatenate(rows)
+
+    @property
+    def num_traces(self) -> int:
+        """How often the model was traced."""
+        return self._embed.experimental_get_tracing_count()
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        return self._embed(tf.constant(images)).numpy()
+
+    def _shape(self, length: int) -> tuple[int, int, int, int]:
+        return (length, self.embedder.size, self.embedder.size, 3)

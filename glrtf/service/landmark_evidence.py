@@ -1,0 +1,122 @@
+"""Which landmarks images show, and the train photos that say so."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
+from glrtf.embedding_rows import RowSource
+from glrtf.embedding_set import EmbeddingSet
+from glrtf.retrieval import landmarks, non_landmark
+from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
+from glrtf.retrieval.neighbors import NO_ROW, Neighbors
+from glrtf.retrieval.opened import OpenedDatabase
+from glrtf.retrieval.search import cache_key, search_blocks
+from glrtf.retrieval.stage_cache import StageCache
+from glrtf.retrieval.supporting import supporting_rows
+from tfrecords_tools import files
+
+
+@dataclasses.dataclass(frozen=True)
+class LandmarkEvidence:
+    """The landmarks of images and what makes them sure.
+
+    Attributes:
+        confidences: The landmarks kept and C of each.
+        train_rows: (images, keep, per_landmark) int64, the train rows whose likeness
+            C sums up, the nearest first; -1 where there are fewer.
+    """
+
+    confidences: LandmarkConfidences
+    train_rows: npt.NDArray[np.int64]
+
+
+class LandmarkFinder:
+    """Steps 2 to 4 of a retrieval with the published parameters, without penalties.
+
+    Args:
+        train: The train photos.
+        landmarks_csv: What they show.
+        search: How neighbours are found.
+        folder: Where trees and the index photos' evidence are kept.
+
+    Attributes:
+        train: The train photos.
+        known: Their landmark ids, ascending.
+    """
+
+    def __init__(
+        self, train: EmbeddingSet, landmarks_csv: str, search: SearchConfig, folder: str
+    ) -> None:
+        self.train = train
+        self._landmarks_csv = landmarks_csv
+        self._search, self._folder = search, folder
+        of_rows = landmarks.read_landmarks(landmarks_csv, train)
+        self.known, self._codes = np.unique(of_rows, return_inverse=True)
+        self._neighbors, self._settings = TrainNeighborsConfig(), LandmarkConfig()
+        self._opened = OpenedDatabase(train, search, folder)
+
+    def of_photos(self, photos: RowSource) -> LandmarkEvidence:
+        """The landmarks of a few photos."""
+        wanted = self._neighbors
+        return self._evidence(self._opened.nearest(photos, wanted.k, wanted.per_part))
+
+    def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
+        """The landmarks of all index photos, found once and kept on disk."""
+
+        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
+            wanted = self._neighbors
+            for near in search_blocks(
+                index,
+                self.train,
+                wanted.k,
+                wanted.per_part,
+                self._search,
+                self._folder,
+                "landmarks of the index",
+            ):
+                found = self._evidence(near)
+                yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
+
+        marks, sure, rows = StageCache(self._folder).arrays(
+            "index_landmarks", self._key(index), len(index.ids), blocks
+        )
+        return LandmarkEvidence(LandmarkConfidences(np.array(marks), np.array(sure)), rows)
+
+    def _evidence(self, near: Neighbors) -> LandmarkEvidence:
+        settings = self._settings
+        there = near.indices != NO_ROW
+        codes = np.where(there, self._codes[near.indices], -1)
+        no_penalty = np.ones(near.scores.shape)
+        kept = landmarks.landmark_confidences(
+            codes,
+            non_landmark.penalized_distances(near.scores, no_penalty, 0.0),
+            self.known,
+            per_landmark=settings.per_landmark,
+            best_bonus=settings.best_bonus,
+            keep=settings.keep,
+        )
+        shown = np.where(there, self.known[codes], NO_LANDMARK)
+        rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
+        return LandmarkEvidence(kept, rows)
+
+    def _key(self, index: EmbeddingSet) -> dict[str, Any]:
+        """All that the index photos' evidence depends on."""
+        return {
+            "index": index.digest,
+            "train": self.train.digest,
+            "landmarks": files.sha256(self._landmarks_csv),
+            "neighbors": dataclasses.asdict(self._neighbors),
+            "settings": dataclasses.asdict(self._settings),
+            "search": cache_key(self._search),
+        }
+
+
+def no_evidence(count: int) -> LandmarkEvidence:
+    """What is known of images where there are no train photos."""
+    nothing = np.full((count, 1), NO_LANDMARK, np.int64)
+    confidences = LandmarkConfidences(nothing, np.full((count, 1), -np.inf))
+    return LandmarkEvidence(confidences, np.full((count, 1, 1), NO_ROW, np.int64))

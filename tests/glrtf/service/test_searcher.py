@@ -1,0 +1,177 @@
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photo_world import image_id
+from PIL import Image
+from shard_writing import photo
+from tiny_models import EMBEDDING_SIZE, make_model
+
+from glrtf import search
+from glrtf.config.retrieval import DbaConfig, RetrieveConfig, SearchConfig
+from glrtf.config.service import PhotoSearchConfig
+from glrtf.inference import serving
+from glrtf.service.photo_input import PhotoReader
+from glrtf.service.searcher import open_searcher
+
+
+def config_for(world, tmp_path, **settings):
+    given = {"photos": world.photos, "cache": str(tmp_path / "cache"), **world.searched}
+    return PhotoSearchConfig(**{**given, **settings})
+
+
+def answers_of(config):
+    searcher = open_searcher(config)
+    read = PhotoReader(EMBEDDING_SIZE)
+    return searcher.search([read(Path(path).read_bytes()) for path in config.photos], config.limit)
+
+
+def test_answers_are_those_of_a_retrieval_without_dba(world, tmp_path):
+    from glrtf.retrieval.pipeline import Pipeline
+    from glrtf.retrieval.stage_cache import StageCache
+
+    settings = RetrieveConfig(
+        query=[world.test],
+        index=[world.index],
+        output=str(tmp_path),
+        train=[world.train],
+        landmarks=world.landmarks,
+        dba=DbaConfig(rows="none"),
+    )
+    pipeline = Pipeline(settings, StageCache(str(tmp_path / "stages")))
+    ranking = pipeline.rank()
+    ids = pipeline.inputs.index.ids
+    for row, answer in enumerate(answers_of(config_for(world, tmp_path, limit=8))):
+        assert [each.image_id for each in answer.photos] == [
+            ids[image].decode() for image in ranking.images[row][:8]
+        ]
+        for name in ("final", "direct", "bridged"):
+            found = [getattr(each, name) for each in answer.photos]
+            np.testing.assert_allclose(found, getattr(ranking, name)[row][:8], atol=1e-5)
+        bridges = [-1 if e.landmark_id is None else e.landmark_id for e in answer.photos]
+        assert bridges == ranking.landmarks[row][:8].tolist()
+
+
+def test_a_photo_of_the_index_is_found_and_its_landmark_named(world, tmp_path):
+    for number, answer in enumerate(answers_of(config_for(world, tmp_path, limit=3))):
+        assert len(answer.photos) == 3
+        likest = max(answer.photos, key=lambda each: each.direct)
+        assert likest.image_id == image_id(number)
+        assert likest.direct == pytest.approx(1, abs=1e-5)
+        surest = answer.landmarks[0]
+        assert surest.landmark_id == 100 + number % 4
+        assert surest.name == (f"Tower <{surest.landmark_id}>" if number < 2 else "")
+
+
+def test_train_photos_that_make_landmarks_sure(world, tmp_path):
+    """Of a photo's train neighbours those two of the landmark that are nearest, by brute force."""
+    config = config_for(world, tmp_path, limit=8)
+    searcher = open_searcher(config)
+    train = np.concatenate([searcher.train.part(part)[0] for part in range(2)])
+    index, _ = searcher.index.part(0)
+
+    def nearest(row, landmark):
+        scores = {n: float(train[n] @ row) for n in range(12) if 100 + n % 4 == landmark}
+        return tuple(image_id(n) for n in sorted(scores, key=scores.get, reverse=True)[:2])
+
+    for row, answer in zip(index, searcher.answer(np.array(index)), strict=True):
+        assert len(answer.landmarks) == 4
+        for each in answer.landmarks:
+            assert each.train_photos == nearest(row, each.landmark_id)
+        for each in answer.photos:
+            its_row = index[int(each.image_id, 16)]
+            assert each.train_photos == nearest(its_row, each.landmark_id)
+
+
+def test_without_train_photos_likeness_alone(world, tmp_path):
+    answers = answers_of(config_for(world, tmp_path, train="", landmarks=""))
+    for number, answer in enumerate(answers):
+        assert answer.landmarks == ()
+        assert answer.photos[0].image_id == image_id(number)
+        assert all(e.bridged == 0 and e.landmark_id is None for e in answer.photos)
+        assert all(e.train_photos == () for e in answer.photos)
+
+
+def test_annoy_answers_alike_and_keeps_its_trees(world, tmp_path):
+    annoy = SearchConfig(backend="annoy", annoy_trees=20)
+    # In so few rows Annoy misses none.
+    exact = answers_of(config_for(world, tmp_path))
+    assert answers_of(config_for(world, tmp_path, search=annoy)) == exact
+    trees = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*.annoy")}
+    assert len(trees) == 3  # a train part each, and the index
+    assert answers_of(config_for(world, tmp_path, search=annoy)) == exact
+    again = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*.annoy")}
+    assert again == trees
+
+
+def test_any_number_of_photos_is_embedded_without_a_new_trace(world, tmp_path):
+    searcher = open_searcher(config_for(world, tmp_path), max_batch=6)
+    assert searcher.model.lengths == [1, 2, 4, 6]
+    searcher.model.warm()
+    assert searcher.model.num_traces == 4
+    read = PhotoReader(EMBEDDING_SIZE)
+    pixels = [read(photo(number)) for number in range(15)]
+    rows = searcher.model(pixels)
+    one_by_one = np.concatenate([searcher.model([each]) for each in pixels])
+    np.testing.assert_allclose(rows, one_by_one, atol=1e-6)
+    assert searcher.model.num_traces == 4
+
+
+def test_rotated_photos_are_turned_upright(world, tmp_path):
+    searcher = open_searcher(config_for(world, tmp_path))
+    stored = Image.open(io.BytesIO(photo(2))).transpose(Image.Transpose.ROTATE_90)
+    tags = Image.Exif()
+    tags[0x0112] = 6  # shown after a quarter turn clockwise, which undoes ROTATE_90
+    buffer = io.BytesIO()
+    stored.save(buffer, "JPEG", exif=tags.tobytes(), quality=98)
+    read = PhotoReader(EMBEDDING_SIZE)
+    rows = searcher.model([read(photo(2)), read(buffer.getvalue())])
+    assert rows[0] @ rows[1] > 0.99
+
+
+def test_command_prints_and_writes(world, tmp_path, capsys):
+    first, second = world.photos[:2]
+    flags = [f"--{name}={value}" for name, value in world.searched.items()]
+    flags += ["--cache", str(tmp_path / "cache"), "--json", str(tmp_path / "a.json")]
+    assert search.main([second, *flags, "--limit", "2", first]) == 0
+    shown = capsys.readouterr().out
+    assert "landmarks: 101 Tower <101> (" in shown and image_id(1) in shown
+    answers = json.loads((tmp_path / "a.json").read_text())["answers"]
+    assert [each["photo"] for each in answers] == [second, first]
+    assert len(answers[0]["photos"]) == 2
+    assert answers[1]["landmarks"][0]["train_photos"][0] == image_id(0)
+
+
+def test_a_set_of_another_model_is_refused(world, tmp_path):
+    serving.export(make_model(seed=1), EMBEDDING_SIZE, str(tmp_path / "other"), {})
+    config = dataclasses.replace(config_for(world, tmp_path), model=str(tmp_path / "other"))
+    with pytest.raises(search.UserError, match="expected a set embedded with") as refused:
+        open_searcher(config)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["{folder}/none.jpg"], "none.jpg: no such file"),
+        (
+            ["{folder}/metadata/train.csv"],
+            "train.csv: expected a photo, found a file that is not an image",
+        ),
+        (["{folder}/1.jpg", "--train="], "train: expected --train and --landmarks together"),
+        (["{folder}/1.jpg", "--index", "{folder}"], "expected an embedding set, found no"),
+        (["{folder}/1.jpg", "--search.backend", "beam"], "--search.backend: expected one of exact"),
+        (["{folder}/1.jpg", "--limit", "101"], "--limit: expected 1 to 100, found 101"),
+        (["{folder}/1.jpg", "--model="], "--model: expected a folder, found none"),
+        ([], "missing PHOTOS"),
+    ],
+)
+def test_mistakes_take_one_line(world, tmp_path, capsys, change, message):
+    flags = [f"--{name}={value}" for name, value in world.searched.items()]
+    given = [each.format(folder=world.folder) for each in change]
+    assert search.main([*flags, "--cache", str(tmp_path), *given]) == 2
+    [line] = [text for text in capsys.readouterr().err.splitlines() if "error" in text]
+    assert message in line
