@@ -93,7 +93,7 @@ def place(rows: np.ndarray, method: str, seed: int = 0) -> tuple[str, np.ndarray
     if method == "pca":
         return "PCA", _on_square(components[:, :2])
     try:
-        import threadpoolctl  # type: ignore[import-untyped]
+        import threadpoolctl
         from sklearn.manifold import TSNE
     except ImportError:
         if method == "tsne":

@@ -11,12 +11,12 @@ from glrtf.config.evaluation import TuneConfig, retrieve_settings
 from glrtf.evaluation import search_space
 from glrtf.evaluation.search_space import Parameter
 from glrtf.evaluation.tune_problem import Problem
+from glrtf.retrieval.neighbors import usable_processors
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
 JOURNAL = "journal.log"
-_SECONDS_BETWEEN_LOOKS = 0.25
 
 
 def open_problem(config: TuneConfig) -> Problem:
@@ -71,38 +71,48 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
     done = len(finished_trials(journal))
     if done >= config.trials:
         return
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(target=_work, args=(config, worker), daemon=True)
+        for worker in range(1, config.workers)
+    ]
+    for process in others:
+        process.start()
     with Progress("tune", config.trials - done, "trial") as progress:
-        if config.workers == 1:
-            _work(config, 0, problem, lambda note: progress.update(1, note))
-            return
-        context = multiprocessing.get_context("spawn")
-        workers = [
-            context.Process(target=_work, args=(config, worker)) for worker in range(config.workers)
-        ]
-        for process in workers:
-            process.start()
-        while any(process.is_alive() for process in workers):
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-            now = len(finished_trials(journal))
-            progress.update(now - done, best_note(journal))
-            done = now
-        if failed := [process.exitcode for process in workers if process.exitcode]:
-            raise RuntimeError(f"{len(failed)} of {config.workers} tune workers ended by a fault")
+
+        def tell(finished: int, note: str) -> None:
+            nonlocal done
+            progress.update(finished - done, note)
+            done = finished
+
+        _work(config, 0, problem, tell)
+        for process in others:
+            process.join()
+        tell(len(finished_trials(journal)), best_note(journal))
+    if failed := [process.exitcode for process in others if process.exitcode]:
+        raise RuntimeError(f"{len(failed)} of {config.workers} tune workers ended by a fault")
 
 
 def _work(
     config: TuneConfig,
     worker: int,
     problem: Problem | None = None,
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[int, str], None] | None = None,
 ) -> None:
     """Runs trials in this process until all workers together have enough."""
-    own = problem or Problem(config)
-    trials = SharedTrials(config, own, worker)
-    while len(finished_trials(trials.journal)) < config.trials:
-        trials.run_one()
-        if tell:
-            tell(best_note(trials.journal))
+    import threadpoolctl
+
+    # Workers whose products each take all processors would only wait for one another.
+    threads = max(1, usable_processors() // config.workers)
+    with threadpoolctl.threadpool_limits(threads):
+        if problem is None:
+            problem = Problem(config)
+            problem.search_widely()
+        trials = SharedTrials(config, problem, worker)
+        while (finished := len(finished_trials(trials.journal))) < config.trials:
+            if tell:
+                tell(finished, best_note(trials.journal))
+            trials.run_one()
 
 
 class SharedTrials:
@@ -145,11 +155,11 @@ class SharedTrials:
         values = search_space.suggest(trial, self._problem.parameters)
         settings = search_space.replaced(self._problem.base, values)
         value = float(self._problem.average_precisions(settings, self._problem.tune).mean())
-        self._local.tell(trial, value)
+        drawn = self._local.tell(trial, value)
         self.journal.add_trial(
             optuna.trial.create_trial(
                 params=values,
-                distributions=self._local.trials[-1].distributions,
+                distributions=drawn.distributions,
                 value=value,
                 user_attrs={"by": self._name, "seconds": round(time.monotonic() - began, 4)},
             )

@@ -1,15 +1,17 @@
 """Search results for many trials: kept in memory, wide searches cut to narrow ones."""
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from glrtf.evaluation.narrow import narrowed
+from glrtf.retrieval.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import Blocks, StageCache, digest_of
 
-# Stages whose arrays are (rows, k) neighbours, best first: their first columns are the
-# result of a search for fewer.
+# Stages whose arrays are (rows, k) neighbours, best first: a search for fewer is cut from
+# them.
 _SEARCHES = ("train_neighbors", "dba_test", "dba_index")
 # What else is worth a place on the disk: it costs a search, and few trials differ in it.
 _ON_DISK = (*_SEARCHES, "non_landmark")
@@ -25,10 +27,15 @@ class TrialCache(StageCache):
 
     Args:
         folder: Where searches are kept.
+        train_parts: The lengths of the train set's parts.
+        cut: Whether a narrow search finds what a wide one finds first; an
+            approximate one does not.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, train_parts: Sequence[int] = (), cut: bool = True) -> None:
         super().__init__(folder)
+        self._train_parts = train_parts
+        self._cuts = _SEARCHES if cut else ()
         self._widest: dict[str, tuple[int, tuple[np.ndarray, ...]]] = {}
         self._latest: collections.OrderedDict[str, tuple[np.ndarray, ...]] = (
             collections.OrderedDict()
@@ -38,13 +45,19 @@ class TrialCache(StageCache):
         self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
     ) -> tuple[np.ndarray, ...]:
         """A stage's arrays; see `StageCache.arrays`."""
-        if stage in _SEARCHES and not key.get("per_part"):
-            return self._cut(stage, key, rows, blocks)
+        if stage in self._cuts and not key.get("per_part"):
+            wanted = key["k"]
+            wide = self._wide(stage, key, "k", rows, blocks)
+            return tuple(array[:, :wanted] for array in wide)
         name = digest_of([stage, key])
         if name in self._latest:
             self._latest.move_to_end(name)
             return self._latest[name]
-        if stage in _ON_DISK:
+        if stage in self._cuts:
+            wide = self._wide(stage, key, "per_part", rows, blocks)
+            narrow = narrowed(Neighbors(*wide), key["per_part"], self._train_parts)
+            result: tuple[np.ndarray, ...] = (narrow.indices, narrow.scores)
+        elif stage in _ON_DISK:
             result = super().arrays(stage, key, rows, blocks)
         else:
             columns = zip(*blocks(), strict=True)
@@ -52,14 +65,14 @@ class TrialCache(StageCache):
         self._remember(name, result)
         return result
 
-    def _cut(
-        self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
+    def _wide(
+        self, stage: str, key: Mapping[str, Any], width: str, rows: int, blocks: Blocks
     ) -> tuple[np.ndarray, ...]:
-        name = digest_of([stage, {**key, "k": None}])
-        wanted = key["k"]
-        if name not in self._widest or self._widest[name][0] < wanted:
-            self._widest[name] = (wanted, super().arrays(stage, key, rows, blocks))
-        return tuple(array[:, :wanted] for array in self._widest[name][1])
+        """The widest search made so far, or this one if it is wider."""
+        name = digest_of([stage, {**key, width: None}])
+        if name not in self._widest or self._widest[name][0] < key[width]:
+            self._widest[name] = (key[width], super().arrays(stage, key, rows, blocks))
+        return self._widest[name][1]
 
     def _remember(self, name: str, arrays: tuple[np.ndarray, ...]) -> None:
         self._latest[name] = arrays

@@ -9,12 +9,15 @@ import numpy as np
 from glrtf.config.evaluation import TuneConfig, retrieve_settings
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.evaluation import query_split, search_space
+from glrtf.evaluation.held_inputs import HeldInputs
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.evaluation.trial_cache import TrialCache
+from glrtf.retrieval.fusion import Ranking
+from glrtf.retrieval.pipeline import Pipeline
 from tfrecords_tools import files
 
-_WIDTHS = ("train_neighbors.k", "dba.n")
+_WIDTHS = ("train_neighbors.per_part", "train_neighbors.k", "dba.n")
 
 
 class Problem:
@@ -35,12 +38,14 @@ class Problem:
     """
 
     def __init__(self, config: TuneConfig) -> None:
-        from glrtf.retrieval.inputs import Inputs
-
         self.base = retrieve_settings(config)
         self.parameters = search_space.parameters_for(config, config.parameters)
-        self._cache = TrialCache(files.join(config.output, "cache"))
-        self._inputs = Inputs(self.base)
+        self._inputs = HeldInputs(self.base)
+        self._cache = TrialCache(
+            files.join(config.output, "cache"),
+            self._inputs.train.part_lengths if self.base.bridged else (),
+            cut=self.base.search.backend != "annoy",
+        )
         query_ids, index_ids = self._inputs.query.ids, self._inputs.index.ids
         solution = read_retrieval_solution(config.solution)
         self._scorer = RankingScorer(solution, query_ids, index_ids, "--query")
@@ -48,23 +53,31 @@ class Problem:
         self.num_missing = self._scorer.missing
         self.tune, self.holdout = query_split.split_queries(scored, solution, config.holdout)
 
+    def scored_rows(self, chosen: np.ndarray) -> np.ndarray:
+        """The rows that some scored queries have in the embedding set."""
+        return self._scorer.rows[chosen]
+
+    def rank(self, settings: RetrieveConfig, chosen: np.ndarray) -> Ranking:
+        """Ranks the index for some scored queries, under some settings."""
+        # Each step would report its progress, thousands of times.
+        with contextlib.redirect_stderr(io.StringIO()):
+            return Pipeline(settings, self._cache, self._inputs).rank(self.scored_rows(chosen))
+
     def average_precisions(self, settings: RetrieveConfig, chosen: np.ndarray) -> np.ndarray:
         """Ranks under some settings and scores the chosen queries.
 
         Returns:
             (C,) float64 average precisions.
         """
-        from glrtf.retrieval.pipeline import Pipeline
-
-        # Each step would report its progress, thousands of times.
-        with contextlib.redirect_stderr(io.StringIO()):
-            pipeline = Pipeline(settings, self._cache, self._inputs)
-            ranking = pipeline.rank(self._scorer.rows[chosen])
-        return self._scorer.average_precisions(ranking.images, chosen)
+        return self._scorer.average_precisions(self.rank(settings, chosen).images, chosen)
 
     def search_widely(self) -> None:
         """Makes the searches once, as wide as any trial may ask for."""
-        widest: dict[str, Any] = {p.name: int(p.high) for p in self.parameters if p.name in _WIDTHS}
+        widest: dict[str, Any] = {
+            p.name: max(p.choices, default=int(p.high))
+            for p in self.parameters
+            if p.name in _WIDTHS
+        }
         if any(p.name == "dba.rows" for p in self.parameters):
             widest["dba.rows"] = "both"
         self.average_precisions(search_space.replaced(self.base, widest), self.tune)

@@ -9,6 +9,7 @@ from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embedding_rows import ConcatenatedRows, RowSource
 from glrtf.retrieval import dba, diffusion, k_reciprocal, label_votes
 from glrtf.retrieval.cached_search import CachedSearch
+from glrtf.retrieval.chosen_rows import ChosenRows
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.landmarks import LandmarkConfidences
 from glrtf.retrieval.neighbors import Neighbors, best
@@ -32,8 +33,12 @@ class DirectSide:
         self._inputs = inputs
         self._search = search
 
-    def rows(self) -> tuple[RowSource, RowSource]:
-        """Step 6: queries and index, each augmented and the queries expanded as set."""
+    def rows(self, queries: npt.NDArray[np.int64] | None = None) -> tuple[RowSource, RowSource]:
+        """Step 6: queries and index, each augmented and the queries expanded as set.
+
+        Args:
+            queries: The query rows wanted, in this order; None takes all.
+        """
         augmented = self._config.dba_rows
         query: RowSource = self._inputs.query
         index: RowSource = self._inputs.index
@@ -41,13 +46,25 @@ class DirectSide:
             query = self._augmented(query, "test")
         if augmented in ("index", "both"):
             index = self._augmented(index, "index")
+        if queries is not None:
+            query = self._inputs.kept(ChosenRows(query, queries))
         if self._config.query_expansion.n:
             query = self._expanded(query, index)
         return query, index
 
-    def confidences(self) -> tuple[Neighbors, npt.NDArray[np.float64]]:
-        """Step 7: each query's nearest index images and their direct confidences."""
-        query, index = self.rows()
+    def confidences(
+        self, queries: npt.NDArray[np.int64] | None = None
+    ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
+        """Step 7: each query's nearest index images and their direct confidences.
+
+        Args:
+            queries: The query rows wanted, in this order; None takes all.
+        """
+        if queries is not None and self._config.rerank.method != "none":
+            # What re-ranking says of a query depends on the queries beside it.
+            near, sure = self.confidences()
+            return Neighbors(near.indices[queries], near.scores[queries]), sure[queries]
+        query, index = self.rows(queries)
         near = self._search.neighbors(
             "direct_neighbors", query, index, self._config.fusion.direct_k
         )
@@ -72,7 +89,7 @@ class DirectSide:
 
     def _augmented(self, rows: RowSource, split: str) -> RowSource:
         images, settings = self._inputs.images, self._config.dba
-        return dba.augmented(
+        made = dba.augmented(
             images,
             self._search.neighbors(f"dba_{split}", rows, images, settings.n),
             settings.alpha,
@@ -81,12 +98,14 @@ class DirectSide:
             digest=digest_of([self._search.key(rows, images, settings.n), settings.alpha]),
             part_lengths=rows.part_lengths,
         )
+        return self._inputs.kept(made)
 
     def _expanded(self, query: RowSource, index: RowSource) -> RowSource:
         settings = self._config.query_expansion
         near = self._search.neighbors("query_expansion", query, index, settings.n)
         key = [self._search.key(query, index, settings.n), "expansion", settings.alpha]
-        return dba.expanded(query, index, near, settings.alpha, digest=digest_of(key))
+        made = dba.expanded(query, index, near, settings.alpha, digest=digest_of(key))
+        return self._inputs.kept(made)
 
     def _k_reciprocal(
         self, query: RowSource, index: RowSource, near: Neighbors

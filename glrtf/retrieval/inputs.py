@@ -41,9 +41,9 @@ class Inputs:
         self._config = config
         self.digests: dict[str, str] = {}
         self._models: dict[int, tuple[str, str]] = {}
-        self.query = self._open("query", config.query)
-        self.index = self._open("index", config.index)
-        self.images = ConcatenatedRows([self.index, self.query])
+        self.query: RowSource = self._open("query", config.query)
+        self.index: RowSource = self._open("index", config.index)
+        self.images: RowSource = ConcatenatedRows([self.index, self.query])
         self.id_ranks = np.argsort(np.argsort(self.index.ids))
         if config.bridged:
             self._read_tables()
@@ -100,6 +100,10 @@ class Inputs:
             assert self.non_landmark_scores is not None
             return self.digests["non_landmark_scores"]
         return self.non_landmark.digest if self.non_landmark is not None else None
+
+    def kept(self, rows: RowSource) -> RowSource:
+        """Rows made from the inputs, as the steps after shall read them: here, as they are."""
+        return rows
 
     def _open(self, role: str, folders: Sequence[str]) -> RowSource:
         sets = [EmbeddingSet.open(os.fspath(one)) for one in folders]

@@ -56,7 +56,7 @@ class Pipeline:
         Returns:
             The ranking, one row a query, in the order asked for.
         """
-        nearest, sure = self._direct.confidences()
+        nearest, sure = self._direct.confidences(queries)
         if self._config.bridged:
             in_index, in_query = self.landmark_confidences()
         else:
@@ -64,8 +64,6 @@ class Pipeline:
                 _no_landmarks(len(rows.ids)) for rows in (self.inputs.index, self.inputs.query)
             )
         if queries is not None:
-            nearest = Neighbors(nearest.indices[queries], nearest.scores[queries])
-            sure = sure[queries]
             in_query = LandmarkConfidences(
                 in_query.landmarks[queries], in_query.confidences[queries]
             )

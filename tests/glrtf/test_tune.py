@@ -7,7 +7,13 @@ import yaml
 from tuning_files import write_inputs
 
 from glrtf import retrieve, tune
+from glrtf.config.evaluation import TuneConfig
+from glrtf.evaluation import search_space
 from glrtf.evaluation.tune_problem import Problem
+from glrtf.retrieval import search
+from glrtf.retrieval.pipeline import Pipeline
+from glrtf.retrieval.stage_cache import StageCache
+from tfrecords_tools import cli
 
 pytest.importorskip("optuna", reason="glrtf.tune needs the extra [tune]")
 
@@ -107,19 +113,39 @@ def test_queries_of_another_solution(flags, tmp_path, capsys):
     assert "found none of them" in capsys.readouterr().err
 
 
-def test_wide_searches_serve_narrow_trials(flags, tmp_path, monkeypatch):
-    """A trial's result is that of a pipeline that made its own searches."""
-    from glrtf.config.evaluation import TuneConfig
-    from glrtf.evaluation import search_space
-    from tfrecords_tools import cli
+@pytest.fixture
+def problem(flags):
+    return Problem(cli.parse(TuneConfig, flags, prog="tune"))
 
-    more = ["--train_neighbors.per_part", "0", "--train_neighbors.k", "40"]
-    config = cli.parse(TuneConfig, [*flags, *more], prog="tune")
-    problem = Problem(config)
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"train_neighbors.per_part": 5, "landmark.keep": 2, "fusion.tie_break": "bridge"},
+        {"dba.rows": "both", "dba.n": 3, "dba.alpha": 1.0},
+        {"dba.rows": "index", "query_expansion.n": 4, "query_expansion.alpha": 1.5},
+        {"dba.rows": "none", "label_vote_weight": 0.5, "landmark.aggregate": "mean"},
+        {"rerank.method": "k_reciprocal", "query_expansion.n": 2},
+        {"rerank.method": "diffusion", "dba.n": 4},
+    ],
+)
+def test_a_trial_ranks_as_the_plain_pipeline_does(problem, tmp_path, values):
+    problem.search_widely()
+    settings = search_space.replaced(problem.base, values)
+    plain = Pipeline(settings, StageCache(str(tmp_path / "plain"))).rank()
+    everyone = np.concatenate([problem.tune, problem.holdout])
+    rows = problem.scored_rows(everyone)
+    np.testing.assert_array_equal(problem.rank(settings, everyone).images, plain.images[rows])
+    # Of some queries alone: the same rankings.
+    few = problem.tune[::3]
+    np.testing.assert_array_equal(
+        problem.rank(settings, few).images, plain.images[problem.scored_rows(few)]
+    )
+
+
+def test_wide_searches_serve_narrow_trials(problem, monkeypatch):
     problem.search_widely()
     calls = []
-    from glrtf.retrieval import search
-
     original = search.search_blocks
 
     def counted(queries, database, *rest):
@@ -127,13 +153,10 @@ def test_wide_searches_serve_narrow_trials(flags, tmp_path, monkeypatch):
         return original(queries, database, *rest)
 
     monkeypatch.setattr(search, "search_blocks", counted)
-    values = {"train_neighbors.k": 25, "dba.n": 3, "landmark.keep": 2}
-    settings = search_space.replaced(problem.base, values)
-    everyone = np.concatenate([problem.tune, problem.holdout])
-    narrow = problem.average_precisions(settings, everyone)
+    values = {"train_neighbors.per_part": 10, "dba.n": 3, "landmark.keep": 2}
+    problem.average_precisions(search_space.replaced(problem.base, values), problem.tune)
     # Only the search with the augmented rows is new.
     assert len(calls) == 1
-
-    fresh_config = cli.parse(TuneConfig, [*flags, *more, "--output", str(tmp_path / "b")], prog="t")
-    fresh = Problem(fresh_config)
-    np.testing.assert_array_equal(fresh.average_precisions(settings, everyone), narrow)
+    values |= {"fusion.bridge_power": 2.0, "label_vote_weight": 0.1, "landmark.best_bonus": 0.1}
+    problem.average_precisions(search_space.replaced(problem.base, values), problem.tune)
+    assert len(calls) == 1
