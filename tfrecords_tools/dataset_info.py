@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import hashlib
 import io
 from typing import Any
 
@@ -48,6 +49,7 @@ class DatasetInfo:
         source_counts: The source's members and the labels' images, by what became of them.
         settings: What the shards' bytes depend on beside the source.
         source: Digests of what was read.
+        digests: Name -> SHA-256 of the files beside the shards that are read back.
         folder: Where it was loaded from or saved to; not stored.
     """
 
@@ -60,6 +62,7 @@ class DatasetInfo:
     source_counts: dict[str, int] = dataclasses.field(default_factory=dict)
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     source: dict[str, Any] = dataclasses.field(default_factory=dict)
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)
     folder: str = ""
 
     @functools.cached_property
@@ -82,7 +85,13 @@ class DatasetInfo:
         if not self.num_classes:
             return np.empty((0, 2), np.int64)
         path = files.join(self.folder, LABELS_NAME)
-        rows = list(csv.reader(io.StringIO(files.read_bytes(path).decode())))[1:]
+        content = files.read_bytes(path)
+        if self.digests.get(LABELS_NAME, found := hashlib.sha256(content).hexdigest()) != found:
+            raise UserError(
+                f"{path}: changed since the shards were finished; build them again into an "
+                "empty folder, or restore it"
+            )
+        rows = list(csv.reader(io.StringIO(content.decode())))[1:]
         if [row[0] for row in rows] != [str(label) for label in range(self.num_classes)]:
             raise UserError(
                 f"{path}: expected labels 0..{self.num_classes - 1} in order, found "
@@ -116,8 +125,9 @@ class DatasetInfo:
                 )
             known = {field.name for field in dataclasses.fields(cls)} - {"shards", "folder"}
             shards = tuple(ShardInfo(**shard) for shard in values["shards"])
-            return cls(**{field: values[field] for field in known}, shards=shards, folder=folder)
-        except (KeyError, TypeError) as error:
+            described = {field: values[field] for field in known if field in values}
+            return cls(**described, shards=shards, folder=folder)
+        except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path}: not a description of shards ({error}); build the shards again"
             ) from None

@@ -25,6 +25,9 @@ from tfrecords_tools.remote import FileState
 _TEMPORARY = re.compile(r"^\..+\.[a-z0-9_]{8}\.partial$")
 _BLOCK = 1 << 20
 
+# The key under which a JSON object holds the CRC-32C of the rest of it.
+SEAL = "json_crc32c"
+
 
 def is_remote(path: str) -> bool:
     """Whether a path is on Google Cloud Storage."""
@@ -114,15 +117,20 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_json(path: str) -> Any:
-    """A JSON file's value.
+    """A JSON file's value; what `write_json` sealed is checked.
+
+    An object without a seal is taken as it is: somebody may have written it by hand.
 
     Raises:
-        UserError: If the file is missing or is not JSON.
+        UserError: If the file is missing, is not JSON, or was changed since it was written.
     """
     try:
-        return json.loads(read_bytes(path))
-    except ValueError as error:
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error})") from None
+    if isinstance(value, dict) and value.pop(SEAL, None) not in (None, _seal(value)):
+        raise UserError(f"{path}: damaged: its content does not fit its checksum; make it again")
+    return value
 
 
 def sha256(path: str) -> str:
@@ -255,6 +263,21 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes a value as indented JSON with sorted keys, so equal values give equal bytes."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    write_bytes(path, text.encode() + b"\n")
+    """Writes a value as indented JSON with sorted keys, so equal values give equal bytes.
+
+    An object is sealed: `SEAL` is added to it, a checksum over all else, so that
+    a flipped bit is seen by `read_json`.
+    """
+    if isinstance(value, dict):
+        # As it will be read: tuples become lists, numbers that were keys become text.
+        value = json.loads(_json_text(value))
+        value[SEAL] = _seal(value)
+    write_bytes(path, _json_text(value).encode() + b"\n")
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _seal(value: Any) -> str:
+    return f"{google_crc32c.value(_json_text(value).encode()):08x}"

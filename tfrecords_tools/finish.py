@@ -126,6 +126,7 @@ def finish(
     if num_classes:
         class_counts = _class_counts(fold, num_classes, rejects)
         dataset_info.write_labels(fold.folder, labels.landmark_ids, class_counts)
+    read_back = [dataset_info.LABELS_NAME] if num_classes else []
     info = DatasetInfo(
         split=fold.name,
         num_examples=sum(shard.num_examples for shard in stats),
@@ -135,6 +136,7 @@ def finish(
         source_counts=found.counts,
         settings=settings(config),
         source=_source(labels, found),
+        digests={name: files.sha256(files.join(fold.folder, name)) for name in read_back},
         folder=fold.folder,
     )
     _check_sums(info)

@@ -5,21 +5,18 @@ photos say that they belong together. Everything follows from the seed.
 """
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, files, folders
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.sample_inside import draw_inside
@@ -76,7 +73,7 @@ def write_sample(config: SampleConfig) -> bool:
     if _is_there(config.output, note):
         return False
     plan = plan_sample(config.seed, config.num_landmarks, config.photos_per_landmark)
-    with _whole_folder(config.output) as folder:
+    with folders.atomic_folder(config.output) as folder:
         photos = _draw_all(plan, config.processes)
         for split in SPLITS:
             write_tars(
@@ -140,20 +137,6 @@ def _is_there(output: str, note: dict[str, object]) -> bool:
             f"{output}: holds a sample with another {differing}; delete it or name another folder"
         )
     return True
-
-
-@contextlib.contextmanager
-def _whole_folder(output: str) -> Iterator[str]:
-    """Lends a folder beside `output`; on success it becomes `output`."""
-    parent, name = os.path.split(os.path.abspath(output))
-    files.make_folder(parent)
-    temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=parent)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o755)
-        os.rename(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _draw_all(plan: SamplePlan, processes: int) -> dict[str, bytes]:

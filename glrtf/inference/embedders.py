@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from glrtf.inference.serving import INFO_NAME, to_unit_range, weights_digest
-from tfrecords_tools import files
+from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
 
 Tensor: TypeAlias = tf.Tensor
@@ -61,6 +61,7 @@ def load_embedder(path: str, checkpoint: str = "") -> Embedder:
 
 def _from_export(path: str) -> Embedder:
     info = files.read_json(files.join(path, INFO_NAME))
+    folders.verify(path, info.get("files", {}))
     try:
         loaded = tf.saved_model.load(path)
     except (OSError, ValueError, tf.errors.OpError) as error:

@@ -4,8 +4,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -15,7 +13,7 @@ import tensorflow as tf
 
 from glrtf.data import decoding
 from glrtf.inference import exif
-from tfrecords_tools import files
+from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
 
 Tensor: TypeAlias = tf.Tensor
@@ -119,10 +117,7 @@ def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any])
         ArithmeticError: If the export disagrees with the model.
     """
     _refuse_foreign(folder)
-    parent = os.path.dirname(os.path.abspath(folder))
-    files.make_folder(parent)
-    temporary = tempfile.mkdtemp(prefix=".export.", suffix=".partial", dir=parent)
-    try:
+    with folders.atomic_folder(folder) as temporary:
         serving = ServingModel(model, size)
         tf.saved_model.save(serving, temporary, signatures=serving.signatures)
         difference = parity(model, size, temporary)
@@ -135,13 +130,10 @@ def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any])
             "dimension": int(model.output_shape[-1]),
             "model_digest": weights_digest(model),
             "parity": difference,
+            "files": folders.digests(temporary),
             **facts,
         }
         files.write_json(files.join(temporary, INFO_NAME), info)
-        os.chmod(temporary, 0o755)
-        _replace_folder(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return difference
 
 
@@ -197,11 +189,3 @@ def _refuse_foreign(folder: str) -> None:
             )
     elif os.path.exists(folder) and not os.path.isdir(folder):
         raise UserError(f"{folder}: expected a folder, found a file; choose another --output")
-
-
-def _replace_folder(temporary: str, folder: str) -> None:
-    old = f"{temporary}.old"
-    if os.path.exists(folder):
-        os.rename(folder, old)
-    os.rename(temporary, folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign, read_arrays, write_arrays
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, files, sealed
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -196,8 +196,10 @@ def read_config(workdir: str) -> TrainConfig:
     path = files.join(workdir, "config.yaml")
     if not files.exists(path):
         raise UserError(f"{workdir}: expected a workdir of glrtf.train, found no config.yaml there")
+    content = files.read_bytes(path)
+    sealed.check(content, path)
     with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
-        local.write(files.read_bytes(path))
+        local.write(content)
         local.flush()
         try:
             return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf.train")

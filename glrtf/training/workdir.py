@@ -4,7 +4,7 @@ import dataclasses
 
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, files, sealed
 from tfrecords_tools.errors import UserError
 
 # What may change between two starts of one run: where it runs and what it tells.
@@ -28,7 +28,7 @@ def claim(config: TrainConfig) -> None:
             f"{config.folder}: expected config.yaml beside checkpoints/, found none; "
             "restore it or choose another --workdir"
         )
-    files.write_bytes(path, cli.to_yaml(config).encode())
+    files.write_bytes(path, sealed.seal(cli.to_yaml(config)))
 
 
 def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:

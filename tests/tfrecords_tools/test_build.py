@@ -9,6 +9,7 @@ from tiny_gldv2 import files_below, write_train, write_unlabelled
 from tfrecords_tools import build, schema, tfrecord
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools.errors import UserError
 
 
 @pytest.fixture
@@ -198,3 +199,12 @@ def test_real_photos_are_all_kept(tmp_path, minigld):
     assert json.loads((tmp_path / "out" / "train" / "dataset_info.json").read_text())["source"][
         "tars"
     ]
+
+
+def test_a_label_map_that_changed_since_is_refused(tmp_path, source):
+    _build(source, tmp_path / "out")
+    path = tmp_path / "out" / "train" / "labels.csv"
+    # Landmark 100 becomes 101: nothing else could tell.
+    path.write_text(path.read_text().replace("1,100,", "1,101,"))
+    with pytest.raises(UserError, match=r"labels\.csv: changed since the shards were finished"):
+        _ = DatasetInfo.load(str(tmp_path / "out" / "train")).label_map

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,12 @@ def test_no_model_there(tmp_path):
 
 
 def test_damaged_export(saved_model, tmp_path):
-    (tmp_path / serving.INFO_NAME).write_bytes((Path(saved_model) / serving.INFO_NAME).read_bytes())
-    (tmp_path / "saved_model.pb").write_bytes(b"damaged")
+    damaged = shutil.copytree(saved_model, tmp_path / "model")
+    (damaged / "saved_model.pb").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"saved_model\.pb: changed since it was written"):
+        load_embedder(str(damaged))
+    # Without digests, as exports had none once, TensorFlow itself is asked.
+    info = {"size": SIZE, "dimension": 8, "model_digest": "0" * 64}
+    (damaged / serving.INFO_NAME).write_text(json.dumps(info))
     with pytest.raises(UserError, match="cannot be loaded"):
-        load_embedder(str(tmp_path))
+        load_embedder(str(damaged))
