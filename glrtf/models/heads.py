@@ -10,41 +10,11 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from glrtf.models.cosine import cosines
+
 # 1 - cos² of a float32 cosine is only known to about 1e-7; below, the slope of
 # the square root is noise.
 _SMALLEST_SQUARED_SINE = 1e-7
-_SMALLEST_SQUARED_NORM = 1e-12
-
-
-@tf.custom_gradient
-def cosines(embeddings: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """Cosines between unit embeddings and class weights of any length.
-
-    The product with the raw weights is divided by their lengths afterwards:
-    forward and backward hold the weights, their gradient and one passing copy,
-    never a normalised copy in between.
-
-    Args:
-        embeddings: `(batch, dimension)` float32 of unit rows.
-        weights: `(classes, dimension)` float32.
-
-    Returns:
-        `(batch, classes)` float32.
-    """
-    inverse = tf.math.rsqrt(
-        tf.maximum(tf.reduce_sum(tf.square(weights), axis=1), _SMALLEST_SQUARED_NORM)
-    )
-    result = tf.matmul(embeddings, weights, transpose_b=True) * inverse
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        scaled = upstream * inverse
-        # d cos / d w = (x - cos · w / |w|) / |w|; the second term summed over the batch.
-        radial = tf.reduce_sum(scaled * result, axis=0) * inverse
-        to_weights = tf.matmul(scaled, embeddings, transpose_a=True)
-        to_weights -= radial[:, tf.newaxis] * weights
-        return tf.matmul(scaled, weights), to_weights
-
-    return result, gradient
 
 
 def bend_true_logits(

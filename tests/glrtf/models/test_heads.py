@@ -68,41 +68,6 @@ def test_slopes_are_finite_at_the_ends(cosine):
     assert np.isfinite(tape.gradient(bent, value).numpy()).all()
 
 
-def test_gradients_equal_autodiff_through_the_obvious_form():
-    rng = np.random.default_rng(2)
-    x = tf.constant(unit_rows(rng, 6, 8))
-    w = rng.normal(size=(9, 8)).astype(np.float32)
-    labels = tf.constant([0, 1, 2, 3, 8, 8])
-    head = built_head(w, scale=30.0, margin=0.5)
-
-    def obvious(x, w):
-        cosine = x @ tf.transpose(tf.math.l2_normalize(w, axis=1))
-        one_hot = tf.one_hot(labels, 9)
-        return 30.0 * tf.where(one_hot > 0, tf.cos(tf.acos(cosine) + 0.5), cosine)
-
-    def gradients(logits_of):
-        weights = tf.constant(w)
-        with tf.GradientTape() as tape:
-            tape.watch([x, weights])
-            logits = logits_of(x, weights)
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-            )
-        return tape.gradient(loss, [x, weights])
-
-    def ours(x, weights):
-        cosine = heads.cosines(x, weights)
-        return heads.bend_true_logits(
-            cosine, labels, 30.0, lambda true: heads.add_angular_margin(true, 0.5)
-        )
-
-    np.testing.assert_allclose(head(x, labels)[0], ours(x, tf.constant(w)), rtol=1e-6)
-    # θ + 0.5 stays below π here, else the obvious form would bend back up.
-    assert float(tf.reduce_min(tf.gather(head.cosine(x), labels, batch_dims=1))) > -math.cos(0.5)
-    for got, expected in zip(gradients(ours), gradients(obvious), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
-
-
 def test_bfloat16_embeddings_give_float32_logits_and_finite_gradients():
     rng = np.random.default_rng(3)
     w = unit_rows(rng, 5, 8)
