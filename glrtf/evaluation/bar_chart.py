@@ -5,7 +5,10 @@ from html import escape
 
 from glrtf.evaluation import svg
 
-_NAMES, _VALUES, _ROW = 256, 64, 30
+_VALUES, _ROW = 64, 30
+_LEAST_NAMES, _MOST_NAMES, _CHARACTER = 72, 256, 9
+# Pictures with more room for names need smaller letters in a narrow window.
+_WIDE = 180
 
 
 def bar_chart(
@@ -27,7 +30,8 @@ def bar_chart(
     """
     ends = [end for interval in intervals for end in interval]
     low, high = min([0.0, *values, *ends]), max([0.0, *values, *ends])
-    x = svg.Scale(low, high if high > low else 1.0, _NAMES, svg.WIDTH - _VALUES)
+    room = min(max(_CHARACTER * max(map(len, names)) + 16, _LEAST_NAMES), _MOST_NAMES)
+    x = svg.Scale(low, high if high > low else 1.0, room, svg.WIDTH - _VALUES)
     bottom = _ROW * len(names) + svg.TOP
     parts = [_grid(x, bottom, x_name)]
     for number, (name, value) in enumerate(zip(names, values, strict=True)):
@@ -35,7 +39,7 @@ def bar_chart(
         left, right = sorted((x(0), x(value)))
         middle = top + _ROW / 2
         parts.append(
-            f'<text x="{_NAMES - 8}" y="{middle + 4}" text-anchor="end">{escape(name)}</text>'
+            f'<text x="{room - 8}" y="{middle + 4}" text-anchor="end">{escape(name)}</text>'
             f'<rect class="block s1" x="{left}" y="{top + 6}" '
             f'width="{max(right - left, 1):.1f}" height="{_ROW - 12}"/>'
         )
@@ -49,7 +53,8 @@ def bar_chart(
             )
         parts.append(f'<text x="{furthest + 6}" y="{middle + 4}">{value:.{digits}f}</text>')
     name = f"{x_name} of {', '.join(names)}"
-    return svg.picture(parts, name, bottom + svg.BOTTOM, kind="bars")
+    kind = "bars wide" if room > _WIDE else "bars"
+    return svg.picture(parts, name, bottom + svg.BOTTOM, kind=kind)
 
 
 def _grid(x: svg.Scale, bottom: float, x_name: str) -> str:

@@ -13,6 +13,8 @@ WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 12, 40
 # Room for a line's name behind its end.
 _LABEL = 112
+# Room for a line of names above the bars.
+_LEGEND = 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,8 @@ def histogram(edges: Sequence[float], counts: Sequence[Series], *, x_name: str, 
         y_name: What is counted.
     """
     x = Scale(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
-    y = _value_scale([value for s in counts for value in s.y])
+    several = len(counts) > 1
+    y = _value_scale([value for s in counts for value in s.y], TOP + _LEGEND * several)
     parts = [_axes(x, y, x_name, y_name)]
     for number, s in enumerate(counts, start=1):
         for low, high, value in zip(edges, edges[1:], s.y, strict=False):
@@ -101,26 +104,27 @@ def histogram(edges: Sequence[float], counts: Sequence[Series], *, x_name: str, 
                 f'width="{max(width - 1, 1):.1f}" height="{max(y(0) - y(value), 0):.1f}">'
                 f"<title>{escape(title)}</title></rect>"
             )
-    if len(counts) > 1:
+    if several:
         parts += _legend([s.name for s in counts])
     return picture(parts, f"{y_name} over {x_name}")
 
 
 def _legend(names: Sequence[str]) -> list[str]:
+    """The series' names in one line above the bars, where none can cover it."""
     parts = []
     for number, name in enumerate(names, start=1):
-        top = TOP + 18 * (number - 1)
+        left = LEFT + 120 * (number - 1)
         parts.append(
-            f'<rect class="block s{number}" x="{WIDTH - 130}" y="{top}" width="12" height="12"/>'
-            f'<text x="{WIDTH - 112}" y="{top + 10}">{escape(name)}</text>'
+            f'<rect class="block s{number}" x="{left}" y="{TOP - 6}" width="12" height="12"/>'
+            f'<text x="{left + 18}" y="{TOP + 4}">{escape(name)}</text>'
         )
     return parts
 
 
-def _value_scale(values: Sequence[float]) -> Scale:
+def _value_scale(values: Sequence[float], top: float = TOP) -> Scale:
     highest = max([*values, 0.0]) or 1.0
     lowest = min([*values, 0.0])
-    return Scale(lowest, highest, HEIGHT - BOTTOM, TOP)
+    return Scale(lowest, highest, HEIGHT - BOTTOM, top)
 
 
 def _axes(x: Scale, y: Scale, x_name: str, y_name: str) -> str:

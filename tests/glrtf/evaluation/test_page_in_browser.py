@@ -1,17 +1,16 @@
 """The report's page in a real browser: what a person would do with it."""
 
 import io
-import shutil
 import struct
 
 import numpy as np
 import pytest
 import retrieval_files as rf
+from browsing import headless_browser, press
+from browsing import wait_for as wait
 from PIL import Image
 
 from glrtf import report
-
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 
 QUERIES = 45
 INDEX = [f"a{number:015x}" for number in range(30)]
@@ -76,17 +75,7 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium or chromedriver is missing: apt-get install chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(driver)
-    with webdriver.Chrome(options=options, service=service) as chrome:
+    with headless_browser() as chrome:
         yield chrome
 
 
@@ -103,12 +92,6 @@ def opened(browser, page):
     assert browser.get_log("browser") == []
 
 
-def wait(browser, script, *arguments):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, 20).until(lambda b: b.execute_script(script, *arguments))
-
-
 def shown(browser):
     script = "return [...document.querySelectorAll('#queries a')].map(a => a.dataset.id)"
     return browser.execute_script(script)
@@ -116,12 +99,6 @@ def shown(browser):
 
 def click(browser, selector):
     browser.execute_script("document.querySelector(arguments[0]).click()", selector)
-
-
-def press(browser, keys):
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    ActionChains(browser).send_keys(keys).perform()
 
 
 def text(browser, selector):

@@ -46,3 +46,16 @@ def test_nothing_but_zeros_can_be_drawn():
     ElementTree.fromstring(
         svg.histogram([0, 1], [Series("n", [0], [0])], x_name="x", y_name="count")
     )
+
+
+def test_names_of_several_series_lie_above_all_bars():
+    counts = [Series("right", [0, 1], [0.1, 0.9]), Series("wrong", [0, 1], [0.9, 0.2])]
+    root = ElementTree.fromstring(svg.histogram([0, 1, 2], counts, x_name="x", y_name="share"))
+    legend, bars = [], []
+    for node in root.iter("rect"):
+        (legend if node.find("title") is None else bars).append(node)
+    names = [node.text for node in root.iter("text")][-2:]
+    assert names == ["right", "wrong"]
+    lowest = max(float(node.get("y")) + float(node.get("height")) for node in legend)
+    assert lowest <= min(float(node.get("y")) for node in bars)
+    assert float(legend[1].get("x")) - float(legend[0].get("x")) >= 100
