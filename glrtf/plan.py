@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glrtf.config.planning import PlanConfig
 from glrtf.config.presets import find_config
@@ -12,6 +12,7 @@ from tfrecords_tools import cli, files
 if TYPE_CHECKING:
     from glrtf.planning.accelerators import Slice
     from glrtf.planning.compiled import Compiled
+    from glrtf.planning.estimate import Estimate, Workload
 
 # Table 7 of the EfficientNetV2 paper (arXiv 2104.00298) trains S, M and L in
 # 7.1, 13 and 24 hours on 32 TPU v3 cores (61.5 TFLOPS each) for 350 epochs of
@@ -27,45 +28,105 @@ _SHAPING = (
     *("weight_decay", "clip_norm", "ema_momentum", "head", "num_centers", "embedding_dim"),
     *("pooling", "dropout", "drop_connect_rate"),
 )
+_OPTIONS = ("remat", "head_sharding")
+_OFF = (None, False, 0, "", "none")
 
 
-def run_plan(config: PlanConfig) -> None:
-    """Traces, estimates, prints."""
-    from glrtf.planning import describe
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is known of a configuration on a slice before it runs.
+
+    Attributes:
+        tpu: The slice.
+        work: The configuration in numbers.
+        utilization: Share of the peak rate that is assumed.
+        found: Memory and speed, estimated.
+        compiled: What the compiler said, None where it was not asked.
+    """
+
+    tpu: "Slice"
+    work: "Workload"
+    utilization: float
+    found: "Estimate"
+    compiled: "Compiled | None"
+
+
+def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
+    """Traces and estimates; asks the compiler where `config.compile` says so.
+
+    Args:
+        config: The configuration and the slice.
+        known_only: Take the compiler's word only where it was asked before.
+
+    Raises:
+        UserError: On an unknown TPU, or where the compiler is missing or broke.
+    """
     from glrtf.planning.accelerators import find_slice
+    from glrtf.planning.compiled import cache_key, find_compiled
     from glrtf.planning.estimate import estimate
     from glrtf.planning.trace import trace_workload
 
+    config = _at_largest_size(config)
     tpu = find_slice(config.tpu)
     utilization = config.utilization or _PAPER_UTILIZATION.get(config.backbone, _SMALL_UTILIZATION)
     work = trace_workload(config, config.num_classes)
     found = estimate(
         work, tpu, utilization=utilization, activation_overhead=config.activation_overhead
     )
-    print(describe.to_text(config, work, found, tpu, utilization))
-    figures = describe.to_json(config, work, found, tpu, utilization)
-    if config.compile:
+    compiled = None
+    if config.compile and known_only:
+        compiled = find_compiled(cache_key(_shaping(config)), tpu, config.cache)
+    elif config.compile:
         compiled = _compile(config, tpu)
-        print(describe.compiled_to_text(compiled, tpu, found))
+    return Plan(tpu, work, utilization, found, compiled)
+
+
+def run_plan(config: PlanConfig) -> None:
+    """Plans and prints: the estimate at once, the compiler's word when it comes."""
+    from glrtf.planning import describe
+
+    config = _at_largest_size(config)
+    plan = make_plan(dataclasses.replace(config, compile=False))
+    print(describe.to_text(config, plan.work, plan.found, plan.tpu, plan.utilization), flush=True)
+    figures = describe.to_json(config, plan.work, plan.found, plan.tpu, plan.utilization)
+    if config.compile:
+        compiled = _compile(config, plan.tpu)
+        print(describe.compiled_to_text(compiled, plan.tpu, plan.found))
         figures["compiled"] = dataclasses.asdict(compiled)
     if config.json:
         files.write_json(config.json, figures)
 
 
+def _at_largest_size(config: PlanConfig) -> PlanConfig:
+    """Where a run trains at several sizes, or at another than it extracts at, the largest."""
+    largest = max(config.sizes, default=config.size)
+    return dataclasses.replace(config, size=largest, sizes=[], stage_epochs=[])
+
+
 def _compile(config: PlanConfig, tpu: "Slice") -> "Compiled":
     """The step's memory by the compiler; the cache knows it by what shapes the program."""
     from glrtf.planning.compiled import cache_key, compile_step
-    from glrtf.planning.step_hlo import training_step_hlo
+    from glrtf.planning.step_hlo import lowered_apart
 
-    shaping = {name: getattr(config, name) for name in _SHAPING}
-    shaping["augment"] = dataclasses.asdict(config.augment)
     return compile_step(
-        lambda: training_step_hlo(config, config.num_classes),
-        cache_key(shaping),
+        lambda: lowered_apart(config, config.num_classes),
+        cache_key(_shaping(config)),
         tpu,
         python=config.compiler_python or sys.executable,
         cache=config.cache,
     )
+
+
+def _shaping(config: PlanConfig) -> dict[str, Any]:
+    """What the program depends on; options that are off are left out.
+
+    So a result stays known when a later version brings another option.
+    """
+    values = dataclasses.asdict(config)
+    shaping = {name: values[name] for name in _SHAPING}
+    shaping |= {name: values[name] for name in _OPTIONS if values.get(name) not in _OFF}
+    shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
+    return shaping
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Memory of a training step as the TPU compiler itself counts it."""
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import re
@@ -40,12 +41,14 @@ class Compiled:
         refusal: The compiler's own memory table where the program does not fit.
         seconds: That the compilation took, when it ran.
         compiler: Versions of what compiled it.
+        date: When, as YYYY-MM-DD.
     """
 
     peak_bytes: int | None
     refusal: str
     seconds: float
     compiler: str
+    date: str
 
 
 def compile_step(
@@ -55,7 +58,7 @@ def compile_step(
 
     Args:
         lower: Makes the program; called only where the cache does not know it.
-        key: Says which program that is, such as the configuration as text.
+        key: Says which program that is: see `cache_key`.
         tpu: The slice.
         python: An interpreter that has jax and libtpu.
         cache: The folder of earlier results.
@@ -64,17 +67,31 @@ def compile_step(
         UserError: If the interpreter lacks them, or the compiler broke.
     """
     topology = _TOPOLOGIES[tpu.device.generation]
-    digest = hashlib.sha256(f"{topology}\n{key}".encode()).hexdigest()[:16]
-    result = files.join(cache, f"{tpu.device.generation}-{digest}.json")
+    result = _path(key, tpu, cache)
     if not files.exists(result):
         _check_compiler(python)
         # In a folder of this process alone: another may plan the same at once.
         with tempfile.TemporaryDirectory(prefix="glrtf-plan-") as folder:
             program = files.join(folder, "step.hlo")
             files.write_bytes(program, lower())
-            files.make_folder(cache)
-            _run([python, str(_SCRIPT), program, topology, result], f"compile for {topology}")
+            answer = files.join(folder, "answer.json")
+            _run([python, str(_SCRIPT), program, topology, answer], f"compile for {topology}")
+            found = files.read_json(answer)
+        today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        files.write_json(result, {**found, "date": today, "program": json.loads(key)})
     return _read(result)
+
+
+def find_compiled(key: str, tpu: Slice, cache: str) -> Compiled | None:
+    """An earlier result of `compile_step`, None where there is none."""
+    path = _path(key, tpu, cache)
+    return _read(path) if files.exists(path) else None
+
+
+def _path(key: str, tpu: Slice, cache: str) -> str:
+    generation = tpu.device.generation
+    digest = hashlib.sha256(f"{_TOPOLOGIES[generation]}\n{key}".encode()).hexdigest()[:16]
+    return files.join(cache, f"{generation}-{digest}.json")
 
 
 def _read(path: str) -> Compiled:
@@ -85,6 +102,7 @@ def _read(path: str) -> Compiled:
         refusal="\n".join(found.get("refused", "").splitlines()[:_LINES_OF_A_REFUSAL]),
         seconds=found["seconds"],
         compiler=f"jax {found['jax']}, libtpu {found['libtpu']}",
+        date=found["date"],
     )
 
 
@@ -129,5 +147,5 @@ def _run(command: list[str], description: str) -> None:
 
 
 def cache_key(settings: dict) -> str:
-    """Settings as text that is equal when they are."""
+    """Settings as JSON text that is equal when they are."""
     return json.dumps(settings, sort_keys=True)

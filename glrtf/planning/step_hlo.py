@@ -1,6 +1,41 @@
 """The real training step as an HLO program, for a compiler that lives elsewhere."""
 
+import concurrent.futures
+import multiprocessing
+
 from glrtf.config.training import TrainConfig
+from tfrecords_tools.errors import UserError
+
+
+def lowered_apart(config: TrainConfig, num_classes: int) -> bytes:
+    """`training_step_hlo` in a process of its own, so that its memory is free again after.
+
+    Raises:
+        UserError: If the step cannot be lowered.
+    """
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        try:
+            return pool.submit(_lowered_or_reason, config, num_classes).result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise UserError(
+                "--compile: lowering the step was killed; it needs about as much memory as 20 "
+                f"bytes for each of the {num_classes:,} x {config.embedding_dim} head weights"
+            ) from None
+
+
+def _lowered_or_reason(config: TrainConfig, num_classes: int) -> bytes:
+    """Lowers; what TensorFlow raises becomes one line that can cross processes."""
+    try:
+        return training_step_hlo(config, num_classes)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"--compile: the step of {config.backbone} at {config.size} px cannot be lowered for "
+            f"XLA ({type(error).__name__}: {reason})"
+        ) from None
 
 
 def training_step_hlo(config: TrainConfig, num_classes: int) -> bytes:

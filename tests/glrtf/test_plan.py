@@ -38,6 +38,15 @@ def test_a_run_that_is_too_large_says_so(capsys: pytest.CaptureFixture[str]) -> 
     assert "largest micro-batch   none" in text
 
 
+def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = ["--backbone", "v2b0", "--size", "96", "--num_classes", "1000", "--epochs", "2"]
+    argv += ["--sizes", "32", "64", "--stage_epochs", "1", "1"]
+    assert plan.main(argv) == 0
+    assert "v2b0 at 64 px" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -1,0 +1,101 @@
+"""Plans the five published configurations for TPUs that are not there, compiler included.
+
+    PYTHONPATH=. python benchmarks/tpu_plans.py --compiler_python plan/bin/python
+
+Each program takes minutes to an hour to compile on two cores; what was compiled
+before is found in `benchmarks/tpu_plans/` and is not compiled again. With
+``--known`` nothing is compiled: the table is made of what is there.
+"""
+
+import argparse
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+from glrtf.config.planning import PlanConfig
+from glrtf.plan import Plan, make_plan
+from tfrecords_tools import cli
+
+_CACHE = Path(__file__).with_name("tpu_plans")
+_CONFIGS = ("v2s_800", "v2m_640", "v2m_732", "v2l_720", "v2xl_640")
+_GIB = 2**30
+_MOST_TRIES = 3
+_HEADER = (
+    "| configuration | TPU | micro-batch | estimate, GiB | compiler, GiB | estimate / compiler "
+    "| fits | images/s | hours |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> int:
+    """Plans everything asked for and prints the table as it grows."""
+    arguments = _arguments()
+    print(_HEADER, flush=True)
+    for name in arguments.configs:
+        for tpu in arguments.tpus:
+            for row in _rows(name, tpu, arguments):
+                print(row, flush=True)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--configs", nargs="+", default=_CONFIGS, choices=_CONFIGS)
+    parser.add_argument("--tpus", nargs="+", default=("v3-8", "v6e-8"))
+    parser.add_argument("--compiler_python", default=sys.executable)
+    parser.add_argument("--known", action="store_true", help="only what was compiled before")
+    return parser.parse_args()
+
+
+def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
+    """The published batch and, where the compiler refuses it, smaller ones until one fits."""
+    config = cli.parse(
+        PlanConfig,
+        [
+            *(f"--config=configs/{name}.yaml", f"--tpu={tpu}", f"--cache={_CACHE}"),
+            f"--compiler_python={arguments.compiler_python}",
+        ],
+        prog="tpu_plans",
+    )
+    config = dataclasses.replace(config, compile=True)
+    rows = []
+    for _ in range(_MOST_TRIES):
+        found = make_plan(config, known_only=arguments.known)
+        rows.append(_row(name, found))
+        if found.compiled is None or found.compiled.peak_bytes is not None:
+            break
+        smaller = _smaller_batch(found)
+        config = dataclasses.replace(config, batch_size=smaller * config.accumulation_steps)
+    return rows
+
+
+def _smaller_batch(plan: Plan) -> int:
+    """The micro-batch that should fit: what the compiler needed shrinks with the images."""
+    needed = re.search(r"Used ([\d.]+)G of ([\d.]+)G", plan.compiled.refusal)
+    fixed = plan.found.memory.total - plan.found.memory.activations
+    used, limit = (float(part) * _GIB for part in needed.groups())
+    return max(1, int(plan.work.micro_batch * (limit - fixed) / (used - fixed)))
+
+
+def _row(name: str, plan: Plan) -> str:
+    estimate = plan.found.memory.total
+    cells = [name, plan.tpu.name, str(plan.work.micro_batch), f"{estimate / _GIB:.2f}"]
+    cells += _compiler_cells(plan, estimate)
+    hours = plan.found.hours(4_132_914, 15)
+    cells += [f"{plan.found.images_per_second:,.0f}", f"{hours:,.0f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _compiler_cells(plan: Plan, estimate: int) -> list[str]:
+    if plan.compiled is None:
+        return ["not compiled", "", "yes, by the estimate" if plan.found.fits else "no, by it"]
+    if plan.compiled.peak_bytes is not None:
+        peak = plan.compiled.peak_bytes
+        return [f"{peak / _GIB:.2f}", f"{estimate / peak:.2f}", "yes"]
+    used = re.search(r"Used ([\d.]+)G", plan.compiled.refusal)
+    needed = float(used[1]) if used else float("nan")
+    return [f"{needed:.2f}", f"{estimate / _GIB / needed:.2f}", "no"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
