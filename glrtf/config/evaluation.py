@@ -38,6 +38,24 @@ class EvaluateConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PrepareRevisitedConfig:
+    """Lays out the photos of Revisited Oxford or Paris so that shards can be built from them.
+
+    Queries are cut to their boxes, every photo gets an image_id, and the ground
+    truth is written again in these ids. The commands that follow are printed.
+
+    Attributes:
+        ground_truth: The published ground truth as JSON (imlist, qimlist, gnd).
+        photos: Folder of the photos, NAME.jpg.
+        output: Folder to be made: test/, index/ and metadata/.
+    """
+
+    ground_truth: str
+    photos: str
+    output: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportConfig:
     """Makes a folder with an HTML page that shows what a retrieval found.
 

@@ -172,16 +172,23 @@ def crop_query(data: bytes, box: Sequence[float] | None) -> bytes:
 
     Returns:
         The bytes as they are without a box, else those of a JPEG file.
+
+    Raises:
+        OSError: If the bytes are no picture that can be decoded.
+        ValueError: If nothing of the box lies on the photo.
     """
     if box is None:
         return data
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as image:
-        left, upper, right, lower = (round(end) for end in box)
+        left, upper = (max(round(end), 0) for end in box[:2])
+        right, lower = min(round(box[2]), image.width), min(round(box[3]), image.height)
+        if left >= right or upper >= lower:
+            raise ValueError(f"found the box {list(box)} on {image.width} x {image.height} pixels")
         cut = image.convert("RGB").crop((left, upper, right, lower))
     out = io.BytesIO()
-    cut.save(out, "JPEG", quality=95)
+    cut.save(out, "JPEG", quality=95, subsampling=0)
     return out.getvalue()
 
 

@@ -151,7 +151,7 @@ def test_bad_settings_get_one_line(tmp_path, world, capsys):
     query, index = ["--query", world.folder / "test"], ["--index", world.folder / "index"]
     cases = [
         ([*query, *index, *out], "--train: preset fifth_place needs"),
-        ([*query, *index, *out, "--preset=direct", "--fusion.limit=101"], "expected 1 to 100"),
+        ([*query, *index, *out, "--preset=direct", "--fusion.limit=0"], "expected 1 or more"),
         ([*query, *index, *out, "--preset=direct", "--votes", "1", "2"], "--votes: expected one"),
         ([*query, *index, *out, "--preset=direct", "--label_vote_weight=1"], "label_vote_weight"),
         ([*query, *index, *out, "--preset=dirct"], "did you mean direct"),
