@@ -1,6 +1,6 @@
 """A model that is called with batches of a few fixed lengths, so that nothing is traced twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -23,15 +23,16 @@ class BatchModel:
     Attributes:
         embedder: The model.
         lengths: The lengths of batches, ascending.
+        num_traces: How often the model was traced.
     """
 
     def __init__(self, embedder: Embedder, views: Sequence[str], max_batch: int = 32) -> None:
         self.embedder = embedder
         powers = [1 << power for power in range(max_batch.bit_length())]
         self.lengths = sorted({*powers, max_batch})
-        self._embed = tf.function(
-            lambda images: embed_views(embedder.embed, images, views), autograph=False
-        )
+        self._views = views
+        self._functions: dict[int, Callable[[Tensor], Tensor]] = {}
+        self.num_traces = 0
 
     def warm(self) -> None:
         """Traces and runs every length once, so that no request waits for it."""
@@ -50,13 +51,21 @@ class BatchModel:
             rows.append(self._run(padded)[: len(some)])
         return np.concatenate(rows)
 
-    @property
-    def num_traces(self) -> int:
-        """How often the model was traced."""
-        return self._embed.experimental_get_tracing_count()
-
     def _run(self, images: np.ndarray) -> np.ndarray:
-        return self._embed(tf.constant(images)).numpy()
+        length = len(images)
+        if length not in self._functions:
+            self._functions[length] = self._traced(length)
+        return self._functions[length](tf.constant(images)).numpy()
+
+    def _traced(self, length: int) -> Callable[[Tensor], Tensor]:
+        """The model for batches of one length; a concrete function cannot be traced again."""
+
+        def embed(images: Tensor) -> Tensor:
+            self.num_traces += 1
+            return embed_views(self.embedder.embed, images, self._views)
+
+        images = tf.TensorSpec(self._shape(length), tf.uint8)
+        return tf.function(embed, autograph=False).get_concrete_function(images)
 
     def _shape(self, length: int) -> tuple[int, int, int, int]:
         return (length, self.embedder.size, self.embedder.size, 3)

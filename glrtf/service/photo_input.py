@@ -30,10 +30,8 @@ class PhotoReader:
         self._settings = ImageSettings(verify="decode", max_pixels=max_pixels)
         # One graph for all photos: sizes differ, and a trace for each would be kept for ever.
         self._square = tf.function(
-            lambda encoded: decoding.resize(decoding.decode(encoded), size),
-            input_signature=[tf.TensorSpec([], tf.string)],
-            autograph=False,
-        )
+            lambda encoded: decoding.resize(decoding.decode(encoded), size), autograph=False
+        ).get_concrete_function(tf.TensorSpec([], tf.string))
 
     def __call__(self, data: bytes) -> np.ndarray:
         """Pixels uint8 (size, size, 3) of an image file's bytes, turned upright.

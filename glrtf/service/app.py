@@ -1,0 +1,191 @@
+"""The HTTP service: one search, its page, the photos it shows, and its state."""
+
+import asyncio
+import contextlib
+import functools
+import importlib.resources
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from glrtf.config.service import MOST_ANSWERS, ServeConfig
+from glrtf.evaluation.thumbnails import thumbnail
+from glrtf.service.answers import Answer
+from glrtf.service.batching import Batcher
+from glrtf.service.counters import Counters
+from glrtf.service.limits import Admission, SecurityHeaders, read_upload
+from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
+from glrtf.service.photo_store import PhotoStore
+from glrtf.service.searcher import Searcher
+
+ResultT = TypeVar("ResultT")
+
+FIELD = "photo"
+_SIDES = (160, 320, 640)
+_PAGE_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+# A photo's id is its content's name: what is under it does not change.
+_KEEP = {"Cache-Control": "private, max-age=86400"}
+
+
+class Service:
+    """What the routes share.
+
+    Args:
+        searcher: Finds the answers.
+        stores: The photos of the splits that can be shown.
+        config: The limits.
+    """
+
+    def __init__(
+        self, searcher: Searcher, stores: Mapping[str, PhotoStore], config: ServeConfig
+    ) -> None:
+        self._searcher, self._stores, self._config = searcher, stores, config
+        self._read = PhotoReader(searcher.model.embedder.size, config.max_pixels)
+        self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
+        self._batcher: Batcher[np.ndarray, Answer] = Batcher(
+            searcher.search, config.max_batch, config.batch_wait_ms / 1000
+        )
+        self._admission = Admission(config.max_requests)
+        self._counters = Counters()
+
+    @contextlib.asynccontextmanager
+    async def running(self, _: FastAPI) -> AsyncIterator[None]:
+        """Answers for as long as the block lasts."""
+        self._batcher.start()
+        try:
+            yield
+        finally:
+            await self._batcher.stop()
+            self._threads.shutdown()
+
+    async def search(
+        self, request: Request, limit: Annotated[int, Query(ge=1, le=MOST_ANSWERS)] = 20
+    ) -> JSONResponse:
+        """Which landmarks the photo of a form shows, and which index photos show it too."""
+        began = time.monotonic()
+        try:
+            with self._admission.one():
+                answer = await self._answer(request)
+        except HTTPException as refused:
+            self._counters.refused(refused.status_code)
+            raise
+        except Exception:
+            self._counters.refused(500)
+            raise
+        self._counters.answered(time.monotonic() - began)
+        return JSONResponse(answer.head(limit).as_json())
+
+    async def photo(self, split: str, image_id: str, side: int = 0) -> Response:
+        """A photo of the index or train set; with `side` a small one."""
+        place = self._stores[split].place(image_id) if split in self._stores else None
+        if place is None:
+            raise HTTPException(404, "no such photo")
+        if side not in (0, *_SIDES):
+            raise HTTPException(400, f"side: expected one of {', '.join(map(str, _SIDES))}")
+        data = await self._in_thread(place.read)
+        if side:
+            try:
+                data = await self._in_thread(thumbnail, data, side)
+            except OSError:
+                raise HTTPException(404, "the photo cannot be shown") from None
+        return Response(data, media_type="image/jpeg", headers=_KEEP)
+
+    async def health(self) -> dict[str, Any]:
+        """Whether the service lives, what it searches, and what it has done."""
+        train = self._searcher.train
+        return {
+            "status": "ok",
+            "index_photos": self._searcher.index.num_rows,
+            "train_photos": train.num_rows if train else 0,
+            "shown": sorted(self._stores),
+            "model_digest": self._searcher.model.embedder.digest,
+            "max_upload": self._config.max_upload,
+            "open_searches": self._admission.open,
+            "batches": self._batcher.batches,
+            "batched_photos": self._batcher.items,
+            "model_traces": self._searcher.model.num_traces,
+            **self._counters.as_json(),
+        }
+
+    async def _answer(self, request: Request) -> Answer:
+        config = self._config
+        data = await read_upload(request, FIELD, config.max_upload, config.upload_timeout)
+        try:
+            return await asyncio.wait_for(self._found(data), config.answer_timeout)
+        except RefusedPhotoError as refused:
+            not_an_image = str(refused) in ("not an image", "empty")
+            message = f"expected a photo, found a file that is {refused}"
+            raise HTTPException(415 if not_an_image else 422, message) from None
+        except asyncio.TimeoutError:
+            message = f"no answer within {config.answer_timeout:g} seconds; try again later"
+            raise HTTPException(503, message, {"Retry-After": "5"}) from None
+
+    async def _found(self, data: bytes) -> Answer:
+        return await self._batcher.submit(await self._in_thread(self._read, data))
+
+    async def _in_thread(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, functools.partial(function, *arguments))
+
+
+def make_app(searcher: Searcher, stores: Mapping[str, PhotoStore], config: ServeConfig) -> FastAPI:
+    """The ASGI application.
+
+    Args:
+        searcher: Finds the answers.
+        stores: The photos of the splits that can be shown.
+        config: The limits.
+    """
+    service = Service(searcher, stores, config)
+    app = FastAPI(
+        title="glrtf", docs_url=None, redoc_url=None, openapi_url=None, lifespan=service.running
+    )
+    app.add_api_route("/search", service.search, methods=["POST"])
+    app.add_api_route("/photos/{split}/{image_id}", service.photo, response_class=Response)
+    app.add_api_route("/healthz", service.health)
+    for path, (name, media_type) in _PAGE_FILES.items():
+        app.add_api_route(path, _page_file(name, media_type), response_class=Response)
+    app.add_exception_handler(HTTPException, _told)
+    app.add_exception_handler(RequestValidationError, _told_invalid)
+    app.add_exception_handler(Exception, _told_failure)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=config.hosts, www_redirect=False)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _page_file(name: str, media_type: str) -> Callable[[], Any]:
+    content = (importlib.resources.files("glrtf.service") / "html" / name).read_bytes()
+
+    async def page_file() -> Response:
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    return page_file
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _told_invalid(_: Request, error: Exception) -> Response:
+    """One line for an argument of a wrong kind; its value is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
+
+
+async def _told_failure(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "the search failed; the server's log says why"}, 500)

@@ -1,0 +1,36 @@
+"""What a running service counts."""
+
+import collections
+import time
+from typing import Any
+
+import numpy as np
+
+_REMEMBERED = 1000
+
+
+class Counters:
+    """Counts of searches by outcome, and how long the last answers took."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._outcomes: collections.Counter[str] = collections.Counter()
+        self._seconds: collections.deque[float] = collections.deque(maxlen=_REMEMBERED)
+
+    def answered(self, seconds: float) -> None:
+        """A search was answered after so long."""
+        self._outcomes["answered"] += 1
+        self._seconds.append(seconds)
+
+    def refused(self, status: int) -> None:
+        """A search was refused with an HTTP status."""
+        self._outcomes[str(status)] += 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Outcomes (``answered`` or the status), uptime in s, latencies in ms of the last 1000."""
+        ranks = np.percentile(list(self._seconds) or [0.0], [50, 99])
+        return {
+            "uptime_s": round(time.monotonic() - self._began, 1),
+            "searches": dict(self._outcomes),
+            "latency_ms": {"p50": round(ranks[0] * 1000, 1), "p99": round(ranks[1] * 1000, 1)},
+        }

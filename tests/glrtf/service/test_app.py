@@ -1,0 +1,366 @@
+import asyncio
+import io
+import struct
+import threading
+import time
+import zlib
+
+import pytest
+from fastapi.testclient import TestClient
+from photo_world import image_id
+from PIL import Image
+from shard_writing import photo
+
+from glrtf.config.service import ServeConfig
+from glrtf.service.app import make_app
+from glrtf.service.limits import SECURITY_HEADERS
+from glrtf.service.photo_store import open_stores
+from glrtf.service.searcher import open_searcher
+
+
+@pytest.fixture(scope="module")
+def parts(world, tmp_path_factory):
+    """A searcher and the photo stores, opened once."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    config = ServeConfig(**world.searched, cache=cache, photos=str(world.folder), max_batch=8)
+    searcher = open_searcher(config, config.max_batch)
+    return config, searcher, open_stores(config.photos, cache)
+
+
+@pytest.fixture
+def client_with(parts, world):
+    """Makes a client of a service with some settings changed."""
+    config, searcher, stores = parts
+    opened = []
+
+    def make(raising=True, **settings):
+        changed = ServeConfig(**{**world.searched, "cache": config.cache, **settings})
+        client = TestClient(
+            make_app(searcher, stores, changed), "http://localhost", raise_server_exceptions=raising
+        )
+        opened.append(client)
+        return client.__enter__()
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+def send(client, data, **parameters):
+    return client.post("/search", files={"photo": ("x.jpg", data)}, params=parameters)
+
+
+def one_line(response):
+    """The one line that tells what is wrong."""
+    assert list(response.json()) == ["error"]
+    line = response.json()["error"]
+    assert line and "\n" not in line and "Traceback" not in line
+    return line
+
+
+def test_a_photo_is_answered_as_the_searcher_answers_it(client_with, parts):
+    client = client_with()
+    found = send(client, photo(1), limit=3)
+    assert found.status_code == 200
+    [expected] = parts[1].search([pixels(parts, photo(1))], 3)
+    answer = found.json()
+    assert [each["image_id"] for each in answer["photos"]] == [e.image_id for e in expected.photos]
+    for name in ("final", "direct", "bridged"):
+        assert [each[name] for each in answer["photos"]] == pytest.approx(
+            [getattr(each, name) for each in expected.photos], abs=1e-6
+        )
+    assert answer["landmarks"][0]["name"] == "Tower <101>"
+    assert answer["landmarks"][0]["train_photos"][0] == image_id(1)
+
+
+def pixels(parts, data):
+    from glrtf.service.photo_input import PhotoReader
+
+    return PhotoReader(parts[1].model.embedder.size)(data)
+
+
+def encoded(image, kind, **settings):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def bomb():
+    """A PNG of a few bytes that claims 50,000 x 50,000 pixels."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    content = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + content + chunk(b"IEND", b"")
+
+
+GIF = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "reason"),
+    [
+        (b"", 415, "empty"),
+        (b"<html><script>alert(1)</script></html>" * 50, 415, "not an image"),
+        (bomb(), 422, "too large"),
+        (photo(1)[:500], 422, "truncated"),
+        (photo(1, 300, 300)[:-500], 422, "truncated"),
+        (photo(1, 8, 8), 422, "too small (8x8)"),
+        (encoded(GIF[0], "GIF", save_all=True, append_images=GIF[1:]), 422, "animated GIF"),
+        (encoded(GIF[0], "WEBP", save_all=True, append_images=GIF[1:]), 422, "animated WEBP"),
+    ],
+    ids=["empty", "html", "bomb", "header", "cut", "small", "gif", "webp"],
+)
+def test_what_is_no_photo_is_refused_with_its_reason(client_with, data, status, reason):
+    refused = send(client_with(), data)
+    assert refused.status_code == status
+    assert one_line(refused) == f"expected a photo, found a file that is {reason}"
+
+
+def test_what_the_builder_converts_is_answered(client_with):
+    client = client_with()
+    shown = Image.open(io.BytesIO(photo(2)))
+    for data in (
+        encoded(shown.convert("CMYK"), "JPEG"),
+        encoded(shown, "PNG"),
+        encoded(shown.convert("RGBA"), "WEBP", lossless=True),
+    ):
+        answer = send(client, data)
+        assert answer.status_code == 200
+        assert answer.json()["photos"][0]["image_id"] == image_id(2)
+
+
+def test_every_faulty_file_is_answered_or_refused_in_one_line(client_with, faults):
+    client = client_with()
+    refused = {}
+    for path in sorted(faults.glob("*.jpg")):
+        response = send(client, path.read_bytes())
+        assert response.status_code in (200, 415, 422), path.name
+        if response.status_code != 200:
+            refused[path.name] = one_line(response)
+    names = {name.removesuffix(".jpg") for name in refused}
+    assert {"bomb_png_30000", "html404", "zero_byte", "truncated_50", "animated_gif_as"} <= names
+    assert not {"ok", "cmyk", "exif_rot6"} & names
+
+
+def test_a_pixel_limit_of_ones_own(client_with):
+    client = client_with(max_pixels=24 * 40 - 1)
+    assert "too large (40x24)" in one_line(send(client, photo(1)))
+    assert send(client_with(max_pixels=24 * 40), photo(1)).status_code == 200
+
+
+def test_long_uploads_are_refused_when_announced_and_when_not(client_with):
+    client = client_with(max_upload=50_000)
+    assert send(client, bytes(50_001)).status_code == 413
+    announced = client.post("/search", content=b"x", headers=form_headers(length=10**12))
+    assert announced.status_code == 413 and announced.headers["connection"] == "close"
+    assert one_line(announced) == "expected a photo of at most 50000 bytes, found more"
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        yield b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+        while taken < 10_000_000:
+            taken += 10_000
+            yield bytes(10_000)
+
+    chunked = client.post("/search", content=endless(), headers=form_headers())
+    assert chunked.status_code == 413
+
+
+def form_headers(length=None):
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    return headers if length is None else {**headers, "Content-Length": str(length)}
+
+
+def test_other_forms_are_refused(client_with):
+    client = client_with()
+    plain = client.post("/search", content=photo(1), headers={"Content-Type": "image/jpeg"})
+    assert plain.status_code == 415 and "multipart/form-data" in one_line(plain)
+    other = client.post("/search", files={"picture": photo(1)})
+    assert other.status_code == 400 and "file 'photo'" in one_line(other)
+    two = client.post("/search", files=[("photo", photo(1)), ("photo", photo(2))])
+    assert two.status_code == 400 and one_line(two)
+    for limit in (0, 101, "<b>"):
+        refused = send(client, photo(1), limit=limit)
+        assert refused.status_code == 422 and one_line(refused).startswith("limit: ")
+        assert "<b>" not in refused.text
+    assert client.get("/search").status_code == 405
+
+
+def test_a_slow_upload_is_given_up(client_with):
+    def dripping():
+        yield b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+        time.sleep(0.5)
+        yield b"x\r\n--b--\r\n"
+
+    # TestClient takes in the whole body first, so the service is asked as a server asks it.
+    app = client_with(upload_timeout=0.05).app
+    sent = []
+
+    async def ask():
+        parts = iter(dripping())
+
+        async def receive():
+            part = await asyncio.to_thread(next, parts, b"")
+            return {"type": "http.request", "body": part, "more_body": True}
+
+        async def keep(message):
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=b")]
+        scope = {"type": "http", "method": "POST", "path": "/search", "headers": headers}
+        scope |= {"query_string": b"", "scheme": "http", "server": ("localhost", 80)}
+        await app(scope, receive, keep)
+
+    asyncio.run(ask())
+    assert sent[0]["status"] == 408 and b"more than 0.05 seconds" in sent[1]["body"]
+
+
+def hold(searcher, monkeypatch):
+    """Makes the searcher wait until the event returned is set; the other says that it waits."""
+    free, waiting = threading.Event(), threading.Event()
+    search = searcher.search
+
+    def slow(photos, limit=100):
+        waiting.set()
+        free.wait(20)
+        return search(photos, limit)
+
+    monkeypatch.setattr(searcher, "search", slow)
+    return free, waiting
+
+
+def test_more_searches_than_allowed_are_told_to_come_back(client_with, parts, monkeypatch):
+    free, waiting = hold(parts[1], monkeypatch)
+    client = client_with(max_requests=1)
+    first = []
+    thread = threading.Thread(target=lambda: first.append(send(client, photo(1))))
+    thread.start()
+    assert waiting.wait(20)
+    busy = send(client, photo(2))
+    assert busy.status_code == 503 and busy.headers["retry-after"] == "1"
+    assert one_line(busy) == "busy with 1 searches; try again in a second"
+    assert client.get("/healthz").json()["open_searches"] == 1
+    free.set()
+    thread.join(20)
+    assert first[0].status_code == 200
+    assert send(client, photo(2)).status_code == 200
+    assert client.get("/healthz").json()["searches"] == {"answered": 2, "503": 1}
+
+
+def test_a_late_answer_is_given_up(client_with, parts, monkeypatch):
+    free, _ = hold(parts[1], monkeypatch)
+    client = client_with(answer_timeout=0.05)
+    late = send(client, photo(1))
+    assert late.status_code == 503 and late.headers["retry-after"] == "5"
+    assert "no answer within 0.05 seconds" in one_line(late)
+    free.set()
+
+
+def test_a_failure_inside_tells_nothing_of_itself(parts, client_with, monkeypatch):
+    def fail(photos, limit=100):
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(parts[1], "search", fail)
+    client = client_with(raising=False)
+    failed = send(client, photo(1))
+    assert failed.status_code == 500 and "secret" not in failed.text
+    assert client.get("/healthz").json()["searches"] == {"500": 1}
+
+
+def test_searches_at_once_share_model_calls(client_with, parts, monkeypatch):
+    free, waiting = hold(parts[1], monkeypatch)
+    client = client_with()
+    answers = {}
+
+    def ask(number):
+        answers[number] = send(client, photo(number)).json()["photos"][0]["image_id"]
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
+    threads[0].start()
+    assert waiting.wait(20)
+    for thread in threads[1:]:
+        thread.start()
+    deadline = time.monotonic() + 20
+    while client.get("/healthz").json()["open_searches"] < 8 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)  # until the last one is decoded and waits
+    free.set()
+    for thread in threads:
+        thread.join(20)
+    assert answers == {number: image_id(number) for number in range(8)}
+    state = client.get("/healthz").json()
+    assert state["batched_photos"] == 8 and state["batches"] <= 3
+
+
+def test_photos_of_both_sets_whole_and_small(client_with):
+    client = client_with()
+    for split, number in (("index", 3), ("train", 11)):
+        whole = client.get(f"/photos/{split}/{image_id(number)}")
+        assert whole.content == photo(number)
+        assert whole.headers["content-type"] == "image/jpeg"
+        small = client.get(f"/photos/{split}/{image_id(number)}", params={"side": 160})
+        assert Image.open(io.BytesIO(small.content)).format == "JPEG"
+    assert client.get(f"/photos/index/{image_id(3)}", params={"side": 5000}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/photos/index/{image_id(11)}",  # of train alone
+        f"/photos/test/{image_id(1)}",
+        "/photos/index/..%2f..%2fmetadata%2ftrain.csv",
+        "/photos/..%2fmetadata/train.csv",
+        "/photos/%2e%2e/metadata/train.csv",
+        "/photos/index/000000000000000g",
+        "/photos/index/0000000000000001%00",
+        "/photos/index/0000000000000001%0a",
+        "/photos/index/0000000000000001.jpg",
+        "/photos/index//etc/passwd",
+    ],
+)
+def test_nothing_but_photos_is_reached_by_a_path(client_with, path):
+    refused = client_with().get(path)
+    assert refused.status_code == 404
+    assert one_line(refused) in ("no such photo", "Not Found")
+
+
+def test_every_response_has_the_security_headers(client_with):
+    client = client_with()
+    for response in (
+        client.get("/"),
+        client.get("/healthz"),
+        client.get("/nowhere"),
+        client.get("/", headers={"Host": "evil.example"}),
+        send(client, photo(1)),
+        send(client, b""),
+    ):
+        for name, value in SECURITY_HEADERS.items():
+            assert response.headers[name] == value
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    assert "'unsafe" not in policy and "http:" not in policy and "*" not in policy
+
+
+def test_only_known_names_of_the_server_are_answered(client_with, world):
+    client = client_with()
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    for host in ("localhost:8321", "127.0.0.1:8321", "[::1]:8321"):
+        assert client.get("/", headers={"Host": host}).status_code == 200, host
+    named = client_with(allowed_hosts=("photos.example",))
+    assert named.get("/", headers={"Host": "photos.example"}).status_code == 200
+    assert named.get("/", headers={"Host": "localhost"}).status_code == 400
+
+
+def test_the_page_takes_nothing_from_elsewhere(client_with):
+    client = client_with()
+    for path in ("/", "/page.css", "/page.js", "/icon.svg"):
+        shown = client.get(path)
+        assert shown.status_code == 200
+        assert "https://" not in shown.text
+        assert "http://" not in shown.text.replace("http://www.w3.org/2000/svg", "")
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert client.get(path).status_code == 404

@@ -1,0 +1,116 @@
+import asyncio
+import threading
+
+import pytest
+
+from glrtf.service.batching import Batcher
+
+
+def run_with(batcher, use):
+    async def whole():
+        batcher.start()
+        try:
+            return await use()
+        finally:
+            await batcher.stop()
+
+    return asyncio.run(whole())
+
+
+def test_every_item_gets_its_own_result_and_no_batch_is_too_long():
+    lengths = []
+
+    def double(items):
+        lengths.append(len(items))
+        return [2 * item for item in items]
+
+    batcher = Batcher(double, max_batch=4, wait=0.01)
+
+    async def use():
+        return await asyncio.gather(*(batcher.submit(n) for n in range(10)))
+
+    assert run_with(batcher, use) == [2 * n for n in range(10)]
+    # All ten wait when the first batch is collected.
+    assert lengths == [4, 4, 2]
+    assert (batcher.batches, batcher.items) == (3, 10)
+
+
+def test_what_comes_while_a_batch_runs_is_the_next_batch():
+    running, free, lengths = threading.Event(), threading.Event(), []
+
+    def slow(items):
+        lengths.append(len(items))
+        running.set()
+        free.wait(20)
+        return items
+
+    batcher = Batcher(slow, max_batch=8, wait=0.0)
+
+    async def use():
+        first = asyncio.create_task(batcher.submit(0))
+        await asyncio.to_thread(running.wait, 20)
+        rest = [asyncio.create_task(batcher.submit(n)) for n in range(1, 6)]
+        await asyncio.sleep(0)
+        free.set()
+        return await asyncio.gather(first, *rest)
+
+    assert run_with(batcher, use) == list(range(6))
+    assert lengths == [1, 5]
+
+
+def test_who_has_given_up_is_left_out():
+    seen = []
+
+    def run(items):
+        seen.append(list(items))
+        return items
+
+    batcher = Batcher(run, max_batch=8, wait=0.05)
+
+    async def use():
+        kept = asyncio.create_task(batcher.submit("kept"))
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(batcher.submit("given up"), 0.001)
+        return await kept
+
+    assert run_with(batcher, use) == "kept"
+    assert seen == [["kept"]]
+
+
+def test_a_failure_is_told_to_its_batch_alone():
+    def run(items):
+        if "bad" in items:
+            raise RuntimeError("no")
+        return items
+
+    batcher = Batcher(run, max_batch=1, wait=0.0)
+
+    async def use():
+        return await asyncio.gather(
+            batcher.submit("bad"), batcher.submit("good"), return_exceptions=True
+        )
+
+    failed, good = run_with(batcher, use)
+    assert isinstance(failed, RuntimeError) and good == "good"
+
+
+def test_stopping_gives_up_what_waits():
+    started, free = threading.Event(), threading.Event()
+
+    def slow(items):
+        started.set()
+        free.wait(20)
+        return items
+
+    batcher = Batcher(slow, max_batch=1, wait=0.0)
+
+    async def use():
+        batcher.start()
+        tasks = [asyncio.create_task(batcher.submit(n)) for n in range(2)]
+        await asyncio.to_thread(started.wait, 20)
+        free.set()
+        await batcher.stop()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    found = asyncio.run(use())
+    assert isinstance(found[1], asyncio.CancelledError)
