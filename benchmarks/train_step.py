@@ -1,6 +1,6 @@
 """Speed and memory of a training step, as ratios in one run.
 
-    python benchmarks/train_step.py [head] [accumulation] [step]
+    python benchmarks/train_step.py [head] [accumulation] [step] [first]
 
 head: ArcFace at 203,094 classes, forward and backward, against the obvious form
 in Keras (normalised weights, arc cosine, one-hot labels and categorical cross
@@ -8,10 +8,12 @@ entropy), the same without arc cosine and with sparse cross entropy, and the thr
 matrix products alone; peak memory over what was there before, each in its own
 process. accumulation: K micro-batches and one update
 against K single passes and one update. step: our step against plain Keras with
-the same backbone and a Dense softmax of equal width.
+the same backbone and a Dense softmax of equal width. first: from nothing to the end
+of the first update, in a fresh process, for B0 and for XL.
 """
 
 import functools
+import itertools
 import multiprocessing
 import resource
 import statistics
@@ -22,18 +24,20 @@ from typing import Any
 
 CLASSES, DIMENSION, BATCH = 203_094, 512, 96
 SIZE, IMAGES, STEPS = 64, 16, 3
-ROUNDS = 5
+HEAD_ROUNDS = 5
 
 
-def median_seconds(function: Callable[[], Any]) -> float:
-    """The median of several calls after one that traces."""
-    function()
-    seconds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
+def median_seconds(*functions: Callable[[], Any], rounds: int = 15) -> list[float]:
+    """Each function's median over calls taken in turns, after one each that traces."""
+    for function in functions:
         function()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+    seconds: list[list[float]] = [[] for _ in functions]
+    for _ in range(rounds):
+        for function, taken in zip(functions, seconds, strict=True):
+            began = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - began)
+    return [statistics.median(taken) for taken in seconds]
 
 
 def head_step(kind: str, results: Any) -> None:
@@ -63,7 +67,7 @@ def head_step(kind: str, results: Any) -> None:
 
     with open("/proc/self/statm") as file:
         before = int(file.read().split()[1]) * resource.getpagesize()
-    seconds = median_seconds(lambda: step()[0].numpy())
+    [seconds] = median_seconds(lambda: step()[0].numpy(), rounds=HEAD_ROUNDS)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     # The weights themselves were there before the step and count too.
     results.put((seconds, after - before + 4 * CLASSES * DIMENSION))
@@ -128,14 +132,14 @@ def head() -> None:
     print(f"  ours over one-hot {ratios['one-hot']:.2f} x; products alone {ratios['products']:.2f}")
 
 
-def training_step(accumulation_steps: int, batch: int) -> tuple[Callable[[], Any], Any]:
-    """Our step on a fixed batch of `batch` images, and its model."""
+def training_step(accumulation_steps: int, batch: int) -> dict[str, Callable[[], Any]]:
+    """On a fixed batch of `batch` images: our update, one pass of it, and the update alone."""
     import numpy as np
     import tensorflow as tf
 
     from glrtf.models.heads import build_head
     from glrtf.models.retrieval_model import RetrievalModel, build_embedding_model
-    from glrtf.training.accumulation import TrainStep
+    from glrtf.training.accumulation import TrainStep, statistics
     from glrtf.training.optimizers import Updater
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
@@ -152,26 +156,30 @@ def training_step(accumulation_steps: int, batch: int) -> tuple[Callable[[], Any
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, (batch, SIZE, SIZE, 3)).astype(np.uint8))
     labels = tf.constant(rng.integers(0, 1000, batch).astype(np.int32))
-    run = tf.function(
-        lambda: strategy.run(step, args=(images, labels)), autograph=False, jit_compile=False
-    )
-    return lambda: run().numpy(), (model, updater)
+    zeros = [tf.zeros_like(v.value) for v in model.trainable_variables]
+
+    def one_pass() -> list[tf.Tensor]:
+        weights = [tf.convert_to_tensor(v) for v in model.trainable_variables]
+        state = [tf.convert_to_tensor(v) for v in statistics(model)]
+        _, _, gradients = step.micro_batch(images, labels, tf.constant(0), weights, state)
+        return gradients
+
+    compiled = functools.partial(tf.function, autograph=False, jit_compile=False)
+    whole = compiled(lambda: strategy.run(step, args=(images, labels)))
+    alone = compiled(lambda: updater.apply(strategy, zeros))
+    one = compiled(lambda: strategy.run(one_pass))
+    return {"whole": lambda: whole().numpy(), "pass": one, "update": alone}
 
 
 def accumulation() -> None:
-    """K micro-batches against K single steps, less the K - 1 updates that they make more."""
-    import tensorflow as tf
-
-    many, _ = training_step(STEPS, STEPS * IMAGES)
-    one, (model, updater) = training_step(1, IMAGES)
-    zeros = [tf.zeros_like(v.value) for v in model.trainable_variables]
-    update = tf.function(
-        lambda: updater.apply(tf.distribute.get_strategy(), zeros), autograph=False
-    )
-    together, single, alone = (median_seconds(f) for f in (many, one, update))
-    expected = STEPS * (single - alone) + alone
-    print(f"accumulation: v2b0 at {SIZE}, {STEPS} micro-batches of {IMAGES}, {together:.3f} s")
-    print(f"  ratio to {STEPS} single passes and one update {together / expected:.3f} (up to 1.03)")
+    """K micro-batches and an update against K single passes and an update."""
+    many, one = training_step(STEPS, STEPS * IMAGES), training_step(1, IMAGES)
+    functions = (many["whole"], one["pass"], one["update"])
+    together, single, alone = median_seconds(*functions, rounds=25)
+    expected = STEPS * single + alone
+    print(f"accumulation: v2b0 at {SIZE}, {STEPS} micro-batches of {IMAGES}: {together:.3f} s")
+    print(f"  a pass {single:.3f} s, an update {alone:.3f} s")
+    print(f"  ratio to {STEPS} passes and one update {together / expected:.3f} (up to 1.03)")
 
 
 def step() -> None:
@@ -181,7 +189,7 @@ def step() -> None:
 
     from glrtf.models.backbones import build_backbone
 
-    ours, _ = training_step(1, IMAGES)
+    ours = training_step(1, IMAGES)["whole"]
     images = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.GlobalAveragePooling2D()(build_backbone("v2b0", SIZE)(images))
     x = keras.layers.Dense(512)(keras.layers.Dropout(0.2)(x))
@@ -190,12 +198,49 @@ def step() -> None:
     rng = np.random.default_rng(0)
     floats = rng.uniform(size=(IMAGES, SIZE, SIZE, 3)).astype(np.float32)
     labels = rng.integers(0, 1000, IMAGES)
-    theirs = median_seconds(lambda: plain.train_on_batch(floats, labels))
-    own = median_seconds(ours)
+    own, theirs = median_seconds(ours, lambda: plain.train_on_batch(floats, labels))
     print(f"step: v2b0 at {SIZE}, batch {IMAGES}: ours {own:.3f} s, plain Keras {theirs:.3f} s")
     print(f"  ratio {own / theirs:.3f} (up to 1.05)")
 
 
+def first_update(backbone: str, size: int, results: Any) -> None:
+    """Times the way to the first update; puts seconds of import, build, trace, and update."""
+    marks = [time.perf_counter()]
+    import tensorflow as tf
+
+    from glrtf.config.training import TrainConfig
+    from glrtf.training.accumulation import TrainStep
+    from glrtf.training.inputs import Augmentation
+    from glrtf.training.state import build_state
+
+    marks.append(time.perf_counter())
+    config = TrainConfig(backbone=backbone, size=size, batch_size=1, accumulation_steps=1)
+    state = build_state(config, 1000, 0.6, 1e-3, "float32")
+    marks.append(time.perf_counter())
+    step = TrainStep(state.model, state.updater, accumulation_steps=1, prepare=Augmentation(config))
+    run = tf.function(step, autograph=False, jit_compile=False)
+    images, labels = tf.zeros((1, size, size, 3), tf.uint8), tf.zeros(1, tf.int32)
+    traced = run.get_concrete_function(images, labels)
+    marks.append(time.perf_counter())
+    traced(images, labels).numpy()
+    marks.append(time.perf_counter())
+    results.put([later - earlier for earlier, later in itertools.pairwise(marks)])
+
+
+def first() -> None:
+    """What a run takes before its first update is done."""
+    context = multiprocessing.get_context("spawn")
+    for backbone, size in (("v2b0", 128), ("v2xl", 640)):
+        results = context.Queue()
+        process = context.Process(target=first_update, args=(backbone, size, results))
+        process.start()
+        seconds = results.get()
+        process.join()
+        names = ("import", "build", "trace", "first update")
+        told = ", ".join(f"{n} {s:.1f} s" for n, s in zip(names, seconds, strict=True))
+        print(f"first: {backbone} at {size}: {told}; in all {sum(seconds):.1f} s")
+
+
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["head", "accumulation", "step"]:
-        {"head": head, "accumulation": accumulation, "step": step}[part]()
+    for part in sys.argv[1:] or ["head", "accumulation", "step", "first"]:
+        {"head": head, "accumulation": accumulation, "step": step, "first": first}[part]()

@@ -10,6 +10,8 @@ from PIL import Image
 from tfrecords_tools import example, files, schema, tfrecord
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo, write_labels
 
+_LABELLED = ("train", "validation")
+
 
 def photo(seed: int, height: int = 24, width: int = 40, kind: str = "JPEG") -> bytes:
     """An image file with smooth colours that tell its seed."""
@@ -52,12 +54,12 @@ def write_split(
     for index, length in enumerate(lengths):
         name = f"{split}-{index:05d}-of-{len(lengths):05d}.tfrecord"
         numbers = range(first, first + length)
-        rows = [record(n, label_of(n) if split == "train" else -1) for n in numbers]
+        rows = [record(n, label_of(n) if split in _LABELLED else -1) for n in numbers]
         write_shard(folder / name, rows)
         digest = files.sha256(str(folder / name))
         shards.append(ShardInfo(name, length, (folder / name).stat().st_size, digest))
         first += length
-    classes = num_classes if split == "train" else 0
+    classes = num_classes if split in _LABELLED else 0
     if classes:
         labels = [label_of(n) for n in range(first)]
         counts = np.bincount(labels, minlength=classes)

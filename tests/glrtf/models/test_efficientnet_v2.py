@@ -1,16 +1,22 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from glrtf.models import efficientnet_v2
 from glrtf.models.backbones import build_backbone
 
-# Of design: parameters without the classification top.
+# Parameters without the classification top, as published.
 PUBLISHED = {
     "v2s": 20_331_360,
     "v2m": 53_150_388,
     "v2l": 117_746_848,
     "v2xl": 207_615_832,
+    # Of keras.applications without top.
+    "v2b0": 5_919_312,
+    "v2b1": 6_931_124,
+    "v2b2": 8_769_374,
+    "v2b3": 12_930_622,
 }
 KERAS = {
     "v2s": keras.applications.EfficientNetV2S,
@@ -44,7 +50,7 @@ def test_stochastic_depth_grows_from_zero_to_almost_its_rate():
     assert rates[-1] == pytest.approx(0.198)
 
 
-@pytest.mark.parametrize("name", ["v2s", "v2m", "v2l"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_are_the_published_ones(name):
     assert _count(efficientnet_v2.VARIANTS[name]) == PUBLISHED[name]
 
@@ -53,6 +59,15 @@ def test_xl_builds_and_has_the_published_parameters():
     model = build_backbone("v2xl", 640)
     assert model.count_params() == PUBLISHED["v2xl"] == _count(efficientnet_v2.VARIANTS["v2xl"])
     assert model.output_shape == (None, 20, 20, 1280)
+    # 100 blocks against 21: the graph grows by the block and by nothing else.
+    assert _nodes(model) / 100 < 1.1 * _nodes(build_backbone("v2b0", 640)) / 21
+
+
+def _nodes(model):
+    """Operations of the forward pass."""
+    run = tf.function(lambda images: model(images, training=True), autograph=False)
+    graph = run.get_concrete_function(tf.TensorSpec((1, 640, 640, 3))).graph.as_graph_def()
+    return len(graph.node) + sum(len(f.node_def) for f in graph.library.function)
 
 
 def _count(variant):

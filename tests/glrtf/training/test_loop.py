@@ -5,19 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import two_replicas
-from tiny_models import tiny_model
+from tiny_runs import Recorder, folder_of, trainer, updates
 
 from glrtf.config.training import TrainConfig
-from glrtf.data.shards import open_shards
-from glrtf.training import checkpoints, loop
+from glrtf.training import checkpoints
 from glrtf.training.callbacks import CsvLogger
-from glrtf.training.optimizers import Updater
-from glrtf.training.plan import make_plan
-from glrtf.training.schedules import make_schedule
-from glrtf.training.state import TrainState
 from tfrecords_tools.errors import UserError
 
 EXAMPLES = 20
@@ -43,55 +37,6 @@ def config(data, tmp_path):
         checkpoint_every=3,
         validate_every=1,
     )
-
-
-class Recorder:
-    """A logger that remembers, and may do something at an update."""
-
-    def __init__(self, at=None, action=None):
-        self.rows, self.pictures, self._at, self._action = {}, [], at, action
-
-    def scalars(self, update, values):
-        self.rows[update] = dict(values)
-        if update == self._at:
-            self._action()
-
-    def images(self, update, name, images):
-        self.pictures.append((update, name, images))
-
-    def close(self):
-        pass
-
-
-def trainer(config, *, strategy=None, loggers=(), validate=None, classes=5):
-    strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
-    replicas = strategy.num_replicas_in_sync
-    shards = open_shards(config.data)
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages)
-    schedule = make_schedule(
-        "cosine",
-        1e-2,
-        total_updates=plan.total_updates,
-        updates_per_epoch=plan.updates_per_epoch,
-    )
-    with strategy.scope():
-        model = tiny_model(batch_norm=True, dropout=0.5)
-        updater = Updater("adam", schedule, model.trainable_variables)
-        state = TrainState(model, updater, config.ema_momentum)
-    loop.resume(state, plan, config, classes)
-    made = loop.Trainer(
-        config, strategy, shards, plan, state,
-        num_classes=classes, loggers=loggers, validate=validate,
-    )  # fmt: skip
-    return made, state
-
-
-def folder_of(config):
-    return os.path.join(config.folder, "checkpoints")
-
-
-def updates(config):
-    return [c.position.update for c in checkpoints.list_all(folder_of(config))]
 
 
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(config, tmp_path):

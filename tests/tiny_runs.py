@@ -1,0 +1,81 @@
+"""Runs of the tiny model: a trainer as the command makes it, and a logger that remembers."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tiny_models import tiny_model
+
+from glrtf.config.training import TrainConfig
+from glrtf.training import checkpoints
+
+
+class Recorder:
+    """A logger that remembers, and may do something at an update."""
+
+    def __init__(self, at: int | None = None, action: Callable[[], Any] | None = None) -> None:
+        self.rows: dict[int, dict[str, float]] = {}
+        self.pictures: list[tuple[int, str, np.ndarray]] = []
+        self._at, self._action = at, action
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        self.rows[update] = dict(values)
+        if update == self._at and self._action:
+            self._action()
+
+    def images(self, update: int, name: str, images: np.ndarray) -> None:
+        self.pictures.append((update, name, images))
+
+    def close(self) -> None:
+        pass
+
+
+def trainer(
+    config: TrainConfig,
+    *,
+    strategy: Any = None,
+    loggers: Sequence[Any] = (),
+    validate: Any = None,
+    classes: int = 5,
+) -> tuple[Any, Any]:
+    """A `Trainer` of the tiny model, gone on from its last checkpoint, and its state."""
+    import tensorflow as tf
+
+    from glrtf.data.shards import open_shards
+    from glrtf.training import loop
+    from glrtf.training.optimizers import Updater
+    from glrtf.training.plan import make_plan
+    from glrtf.training.schedules import make_schedule
+    from glrtf.training.state import TrainState
+
+    strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
+    replicas = strategy.num_replicas_in_sync
+    shards = open_shards(config.data)
+    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages)
+    schedule = make_schedule(
+        "cosine",
+        1e-2,
+        total_updates=plan.total_updates,
+        updates_per_epoch=plan.updates_per_epoch,
+    )
+    with strategy.scope():
+        model = tiny_model(batch_norm=True, dropout=0.5)
+        updater = Updater("adam", schedule, model.trainable_variables)
+        state = TrainState(model, updater, config.ema_momentum)
+    loop.resume(state, plan, config, classes)
+    made = loop.Trainer(
+        config, strategy, shards, plan, state,
+        num_classes=classes, loggers=loggers, validate=validate,
+    )  # fmt: skip
+    return made, state
+
+
+def folder_of(config: TrainConfig) -> str:
+    """Where a run keeps its checkpoints."""
+    return os.path.join(config.folder, "checkpoints")
+
+
+def updates(config: TrainConfig) -> list[int]:
+    """After which updates there are checkpoints."""
+    return [c.position.update for c in checkpoints.list_all(folder_of(config))]
