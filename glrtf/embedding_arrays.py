@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tfrecords_tools import files
+from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 
 ID_DTYPE = np.dtype("S16")
@@ -69,16 +69,14 @@ def load_array(path: str) -> np.ndarray:
     """Memory-maps an array file, or tells in one line why that is not possible."""
     if not files.exists(path):
         raise UserError(f"{path}: no such file; the embedding set is not whole, make it again")
-    try:
+    with array_files.told(
+        f"{path}: expected an array file of plain numbers, found a truncated, pickled or foreign "
+        "one; make the set again"
+    ):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("an archive of arrays")
         return array
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(
-            f"{path}: expected an array file of plain numbers, found a truncated, pickled or "
-            f"foreign one ({error}); make the set again"
-        ) from None
 
 
 def expect_array(path: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from tfrecords_tools import files, gldv2, remote, tars
+from tfrecords_tools import array_files, files, gldv2, remote, tars
 from tfrecords_tools.gldv2 import Layout
 
 INDEX_FOLDER = "source_index"
@@ -115,7 +115,8 @@ def recall(memory: str, tar: str, key: dict[str, object] | None = None) -> TarSc
     path = _memory_path(memory, tar)
     if not files.exists(path):
         return None
-    with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as arrays:
+    with array_files.told(f"{path}: not what is remembered of a tar; delete it"):
+        arrays = array_files.load_archive(path, "what is remembered of a tar")
         about = json.loads(arrays["about"].tobytes())
         if key is not None and about["key"] != key:
             return None

@@ -26,6 +26,10 @@ def check(data: bytes, path: str) -> None:
     Raises:
         UserError: If it is empty, was cut or was changed.
     """
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: damaged: not a text file ({error})") from None
     found = _SEAL.match(data)
     if found is None:
         if any(line.strip() and not line.startswith(b"#") for line in data.splitlines()):

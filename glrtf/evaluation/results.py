@@ -2,13 +2,12 @@
 
 import dataclasses
 import os
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from glrtf.evaluation.submissions import read_submission, submission_path
-from tfrecords_tools import files
+from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 
 _SCORES = ("final", "direct", "bridged")
@@ -77,11 +76,10 @@ def read_evidence(path: str) -> Evidence:
             array has the wrong shape.
     """
     names = ("query_ids", "index_ids", *_SCORES, "landmark_id")
-    try:
-        with files.open_read(path) as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in names}
-    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(f"{path}: not the evidence of a retrieval ({error})") from None
+    found = array_files.load_archive(path, "the evidence of a retrieval")
+    if missing := [name for name in names if name not in found]:
+        raise UserError(f"{path}: not the evidence of a retrieval: it has no {missing[0]}")
+    arrays = {name: found[name] for name in names}
     shape = arrays["index_ids"].shape
     for name in (*_SCORES, "landmark_id"):
         if len(shape) != 2 or arrays[name].shape != shape or shape[0] != len(arrays["query_ids"]):
@@ -102,3 +100,8 @@ def _check_same(path: str, rankings: dict[str, list[str]], evidence: Evidence) -
                 f"{path}: evidence.npz ranks other images than submission.csv for query "
                 f"{query_id}; run glrtf.retrieve again"
             )
+    if len(rankings) != len(evidence.rows):
+        raise UserError(
+            f"{path}: submission.csv has {len(rankings)} queries, evidence.npz "
+            f"{len(evidence.rows)}; one of them was cut, run glrtf.retrieve again"
+        )

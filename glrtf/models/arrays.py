@@ -1,13 +1,11 @@
 """Variables from and to plain .npz files, by name."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tfrecords_tools import files
+from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 
 
@@ -17,15 +15,7 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
     Raises:
         UserError: If the file is missing or is not one.
     """
-    try:
-        with files.open_read(path) as file:
-            source = file if file.seekable() else io.BytesIO(file.read())
-            arrays = np.load(source, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise UserError(f"{path}: expected an .npz file of weights, found one array")
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise UserError(f"{path}: expected an .npz file of weights ({error})") from None
+    return array_files.load_archive(path, "weights")
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:

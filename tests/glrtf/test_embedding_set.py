@@ -5,6 +5,7 @@ import pytest
 
 from glrtf.embedding_rows import normalized
 from glrtf.embedding_set import EmbeddingSet, finish, part_file, part_is_written, write_part
+from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
 
@@ -92,7 +93,7 @@ def no_json(folder):
 
 def other_version(folder):
     path = folder / "embedding_set.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 7}))
+    files.write_json(str(path), {**files.read_json(str(path)), "schema_version": 7})
     return "found 7"
 
 

@@ -25,7 +25,7 @@ def test_what_is_missing_or_damaged_is_said(retrieval):
     path = retrieval / "evidence.npz"
     whole = path.read_bytes()
     path.write_bytes(whole[:200])
-    with pytest.raises(UserError, match="not the evidence of a retrieval"):
+    with pytest.raises(UserError, match="evidence of a retrieval"):
         results.read_result(str(retrieval))
     path.unlink()
     with pytest.raises(UserError, match=r"evidence\.npz: no such file"):
