@@ -33,17 +33,23 @@ def run_evaluate(config: EvaluateConfig) -> None:
 
 def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
     from glrtf.evaluation import solutions, summary, text_table
-    from glrtf.evaluation.judgement import judge
-    from glrtf.evaluation.submissions import read_submission
+    from glrtf.evaluation.judgement import Judgement, judge, oddities
+    from glrtf.evaluation.submissions import read_index_ids, read_submission
 
     solution = solutions.read_retrieval_solution(config.solution)
-    judged = judge(read_submission(config.submission), solution, name=config.submission)
-    _tell_oddities(config.submission, judged)
+    index_ids = read_index_ids(config.index) if config.index else None
+
+    def judged_file(path: str) -> Judgement:
+        one = judge(read_submission(path, index_ids), solution, name=path)
+        for oddity in oddities(one):
+            print(f"note: {path}: {oddity}", file=sys.stderr)
+        return one
+
+    judged = judged_file(config.submission)
     measures = summary.retrieval_measures(judged, resamples=config.resamples)
     differences = {}
     for path in config.compare:
-        other = judge(read_submission(path), solution, name=path)
-        _tell_oddities(path, other)
+        other = judged_file(path)
         differences[path] = summary.paired_difference(judged, other, resamples=config.resamples)
     print(text_table.measure_table(measures))
     for path, difference in differences.items():
@@ -84,7 +90,7 @@ def _evaluate_revisited(config: EvaluateConfig) -> dict[str, Any]:
 
 
 def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
-    for name in ("compare", "per_query"):
+    for name in ("compare", "per_query", "index"):
         if getattr(config, name):
             raise UserError(f"--{name}: expected retrieval files, found {found}")
 
@@ -92,19 +98,6 @@ def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
 def _result(config: EvaluateConfig, task: str, measures: dict[str, Any]) -> dict[str, Any]:
     names = {name: os.path.basename(getattr(config, name)) for name in ("submission", "solution")}
     return {"task": task, "measures": measures, **names}
-
-
-def _tell_oddities(name: str, judged: Any) -> None:
-    """Says on standard error what does not count as its writer may think."""
-    total = len(judged.query_ids)
-    told = {
-        "missing": f"{judged.missing} of {total} scored queries are missing and score 0",
-        "cut": f"{judged.cut} queries have more than 100 predictions; those behind are cut",
-        "repeats": f"{judged.repeats} repeated predictions are skipped and keep their rank",
-    }
-    for field, text in told.items():
-        if getattr(judged, field):
-            print(f"note: {name}: {text}", file=sys.stderr)
 
 
 def _write_per_query(path: str, judged: Any) -> None:

@@ -22,6 +22,8 @@ class EvaluateConfig:
         json: File that also gets the measures, as JSON.
         per_query: CSV file that gets every scored query's average precision (retrieval only).
         compare: Further submissions; the paired difference of each to the first is shown.
+        index: index.csv or the index's embedding set: a predicted image that is not in it is
+            refused (retrieval only).
         resamples: Bootstrap resamples of the 95 % intervals; 0 leaves the intervals out.
     """
 
@@ -30,6 +32,7 @@ class EvaluateConfig:
     json: str | None = None
     per_query: str | None = None
     compare: list[str] = dataclasses.field(default_factory=list)
+    index: str | None = None
     resamples: int = 1000
 
     def __post_init__(self) -> None:

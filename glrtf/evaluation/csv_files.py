@@ -26,7 +26,7 @@ def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str
 
     Raises:
         UserError: If the file is missing, empty or not text, lacks a column, or
-            a line has too few fields.
+            a line has too few fields or too many.
     """
     with (
         files.open_read(path) as binary,
@@ -38,7 +38,7 @@ def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str
             needed = max(places)
             for number, line in enumerate(text, start=2):
                 fields = _fields(line)
-                if len(fields) > needed:
+                if needed < len(fields) <= len(header):
                     yield number, [fields[place].strip() for place in places]
                 elif line.strip():
                     raise UserError(

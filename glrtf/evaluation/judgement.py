@@ -94,9 +94,10 @@ def judge(
         ranks = _hit_ranks(predictions, distinct, solution.relevant[query_id])
         hit_places.extend([row * max_predictions + rank for rank in ranks])
     if not answered:
+        found = f"{ignored} ignored ones" if ignored else "no other"
         raise UserError(
-            f"{name}: expected the solution's {len(rows)} scored queries, found none of them "
-            f"and {ignored} ignored ones; the two files belong to different test sets"
+            f"{name}: expected the solution's {len(rows)} scored queries, found none of them and "
+            f"{found}; the two files belong to different test sets"
         )
     hits = np.zeros((len(rows), max_predictions), bool)
     hits.reshape(-1)[np.frombuffer(hit_places, np.int64)] = True
@@ -111,6 +112,23 @@ def judge(
         repeats=repeats,
         ignored=ignored,
     )
+
+
+def oddities(judged: Judgement) -> list[str]:
+    """What of a submission does not count as its writer may think, one line each."""
+    total = len(judged.query_ids)
+    told = (
+        (judged.missing, f"of {total} scored queries missing; a missing one scores 0"),
+        (judged.cut, f"of {total} scored queries with more than 100 predictions; the rest is cut"),
+        (judged.repeats, "predictions repeated; they are skipped and keep their rank"),
+    )
+    lines = [f"{count} {text}" for count, text in told if count]
+    if not judged.hits.any():
+        if judged.num_predictions.any():
+            lines.append("no predicted image is right, as if they were images of another index")
+        else:
+            lines.append("no image is predicted for any scored query")
+    return lines
 
 
 def _unknown(name: str, query_id: str, known: int) -> UserError:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from glrtf.evaluation import judgement
 from glrtf.evaluation.judgement import Judgement
 from glrtf.evaluation.page import Figure
 
@@ -64,16 +65,7 @@ def parameter_rows(info: Mapping[str, Any], prefix: str = "") -> list[tuple[str,
 
 def oddities(judged: Judgement, has_evidence: bool) -> list[str]:
     """What of the submission does not count as its writer may think."""
-    notes = []
-    if judged.missing:
-        notes.append(
-            f"{judged.missing} of {len(judged.query_ids)} scored queries are missing in the "
-            "submission and score 0."
-        )
-    if judged.cut:
-        notes.append(f"{judged.cut} queries have more than 100 predictions; those behind are cut.")
-    if judged.repeats:
-        notes.append(f"{judged.repeats} repeated predictions are skipped and keep their rank.")
+    notes = [f"{line[0].upper()}{line[1:]}." for line in judgement.oddities(judged)]
     if not has_evidence:
         notes.append("A bare submission carries no evidence: no scores, no bridges.")
     return notes

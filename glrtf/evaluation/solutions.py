@@ -63,6 +63,8 @@ def read_retrieval_solution(path: str) -> RetrievalSolution:
             )
         if images not in sets:
             sets[images] = frozenset(images.split())
+            if ".jpg" in images:
+                raise UserError(f"{path}, line {line}: expected ids without .jpg as images")
         relevant[query_id] = sets[images]
     if not relevant:
         raise UserError(f"{path}: expected scored queries, found {len(usage)}, all Ignored")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from glrtf.evaluation import csv_files
@@ -22,20 +22,40 @@ def submission_path(path: str) -> str:
     return files.join(path, "submission.csv") if os.path.isdir(path) else path
 
 
-def read_submission(path: str) -> Iterator[tuple[str, list[str]]]:
+def read_index_ids(path: str) -> frozenset[str]:
+    """The index images' ids: those of an embedding set, or of a CSV file with a column ``id``.
+
+    Raises:
+        UserError: If it is missing or is not what it should be, or there are no ids.
+    """
+    if os.path.isdir(path):
+        from glrtf.embedding_set import EmbeddingSet
+
+        ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path).ids)
+    else:
+        ids = frozenset(image_id for _, (image_id,) in csv_files.read_rows(path, ("id",)))
+    if not ids:
+        raise UserError(f"{path}: expected the ids of the index images, found none")
+    return ids
+
+
+def read_submission(
+    path: str, index_ids: Collection[str] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """Reads ``id,images``: for every query its ranked index ids.
 
     The file is read row by row, so that the longest needs little memory.
 
     Args:
         path: The CSV file, or a retrieval folder that holds ``submission.csv``.
+        index_ids: All index images, a set; None where they are not known.
 
     Yields:
         The query's id and its predictions, best first, none cut or skipped.
 
     Raises:
-        UserError: If the file lacks a column, repeats a query, or its ids carry
-            a file name's ending.
+        UserError: If the file lacks a column, repeats a query, its ids carry a
+            file name's ending, or an image is not in the index.
     """
     path = submission_path(path)
     seen: set[str] = set()
@@ -45,7 +65,13 @@ def read_submission(path: str) -> Iterator[tuple[str, list[str]]]:
         if query_id in seen:
             raise UserError(f"{path}, line {line}: query {query_id} is repeated")
         seen.add(query_id)
-        yield query_id, images.split()
+        ranked = images.split()
+        if index_ids is not None and (unknown := [i for i in ranked if i not in index_ids]):
+            raise UserError(
+                f"{path}, line {line}: query {query_id} ranks {unknown[0]!r}, which is not among "
+                f"the {len(index_ids)} index images"
+            )
+        yield query_id, ranked
 
 
 def read_recognitions(path: str) -> dict[str, Recognition]:

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from glrtf import evaluate
@@ -26,7 +27,7 @@ def test_prints_and_writes_the_golden_values(golden, capsys):
     assert run(golden, "--json", str(out), "--per_query", str(golden / "per_query.csv")) == 0
     captured = capsys.readouterr()
     assert "0.45833" in captured.out
-    assert "1 of 4 scored queries are missing" in captured.err
+    assert "1 of 4 scored queries missing" in captured.err
     result = json.loads(out.read_text())
     assert result["task"] == "retrieval"
     assert result["measures"]["All"]["map@100"] == pytest.approx(0.458333, abs=1e-6)
@@ -54,7 +55,10 @@ def test_more_than_100_predictions_are_cut_and_told(golden, capsys):
     names = " ".join(f"x{number}" for number in range(100))
     (golden / "submission.csv").write_text(f"id,images\nq2,{names} a\nq4,c\n")
     assert run(golden, "--json", str(golden / "o.json")) == 0
-    assert "1 queries have more than 100 predictions" in capsys.readouterr().err
+    assert (
+        "1 of 4 scored queries with more than 100 predictions; the rest is cut"
+        in capsys.readouterr().err
+    )
     measures = json.loads((golden / "o.json").read_text())["measures"]
     assert measures["All"]["map@100"] == 0.25
     assert measures["Private"]["map@100"] == 0
@@ -70,6 +74,65 @@ def test_recognition(tmp_path, capsys):
     assert "0.16667" in capsys.readouterr().out
 
 
+def test_windows_line_ends_and_repeated_predictions(golden, capsys):
+    (golden / "submission.csv").write_bytes(b"id,images\r\nq2,x x a\r\nq4,c\r\n")
+    assert run(golden, "--json", str(golden / "o.json")) == 0
+    assert "1 predictions repeated; they are skipped and keep their rank" in capsys.readouterr().err
+    # q2 finds a at rank 3, 1/3; q4 scores 1; q1 and q3 are missing.
+    result = json.loads((golden / "o.json").read_text())
+    assert result["measures"]["All"]["map@100"] == pytest.approx((1 / 3 + 1) / 4)
+
+
+def index_csv(folder):
+    (folder / "index.csv").write_text("id\na\nb\nc\nd\ne\n")
+    return folder / "index.csv"
+
+
+def index_set(folder):
+    from glrtf import embedding_set
+
+    where = str(folder / "index")
+    rows = np.eye(5, dtype=np.float32)
+    embedding_set.write_part(where, 0, 1, rows, np.array(list("abcde"), "S16"))
+    embedding_set.finish(where, 1, model="drawn", size=0)
+    return where
+
+
+@pytest.mark.parametrize("index", [index_csv, index_set])
+def test_a_predicted_image_that_the_index_lacks(golden, capsys, index):
+    where = index(golden)
+    out = golden / "o.json"
+    assert run(golden, "--index", str(where), "--json", str(out)) == 2
+    captured = capsys.readouterr()
+    assert "submission.csv, line 2: query q2 ranks 'x', which is not among the 5" in captured.err
+    assert captured.err.count("\n") == 1
+    assert not out.exists()
+    (golden / "submission.csv").write_text("id,images\nq2,b a\nq3,d\nq4,c d\nq5,a\n")
+    assert run(golden, "--index", str(where)) == 0
+    assert "0.45833" in capsys.readouterr().out
+
+
+def test_an_index_without_ids(golden, capsys):
+    (golden / "index.csv").write_text("id\n")
+    assert run(golden, "--index", str(golden / "index.csv")) == 2
+    assert "expected the ids of the index images, found none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rows", "note"),
+    [
+        ("q1,x y\nq2,x\nq3,y\nq4,z\n", "no predicted image is right, as if they were"),
+        ("q1,\nq2,\nq3,\nq4,\n", "no image is predicted for any scored query"),
+    ],
+)
+def test_nothing_right_is_scored_and_told(golden, capsys, rows, note):
+    (golden / "submission.csv").write_text(f"id,images\n{rows}")
+    assert run(golden, "--json", str(golden / "o.json")) == 0
+    assert note in capsys.readouterr().err
+    result = json.loads((golden / "o.json").read_text())
+    assert result["measures"]["All"]["map@100"] == 0
+
+
 @pytest.mark.parametrize(
     ("submission", "message"),
     [
@@ -78,6 +141,10 @@ def test_recognition(tmp_path, capsys):
         ("id,images\nq2,a\nq2,a\n", "query q2 is repeated"),
         ("id,image\nq2,a\n", "expected the column 'images'"),
         ("", "found an empty file"),
+        ("id,images\n", "found none of them and no other; the two files belong to different"),
+        ("id,images\nq2.jpg,a\n", "found the file name 'q2.jpg'"),
+        ("id,images\nq2,x,a\n", "line 2: expected 2 fields (id,images), found 3"),
+        ("id,images\nq5,a\n", "found none of them and 1 ignored ones"),
     ],
 )
 def test_mistakes_are_one_line(golden, capsys, submission, message):
@@ -97,3 +164,22 @@ def test_wrong_settings(golden, capsys):
     (golden / "solution.csv").write_text("id,landmarks,Usage\nq2,1,Public\n")
     assert run(golden, "--compare", "x.csv") == 2
     assert "--compare: expected retrieval files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("solution", "message"),
+    [
+        ("id,images,Usage\nq2,None,Ignored\n", "expected scored queries, found 1, all Ignored"),
+        ("id,images,Usage\nq2,None,Public\n", "q2 has Usage Public but no relevant image"),
+        ("id,images,Usage\nq2,a.jpg,Public\n", "line 2: expected ids without .jpg as images"),
+        ("id,images,Usage\nf1,a,Public\n", "the two files belong to different test sets"),
+        ("id,images\nq2,a\n", "expected the column 'Usage'"),
+    ],
+)
+def test_wrong_solutions_are_one_line(golden, capsys, solution, message):
+    (golden / "solution.csv").write_text(solution)
+    assert run(golden) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1

@@ -35,6 +35,7 @@ def test_very_long_quoted_field(tmp_path):
         (b"", "expected the column 'id', found an empty file"),
         (b"id,image\n", "expected the column 'images', found id,image; did you mean image?"),
         (b"id,images\nab\n", "line 2: expected 2 fields (id,images), found 1"),
+        (b"id,images\na,b,c\n", "line 2: expected 2 fields (id,images), found 3"),
         (b"\x89PNG\r\n\xff\xfe", "not a CSV file in UTF-8"),
     ],
 )
