@@ -10,22 +10,29 @@ import numpy.typing as npt
 from glrtf.embedding_arrays import NORM_TOLERANCE
 from glrtf.embedding_rows import FLOAT32_UNIT, RowSource
 from glrtf.retrieval import projection as projections
-from glrtf.retrieval.candidates import Candidates, PairScores
+from glrtf.retrieval.candidates import ROOM, Candidates, PairScores
 from glrtf.retrieval.neighbors import Neighbors, score_pairs, stacked, usable_processors
 from glrtf.retrieval.projection import Projection
 from glrtf.retrieval.streaming import search_parts
 
-_TILE_ROWS = 2048
-_TILE_QUERIES = 2048
+_TILE_NUMBERS = 1 << 22
+"""How many numbers of rows are read at once, 16 MB."""
+_QUERIES_A_PRODUCT = 2048
+_SCORES_A_PRODUCT = 1 << 20
+"""Scores of a product for each processor, 4 MB: what its cache can hold."""
+_OPENING_SCORES = 1 << 22
+"""Scores of the first products, which are wide: they make the first floors."""
 _MOST_PASSING = 0.02
 """If more of a tile's pairs pass the bound, the full product is cheaper."""
 _BOUND_AFTER = 200
 """After this many times k rows, floors are high enough for bounds."""
 _PAIR_NUMBERS = 1 << 16
 _SAMPLE = 2048
+_LEAST_ROWS = 256
+"""Fewer rows at once would not be worth a product."""
 _LEAST_DIMENSION = 256
 _NUMBERS_AT_ONCE = 1 << 23
-"""How many numbers of queries are held at once, 32 MB."""
+"""How many numbers of queries are held at once, 32 MB, and how many of their candidates."""
 
 
 def search(
@@ -76,7 +83,9 @@ def search_blocks(
 ) -> Iterator[Neighbors]:
     """Like `search`, some thousand queries at a time, in order."""
     error = score_error(queries, database) if float64_scores else 0.0
-    at_once = max(_TILE_QUERIES, _NUMBERS_AT_ONCE // max(queries.dimension, 1))
+    widest = max(queries.dimension, ROOM * (per_part or k), 1)
+    at_once = max(_QUERIES_A_PRODUCT, _NUMBERS_AT_ONCE // widest)
+    tile_rows = _rows_at_once(_TILE_NUMBERS // max(database.dimension, 1))
     first = 0
     with ThreadPoolExecutor(usable_processors()) as threads:
         for part, length in enumerate(queries.part_lengths):
@@ -98,7 +107,7 @@ def search_blocks(
                     threads,
                     _first_pass(vectors, database, per_part or k) if first_pass else None,
                 )
-                yield search_parts(block, database, per_part, _TILE_ROWS)
+                yield search_parts(block, database, per_part, tile_rows)
             first += length
 
 
@@ -148,96 +157,140 @@ class _QueryBlock:
         self._projection = projection
         if projection is not None:
             self._extended = projection.extended(vectors)
-        self._products = np.empty(min(_TILE_QUERIES, len(vectors)) * _TILE_ROWS, np.float32)
-        # The product uses all processors, so each of its tiles is looked through by all.
-        self._scanned_at_once = math.ceil(_TILE_QUERIES / usable_processors())
+        self._products = np.empty(0, np.float32)
+        # The product uses all processors, so each of them looks through a share of it.
+        processors = usable_processors()
+        self._share = math.ceil(min(_QUERIES_A_PRODUCT, len(vectors)) / processors) or 1
+        self._at_once = self._share * processors
+        self._columns = _rows_at_once(_SCORES_A_PRODUCT * processors // self._at_once)
         self.begin()
 
     def begin(self) -> None:
         """Forgets what was found."""
-        self._candidates: dict[int, Candidates] = {}
         self._rows_seen = 0
-        for tile in range(0, len(self._vectors), _TILE_QUERIES):
-            end = min(tile + _TILE_QUERIES, len(self._vectors))
-            for start in range(tile, end, self._scanned_at_once):
-                count = min(self._scanned_at_once, end - start)
-                self._candidates[start] = Candidates(count, self.k, self._shifted_scores(start))
+        count = len(self._vectors)
+        self._candidates = [
+            Candidates(min(self._share, count - start), self.k, self._shifted_scores(start))
+            for start in range(0, count, self._share)
+        ]
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
         """Multiplies all queries with some database rows and keeps the candidates."""
+        at_once, columns = self._at_once, self._columns
+        if self._rows_seen == 0:
+            at_once, columns = max(1, _OPENING_SCORES // max(len(tile), 1)), max(len(tile), 1)
         # The first rows make floors; held against low ones, too many bounds would pass.
         bounded = self._projection is not None and self._rows_seen >= _BOUND_AFTER * self.k
-        self._rows_seen += len(tile)
         extended = self._projection.extended(tile) if bounded and self._projection else None
-        for start in range(0, len(self._vectors), _TILE_QUERIES):
-            block = slice(start, start + _TILE_QUERIES)
-            step = self._scanned_at_once
-            open_ = list(range(start, min(start + _TILE_QUERIES, len(self._vectors)), step))
-            if extended is not None:
-                products = self._multiplied(self._extended[block], extended)
-                open_ = self._scan(self._add_bounded, start, open_, products, tile, first_row)
-                if open_:
-                    # Too many pass: from here on the bound costs more than it saves.
-                    self._projection = extended = None
+        self._rows_seen += len(tile)
+        for column in range(0, len(tile), columns):
+            some = slice(column, column + columns)
+            for start in range(0, len(self._vectors), at_once):
+                block = range(start, min(start + at_once, len(self._vectors)))
+                bounds = None if extended is None else extended[some]
+                self._add_product(block, tile[some], bounds, first_row + column)
+
+    def _add_product(
+        self,
+        block: range,
+        tile: npt.NDArray[np.float32],
+        extended: npt.NDArray[np.float32] | None,
+        first_row: int,
+    ) -> None:
+        """Looks through the products, or first through their bounds, of some queries and rows."""
+        open_ = self._pieces(block)
+        if extended is not None and self._projection is not None:
+            products = self._multiplied(self._extended[block.start : block.stop], extended)
+            open_ = self._scan(self._add_bounded, block, open_, products, tile, first_row)
             if open_:
-                products = self._multiplied(self._vectors[block], tile)
-                self._scan(self._add_scores, start, open_, products, tile, first_row)
+                # Too many pass: from here on the bound costs more than it saves.
+                self._projection = None
+        if open_:
+            products = self._multiplied(self._vectors[block.start : block.stop], tile)
+            self._scan(self._add_scores, block, open_, products, tile, first_row)
+
+    def _pieces(self, block: range) -> list[range]:
+        """Cuts a block of queries where the candidates are cut."""
+        cuts = range(block.start // self._share * self._share, block.stop, self._share)
+        return [range(max(cut, block.start), min(cut + self._share, block.stop)) for cut in cuts]
 
     def _multiplied(
         self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
         # One buffer for all products: fresh pages would cost more than the scan.
+        if self._products.size < len(left) * len(right):
+            self._products = np.empty(len(left) * len(right), np.float32)
         products = self._products[: len(left) * len(right)].reshape(len(left), len(right))
         return np.matmul(left, right.T, out=products)
 
     def _scan(
         self,
         scan: Callable[..., bool],
-        start: int,
-        parts: list[int],
+        block: range,
+        pieces: list[range],
         products: npt.NDArray[np.float32],
         tile: npt.NDArray[np.float32],
         first_row: int,
-    ) -> list[int]:
-        """Looks through parts of a product, on all processors; which of them are still open."""
-        scans = {}
-        for part in parts:
-            some = products[part - start : part - start + self._scanned_at_once]
-            scans[part] = self._threads.submit(scan, part, some, tile, first_row)
-        return [part for part, done in scans.items() if not done.result()]
+    ) -> list[range]:
+        """Looks through pieces of a product, on all processors; which of them are still open."""
+        if len(pieces) == 1:
+            done = [scan(pieces[0], products[_within(pieces[0], block)], tile, first_row)]
+        else:
+            scans = [
+                self._threads.submit(scan, piece, products[_within(piece, block)], tile, first_row)
+                for piece in pieces
+            ]
+            done = [one.result() for one in scans]
+        return [piece for piece, closed in zip(pieces, done, strict=True) if not closed]
 
     def _add_scores(
-        self, start: int, scores: npt.NDArray[np.float32], tile: npt.NDArray, first_row: int
+        self, piece: range, scores: npt.NDArray[np.float32], tile: npt.NDArray, first_row: int
     ) -> bool:
-        self._candidates[start].add(scores, first_row, self._error)
+        candidates, first = self._candidates_of(piece)
+        candidates.add(scores, first_row, self._error, first)
         return True
 
+    def _candidates_of(self, piece: range) -> tuple[Candidates, int]:
+        """The candidates of a piece of queries, and which of their queries is its first."""
+        return self._candidates[piece.start // self._share], piece.start % self._share
+
     def _add_bounded(
-        self, start: int, bounds: npt.NDArray[np.float32], tile: npt.NDArray, first_row: int
+        self, piece: range, bounds: npt.NDArray[np.float32], tile: npt.NDArray, first_row: int
     ) -> bool:
         """Multiplies the pairs whose bound reaches their query's floor; False if too many do."""
         assert self._projection is not None
-        candidates = self._candidates[start]
-        asked, columns = candidates.passing(bounds, self._projection.error + self._error)
+        candidates, first = self._candidates_of(piece)
+        error = self._projection.error + self._error
+        asked, columns = candidates.passing(bounds, error, first)
         if len(asked) > _MOST_PASSING * bounds.size:
             return False
         scores = np.empty(len(asked), np.float32)
         step = max(1, _PAIR_NUMBERS // tile.shape[1])
-        for first in range(0, len(asked), step):
-            some = slice(first, first + step)
-            left, right = self._vectors[start + asked[some]], tile[columns[some]]
+        vectors = self._vectors[piece.start - first :]
+        for pair in range(0, len(asked), step):
+            some = slice(pair, pair + step)
+            left, right = vectors[asked[some]], tile[columns[some]]
             scores[some] = np.einsum("ij,ij->i", left, right)
         passed = scores >= candidates.thresholds(self._error)[asked]
-        rows = (columns[passed] + first_row).astype(np.int32)
-        candidates.insert(asked[passed], rows, scores[passed])
+        candidates.insert(asked[passed], columns[passed] + first_row, scores[passed])
         return True
 
     def finish(self) -> Neighbors:
         """The neighbours among all rows added since `begin`."""
-        return stacked([candidates.finish() for candidates in self._candidates.values()])
+        return stacked([candidates.finish() for candidates in self._candidates])
 
     def _shifted_scores(self, start: int) -> PairScores | None:
         pair_scores = self._pair_scores
         if pair_scores is None:
             return None
         return lambda asked, rows: pair_scores(start + asked, rows)
+
+
+def _rows_at_once(most: int) -> int:
+    """A power of two, for which the scan need not pad."""
+    return max(_LEAST_ROWS, 1 << max(most.bit_length() - 1, 0))
+
+
+def _within(piece: range, block: range) -> slice:
+    """Where a piece of queries lies in the product of its block."""
+    return slice(piece.start - block.start, piece.stop - block.start)

@@ -79,11 +79,16 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
     order[tied] = np.lexsort((indices[tied], -scores[tied]), axis=1)[:, : k + 1]
     order = order[:, :k]
     indices = np.take_along_axis(indices, order, axis=1)
-    scores = np.take_along_axis(scores, order, axis=1)
-    short = ((0, 0), (0, k - indices.shape[1]))
+    return padded(Neighbors(indices, np.take_along_axis(scores, order, axis=1)), k)
+
+
+def padded(neighbors: Neighbors, k: int) -> Neighbors:
+    """The first k, or as many columns with none at the end."""
+    first = neighbors.head(k)
+    short = ((0, 0), (0, k - first.k))
     return Neighbors(
-        np.pad(indices, short, constant_values=NO_ROW),
-        np.pad(scores, short, constant_values=-np.inf),
+        np.pad(first.indices, short, constant_values=NO_ROW),
+        np.pad(first.scores, short, constant_values=-np.inf),
     )
 
 

@@ -103,6 +103,10 @@ def choose(
     place = min(len(sample) - 1, max(1, round(k * len(sample) / num_rows)))
     floors = -np.partition(-scores, place - 1, axis=1)[:, place - 1]
     most = min(_MOST_DIRECTIONS, dimension // 4, len(sample) // 4)
+    # The r greatest of eigenvalues λ sum to at most √(r·Σλ²), and Σλ² is the mean squared product:
+    # where even that leaves more than most floors, no directions can help.
+    if 1 - np.sqrt(most * np.mean(np.square(scores))) > np.median(floors):
+        return None
     widest = main_directions(sample, most)
     best, least = None, _WORTHWHILE
     for rank in (most // 8, most // 4, most // 2, most):

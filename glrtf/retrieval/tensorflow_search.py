@@ -92,12 +92,11 @@ class _QueryBlock:
         passed = (scores >= threshold[:, None]) & (columns < len(tile)) & ~cut_off[:, None]
         asked, places = np.nonzero(passed)
         rows = columns[asked, places] + first_row
-        best.insert(asked, rows.astype(np.int32), scores[asked, places])
+        best.insert(asked, rows.astype(np.int64), scores[asked, places])
         for query in np.flatnonzero(cut_off):
             products = tile @ self._vectors[query]
             near = np.flatnonzero(products >= best.thresholds(self._float32_error)[query])
-            rows = (near + first_row).astype(np.int32)
-            best.insert(np.full(len(near), query), rows, products[near])
+            best.insert(np.full(len(near), query), near + first_row, products[near])
 
     def finish(self) -> Neighbors:
         """The neighbours among all rows added since `begin`."""

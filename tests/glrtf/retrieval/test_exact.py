@@ -109,8 +109,11 @@ def test_per_part_takes_the_best_of_each_part():
 @pytest.mark.parametrize("clusters", [1, 3])
 def test_many_tiles_of_near_ties(monkeypatch, clusters):
     """Rows closer to one another than float32 can tell, over many small tiles."""
-    monkeypatch.setattr(exact, "_TILE_ROWS", 64)
-    monkeypatch.setattr(exact, "_TILE_QUERIES", 16)
+    monkeypatch.setattr(exact, "_TILE_NUMBERS", 64 * 24)
+    monkeypatch.setattr(exact, "_LEAST_ROWS", 16)
+    monkeypatch.setattr(exact, "_SCORES_A_PRODUCT", 16 * 20)
+    monkeypatch.setattr(exact, "_OPENING_SCORES", 700)
+    monkeypatch.setattr(exact, "_QUERIES_A_PRODUCT", 16)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(clusters, 24))
     database = centres[rng.integers(clusters, size=1500)]

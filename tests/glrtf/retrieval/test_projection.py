@@ -53,8 +53,10 @@ def test_the_sample_decides():
 @pytest.mark.parametrize("noise", [0.05, 1.0])
 def test_the_first_pass_changes_nothing(monkeypatch, noise, most_passing):
     """Also where so many pass that the full product takes over midway."""
-    monkeypatch.setattr(exact, "_TILE_ROWS", 128)
-    monkeypatch.setattr(exact, "_TILE_QUERIES", 32)
+    monkeypatch.setattr(exact, "_TILE_NUMBERS", 128 * 64)
+    monkeypatch.setattr(exact, "_LEAST_ROWS", 16)
+    monkeypatch.setattr(exact, "_SCORES_A_PRODUCT", 32 * 50)
+    monkeypatch.setattr(exact, "_QUERIES_A_PRODUCT", 32)
     monkeypatch.setattr(exact, "_MOST_PASSING", most_passing)
     monkeypatch.setattr(exact, "_BOUND_AFTER", 2)
     rng = np.random.default_rng(1)

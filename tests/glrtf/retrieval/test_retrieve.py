@@ -11,6 +11,7 @@ import retrieval_worlds as worlds
 
 from glrtf import retrieve
 from glrtf.embedding_set import part_file
+from tfrecords_tools import files
 
 
 @pytest.fixture
@@ -187,10 +188,10 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
 
 def test_sets_of_different_models_are_refused(tmp_path, world, capsys):
     def name_model(split, digest):
-        path = world.folder / split / "embedding_set.json"
-        description = json.loads(path.read_text())
+        path = str(world.folder / split / "embedding_set.json")
+        description = files.read_json(path)
         description["meta"]["model_digest"] = digest
-        path.write_text(json.dumps(description))
+        files.write_json(path, description)
 
     for split in ("test", "index", "train"):
         name_model(split, "one")
