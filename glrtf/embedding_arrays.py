@@ -59,12 +59,6 @@ def as_ids(ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
     return array.astype(ID_DTYPE)
 
 
-def save_array(path: str, array: np.ndarray) -> None:
-    """Writes an array file, whole or not at all."""
-    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
-
-
 def load_array(path: str) -> np.ndarray:
     """Memory-maps an array file, or tells in one line why that is not possible."""
     if not files.exists(path):

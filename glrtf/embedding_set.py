@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf import embedding_arrays as arrays
-from tfrecords_tools import files
+from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 
 INFO_FILE = "embedding_set.json"
@@ -213,8 +213,8 @@ def write_part(
         arrays.refuse_bad_rows(
             folder, rows[block].astype(np.float32), ids[block], range(start, len(rows))
         )
-    arrays.save_array(files.join(folder, part_file("ids", part, num_parts)), ids)
-    arrays.save_array(files.join(folder, part_file("embeddings", part, num_parts)), rows)
+    array_files.save(files.join(folder, part_file("ids", part, num_parts)), ids)
+    array_files.save(files.join(folder, part_file("embeddings", part, num_parts)), rows)
 
 
 def finish(folder: str, num_parts: int, **meta: Any) -> EmbeddingSet:

@@ -2,11 +2,13 @@
 
 import contextlib
 import io
+import os
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -49,3 +51,39 @@ def load_archive(path: str, what: str) -> dict[str, np.ndarray]:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("found one array")
             return {name: archive[name] for name in archive.files}
+
+
+def save(path: str, array: np.ndarray) -> None:
+    """Writes an .npy file, whole or not at all.
+
+    Raises:
+        OSError: With its number, such as ENOSPC; `numpy.save` forgets it.
+    """
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.lib.format.write_array(_PlainWriter(file), array, allow_pickle=False)
+
+
+def create(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file as a memory map to write to, all its blocks on the disk already.
+
+    On a disk that fills up, writing to a map of a sparse file would kill the process.
+
+    Raises:
+        OSError: If the disk has no room for it.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(handle, 0, max(1, os.fstat(handle).st_size))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(handle)
+    return array
+
+
+class _PlainWriter:
+    """A file that NumPy does not know for one, so that it is written to by Python."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write

@@ -91,6 +91,10 @@ def to_unit_range(images: Tensor) -> Tensor:
     return tf.cast(images, tf.float32) / 255.0
 
 
+def _reason(error: tf.errors.OpError) -> str:
+    return error.message.splitlines()[0].rpartition(";")[2].strip()
+
+
 def weights_digest(model: keras.Model) -> str:
     """SHA-256 of a model's weights: equal for a run's checkpoint and its export."""
     digest = hashlib.sha256()
@@ -119,7 +123,10 @@ def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any])
     _refuse_foreign(folder)
     with folders.atomic_folder(folder) as temporary:
         serving = ServingModel(model, size)
-        tf.saved_model.save(serving, temporary, signatures=serving.signatures)
+        try:
+            tf.saved_model.save(serving, temporary, signatures=serving.signatures)
+        except tf.errors.OpError as error:  # TensorFlow's word for a full or faulty disk.
+            raise UserError(f"{folder}: cannot be written ({_reason(error)})") from None
         difference = parity(model, size, temporary)
         if not difference <= TOLERANCE:
             raise ArithmeticError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrecords_tools import files
+from tfrecords_tools import array_files, files
 
 _VERSION = 1
 
@@ -84,9 +84,7 @@ class StageCache:
                         for number in range(len(block))
                     ]
                     maps = [
-                        np.lib.format.open_memmap(
-                            path, mode="w+", dtype=array.dtype, shape=(rows, *array.shape[1:])
-                        )
+                        array_files.create(path, array.dtype, (rows, *array.shape[1:]))
                         for path, array in zip(paths, block, strict=True)
                     ]
                 for target, array in zip(maps, block, strict=True):
