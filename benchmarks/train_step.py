@@ -79,7 +79,7 @@ def head_losses(labels: Any) -> dict[str, Callable[[Any, Any], Any]]:
     import tensorflow as tf
     from keras import losses, ops
 
-    from glrtf.models import heads
+    from glrtf.models import margins
     from glrtf.models.cosine import cosines
 
     def sparse(logits: tf.Tensor) -> tf.Tensor:
@@ -87,8 +87,8 @@ def head_losses(labels: Any) -> dict[str, Callable[[Any, Any], Any]]:
         return tf.reduce_mean(each)
 
     def ours(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-        bend = functools.partial(heads.add_angular_margin, margin=0.6)
-        return sparse(heads.bend_true_logits(cosines(x, w), labels, 30.0, bend))
+        bend = functools.partial(margins.add_angular_margin, margin=0.6)
+        return sparse(margins.bend_true_logits(cosines(x, w), labels, 30.0, bend))
 
     def in_keras(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         cosine = ops.matmul(x, ops.transpose(ops.normalize(w, axis=1)))
@@ -151,7 +151,7 @@ def training_step(accumulation_steps: int, batch: int) -> dict[str, Callable[[],
         model,
         updater,
         accumulation_steps=accumulation_steps,
-        prepare=lambda images, replica, number: tf.cast(images, tf.float32) / 255.0,
+        prepare=lambda images, replica, number: (tf.cast(images, tf.float32) / 255.0, None),
     )
     rng = np.random.default_rng(0)
     images = tf.constant(rng.integers(0, 256, (batch, SIZE, SIZE, 3)).astype(np.uint8))

@@ -26,6 +26,10 @@ class AugmentConfig:
         crop: Least share of the area that a random resized crop keeps; 1 for no crop.
         rand_augment: Operations of RandAugment on each image; 0 for none.
         rand_augment_magnitude: Their strength, 0 to 10.
+        mixup: Alpha of the Beta distribution of shares by which images are blended with
+            others of their micro-batch in training, such as 0.2; 0 for none.
+        cutmix: The same for boxes pasted from other images, such as 1; 0 for none. With
+            both, a micro-batch gets one or the other.
     """
 
     hflip: float = 0.5
@@ -43,6 +47,8 @@ class AugmentConfig:
     crop: float = 1.0
     rand_augment: int = 0
     rand_augment_magnitude: float = 5.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         for name, high in (("hflip", 1.0), ("hue", 0.5), ("saturation", 1.0), ("contrast", 1.0)):
@@ -55,9 +61,14 @@ class AugmentConfig:
                 f"rand_augment_magnitude: expected 0 to 10, found {self.rand_augment_magnitude}"
             )
         amounts = ("brightness", "rotation", "shear", "zoom", "shift", "cutout", "cutout_size")
-        for name in (*amounts, "rand_augment"):
+        for name in (*amounts, "rand_augment", "mixup", "cutmix"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more, found {getattr(self, name)}")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with others, so that the loss needs two labels each."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,12 @@ class InputConfig:
         shuffle_buffer: Encoded images held in memory to be shuffled; about their
             mean file size in bytes each. 0 keeps the order of the shards.
         files_at_once: Shards read in turns, so that a batch mixes many of them.
-        deterministic: Same seed, same batches. False lets fast images overtake slow ones.
+        deterministic: Same seed, same batches. False lets files that are read fast overtake
+            slow ones.
         max_bad_records: Broken records to skip, counted and listed, before giving up.
         sampling: natural: each image once an epoch. sqrt, uniform: each landmark by the root
-            of its number of images, or all alike, in an epoch of the same length.
+            of its number of images, or all alike, in an epoch of the same length; drawn
+            from half a shuffle_buffer at a time.
         image_mode: host-resize: this machine resizes. device-resize: photos go to the device
             as they are, on canvases, for shards built with a largest side.
         canvas: Side of the canvases of device-resize, in pixels: the shards' largest side.
@@ -97,6 +110,10 @@ class InputConfig:
         ):
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected {low} or more, found {getattr(self, name)}")
+        if self.sampling != "natural" and not self.shuffle_buffer:
+            raise ValueError(
+                f"sampling: expected a shuffle_buffer to draw from with {self.sampling}, found 0"
+            )
 
 
 @dataclass(frozen=True)

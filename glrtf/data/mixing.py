@@ -11,9 +11,38 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from glrtf.config.data import AugmentConfig
+
 Tensor: TypeAlias = tf.Tensor
 
 _QUANTILES = 4096
+# Apart from the streams of `augment`, which takes the same seed.
+_STREAM = 101
+
+
+def mix(images: Tensor, seed: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Mixes a batch as the settings say: by MixUp, by CutMix, or by one of the two.
+
+    Args:
+        images: Float (b, h, w, 3).
+        seed: int32 (2,), of the step.
+        config: With `mixup` or `cutmix` above 0.
+
+    Returns:
+        As `mixup`.
+    """
+    seed = tf.random.fold_in(seed, _STREAM)
+
+    def blended() -> tuple[Tensor, Tensor, Tensor]:
+        return mixup(images, seed, config.mixup)
+
+    def pasted() -> tuple[Tensor, Tensor, Tensor]:
+        return cutmix(images, seed, config.cutmix)
+
+    if config.mixup and config.cutmix:
+        heads = tf.random.stateless_uniform([], tf.random.fold_in(seed, 4)) < 0.5
+        return tf.cond(heads, blended, pasted)
+    return blended() if config.mixup else pasted()
 
 
 def mixup(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:

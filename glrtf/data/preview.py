@@ -47,6 +47,7 @@ def preview(config: PreviewConfig) -> np.ndarray:
 
     from glrtf.data.augment import augment, step_seed
     from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
+    from glrtf.data.mixing import mix
     from glrtf.data.shards import open_shards
 
     shard_set = open_shards(config.data, config.split)
@@ -57,8 +58,13 @@ def preview(config: PreviewConfig) -> np.ndarray:
     with plain_errors():
         images, _ = next(iter(batches))
     before = float_images(images, config.size, config.input)
+
+    def varied(seed: tf.Tensor) -> tf.Tensor:
+        images = augment(before, seed, config.augment)
+        return mix(images, seed, config.augment)[0] if config.augment.mixes else images
+
     # Compiled, as in training: the generator's draws depend on it.
-    compiled = tf.function(lambda seed: augment(before, seed, config.augment), jit_compile=True)
+    compiled = tf.function(varied, jit_compile=True)
     after = [compiled(step_seed(config.seed, step)) for step in range(config.steps)]
     return tf.cast(tf.round(255 * tf.stack([before, *after], axis=1)), tf.uint8).numpy()
 

@@ -5,74 +5,18 @@ the true logit is gathered, bent and put back, so that 203,094 classes cost no
 one-hot matrix and no kept copy of the normalised weights.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from glrtf.models.cosine import cosines
+from glrtf.models.margins import add_angular_margin, bend_true_logits
 
-# 1 - cos² of a float32 cosine is only known to about 1e-7; below, the slope of
-# the square root is noise.
-_SMALLEST_SQUARED_SINE = 1e-7
-
-
-def bend_true_logits(
-    cosine: tf.Tensor,
-    labels: tf.Tensor,
-    scale: float,
-    bend: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.Tensor:
-    """`scale · cos`, the true class's cosine bent first.
-
-    Args:
-        cosine: `(batch, classes)` float32.
-        labels: `(batch,)` int, each in [0, classes).
-        scale: The factor s on all logits.
-        bend: From the true cosines `(batch,)` to their replacements.
-
-    Returns:
-        `(batch, classes)` float32 logits.
-    """
-    places = tf.stack([tf.range(tf.shape(labels)[0], dtype=labels.dtype), labels], axis=1)
-
-    # Autodiff would build a matrix of zeros for the gather and another for the
-    # scatter; only the true entries' slope differs from `scale`.
-    @tf.custom_gradient
-    def bent(cosine: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        true = tf.gather_nd(cosine, places)
-        with tf.GradientTape() as tape:
-            tape.watch(true)
-            replaced = bend(true)
-        slope = tape.gradient(replaced, true)
-        logits = tf.tensor_scatter_nd_update(cosine * scale, places, replaced * scale)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            at_true = tf.gather_nd(upstream, places) * slope * scale
-            return tf.tensor_scatter_nd_update(upstream * scale, places, at_true)
-
-        return logits, gradient
-
-    return bent(cosine)
-
-
-def add_angular_margin(cosine: tf.Tensor, margin: tf.Tensor | float) -> tf.Tensor:
-    """cos(θ + m) while θ + m ≤ π, else cos θ − m·sin m (ArcFace, arXiv 1801.07698).
-
-    The second branch keeps the function falling in θ. Slopes are finite at
-    cos θ = ±1.
-
-    Args:
-        cosine: cos θ, any shape, float32; rounding beyond ±1 is cut off.
-        margin: m in radians, of a shape that broadcasts.
-    """
-    cosine = tf.clip_by_value(cosine, -1.0, 1.0)
-    squared_sine = (1.0 - cosine) * (1.0 + cosine)
-    sine = tf.sqrt(tf.maximum(squared_sine, _SMALLEST_SQUARED_SINE))
-    margin = tf.convert_to_tensor(margin, cosine.dtype)
-    bent = cosine * tf.cos(margin) - sine * tf.sin(margin)
-    # θ + m ≤ π  ⇔  cos θ ≥ cos(π − m) = −cos m.
-    return tf.where(cosine >= -tf.cos(margin), bent, cosine - margin * tf.sin(margin))
+# With what each image of a batch is mixed: the row of another (batch,) int32, and how much of
+# its own is left (batch,) float32.
+Pairing: TypeAlias = tuple[tf.Tensor, tf.Tensor]
 
 
 class ArcFaceHead(keras.layers.Layer):
@@ -128,16 +72,54 @@ class ArcFaceHead(keras.layers.Layer):
         shape = (-1, self.num_centers, self.num_classes)
         return tf.reduce_max(tf.reshape(result, shape), axis=1)
 
+    def logits(self, cosine: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits with margin, `(batch, num_classes)` float32, from the cosines without."""
+        margin = self.margin_of(labels)
+        return bend_true_logits(
+            cosine, labels, self.scale, lambda true: add_angular_margin(true, margin)
+        )
+
     def call(
         self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits with margin and cosines without."""
         cosine = self.cosine(embeddings)
-        margin = self.margin_of(labels)
-        logits = bend_true_logits(
-            cosine, labels, self.scale, lambda true: add_angular_margin(true, margin)
-        )
-        return logits, cosine
+        return self.logits(cosine, labels, training), cosine
+
+    def losses(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        pairing: Pairing | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cross entropy with margin, and whether the nearest class is the right one.
+
+        Args:
+            embeddings: `(batch, dimension)` of unit rows.
+            labels: `(batch,)` int.
+            pairing: Where images are mixed, with which others: the loss is then
+                share · loss(own label) + (1 - share) · loss(partner's), and right is the
+                label of the larger share.
+            training: Whether what the head keeps may move.
+
+        Returns:
+            `(batch,)` float32 each.
+        """
+        cosine = self.cosine(embeddings)
+        losses = _cross_entropy(self.logits(cosine, labels, training), labels)
+        if pairing is not None:
+            partner, share = pairing
+            others = tf.gather(labels, partner)
+            of_others = _cross_entropy(self.logits(cosine, others), others)
+            losses = share * losses + (1 - share) * of_others
+            labels = tf.where(share < 0.5, others, labels)
+        return losses, _nearest_is(cosine, labels)
+
+    def plain_losses(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `losses`, without margin: for validation."""
+        cosine = self.cosine(embeddings)
+        return _cross_entropy(cosine * self.scale, labels), _nearest_is(cosine, labels)
 
     def margin_of(self, labels: tf.Tensor) -> tf.Tensor:
         """The margin of each label, `(batch,)` or a scalar, float32."""
@@ -161,11 +143,8 @@ class CurricularFaceHead(ArcFaceHead):
             shape=(), initializer="zeros", trainable=False, name="progress"
         )
 
-    def call(
-        self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logits with margin and hard negatives raised, and cosines without."""
-        cosine = self.cosine(embeddings)
+    def logits(self, cosine: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits with margin and hard negatives raised; in training t moves first."""
         true = tf.gather(cosine, labels, axis=1, batch_dims=1)
         bent = add_angular_margin(true, self.margin_of(labels))
         progress = tf.convert_to_tensor(self.progress)
@@ -175,28 +154,15 @@ class CurricularFaceHead(ArcFaceHead):
         hard = cosine > tf.stop_gradient(bent)[:, tf.newaxis]
         raised = tf.where(hard, cosine * (progress + cosine), cosine)
         places = tf.stack([tf.range(tf.shape(labels)[0], dtype=labels.dtype), labels], axis=1)
-        return tf.tensor_scatter_nd_update(raised, places, bent) * self.scale, cosine
+        return tf.tensor_scatter_nd_update(raised, places, bent) * self.scale
 
 
-def margins_from_counts(
-    counts: Sequence[int], smallest: float = 0.05, largest: float = 0.5
-) -> list[float]:
-    """A margin for each class, larger for rarer ones, by 1 / √√count.
+def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
-    As the winner of Google Landmark Retrieval 2021 (arXiv 2110.03786's line of
-    dynamic margins): m = a · count^(-1/4) + b, with a and b such that the
-    rarest class gets `largest` and the commonest `smallest`.
 
-    Args:
-        counts: Training images of each class; a class without any counts as 1.
-        smallest: The commonest class's margin in radians.
-        largest: The rarest class's margin in radians.
-    """
-    powers = [max(count, 1) ** -0.25 for count in counts]
-    low, high = min(powers), max(powers)
-    if high == low:
-        return [largest] * len(powers)
-    return [smallest + (largest - smallest) * (p - low) / (high - low) for p in powers]
+def _nearest_is(cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.argmax(cosine, axis=1, output_type=labels.dtype) == labels, tf.float32)
 
 
 def build_head(

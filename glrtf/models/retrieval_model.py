@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
-from glrtf.models.heads import ArcFaceHead
+from glrtf.models.heads import ArcFaceHead, Pairing
 from glrtf.models.pooling import build_pooling
 
 
@@ -105,7 +105,7 @@ class RetrievalModel(keras.Model):
 
     Args:
         embedding_model: Images in [0, 1] to unit rows.
-        head: Unit rows and labels to logits and cosines.
+        head: Unit rows and labels to losses.
     """
 
     def __init__(self, embedding_model: keras.Model, head: ArcFaceHead) -> None:
@@ -117,8 +117,15 @@ class RetrievalModel(keras.Model):
         self.built = True
 
     def call(
-        self, images: tf.Tensor, labels: tf.Tensor, training: bool = False
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        pairing: Pairing | None = None,
+        training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logits with margin and cosines without, `(batch, num_classes)` float32 each."""
+        """Losses of the images and whether their nearest class is right, `(batch,)` float32 each.
+
+        See `ArcFaceHead.losses`.
+        """
         embeddings = self.embedding_model(images, training=training)
-        return self.head(embeddings, labels, training=training)
+        return self.head.losses(embeddings, labels, pairing, training=training)

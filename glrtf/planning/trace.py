@@ -80,8 +80,7 @@ def _trace(model: Any, shape: tuple[int, ...]) -> GraphCost:
     @tf.function(autograph=False)
     def one_pass(inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
-            logits, _ = model(inputs, labels, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            losses, _ = model(inputs, labels, training=True)
             loss = tf.reduce_mean(losses)
         return loss, tape.gradient(loss, model.trainable_variables)
 

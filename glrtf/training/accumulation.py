@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from glrtf.models.heads import Pairing
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
 
 # Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
 _SEED_STRIDE = 1_000_003
 
-# (images uint8, replica, micro-batch number over the whole run) -> float images in [0, 1].
-Prepare = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+# (images uint8, replica, micro-batch number over the whole run) -> float images in [0, 1], and
+# where they are mixed, with which others.
+Prepare = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Pairing | None]]
 
 METRICS = ("loss", "accuracy", "gradient_norm")
 
@@ -29,11 +31,11 @@ class TrainStep:
     made in that strategy's scope.
 
     Args:
-        model: Called with `(images, labels, training=True)`; gives
-            `(logits, cosines)`, both `(batch, num_classes)` float32.
+        model: Called with `(images, labels, pairing, training=True)`; gives losses and
+            whether the nearest class is right, `(batch,)` float32 each.
         updater: The optimizer, on the model's trainable variables.
         accumulation_steps: Micro-batches an update; divides the batch.
-        prepare: Makes float images of a micro-batch and augments them.
+        prepare: Makes float images of a micro-batch, augments and perhaps mixes them.
         clip_norm: Largest norm of the reduced gradient; 0 for no clipping.
         average: Moving average of the weights, updated after each update.
     """
@@ -138,18 +140,15 @@ class TrainStep:
             Mean loss and accuracy `(2,)`, the new state, the gradients.
         """
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        prepared = self._prepare(images, tf.cast(replica, tf.int32), number)
+        prepared, pairing = self._prepare(images, tf.cast(replica, tf.int32), number)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            (logits, cosines), after = self._model.stateless_call(
+            (losses, right), after = self._model.stateless_call(
                 weights, self._state_with_seeds(state, replica, number), prepared, labels,
-                training=True,
+                pairing, training=True,
             )  # fmt: skip
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-            )
-        right = tf.argmax(cosines, axis=1, output_type=labels.dtype) == labels
-        accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
+            loss = tf.reduce_mean(losses)
+        accuracy = tf.reduce_mean(right)
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
         pairs = zip(self._model.non_trainable_variables, after, strict=True)
         new_state = [tf.convert_to_tensor(value) for v, value in pairs if not _is_seed(v)]

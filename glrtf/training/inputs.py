@@ -9,7 +9,9 @@ import tensorflow as tf
 from glrtf.config.training import TrainConfig
 from glrtf.data.augment import augment, step_seed
 from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
+from glrtf.data.mixing import mix
 from glrtf.data.shards import ShardSet
+from glrtf.models.heads import Pairing
 from tfrecords_tools.errors import UserError
 
 _LABEL_TEXT = "label: expected 0 to"
@@ -92,14 +94,23 @@ class Augmentation:
         self._config = config
         self._size = size or config.size
 
-    def __call__(self, images: tf.Tensor, replica: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, images: tf.Tensor, replica: tf.Tensor, number: tf.Tensor
+    ) -> tuple[tf.Tensor, Pairing | None]:
         """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], varied.
 
         Args:
             images: uint8, resized or on canvases.
             replica: This replica's number.
             number: The micro-batch's number over the whole run.
+
+        Returns:
+            The images, and with which others they are mixed, if they are.
         """
         scaled = float_images(images, self._size, self._config.input)
         seed = step_seed(self._config.seed, number, replica)
-        return augment(scaled, seed, self._config.augment)
+        varied = augment(scaled, seed, self._config.augment)
+        if not self._config.augment.mixes:
+            return varied, None
+        mixed, partner, share = mix(varied, seed, self._config.augment)
+        return mixed, (partner, share)

@@ -136,7 +136,8 @@ class Trainer:
     def _show(self, batch: tuple, size: int) -> None:
         """Hands the loggers a grid of the run's first photos as the model sees them."""
         images = pictures.first_replica(batch[0], self._strategy)[:_SHOWN]
-        varied = inputs.Augmentation(self._config, size)(images, tf.constant(0), tf.constant(0))
+        prepare = inputs.Augmentation(self._config, size)
+        varied, _ = prepare(images, tf.constant(0), tf.constant(0))
         for logger in self._loggers:
             logger.images(0, "augmented", pictures.grid(varied.numpy()))
 

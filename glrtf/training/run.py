@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import ShardSet, open_shards
-from glrtf.models.heads import margins_from_counts
+from glrtf.models.margins import margins_from_counts
 from glrtf.training import loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
 from glrtf.training.pictures import plot_schedule

@@ -43,14 +43,10 @@ class Validator:
         self._batch = batch_size * strategy.num_replicas_in_sync
         self._score = score
         self._dimension = model.embedding_model.output_shape[-1]
-        scale = model.head.scale
 
         def of_replica(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             rows = model.embedding_model(tf.cast(images, tf.float32) / 255.0, training=False)
-            cosine = model.head.cosine(rows)
-            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, cosine * scale)
-            right = tf.argmax(cosine, axis=1, output_type=labels.dtype) == labels
-            figures = tf.stack([loss, tf.cast(right, tf.float32)], axis=1)
+            figures = tf.stack(model.head.plain_losses(rows, labels), axis=1)
             together = tf.concat([rows, figures], axis=1)
             return tf.distribute.get_replica_context().all_gather(together, axis=0)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from glrtf.config.data import AugmentConfig
 from glrtf.data import mixing
 
 SEED = (3, 4)
@@ -53,3 +54,18 @@ def test_quantiles_where_they_are_known():
     np.testing.assert_allclose(mixing.beta_quantiles(1.0), levels, atol=1e-5)
     expected = np.sin(np.pi * levels / 2) ** 2
     np.testing.assert_allclose(mixing.beta_quantiles(0.5), expected, atol=1e-5)
+
+
+def test_both_at_once_are_one_or_the_other_and_each_has_its_turn(images):
+    config = AugmentConfig(mixup=0.4, cutmix=1.0)
+    run = tf.function(lambda seed: mixing.mix(images, seed, config), jit_compile=True)
+    blends = []
+    for step in range(12):
+        mixed, partner, share = (value.numpy() for value in run(tf.constant([1, step])))
+        # Blended pixels are of neither image; pasted ones are of one of the two.
+        pasted = (mixed == images) | (mixed == images[partner])
+        blends.append(not pasted.all())
+        assert ((share >= 0) & (share <= 1)).all()
+    assert 0 < sum(blends) < 12
+    with pytest.raises(ValueError, match="mixup: expected 0 or more, found -1"):
+        AugmentConfig(mixup=-1)

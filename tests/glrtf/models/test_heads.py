@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glrtf.models import heads
+from glrtf.models import heads, margins
 
 
 def reference_logits(embeddings, weights, labels, scale, margin):
@@ -52,10 +52,10 @@ def test_arcface_equals_the_float64_reference(margin):
 def test_beyond_pi_the_second_branch_holds_and_stays_monotonic():
     # θ from 0 to π, m = 0.6: the bent cosine must fall all the way.
     theta = np.linspace(0.01, math.pi - 0.01, 400)
-    bent = heads.add_angular_margin(tf.constant(np.cos(theta), tf.float32), 0.6).numpy()
+    bent = margins.add_angular_margin(tf.constant(np.cos(theta), tf.float32), 0.6).numpy()
     assert (np.diff(bent) < 0).all()
     # cos 3 − 0.6 · sin 0.6 = −0.98999 − 0.33879.
-    last = heads.add_angular_margin(tf.constant([math.cos(3.0)]), 0.6)
+    last = margins.add_angular_margin(tf.constant([math.cos(3.0)]), 0.6)
     assert last.numpy()[0] == pytest.approx(-1.32878, abs=1e-5)
 
 
@@ -64,7 +64,7 @@ def test_slopes_are_finite_at_the_ends(cosine):
     value = tf.constant([cosine], tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(value)
-        bent = heads.add_angular_margin(value, 0.6)
+        bent = margins.add_angular_margin(value, 0.6)
     assert np.isfinite(tape.gradient(bent, value).numpy()).all()
 
 
@@ -111,8 +111,8 @@ def test_a_margin_per_class_is_that_of_the_label():
 
 def test_margins_fall_with_the_count_by_its_fourth_root():
     # 1 → 1, 16 → 1/2, 256 → 1/4: m = 0.05 + 0.45 · (p − 1/4) / (3/4).
-    assert heads.margins_from_counts([1, 16, 256]) == pytest.approx([0.5, 0.2, 0.05])
-    assert heads.margins_from_counts([7, 7]) == [0.5, 0.5]
+    assert margins.margins_from_counts([1, 16, 256]) == pytest.approx([0.5, 0.2, 0.05])
+    assert margins.margins_from_counts([7, 7]) == [0.5, 0.5]
 
 
 def test_curricular_face_raises_hard_negatives_by_its_progress():
@@ -128,6 +128,34 @@ def test_curricular_face_raises_hard_negatives_by_its_progress():
     # In training the average moves first: 0.99 · 0.25 + 0.01 · 0.6 = 0.2535.
     head(np.float32([[0.6, 0.8]]), tf.constant([0]), training=True)
     assert head.progress.numpy() == pytest.approx(0.2535)
+
+
+def test_a_mixed_image_has_the_losses_of_both_labels_by_their_shares():
+    rng = np.random.default_rng(5)
+    w, x = rng.normal(size=(6, 4)).astype(np.float32), unit_rows(rng, 3, 4)
+    labels, share = np.int32([0, 2, 5]), np.float32([0.25, 0.75, 1.0])
+    head = built_head(w, scale=8.0, margin=0.3)
+    # Partners 1, 2, 0 of the batch: labels 2, 5, 0.
+    got, right = head.losses(x, labels, (tf.constant([1, 2, 0]), share))
+    own, _ = head.losses(x, labels)
+    others, _ = head.losses(x, labels[[1, 2, 0]])
+    np.testing.assert_allclose(got, share * own + (1 - share) * others, rtol=1e-6)
+    logits = reference_logits(x, w, labels, 8.0, 0.3)
+    expected = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(3), labels]
+    np.testing.assert_allclose(own, expected, rtol=1e-5)
+    # Right is the label of the larger share: 2 (the partner's), 2, 5.
+    nearest = np.argmax(head.cosine(x), axis=1)
+    np.testing.assert_array_equal(right, nearest == [2, 2, 5])
+
+
+def test_curricular_moves_its_progress_once_a_batch_though_images_are_mixed():
+    head = heads.build_head("curricular", 2, scale=1.0, margin=0.5)
+    head.build((None, 2))
+    head.centers.assign(np.eye(2, dtype=np.float32))
+    head.losses(
+        np.float32([[0.6, 0.8]]), tf.constant([0]), (tf.constant([0]), tf.constant([0.5])), True
+    )
+    assert head.progress.numpy() == pytest.approx(0.006)  # 0.01 · 0.6.
 
 
 def test_wrong_kinds_and_counts_are_refused():

@@ -13,7 +13,7 @@ from glrtf.training.optimizers import Updater
 
 
 def to_float(images, replica, number):
-    return tf.cast(images, tf.float32) / 255.0
+    return tf.cast(images, tf.float32) / 255.0, None
 
 
 def one_cpu():
@@ -116,7 +116,8 @@ def test_the_first_update_is_that_of_keras_on_the_mean_loss():
     plain = tiny_model()
     optimizer = keras.optimizers.Adam(1e-2)
     with tf.GradientTape() as tape:
-        logits, _ = plain(tf.cast(images, tf.float32) / 255.0, labels, training=True)
+        rows = plain.embedding_model(tf.cast(images, tf.float32) / 255.0, training=True)
+        logits, _ = plain.head(rows, labels)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         loss = tf.reduce_mean(losses)
     optimizer.apply(tape.gradient(loss, plain.trainable_variables), plain.trainable_variables)
@@ -129,7 +130,7 @@ def test_metrics_are_the_loss_the_margin_free_accuracy_and_the_gradient_norm():
     floats = tf.cast(images, tf.float32) / 255.0
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
-        logits, cosines = model(floats, labels)
+        logits, cosines = model.head(model.embedding_model(floats), labels)
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         )
@@ -138,6 +139,31 @@ def test_metrics_are_the_loss_the_margin_free_accuracy_and_the_gradient_norm():
     accuracy = np.mean(np.argmax(cosines.numpy(), axis=1) == labels)
     _, _, metrics = trained(one_cpu(), [(images, labels)], 3)
     np.testing.assert_allclose(metrics[0][0], [loss.numpy(), accuracy, norm], rtol=1e-5)
+
+
+def test_mixed_micro_batches_have_losses_of_both_labels():
+    [(images, labels)] = batches(1, 12)
+    share = tf.constant([0.7, 0.2, 1.0])
+    model = tiny_model()
+    updater = Updater("sgd", 0.0, model.trainable_variables)
+    # Each image of a micro-batch of 3 with the next one; the pictures are left as they are.
+    step = TrainStep(
+        model,
+        updater,
+        accumulation_steps=4,
+        prepare=lambda images, replica, number: (
+            tf.cast(images, tf.float32) / 255.0,
+            (tf.constant([1, 2, 0]), share),
+        ),
+    )
+    metrics = one_cpu().run(tf.function(step, autograph=False), args=(images, labels))
+    expected = []
+    for part, own in zip(np.split(images, 4), np.split(labels, 4), strict=True):
+        rows = model.embedding_model(tf.cast(part, tf.float32) / 255.0)
+        first, _ = model.head.losses(rows, own)
+        second, _ = model.head.losses(rows, own[[1, 2, 0]])
+        expected.append(share * first + (1 - share) * second)
+    assert metrics[0].numpy() == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 def test_statistics_move_as_by_one_small_batch_after_the_other():
