@@ -18,6 +18,8 @@ def retrieve(config: RetrieveConfig) -> None:
 
     began = time.monotonic()
     cache = StageCache(files.join(config.output, "cache"))
+    for folder in (config.output, cache.folder):
+        files.remove_stale(folder)
     pipeline = Pipeline(config, cache)
     ranking = pipeline.rank()
     query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids

@@ -233,7 +233,8 @@ def _plan(
 
 
 def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
-    """Writes the plan, or refuses a folder that has another one."""
+    """Writes the plan, or refuses a folder that has another one; clears what was killed."""
+    files.remove_stale(folder)
     path = files.join(folder, PLAN_NAME)
     if not files.exists(path):
         files.write_json(path, plan)

@@ -20,6 +20,8 @@ def claim(config: TrainConfig) -> None:
     Raises:
         UserError: If the folder is another run's, or holds checkpoints without settings.
     """
+    for folder in (config.folder, files.join(config.folder, "checkpoints")):
+        files.remove_stale(folder)  # What killed processes left half written.
     path = files.join(config.folder, "config.yaml")
     if files.exists(path):
         _refuse_changes(checkpoints.read_config(config.folder), config)

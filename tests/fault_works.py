@@ -1,0 +1,96 @@
+"""The works of the fault campaign on small made-up inputs."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import retrieval_worlds
+from kills import Work, same_files
+from shard_writing import write_split
+from tiny_gldv2 import write_train
+
+_RUN = ["--backbone", "v2b0", "--size", "32", "--batch_size", "8", "--accumulation_steps", "2"]
+_RUN += ["--epochs", "2", "--learning_rate", "1e-3", "--checkpoint_every", "2", "--deterministic"]
+
+
+def build(inputs: Path) -> Work:
+    """Shards from tars, each photo decoded and encoded anew so that it takes its time."""
+    write_train(inputs / "gldv2", 600)
+    flags = ["--source", inputs / "gldv2", "--splits", "train", "--num_shards", "4"]
+    flags += ["--verify", "decode", "--max_side", "30", "--workers", "2"]
+    return Work(
+        "build", lambda out: ["tfrecords_tools.build", *flags, "--output", out], same_files()
+    )
+
+
+def retrieve(inputs: Path) -> Work:
+    """All stages of the published retrieval."""
+    world = retrieval_worlds.make_world(
+        inputs / "world", test=150, index=1500, train=8000, dimension=64
+    )
+    return Work(
+        "retrieve",
+        lambda out: ["glrtf.retrieve", *world.arguments(), "--output", out],
+        # It tells seconds and which stages were found done.
+        same_files(without=["retrieval.json"]),
+    )
+
+
+def train(inputs: Path) -> Work:
+    """Twelve updates with a checkpoint at every second."""
+    write_split(inputs / "shards" / "train", [24, 24])
+    flags = ["--data", inputs / "shards", *_RUN]
+    return Work("train", lambda out: ["glrtf.train", *flags, "--workdir", out], _same_weights)
+
+
+def export(inputs: Path) -> Work:
+    """A SavedModel of the run that `train` makes."""
+    run = trained(inputs)
+    return Work(
+        "export", lambda out: ["glrtf.export", "--workdir", run, "--output", out], _same_export
+    )
+
+
+def embed(inputs: Path) -> Work:
+    """Twelve shards, one part each."""
+    run = trained(inputs)
+    data = write_split(inputs / "photos" / "test", [16] * 12, split="test")
+    flags = ["--model", run, "--data", data.parent, "--split", "test", "--batch_size", "8"]
+    return Work("embed", lambda out: ["glrtf.embed", *flags, "--output", out], same_files())
+
+
+def trained(inputs: Path) -> Path:
+    """A finished run of `train`, made where it is not there yet."""
+    from glrtf import train as command
+
+    run = inputs / "run"
+    if not run.exists():
+        write_split(inputs / "shards" / "train", [24, 24])
+        flags = ["--data", inputs / "shards", *_RUN, "--workdir", run]
+        assert command.main(list(map(str, flags))) == 0
+    return run
+
+
+def _same_weights(expected: Path, found: Path) -> None:
+    """The last checkpoint: the same update, weights and optimizer to 1e-6."""
+    from glrtf.training import checkpoints
+
+    one, other = (checkpoints.find(str(folder)) for folder in (expected, found))
+    assert one.position == other.position
+    assert sorted(os.listdir(expected / "checkpoints")) == sorted(os.listdir(found / "checkpoints"))
+    wanted, arrays = one.arrays(), other.arrays()
+    assert wanted.keys() == arrays.keys()
+    for name, value in wanted.items():
+        np.testing.assert_allclose(arrays[name], value, rtol=0, atol=1e-6, err_msg=name)
+
+
+def _same_export(expected: Path, found: Path) -> None:
+    """The same weights, whole files, and nothing left beside them."""
+    from tfrecords_tools import files, folders
+
+    one, other = (files.read_json(str(f / "glrtf_export.json")) for f in (expected, found))
+    folders.verify(str(found), other["files"])
+    names = ("model_digest", "size", "dimension", "backbone")
+    assert json.dumps([one[n] for n in names]) == json.dumps([other[n] for n in names])
+    assert not [name for name in os.listdir(found.parent) if name.endswith((".partial", ".old"))]

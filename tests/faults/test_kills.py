@@ -1,0 +1,13 @@
+"""A few kills of the quick commands; `campaign.py` beside this file makes hundreds of all."""
+
+import fault_works
+import kills
+import pytest
+
+
+@pytest.mark.parametrize("name", ["build", "retrieve"])
+def test_killed_and_gone_on_with(tmp_path, name):
+    (tmp_path / "inputs").mkdir()
+    work = getattr(fault_works, name)(tmp_path / "inputs")
+    done = kills.campaign(work, tmp_path, kills=3, in_a_row=2, seed=0)
+    assert done.kills == 3 and done.finished >= 2

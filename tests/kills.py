@@ -1,0 +1,146 @@
+"""Commands that are killed at random moments, gone on with, and compared with undisturbed ones."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+_POLL_SECONDS = 0.005
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A command whose output must not depend on how often it was killed.
+
+    Attributes:
+        name: What tables call it.
+        command: From the output folder to module and flags.
+        compare: Raises AssertionError unless two outputs are the same; expected, found.
+    """
+
+    name: str
+    command: Callable[[Path], Sequence[object]]
+    compare: Callable[[Path, Path], None]
+
+
+@dataclasses.dataclass
+class Campaign:
+    """What was done.
+
+    Attributes:
+        name: The work's.
+        kills: Processes that were killed while they ran.
+        after_first_write: How many of them had written something by then.
+        finished: Times that the command then ran to its end, each the same as undisturbed.
+        seconds: What an undisturbed run took.
+    """
+
+    name: str
+    kills: int = 0
+    after_first_write: int = 0
+    finished: int = 0
+    seconds: float = 0.0
+
+
+def campaign(work: Work, folder: Path, kills: int, in_a_row: int, seed: int) -> Campaign:
+    """Kills the command `kills` times, at most `in_a_row` times before it may finish.
+
+    The moments are drawn evenly from the time in which an undisturbed run
+    writes: from its first file to its end.
+
+    Args:
+        work: What to run.
+        folder: An empty folder to work in.
+        kills: How many processes are to be killed while they run.
+        in_a_row: How often one output is disturbed.
+        seed: Of the moments.
+    """
+    generator = np.random.default_rng(seed)
+    expected = folder / "expected"
+    first_write, end = _undisturbed(work, expected)
+    done = Campaign(work.name, seconds=end)
+    while done.kills < kills:
+        output = folder / f"killed_{done.finished}"
+        for _ in range(min(in_a_row, kills - done.kills)):
+            # Half a second more at both ends, for a machine that is busy in another way now.
+            moment = generator.uniform(max(0.0, first_write - 0.5), end + 0.5)
+            if _killed(work, output, moment):
+                done.kills += 1
+                done.after_first_write += output.exists()
+        _finish(work, output)
+        work.compare(expected, output)
+        done.finished += 1
+        shutil.rmtree(output)
+    return done
+
+
+def _start(work: Work, output: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", *map(str, work.command(output))]
+    # A session of its own, so that its worker processes die with it.
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _undisturbed(work: Work, output: Path) -> tuple[float, float]:
+    """Seconds to the first file and to the end."""
+    began, first = time.monotonic(), None
+    process = _start(work, output)
+    while process.poll() is None:
+        if first is None and output.exists() and any(output.rglob("*")):
+            first = time.monotonic() - began
+        time.sleep(_POLL_SECONDS)
+    assert process.returncode == 0, process.stderr.read()
+    end = time.monotonic() - began
+    return first if first is not None else end, end
+
+
+def _killed(work: Work, output: Path, moment: float) -> bool:
+    """Whether the process was still running when it was killed."""
+    process = _start(work, output)
+    try:
+        _, errors = process.communicate(timeout=moment)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return True
+    assert process.returncode == 0, errors
+    return False
+
+
+def _finish(work: Work, output: Path) -> None:
+    process = _start(work, output)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
+def same_files(without: Sequence[str] = ()) -> Callable[[Path, Path], None]:
+    """Compares two folders byte by byte, but for files of some names, which both must have."""
+
+    def compare(expected: Path, found: Path) -> None:
+        one, other = _contents(expected), _contents(found)
+        assert sorted(one) == sorted(other)
+        different = [
+            name
+            for name in one
+            if one[name] != other[name] and os.path.basename(name) not in without
+        ]
+        assert not different, different
+
+    return compare
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
