@@ -35,13 +35,14 @@ def decode(serialized: bytes) -> dict[str, bytes | int]:
         ValueError: If the bytes are not such a message.
     """
     features: dict[str, bytes | int] = {}
-    for entry in _payloads(_only(serialized)):
+    # A view's slices are views: only the values themselves are copied.
+    for entry in _payloads(_only(memoryview(serialized))):
         name, feature = (_only_numbered(entry, number) for number in (1, 2))
-        kind, values = next(_fields(feature))
+        kind, values = next(_fields(feature), (0, feature))
         if kind == 1:
-            features[name.decode()] = _only(values)
+            features[str(name, "utf-8")] = bytes(_only(values))
         elif kind == 3:
-            features[name.decode()] = _first_integer(values)
+            features[str(name, "utf-8")] = _first_integer(values)
     return features
 
 
@@ -73,7 +74,7 @@ def _varint(value: int) -> bytes:
     return bytes(result)
 
 
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
     value = shift = 0
     while position < len(data) and shift < 70:
         byte = data[position]
@@ -85,7 +86,7 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     raise ValueError("not a tf.train.Example: a number is cut")
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Yields the number and payload of each length-delimited field."""
     position = 0
     while position < len(data):
@@ -99,22 +100,22 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
-def _payloads(data: bytes) -> Iterator[bytes]:
+def _payloads(data: memoryview) -> Iterator[memoryview]:
     return (payload for number, payload in _fields(data) if number == 1)
 
 
-def _only_numbered(data: bytes, number: int) -> bytes:
+def _only_numbered(data: memoryview, number: int) -> memoryview:
     for found, payload in _fields(data):
         if found == number:
             return payload
     raise ValueError(f"not a tf.train.Example: field {number} is missing")
 
 
-def _only(data: bytes) -> bytes:
+def _only(data: memoryview) -> memoryview:
     return _only_numbered(data, 1)
 
 
-def _first_integer(values: bytes) -> int:
+def _first_integer(values: memoryview) -> int:
     """The first of an int64_list's values, packed (as written here) or not."""
     key, position = _read_varint(values, 0)
     if key & 7 == _LENGTH_DELIMITED:

@@ -7,27 +7,53 @@ So a batch is one tensor that splits and travels like any other.
 
 from typing import TypeAlias
 
+import numpy as np
 import tensorflow as tf
+
+from glrtf.data.decoding import decode_on_host
 
 Tensor: TypeAlias = tf.Tensor
 
 
-def put(image: Tensor, side: int) -> Tensor:
-    """Lays an image on a canvas.
+def decode(encoded: bytes, canvas: np.ndarray) -> None:
+    """Decodes an image file onto a canvas, straight into its place where it is as wide.
 
     Args:
-        image: uint8 (h, w, 3), neither side above `side`, else an error.
-        side: Of the canvas, in pixels.
+        encoded: A file's bytes.
+        canvas: uint8 (side + 1, side, 3), written to.
 
-    Returns:
-        uint8 (side + 1, side, 3).
+    Raises:
+        ValueError: If it is no image, or a side is longer than the canvas's.
     """
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    canvas = tf.pad(image, [[1, side - height], [0, side - width], [0, 0]])
-    values = tf.stack([height // 256, height % 256, width // 256, width % 256])
-    places = tf.constant([[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 0]])
-    told = tf.tensor_scatter_nd_update(canvas, places, tf.cast(values, tf.uint8))
-    return tf.ensure_shape(told, [side + 1, side, 3])
+
+    def room(height: int, width: int) -> np.ndarray | None:
+        return canvas[1 : height + 1] if width == canvas.shape[1] >= height else None
+
+    put(decode_on_host(encoded, room), canvas)
+
+
+def put(image: np.ndarray, canvas: np.ndarray) -> None:
+    """Lays an image on a canvas, whatever was on it.
+
+    Args:
+        image: uint8 (h, w, 3).
+        canvas: uint8 (side + 1, side, 3), written to.
+
+    Raises:
+        ValueError: If a side of the image is longer than the canvas's.
+    """
+    height, width = image.shape[:2]
+    side = canvas.shape[1]
+    if max(height, width) > side:
+        raise ValueError(f"expected at most {side} pixels a side, found {height} x {width}")
+    canvas[0] = 0
+    canvas[0, 0] = height // 256, height % 256, width // 256
+    canvas[0, 1, 0] = width % 256
+    place = canvas[1 : height + 1, :width]
+    if image.ctypes.data != place.ctypes.data:
+        place[...] = image
+    canvas[1 : height + 1, width:] = 0
+    canvas[height + 1 :] = 0
 
 
 def extents(canvases: Tensor) -> tuple[Tensor, Tensor]:

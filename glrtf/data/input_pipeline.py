@@ -6,15 +6,18 @@ Encoded bytes are shuffled, then decoded and resized; the rest of the work
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from glrtf.config.data import InputConfig
-from glrtf.data import canvas, decoding, records, sampling
-from glrtf.data.decoding import Shaper
+from glrtf.data import canvas, decoding, loading, records
+from glrtf.data.decoding import decode_on_host
+from glrtf.data.loading import Shaper
 from glrtf.data.records import BadRecords
+from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.data.stream import shuffled_records
 from tfrecords_tools.errors import UserError
@@ -41,8 +44,8 @@ def train_batches(
     the end of one epoch and the beginning of the next, so none is left out. With
     ``config.deterministic`` equal seeds give equal batches, and a stream begun at
     `start_step` goes on as the whole one would (while no record is broken),
-    without reading what comes before. Class-balanced sampling changes how often
-    records come, and a resumed stream then begins near that place.
+    without reading what comes before. Class-balanced sampling changes which
+    records come, not how many.
 
     Args:
         data: A data folder or its train shards.
@@ -72,18 +75,20 @@ def train_batches(
             f"shards: expected at least one for each of {num_workers} workers, found"
             f" {len(shard_set.shards)}; build with more shards"
         )
-    repeat = None
+    resample = None
     if config.sampling != "natural":
-        counts = shard_set.class_counts()
-        repeat = sampling.repeater(counts, config.sampling, seed, shard_set.schema)
-    stream = shuffled_records(
-        shard_set, config, bad, seed, worker, num_workers, start_step * batch_size, repeat
-    )
-    images = _decoded(stream, shard_set, _shaper(config, size), bad, config.deterministic)
-    batches = images.map(lambda image: (image["image"], image["label"])).batch(
-        batch_size, drop_remainder=True
-    )
-    return _with_options(batches, config.deterministic)
+        resample = resampler(shard_set.class_counts(), config.sampling, shard_set.schema)
+    shaper = _shaper(config, size)
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        stream = shuffled_records(
+            shard_set, config, bad, seed, worker, num_workers, start_step * batch_size, resample
+        )
+        for batch in loading.batches(stream, shard_set, shaper, batch_size, bad, full=True):
+            yield batch.images[0], batch.labels
+
+    images = tf.TensorSpec([batch_size, *shaper.shapes[0]], tf.uint8)
+    return _dataset(generate, (images, tf.TensorSpec([batch_size], tf.int32)))
 
 
 def eval_batches(
@@ -110,10 +115,21 @@ def eval_batches(
     """
     shard_set = open_shards(data, split) if isinstance(data, str) else data
     bad = bad if bad is not None else BadRecords(0)
-    shards = tf.data.Dataset.range(len(shard_set.shards))
-    stream = shards.flat_map(lambda i: records.chunks(shard_set, i, tf.constant(0, tf.int64), bad))
-    images = _decoded(stream.unbatch(), shard_set, _exact_shaper(size), bad, deterministic=True)
-    return _with_options(images.batch(batch_size), deterministic=True)
+    shaper = _exact_shaper([size] if isinstance(size, int) else size)
+
+    def generate() -> Iterator[dict[str, Any]]:
+        stream = records.in_order(shard_set, bad)
+        for batch in loading.batches(stream, shard_set, shaper, batch_size, bad, full=False):
+            images = batch.images[0] if isinstance(size, int) else batch.images
+            yield {"image": images, "image_id": batch.image_ids, "label": batch.labels}
+
+    specs = tuple(tf.TensorSpec([None, *shape], tf.uint8) for shape in shaper.shapes)
+    signature = {
+        "image": specs[0] if isinstance(size, int) else specs,
+        "image_id": tf.TensorSpec([None], tf.string),
+        "label": tf.TensorSpec([None], tf.int32),
+    }
+    return _dataset(generate, signature)
 
 
 @contextlib.contextmanager
@@ -148,43 +164,30 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
         wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
-        shape = tf.TensorShape([side + 1, side, 3])
-        return Shaper(shape, lambda image: canvas.put(image, side), wanted)
+        shape = (side + 1, side, 3)
+        return Shaper([shape], lambda encoded, places: canvas.decode(encoded, places[0]), wanted)
     if config.exact_resize:
-        return _exact_shaper(size)
-    shape = tf.TensorShape([size, size, 3])
-    return Shaper(shape, lambda image: decoding.fast_resize(image, size))
+        return _exact_shaper([size])
+    fast = decoding.fast_resize(size)
+    return Shaper(
+        [(size, size, 3)], lambda encoded, places: fast(decode_on_host(encoded), places[0])
+    )
 
 
-def _exact_shaper(size: int | Sequence[int]) -> Shaper:
-    if isinstance(size, int):
-        shape = tf.TensorShape([size, size, 3])
-        return Shaper(shape, lambda image: decoding.resize(image, size))
-    shapes = tuple(tf.TensorShape([each, each, 3]) for each in size)
-    return Shaper(shapes, lambda image: tuple(decoding.resize(image, each) for each in size))
+def _exact_shaper(sizes: Sequence[int]) -> Shaper:
+    resizes = [decoding.exact_resize(each) for each in sizes]
+
+    def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
+        image = decode_on_host(encoded)
+        for resize, place in zip(resizes, places, strict=True):
+            resize(image, place)
+
+    return Shaper([(each, each, 3) for each in sizes], fill)
 
 
-def _decoded(
-    stream: Dataset, shard_set: ShardSet, shaper: Shaper, bad: BadRecords, deterministic: bool
-) -> Dataset:
-    """Records to dicts of ``image``, ``image_id`` and ``label``; broken ones noted and left out."""
-
-    def decode(data: Tensor, shard: Tensor, position: Tensor) -> tuple[Tensor, ...]:
-        return decoding.decode_record(data, shard_set.schema, shaper), shard, position
-
-    def keep(record: dict[str, Tensor], shard: Tensor, position: Tensor) -> Tensor:
-        return decoding.keep_whole(record, shard, position, shard_set, shaper.wanted, bad)
-
-    def without_flag(record: dict[str, Tensor], *_: Tensor) -> dict[str, Tensor]:
-        return {name: value for name, value in record.items() if name != "ok"}
-
-    tried = stream.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic)
-    return tried.filter(keep).map(without_flag)
-
-
-def _with_options(batches: Dataset, deterministic: bool) -> Dataset:
+def _dataset(generate: Callable[[], Iterator[Any]], signature: Any) -> Dataset:
     options = tf.data.Options()
-    options.deterministic = deterministic
     # Shards are dealt out to workers here, not by tf.distribute.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.prefetch(2).with_options(options)
+    made = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return made.prefetch(1).with_options(options)

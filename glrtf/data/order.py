@@ -3,7 +3,8 @@
 An epoch of a worker is its shards in a random order, read in groups of
 `files_at_once` that take turns of `CHUNK` records. The stream of records is cut into
 windows that are shuffled each by itself, so any place in it can be found again
-from the lengths alone.
+from the lengths alone. An epoch's first windows are short, so that the first
+batch need not wait for a whole one.
 """
 
 import dataclasses
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from glrtf.data.shards import CHUNK
+
+_FIRST_WINDOW = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +26,35 @@ class EpochPlan:
         shards: int64 (n,), shard indices in order; groups are cut from the front.
         starts: int64 (n,), the first record wanted of each.
         drop: Records to drop of the stream that this gives.
-        window: Number of the window that begins after them.
+        first_window: Number of the window that begins after them.
+        num_windows: How many windows the whole epoch has.
+        skip: Records to drop of the first window, once it is shuffled.
     """
 
     epoch: int
     shards: np.ndarray
     starts: np.ndarray
-    drop: int = 0
-    window: int = 0
+    drop: int
+    first_window: int
+    num_windows: int
+    skip: int
+
+
+def window_start(number: int, window: int) -> int:
+    """Records of an epoch before a window: they grow from 64, or fewer, to `window` records."""
+    sizes = [_FIRST_WINDOW]
+    while sizes[-1] < window:
+        sizes.append(2 * sizes[-1])
+    growing = sizes[:-1]
+    return sum(growing[:number]) + max(0, number - len(growing)) * window
+
+
+def window_of(record: int, window: int) -> int:
+    """The number of the window that a record, counted within its epoch, lies in."""
+    number = record // window
+    while window_start(number + 1, window) <= record:
+        number += 1
+    return number
 
 
 def shard_order(
@@ -73,29 +97,17 @@ def plans(
         order = shard_order(len(sizes), seed, epoch, worker, num_workers)
         total = int(sizes[order].sum())
         if skip < total:
-            yield _resume(epoch, order, sizes[order], files_at_once, window, skip // window)
+            yield _resume(epoch, order, sizes[order], files_at_once, window, skip)
         skip = max(0, skip - total)
         epoch += 1
 
 
-def window_start(
-    lengths: Sequence[int], *, seed: int, worker: int, num_workers: int, window: int, skip: int
-) -> int:
-    """How many of the `skip` records come before the window that the next one is in."""
-    before, epoch = 0, 0
-    while True:
-        total = sum(lengths[i] for i in shard_order(len(lengths), seed, epoch, worker, num_workers))
-        if skip < before + total:
-            return before + (skip - before) // window * window
-        before += total
-        epoch += 1
-
-
 def _resume(
-    epoch: int, order: np.ndarray, sizes: np.ndarray, files_at_once: int, window: int, at: int
+    epoch: int, order: np.ndarray, sizes: np.ndarray, files_at_once: int, window: int, skip: int
 ) -> EpochPlan:
-    """The plan that begins with window number `at`."""
-    wanted = at * window
+    """The plan of an epoch of which `skip` records were delivered."""
+    number = window_of(skip, window)
+    begin = wanted = window_start(number, window)
     first = 0
     while wanted >= (group := int(sizes[first : first + files_at_once].sum())) and wanted:
         wanted -= group
@@ -103,7 +115,9 @@ def _resume(
     rounds = _whole_rounds(sizes[first : first + files_at_once], wanted)
     starts = np.zeros(len(order) - first, np.int64)
     starts[:files_at_once] = np.minimum(rounds * CHUNK, sizes[first : first + files_at_once])
-    return EpochPlan(epoch, order[first:], starts, wanted - int(starts.sum()), at)
+    drop = wanted - int(starts.sum())
+    num_windows = window_of(int(sizes.sum()) - 1, window) + 1
+    return EpochPlan(epoch, order[first:], starts, drop, number, num_windows, skip - begin)
 
 
 def _whole_rounds(sizes: np.ndarray, records: int) -> int:

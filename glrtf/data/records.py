@@ -8,16 +8,25 @@ import dataclasses
 import struct
 import threading
 from collections.abc import Iterator
-from typing import Any, TypeAlias
-
-import numpy as np
-import tensorflow as tf
+from typing import NamedTuple
 
 from glrtf.data.shards import CHUNK, Shard, ShardSet
 from tfrecords_tools import files, tfrecord
 from tfrecords_tools.errors import UserError
 
-Dataset: TypeAlias = tf.data.Dataset
+
+class Record(NamedTuple):
+    """One record as it lies in its shard.
+
+    Attributes:
+        data: A serialised `tf.train.Example`.
+        shard: Which shard of the set.
+        position: Where in it, from 0.
+    """
+
+    data: bytes
+    shard: int
+    position: int
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -100,13 +109,12 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
             if position < start:
                 file.seek(length + 4, 1)
                 continue
-            body = file.read(length + 4)
-            if len(body) < length + 4:
+            data, checksum = file.read(length), file.read(4)
+            if len(checksum) < 4:
                 missing = shard.num_examples - position
                 reason = f"the shard is cut there, {missing} of {shard.num_examples} are lost"
                 return bad.add(BadRecord(shard.path, position, reason), missing)
-            data = body[:length]
-            if tfrecord.masked_crc(data) != struct.unpack("<I", body[length:])[0]:
+            if tfrecord.masked_crc(data) != struct.unpack("<I", checksum)[0]:
                 bad.add(BadRecord(shard.path, position, "its checksum is wrong"))
                 continue
             yield position, data
@@ -117,40 +125,27 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
             )
 
 
-@tf.autograph.experimental.do_not_convert
-def chunks(shard_set: ShardSet, index: Any, start: Any, bad: BadRecords) -> Dataset:
-    """A shard's records in chunks of at most `shards.CHUNK`, cut at multiples of it.
+def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iterator[list[Record]]:
+    """Yields a shard's records in lists of at most `shards.CHUNK`, cut at multiples of it.
 
     Args:
         shard_set: The shards.
-        index: Scalar int64, which shard.
-        start: Scalar int64, the first record wanted.
+        index: Which shard.
+        start: The first record wanted.
         bad: Takes note of broken records.
-
-    Returns:
-        Elements (data string (n,), shard index int64 (n,), position int64 (n,)).
     """
-
-    def generate(index: int, start: int) -> Iterator[tuple[Any, Any, Any]]:
-        data: list[bytes] = []
-        positions: list[int] = []
-        for position, record in read_shard(shard_set.shards[index], int(start), bad):
-            if positions and position // CHUNK != positions[0] // CHUNK:
-                yield _as_arrays(data, index, positions)
-                data, positions = [], []
-            data.append(record)
-            positions.append(position)
-        if positions:
-            yield _as_arrays(data, index, positions)
-
-    several = tf.TensorSpec([None], tf.int64)
-    signature = (tf.TensorSpec([None], tf.string), several, several)
-    return tf.data.Dataset.from_generator(generate, args=(index, start), output_signature=signature)
+    found: list[Record] = []
+    for position, data in read_shard(shard_set.shards[index], start, bad):
+        if found and position // CHUNK != found[0].position // CHUNK:
+            yield found
+            found = []
+        found.append(Record(data, index, position))
+    if found:
+        yield found
 
 
-def _as_arrays(data: list[bytes], index: int, positions: list[int]) -> tuple[Any, Any, Any]:
-    return (
-        np.array(data, dtype=object),
-        np.full(len(data), index, np.int64),
-        np.array(positions, np.int64),
-    )
+def in_order(shard_set: ShardSet, bad: BadRecords) -> Iterator[Record]:
+    """Yields the records of all shards as they lie."""
+    for index in range(len(shard_set.shards)):
+        for chunk in chunks(shard_set, index, 0, bad):
+            yield from chunk

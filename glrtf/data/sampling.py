@@ -7,15 +7,13 @@ appendix; square-root sampling: Mahajan et al. 2018, arXiv 1805.00932). Only
 the class counts are needed, not a pass over the data.
 """
 
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from glrtf.data.stream import Repeat
+from glrtf.data.records import Record
+from glrtf.data.stream import Resample
 from tfrecords_tools import schema
-
-Tensor: TypeAlias = tf.Tensor
 
 _POWERS = {"sqrt": 0.5, "uniform": 1.0}
 
@@ -36,27 +34,32 @@ def repeat_factors(class_counts: np.ndarray, sampling: str) -> np.ndarray:
     return (shares * counts.sum() / (shares * counts).sum()).astype(np.float32)
 
 
-def repeater(class_counts: np.ndarray, sampling: str, seed: int, schema_name: str) -> Repeat:
-    """The rule how often a record of a stream comes: ⌊r⌋ or ⌈r⌉ times, drawn anew each epoch.
+def resampler(class_counts: np.ndarray, sampling: str, schema_name: str) -> Resample:
+    """The rule which of a window's records come, and how often.
+
+    Each comes ⌊r⌋ or ⌈r⌉ times, r being its factor over the window's mean factor
+    (systematic resampling: Kitagawa 1996, section A), so a window keeps its length
+    and a place in the stream is found again from lengths alone.
 
     Args:
         class_counts: int64 (num_classes,).
         sampling: ``sqrt`` or ``uniform``.
-        seed: Of the draws.
         schema_name: A key of `tfrecords_tools.schema.SCHEMAS`.
     """
-    factors = tf.constant(repeat_factors(class_counts, sampling))
-    feature = schema.SCHEMAS[schema_name].label
-    missing = tf.io.FixedLenFeature((), tf.int64, default_value=schema.NO_LABEL)
+    factors = repeat_factors(class_counts, sampling)
 
-    def repeat(epoch: Tensor, data: Tensor, shard: Tensor, position: Tensor) -> Tensor:
-        label = tf.io.parse_example(data[None], {feature: missing})[feature][0]
-        known = (label >= 0) & (label < factors.shape[0])
-        # A label out of range goes through once, so that it is found and reported.
-        factor = tf.where(known, tf.gather(factors, tf.where(known, label, 0)), 1.0)
-        place = tf.random.fold_in(tf.constant([seed, 1], tf.int64), epoch)
-        place = tf.random.fold_in(tf.random.fold_in(place, shard), position)
-        draw = tf.random.stateless_uniform([], place)
-        return tf.cast(tf.floor(factor + draw), tf.int64)
+    def factor(record: Record) -> float:
+        # What cannot be read, or has a label out of range, goes on, to be found and reported.
+        try:
+            label = schema.decode_example(record.data, schema_name)["label"]
+        except ValueError:
+            return 1.0
+        return float(factors[label]) if 0 <= label < len(factors) else 1.0
 
-    return repeat
+    def resample(rows: Sequence[Record], generator: np.random.Generator) -> list[Record]:
+        ends = np.cumsum([factor(row) for row in rows])
+        marks = (np.arange(len(rows)) + generator.random()) * (ends[-1] / len(rows))
+        chosen = np.minimum(np.searchsorted(ends, marks, side="right"), len(rows) - 1)
+        return [rows[place] for place in generator.permutation(chosen)]
+
+    return resample

@@ -1,21 +1,20 @@
-"""Endless encoded records for training: read in turns, shuffled window by window."""
+"""Encoded records for training without end: read in turns, shuffled window by window."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeAlias
 
-import tensorflow as tf
+import numpy as np
 
 from glrtf.config.data import InputConfig
 from glrtf.data import order, records
-from glrtf.data.records import BadRecords
-from glrtf.data.shards import ShardSet
+from glrtf.data.records import BadRecords, Record
+from glrtf.data.shards import CHUNK, ShardSet
 
-Dataset: TypeAlias = tf.data.Dataset
-Tensor: TypeAlias = tf.Tensor
-Repeat: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-
-# Windows are numbered through all epochs; no epoch has so many.
-_EPOCH_STRIDE = 1 << 32
+Resample: TypeAlias = Callable[[Sequence[Record], np.random.Generator], list[Record]]
+"""From a window's records to as many others, drawn from them."""
 
 
 def shuffled_records(
@@ -26,9 +25,9 @@ def shuffled_records(
     worker: int = 0,
     num_workers: int = 1,
     skip: int = 0,
-    repeat: Repeat | None = None,
-) -> Dataset:
-    """A worker's records, epoch after epoch.
+    resample: Resample | None = None,
+) -> Iterator[Record]:
+    """Yields a worker's records, epoch after epoch.
 
     Args:
         shard_set: The shards, none of them empty.
@@ -38,77 +37,81 @@ def shuffled_records(
         worker: Which worker, from 0.
         num_workers: How many there are.
         skip: Records that were delivered before; they are not read again.
-        repeat: How often a record comes, from (epoch, data, shard, position);
-            None for once.
-
-    Returns:
-        Elements (data string, shard int64, position int64), scalars.
+        resample: Draws a window's records; None takes each of them once.
     """
     # While one window is handed out the next is read: two of them make the buffer.
-    window = max(1, config.shuffle_buffer // 2)
+    window = max(1, config.shuffle_buffer // 2) if config.shuffle_buffer else CHUNK
     files_at_once = config.files_at_once if config.shuffle_buffer else 1
-
-    def plans() -> Iterator[tuple[object, ...]]:
-        for plan in order.plans(
-            shard_set.lengths,
-            seed=seed,
-            worker=worker,
-            num_workers=num_workers,
-            files_at_once=files_at_once,
-            window=window,
-            skip=skip,
-        ):
-            yield plan.epoch, plan.shards, plan.starts, plan.drop, plan.window
-
-    def read_group(shards: Tensor, starts: Tensor) -> Dataset:
-        return tf.data.Dataset.from_tensor_slices((shards, starts)).interleave(
-            lambda shard, start: records.chunks(shard_set, shard, start, bad),
-            cycle_length=files_at_once,
-            num_parallel_calls=files_at_once,
-            deterministic=config.deterministic,
-        )
-
-    def windows(
-        epoch: Tensor, shards: Tensor, starts: Tensor, drop: Tensor, first: Tensor
-    ) -> Dataset:
-        groups = tf.data.Dataset.from_tensor_slices((shards, starts)).batch(files_at_once)
-        cut = groups.flat_map(read_group).unbatch().skip(drop)
-        if repeat is not None:
-            cut = cut.flat_map(lambda *row: _repeated(row, repeat(epoch, *row)))
-        numbered = cut.window(window).enumerate(first)
-        return numbered.map(lambda number, rows: (epoch * _EPOCH_STRIDE + number, rows))
-
-    def shuffled(number: Tensor, rows: tuple[Dataset, ...]) -> Dataset:
-        together = tf.data.Dataset.zip(rows)
-        if not config.shuffle_buffer:
-            return together
-        # Two seeds in one: the run's and the window's. Dataset.shuffle would not do: it fails on
-        # a tensor as seed after tf.random.set_seed(0), and its order depends on that seed.
-        mixed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), number)
-        return together.batch(window).map(lambda *columns: _permuted(columns, mixed)).unbatch()
-
-    scalar, several = tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.int64)
-    epochs = tf.data.Dataset.from_generator(
-        plans, output_signature=(scalar, several, several, scalar, scalar)
-    )
-    stream = epochs.flat_map(windows).prefetch(1).flat_map(shuffled)
-    done = order.window_start(
+    plans = order.plans(
         shard_set.lengths,
         seed=seed,
         worker=worker,
         num_workers=num_workers,
+        files_at_once=files_at_once,
         window=window,
         skip=skip,
     )
-    return stream.skip(skip - done)
+
+    def mixed(rows: list[Record], epoch: int, number: int) -> list[Record]:
+        generator = np.random.default_rng([seed, epoch, number])
+        if config.shuffle_buffer:
+            rows = [rows[place] for place in generator.permutation(len(rows))]
+        return resample(rows, generator) if resample and rows else rows
+
+    def windows(pool: ThreadPoolExecutor) -> Iterator[tuple[Iterator[Record], int, int, int]]:
+        for plan in plans:
+            rows = _epoch(plan, shard_set, files_at_once, config.deterministic, bad, pool)
+            rows = itertools.islice(rows, plan.drop, None)
+            skip = plan.skip
+            for number in range(plan.first_window, plan.num_windows):
+                begin, end = (order.window_start(number + i, window) for i in (0, 1))
+                yield itertools.islice(rows, end - begin), plan.epoch, number, skip
+                skip = 0
+
+    with ThreadPoolExecutor(files_at_once, thread_name_prefix="read") as pool:
+        upcoming = windows(pool)
+        ahead: list[Record] = []
+        rows, epoch, number, done = next(upcoming)
+        while True:
+            current = deque(mixed([*ahead, *rows], epoch, number)[done:])
+            rows, epoch, number, done = next(upcoming)
+            ahead = []
+            while current:
+                yield current.popleft()
+                ahead.extend(itertools.islice(rows, 1))
 
 
-def _permuted(columns: tuple[Tensor, ...], seed: Tensor) -> tuple[Tensor, ...]:
-    """The same permutation of all columns' rows."""
-    rows = tf.range(tf.shape(columns[0])[0])
-    order = tf.random.experimental.stateless_shuffle(rows, seed=seed)
-    return tuple(tf.gather(column, order) for column in columns)
+def _epoch(
+    plan: order.EpochPlan,
+    shard_set: ShardSet,
+    files_at_once: int,
+    deterministic: bool,
+    bad: BadRecords,
+    pool: ThreadPoolExecutor,
+) -> Iterator[Record]:
+    """An epoch's records, group of files after group."""
+    for first in range(0, len(plan.shards), files_at_once):
+        group = slice(first, first + files_at_once)
+        starts = zip(plan.shards[group].tolist(), plan.starts[group].tolist(), strict=True)
+        files = [
+            records.chunks(shard_set, shard, start, bad)
+            for shard, start in starts
+            if start < shard_set.lengths[shard]
+        ]
+        yield from _in_turns(files, deterministic, pool)
 
 
-def _repeated(row: tuple[Tensor, ...], times: Tensor) -> Dataset:
-    return tf.data.Dataset.from_tensors(row).repeat(times)
+def _in_turns(
+    files: Sequence[Iterator[list[Record]]], deterministic: bool, pool: ThreadPoolExecutor
+) -> Iterator[Record]:
+    """A chunk of each file after the other; the next chunk of every file is being read."""
+    reading = deque((file, pool.submit(next, file, None)) for file in files)
+    while reading:
+        if not deterministic:
+            wait([chunk for _, chunk in reading], return_when=FIRST_COMPLETED)
+            while not reading[0][1].done():
+                reading.rotate(-1)
+        file, chunk = reading.popleft()
+        if (rows := chunk.result()) is not None:
+            reading.append((file, pool.submit(next, file, None)))
+            yield from rows

@@ -17,24 +17,40 @@ def images():
     return [generator.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in SHAPES]
 
 
+def laid(image, side):
+    """An image on a canvas that was used before."""
+    place = np.full((side + 1, side, 3), 99, np.uint8)
+    canvas.put(image, place)
+    return place
+
+
 @pytest.mark.parametrize("size", [4, 12, 31])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_device_resize_is_tensorflows_bilinear(images, size, compiled):
-    canvases = tf.stack([canvas.put(image, 12) for image in images])
+    canvases = tf.stack([laid(image, 12) for image in images])
     resize = tf.function(lambda x: canvas.resize(x, size), jit_compile=compiled)
     expected = [tf.image.resize(image, [size, size]) for image in images]
     np.testing.assert_allclose(resize(canvases), expected, atol=2e-3)
 
 
 def test_a_canvas_holds_the_photo_its_extent_and_black(images):
-    laid = canvas.put(images[0], 12).numpy()
-    assert laid.shape == (13, 12, 3)
-    np.testing.assert_array_equal(laid[1:6, :9], images[0])
-    assert laid[6:].max() == 0 and laid[1:, 9:].max() == 0
+    place = laid(images[0], 12)
+    np.testing.assert_array_equal(place[1:6, :9], images[0])
+    # The height 5 and the width 9, then black.
+    assert place[0].ravel().tolist() == [0, 5, 0, 9] + [0] * 32
+    assert place[6:].max() == 0 and place[1:, 9:].max() == 0
+
+
+@pytest.mark.parametrize("side", [40, 41])
+def test_a_file_is_decoded_onto_a_canvas(side):
+    # The photo is 40 wide: on the canvas of 40 it is decoded where it lies.
+    place = np.full((side + 1, side, 3), 99, np.uint8)
+    canvas.decode(photo(3), place)
+    np.testing.assert_array_equal(place, laid(tf.io.decode_jpeg(photo(3)).numpy(), side))
 
 
 def test_extents_above_one_byte():
-    wide = canvas.put(np.zeros((300, 1025, 3), np.uint8), 1025)
+    wide = laid(np.zeros((300, 1025, 3), np.uint8), 1025)
     heights, widths = canvas.extents(wide[None])
     assert (heights.numpy().tolist(), widths.numpy().tolist()) == ([300], [1025])
 

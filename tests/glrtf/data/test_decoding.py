@@ -1,8 +1,10 @@
+import io
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from shard_writing import photo
 
 from glrtf.data import decoding
@@ -32,7 +34,11 @@ def test_resize_is_the_bilinear_one(size):
     # Float32 arithmetic may fall on the other side of a half.
     assert np.abs(exact - expected).max() <= 1
     assert (exact != expected).mean() < 0.001
-    assert np.abs(decoding.fast_resize(image, size).numpy().astype(int) - expected).max() <= 1
+    places = np.empty((2, size, size, 3), np.uint8)
+    decoding.fast_resize(size)(image.numpy(), places[0])
+    decoding.exact_resize(size)(image.numpy(), places[1])
+    assert np.abs(places[0].astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(places[1], exact)
 
 
 def test_jpeg_and_png_decode_to_rgb():
@@ -40,7 +46,54 @@ def test_jpeg_and_png_decode_to_rgb():
     assert decoding.decode(photo(1, kind="PNG")).shape == (24, 40, 3)
 
 
+def saved(mode="RGB", kind="JPEG", **settings):
+    coarse = np.random.default_rng(5).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((61, 43), Image.Resampling.BICUBIC).convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        *(saved(quality=q, subsampling=s) for q, s in ((95, 0), (75, 1), (40, 2))),
+        saved(progressive=True),
+        saved(keep_rgb=True),
+        saved("L"),
+        saved("CMYK"),
+        saved(kind="PNG"),
+        saved("P", kind="PNG"),
+    ],
+)
+def test_the_host_decodes_to_tensorflows_very_values(encoded):
+    expected = tf.io.decode_jpeg(encoded, channels=3).numpy()
+    np.testing.assert_array_equal(decoding.decode_on_host(encoded), expected)
+
+
+@pytest.mark.parametrize(
+    "encoded", [b"", b"no image", saved()[:200], saved()[:-40], saved(kind="PNG")[:90]]
+)
+def test_what_does_not_decode_is_a_value_error(encoded):
+    with pytest.raises(ValueError, match=r"."):
+        decoding.decode_on_host(encoded)
+
+
+def test_real_files_decode_alike_or_are_refused_alike(faults):
+    for path in sorted(faults.iterdir()):
+        encoded = path.read_bytes()
+        try:
+            expected = tf.io.decode_jpeg(encoded, channels=3).numpy()
+        except tf.errors.InvalidArgumentError:
+            expected = None
+        if expected is None or expected.ndim != 3:
+            with pytest.raises(ValueError, match=r"."):
+                decoding.decode_on_host(encoded)
+        else:
+            np.testing.assert_array_equal(decoding.decode_on_host(encoded), expected, str(path))
+
+
 def test_fast_resize_without_opencv_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UserError, match="pip install opencv-python-headless, or use --input"):
-        decoding.fast_resize(tf.zeros([4, 4, 3], tf.uint8), 2)
+        decoding.fast_resize(2)

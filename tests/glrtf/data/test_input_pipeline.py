@@ -138,15 +138,16 @@ def test_a_stream_goes_on_where_it_stopped(tmp_path, buffer, step):
 
 
 def test_a_resumed_epoch_does_not_touch_finished_shards(tmp_path):
-    folder = write_split(tmp_path / "train", [20] * 6)
+    folder = write_split(tmp_path / "train", [20] * 10)
     settings = {"size": 8, "batch_size": 10, "seed": 2}
     settings["config"] = InputConfig(shuffle_buffer=20, files_at_once=1)
-    expected = images_of(train_batches(str(folder), **settings), 12)[80:]
+    expected = images_of(train_batches(str(folder), **settings), 10)[80:]
 
+    # What is read ahead ends within the epoch.
     shard_set = open_shards(str(folder))
-    for finished in shard_order(6, 2, 0)[:4]:
+    for finished in shard_order(10, 2, 0)[:4]:
         (tmp_path / "train" / shard_set.shards[finished].path).write_bytes(b"unreadable")
-    rest = images_of(train_batches(shard_set, start_step=8, **settings), 4)
+    rest = images_of(train_batches(shard_set, start_step=8, **settings), 2)
     np.testing.assert_array_equal(expected, rest)
 
 

@@ -1,0 +1,73 @@
+"""The input pipeline over gs://, against an emulator on this machine."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gcp_storage_emulator", reason="pip install gcp-storage-emulator")
+
+import storage_emulator
+from shard_writing import write_split
+from storage_emulator import Fault
+
+from glrtf.config.data import InputConfig
+from glrtf.data.input_pipeline import eval_batches, plain_errors, train_batches
+from tfrecords_tools import files, remote
+from tfrecords_tools.errors import UserError
+
+REMOTE = "gs://bucket/shards"
+
+
+@pytest.fixture(scope="module")
+def gate():
+    with storage_emulator.running() as gate:
+        yield gate
+    remote.client.cache_clear()
+
+
+@pytest.fixture
+def both(gate, tmp_path, monkeypatch):
+    """One split on the disk and in the bucket."""
+    monkeypatch.setattr(remote, "FIRST_DELAY", 0.01)
+    local = write_split(tmp_path / "train", (20, 3, 17))
+    for path in local.iterdir():
+        files.write_bytes(f"{REMOTE}/train/{path.name}", path.read_bytes())
+    yield str(tmp_path)
+    gate.faults.clear()
+    for name, _ in files.walk("gs://bucket"):
+        files.delete(f"gs://bucket/{name}")
+
+
+def images(folder, steps=6, **settings):
+    config = InputConfig(shuffle_buffer=20, files_at_once=2)
+    batches = train_batches(folder, size=8, batch_size=7, seed=4, config=config, **settings)
+    return np.concatenate([batch for batch, _ in itertools.islice(batches, steps)])
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_bucket_gives_the_batches_of_the_disk(both, worker):
+    settings = {"worker": worker, "num_workers": 2}
+    np.testing.assert_array_equal(images(REMOTE, **settings), images(both, **settings))
+    resumed = images(REMOTE, steps=2, start_step=4, **settings)
+    np.testing.assert_array_equal(resumed, images(both, **settings)[28:])
+
+
+def test_extraction_reads_a_bucket_in_order(both):
+    batches = list(eval_batches(REMOTE, size=8, batch_size=16))
+    ids = np.concatenate([batch["image_id"] for batch in batches])
+    assert ids.tolist() == [f"{n:016x}".encode() for n in range(40)]
+
+
+def test_a_reset_connection_is_tried_again(both, gate):
+    gate.faults.append(Fault(match=r"GET .*00000-of-00003\.tfrecord.*alt=media", times=2))
+    np.testing.assert_array_equal(images(REMOTE), images(both))
+    assert gate.faults[0].times == 0
+
+
+def test_a_cut_object_is_named(both):
+    name = f"{REMOTE}/train/train-00002-of-00003.tfrecord"
+    files.write_bytes(name, files.read_bytes(name)[:-3])
+    message = rf"{name}: record 16 is broken: the shard is cut there"
+    with pytest.raises(UserError, match=message), plain_errors():
+        list(eval_batches(REMOTE, size=8, batch_size=16))
