@@ -19,7 +19,7 @@ class SearcherConfig:
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
-            are taken from train_label_to_category.csv beside it, if there.
+            are taken from train_label_to_category.csv beside it, the photos' own from names.csv.
         tta: Views whose embeddings are added up: plain, hflip.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
@@ -93,7 +93,8 @@ class ServeConfig(SearcherConfig):
         max_pixels: Most pixels of a photo, looked up before it is decoded.
         max_requests: Searches taken up at once, waiting ones included; more are told to come back.
         max_batch: Most photos of one model call.
-        batch_wait_ms: How long a photo waits for others to share its model call, milliseconds.
+        batch_wait_ms: How long photos wait for each further one that is being read, to share its
+            model call, milliseconds.
         upload_timeout: Seconds an upload may take.
         answer_timeout: Seconds an answer may take from then on.
         shutdown_timeout: Seconds that open requests get to finish after SIGTERM.
@@ -108,7 +109,7 @@ class ServeConfig(SearcherConfig):
     max_pixels: int = 64_000_000
     max_requests: int = 64
     max_batch: int = 32
-    batch_wait_ms: float = 4.0
+    batch_wait_ms: float = 10.0
     upload_timeout: float = 30.0
     answer_timeout: float = 30.0
     shutdown_timeout: int = 30

@@ -27,6 +27,7 @@ class PhotoFound:
 
     Attributes:
         image_id: Which.
+        name: What its owner calls it; empty where that is not known.
         final: F, by which the photos are ordered.
         direct: D, how sure from likeness alone.
         bridged: B, how sure through a landmark of the train set.
@@ -35,6 +36,7 @@ class PhotoFound:
     """
 
     image_id: str
+    name: str
     final: float
     direct: float
     bridged: float
@@ -68,9 +70,8 @@ class Answer:
         lines = [f"  landmarks: {marks}", "  image_id          final  direct  bridged  by"]
         for one in self.photos:
             by = "" if one.landmark_id is None else str(one.landmark_id)
-            lines.append(
-                f"  {one.image_id:<16}{one.final:>7.3f}{one.direct:>8.3f}{one.bridged:>9.3f}  {by}"
-            )
+            scores = f"{one.final:>7.3f}{one.direct:>8.3f}{one.bridged:>9.3f}"
+            lines.append(f"  {one.image_id:<16}{scores}  {by:<8}{one.name}".rstrip())
         return lines
 
 

@@ -55,8 +55,12 @@ class Service:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._read = PhotoReader(searcher.model.embedder.size, config.max_pixels)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
+        self._reading = 0
         self._batcher: Batcher[np.ndarray, Answer] = Batcher(
-            searcher.search, config.max_batch, config.batch_wait_ms / 1000
+            searcher.search,
+            config.max_batch,
+            config.batch_wait_ms / 1000,
+            expected=lambda: self._reading > 0,
         )
         self._admission = Admission(config.max_requests)
         self._counters = Counters()
@@ -122,9 +126,16 @@ class Service:
 
     async def _answer(self, request: Request) -> Answer:
         config = self._config
-        data = await read_upload(request, FIELD, config.max_upload, config.upload_timeout)
         try:
-            return await asyncio.wait_for(self._found(data), config.answer_timeout)
+            self._reading += 1
+            try:
+                data = await read_upload(request, FIELD, config.max_upload, config.upload_timeout)
+                pixels = await asyncio.wait_for(
+                    self._in_thread(self._read, data), config.answer_timeout
+                )
+            finally:
+                self._reading -= 1
+            return await asyncio.wait_for(self._batcher.submit(pixels), config.answer_timeout)
         except RefusedPhotoError as refused:
             not_an_image = str(refused) in ("not an image", "empty")
             message = f"expected a photo, found a file that is {refused}"
@@ -132,9 +143,6 @@ class Service:
         except asyncio.TimeoutError:
             message = f"no answer within {config.answer_timeout:g} seconds; try again later"
             raise HTTPException(503, message, {"Retry-After": "5"}) from None
-
-    async def _found(self, data: bytes) -> Answer:
-        return await self._batcher.submit(await self._in_thread(self._read, data))
 
     async def _in_thread(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ Tensor: TypeAlias = tf.Tensor
 
 
 class BatchModel:
-    """Embeds any number of images in batches of 1, 2, 4, … up to a largest one.
+    """Embeds any number of images in batches of a few lengths, at most a fourth of each padding.
 
     Args:
         embedder: The model.
@@ -28,8 +28,7 @@ class BatchModel:
 
     def __init__(self, embedder: Embedder, views: Sequence[str], max_batch: int = 32) -> None:
         self.embedder = embedder
-        powers = [1 << power for power in range(max_batch.bit_length())]
-        self.lengths = sorted({*powers, max_batch})
+        self.lengths = _lengths(max_batch)
         self._views = views
         self._functions: dict[int, Callable[[Tensor], Tensor]] = {}
         self.num_traces = 0
@@ -69,3 +68,9 @@ class BatchModel:
 
     def _shape(self, length: int) -> tuple[int, int, int, int]:
         return (length, self.embedder.size, self.embedder.size, 3)
+
+
+def _lengths(most: int) -> list[int]:
+    """1 to 4, then four to each doubling: 5, 6, 7, 8, 10, 12, 14, 16, 20, …; the last is `most`."""
+    steps = [quarters << power for power in range(most.bit_length()) for quarters in (4, 5, 6, 7)]
+    return sorted({*range(1, min(most, 4) + 1), *(each for each in steps if each < most), most})

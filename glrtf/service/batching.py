@@ -8,17 +8,21 @@ from typing import Generic, TypeVar
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+_BATCHES_IN_FLIGHT = 2
+
 
 class Batcher(Generic[ItemT, ResultT]):
     """Collects what is submitted within a short time and runs it at once.
 
-    While one batch runs the next one collects, so the fuller the load the fuller
-    the batches. An item whose submitter has given up is left out.
+    Two batches run at a time, so that one is on the device while the results of
+    the other are worked out; meanwhile the next one collects. A lone item does
+    not wait. An item whose submitter has given up is left out.
 
     Args:
-        run: From items to as many results, in order. Runs in one thread of its own.
+        run: From items to as many results, in order. Runs in two threads at a time.
         max_batch: Most items of a call.
-        wait: How long the first item of a batch waits for others, seconds.
+        wait: How long a batch waits for each further item, seconds.
+        expected: Whether further items may be on their way; without, none is waited for.
 
     Attributes:
         batches: How many calls were made.
@@ -26,11 +30,18 @@ class Batcher(Generic[ItemT, ResultT]):
     """
 
     def __init__(
-        self, run: Callable[[Sequence[ItemT]], Sequence[ResultT]], max_batch: int, wait: float
+        self,
+        run: Callable[[Sequence[ItemT]], Sequence[ResultT]],
+        max_batch: int,
+        wait: float,
+        expected: Callable[[], bool],
     ) -> None:
-        self._run, self._max_batch, self._wait = run, max_batch, wait
+        self._run, self._max_batch, self._wait, self._expected = run, max_batch, wait, expected
+        self._arrived = asyncio.Event()
         self._waiting: asyncio.Queue[tuple[ItemT, asyncio.Future[ResultT]]] = asyncio.Queue()
-        self._thread = ThreadPoolExecutor(1, "model")
+        self._threads = ThreadPoolExecutor(_BATCHES_IN_FLIGHT, "model")
+        self._free = asyncio.Semaphore(_BATCHES_IN_FLIGHT)
+        self._running: set[asyncio.Task[None]] = set()
         self._collector: asyncio.Task[None] | None = None
         self.batches = 0
         self.items = 0
@@ -43,44 +54,66 @@ class Batcher(Generic[ItemT, ResultT]):
         """Ends collecting; what runs is waited for, what waits is given up."""
         if self._collector:
             self._collector.cancel()
-            await asyncio.gather(self._collector, return_exceptions=True)
+            await asyncio.gather(self._collector, *self._running, return_exceptions=True)
         while not self._waiting.empty():
             self._waiting.get_nowait()[1].cancel()
-        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def submit(self, item: ItemT) -> ResultT:
         """An item's result. What the run raises, every item of its batch raises."""
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((item, result))
+        self._arrived.set()
         return await result
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for their call."""
+        return self._waiting.qsize()
 
     async def _collect(self) -> None:
         while True:
+            await self._free.acquire()
             batch = [await self._waiting.get()]
-            if self._waiting.qsize() < self._max_batch - 1:
-                await asyncio.sleep(self._wait)
+            try:
+                await self._wait_for_more()
+            except asyncio.CancelledError:
+                batch[0][1].cancel()
+                raise
             while len(batch) < self._max_batch and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
-            wanted = [(item, result) for item, result in batch if not result.done()]
-            if wanted:
-                await self._answer([item for item, _ in wanted], [result for _, result in wanted])
+            task = asyncio.create_task(self._answer(batch))
+            self._running.add(task)
+            task.add_done_callback(self._done)
 
-    async def _answer(self, items: list[ItemT], results: list[asyncio.Future[ResultT]]) -> None:
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._free.release()
+
+    async def _wait_for_more(self) -> None:
+        while self.waiting < self._max_batch - 1 and self._expected():
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), self._wait)
+            except asyncio.TimeoutError:
+                return
+
+    async def _answer(self, batch: list[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
+        wanted = [(item, result) for item, result in batch if not result.done()]
+        if not wanted:
+            return
         self.batches += 1
-        self.items += len(items)
+        self.items += len(wanted)
         loop = asyncio.get_running_loop()
+        items = [item for item, _ in wanted]
         try:
-            found = await loop.run_in_executor(self._thread, self._run, items)
-        except asyncio.CancelledError:
-            for result in results:
-                result.cancel()
-            raise
+            found = await loop.run_in_executor(self._threads, self._run, items)
         except Exception as error:
             # Whatever it is, it is each submitter's to tell; the collector lives on.
-            for result in results:
+            for _, result in wanted:
                 if not result.done():
                     result.set_exception(error)
             return
-        for result, value in zip(results, found, strict=True):
+        for (_, result), value in zip(wanted, found, strict=True):
             if not result.done():
                 result.set_result(value)

@@ -84,7 +84,9 @@ class LandmarkFinder:
         marks, sure, rows = StageCache(self._folder).arrays(
             "index_landmarks", self._key(index), len(index.ids), blocks
         )
-        return LandmarkEvidence(LandmarkConfidences(np.array(marks), np.array(sure)), rows)
+        return LandmarkEvidence(
+            LandmarkConfidences(np.array(marks), np.array(sure)), np.array(rows)
+        )
 
     def _evidence(self, near: Neighbors) -> LandmarkEvidence:
         settings = self._settings

@@ -20,6 +20,7 @@ from glrtf.retrieval.opened import OpenedDatabase
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.landmark_evidence import LandmarkEvidence, LandmarkFinder, no_evidence
+from tfrecords_tools.arrange import read_names
 from tfrecords_tools.errors import UserError
 
 
@@ -53,11 +54,14 @@ class Searcher:
         self._opened = OpenedDatabase(index, config.search, folder)
         self._id_ranks = np.argsort(np.argsort(index.ids))
         self._finder: LandmarkFinder | None = None
-        self._names: dict[int, str] = {}
+        self._landmark_names: dict[int, str] = {}
+        self._photo_names: dict[str, str] = {}
         if self.train:
             self._finder = LandmarkFinder(self.train, config.landmarks, config.search, folder)
             known = [int(number) for number in self._finder.known]
-            self._names = landmark_names(os.path.dirname(config.landmarks) or ".", known)
+            tables = os.path.dirname(config.landmarks) or "."
+            self._landmark_names = landmark_names(tables, known)
+            self._photo_names = read_names(tables)
         self._of_index = (
             self._finder.of_index(index) if self._finder else no_evidence(index.num_rows)
         )
@@ -110,7 +114,7 @@ class Searcher:
         return tuple(
             LandmarkFound(
                 int(mark),
-                self._names.get(int(mark), ""),
+                self._landmark_names.get(int(mark), ""),
                 float(sure[place]),
                 self._train_ids(asked, photo, place),
             )
@@ -129,8 +133,10 @@ class Searcher:
             of_row = self._of_index.confidences.landmarks[row]
             [kept] = np.flatnonzero(of_row == landmark)
             train_photos = self._train_ids(self._of_index, row, int(kept))
+        image_id = self.index.ids[row].decode()
         return PhotoFound(
-            self.index.ids[row].decode(),
+            image_id,
+            self._photo_names.get(image_id, ""),
             float(ranking.final[photo, place]),
             float(ranking.direct[photo, place]),
             float(ranking.bridged[photo, place]),

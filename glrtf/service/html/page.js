@@ -62,7 +62,7 @@ function foundItem(found, place, marks) {
     element("div", { class: "line" }, rank, final),
     meter("d", "direct", found.direct), meter("b", "bridged", found.bridged));
   if (found.landmark_id !== null) item.append(bridge(found, marks));
-  item.append(element("div", { class: "id soft" }, found.image_id));
+  item.append(element("div", { class: "id soft" }, found.name || found.image_id));
   return item;
 }
 

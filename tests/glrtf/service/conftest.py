@@ -1,8 +1,12 @@
 """Tests here run TensorFlow on two logical CPU devices."""
 
 import pytest
+from fastapi.testclient import TestClient
 from photo_world import make_world
 from tf_devices import split_cpu
+
+from glrtf.config.service import ServeConfig
+from glrtf.service.photo_store import open_stores
 
 split_cpu()
 
@@ -11,3 +15,35 @@ split_cpu()
 def world(tmp_path_factory):
     """Photos, a model and its sets: see `photo_world`."""
     return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def parts(world, tmp_path_factory):
+    """A searcher and the photo stores, opened once."""
+    from glrtf.service.searcher import open_searcher
+
+    cache = str(tmp_path_factory.mktemp("cache"))
+    config = ServeConfig(**world.searched, cache=cache, photos=str(world.folder), max_batch=8)
+    searcher = open_searcher(config, config.max_batch)
+    return config, searcher, open_stores(config.photos, cache)
+
+
+@pytest.fixture
+def client_with(parts, world):
+    """Makes a client of a service with some settings changed."""
+    from glrtf.service.app import make_app
+
+    config, searcher, stores = parts
+    opened = []
+
+    def make(raising=True, **settings):
+        changed = ServeConfig(**{**world.searched, "cache": config.cache, **settings})
+        client = TestClient(
+            make_app(searcher, stores, changed), "http://localhost", raise_server_exceptions=raising
+        )
+        opened.append(client)
+        return client.__enter__()
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)

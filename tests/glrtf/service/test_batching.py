@@ -24,7 +24,7 @@ def test_every_item_gets_its_own_result_and_no_batch_is_too_long():
         lengths.append(len(items))
         return [2 * item for item in items]
 
-    batcher = Batcher(double, max_batch=4, wait=0.01)
+    batcher = Batcher(double, max_batch=4, wait=0.01, expected=lambda: False)
 
     async def use():
         return await asyncio.gather(*(batcher.submit(n) for n in range(10)))
@@ -35,27 +35,31 @@ def test_every_item_gets_its_own_result_and_no_batch_is_too_long():
     assert (batcher.batches, batcher.items) == (3, 10)
 
 
-def test_what_comes_while_a_batch_runs_is_the_next_batch():
-    running, free, lengths = threading.Event(), threading.Event(), []
+def test_what_comes_while_two_batches_run_is_the_next_batch():
+    running, free, lengths = threading.Semaphore(0), threading.Event(), []
 
     def slow(items):
         lengths.append(len(items))
-        running.set()
+        running.release()
         free.wait(20)
         return items
 
-    batcher = Batcher(slow, max_batch=8, wait=0.0)
+    batcher = Batcher(slow, max_batch=8, wait=0.0, expected=lambda: False)
 
     async def use():
-        first = asyncio.create_task(batcher.submit(0))
-        await asyncio.to_thread(running.wait, 20)
-        rest = [asyncio.create_task(batcher.submit(n)) for n in range(1, 6)]
-        await asyncio.sleep(0)
+        tasks = []
+        for number in range(2):
+            tasks.append(asyncio.create_task(batcher.submit(number)))
+            await asyncio.to_thread(running.acquire)
+        tasks += [asyncio.create_task(batcher.submit(n)) for n in range(2, 7)]
+        await asyncio.sleep(0.05)
+        waiting = batcher.waiting
         free.set()
-        return await asyncio.gather(first, *rest)
+        assert waiting == 5
+        return await asyncio.gather(*tasks)
 
-    assert run_with(batcher, use) == list(range(6))
-    assert lengths == [1, 5]
+    assert run_with(batcher, use) == list(range(7))
+    assert lengths == [1, 1, 5]
 
 
 def test_who_has_given_up_is_left_out():
@@ -65,7 +69,7 @@ def test_who_has_given_up_is_left_out():
         seen.append(list(items))
         return items
 
-    batcher = Batcher(run, max_batch=8, wait=0.05)
+    batcher = Batcher(run, max_batch=8, wait=0.05, expected=lambda: True)
 
     async def use():
         kept = asyncio.create_task(batcher.submit("kept"))
@@ -77,13 +81,35 @@ def test_who_has_given_up_is_left_out():
     assert seen == [["kept"]]
 
 
+def test_what_is_on_its_way_is_waited_for():
+    lengths, coming = [], 4
+
+    def run(items):
+        lengths.append(len(items))
+        return items
+
+    batcher = Batcher(run, max_batch=8, wait=5.0, expected=lambda: coming > 0)
+
+    async def use():
+        nonlocal coming
+        tasks = []
+        for number in range(4):
+            coming -= 1
+            tasks.append(asyncio.create_task(batcher.submit(number)))
+            await asyncio.sleep(0.01)
+        return await asyncio.gather(*tasks)
+
+    assert run_with(batcher, use) == [0, 1, 2, 3]
+    assert lengths == [4]
+
+
 def test_a_failure_is_told_to_its_batch_alone():
     def run(items):
         if "bad" in items:
             raise RuntimeError("no")
         return items
 
-    batcher = Batcher(run, max_batch=1, wait=0.0)
+    batcher = Batcher(run, max_batch=1, wait=0.0, expected=lambda: False)
 
     async def use():
         return await asyncio.gather(
@@ -94,23 +120,26 @@ def test_a_failure_is_told_to_its_batch_alone():
     assert isinstance(failed, RuntimeError) and good == "good"
 
 
-def test_stopping_gives_up_what_waits():
-    started, free = threading.Event(), threading.Event()
+def test_stopping_waits_for_what_runs_and_gives_up_what_waits():
+    started, free = threading.Semaphore(0), threading.Event()
 
     def slow(items):
-        started.set()
+        started.release()
         free.wait(20)
         return items
 
-    batcher = Batcher(slow, max_batch=1, wait=0.0)
+    batcher = Batcher(slow, max_batch=1, wait=0.0, expected=lambda: False)
 
     async def use():
         batcher.start()
-        tasks = [asyncio.create_task(batcher.submit(n)) for n in range(2)]
-        await asyncio.to_thread(started.wait, 20)
+        tasks = [asyncio.create_task(batcher.submit(n)) for n in range(3)]
+        for _ in range(2):
+            await asyncio.to_thread(started.acquire)
+        stopping = asyncio.create_task(batcher.stop())
+        await asyncio.sleep(0.02)
         free.set()
-        await batcher.stop()
+        await stopping
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    found = asyncio.run(use())
-    assert isinstance(found[1], asyncio.CancelledError)
+    first, second, third = asyncio.run(use())
+    assert (first, second) == (0, 1) and isinstance(third, asyncio.CancelledError)

@@ -61,6 +61,7 @@ def test_a_photo_of_the_index_is_found_and_its_landmark_named(world, tmp_path):
         likest = max(answer.photos, key=lambda each: each.direct)
         assert likest.image_id == image_id(number)
         assert likest.direct == pytest.approx(1, abs=1e-5)
+        assert likest.name == ("my first.jpg" if number == 0 else "")
         surest = answer.landmarks[0]
         assert surest.landmark_id == 100 + number % 4
         assert surest.name == (f"Tower <{surest.landmark_id}>" if number < 2 else "")
@@ -108,16 +109,17 @@ def test_annoy_answers_alike_and_keeps_its_trees(world, tmp_path):
 
 
 def test_any_number_of_photos_is_embedded_without_a_new_trace(world, tmp_path):
-    searcher = open_searcher(config_for(world, tmp_path), max_batch=6)
-    assert searcher.model.lengths == [1, 2, 4, 6]
+    searcher = open_searcher(config_for(world, tmp_path), max_batch=11)
+    # Four to a doubling, so that no more than a fourth of a batch is padding.
+    assert searcher.model.lengths == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11]
     searcher.model.warm()
-    assert searcher.model.num_traces == 4
+    assert searcher.model.num_traces == 10
     read = PhotoReader(EMBEDDING_SIZE)
     pixels = [read(photo(number)) for number in range(15)]
     rows = searcher.model(pixels)
     one_by_one = np.concatenate([searcher.model([each]) for each in pixels])
     np.testing.assert_allclose(rows, one_by_one, atol=1e-6)
-    assert searcher.model.num_traces == 4
+    assert searcher.model.num_traces == 10
 
 
 def test_rotated_photos_are_turned_upright(world, tmp_path):

@@ -1,0 +1,93 @@
+import csv
+import os
+
+import pytest
+from shard_writing import photo
+
+from tfrecords_tools import arrange, build, gldv2
+from tfrecords_tools.arrange import ArrangeConfig, OwnPhoto, read_names
+from tfrecords_tools.dataset_info import DatasetInfo
+
+ROWS = [
+    ("Rome/Colosseum 1.jpg", "Colosseum"),
+    ("Rome/Colosseum 2.jpg", "Colosseum"),
+    ("pisa.png", "Torre, di Pisa"),
+    ("pisa 2.jpg", "Torre, di Pisa"),
+    ("cat.jpg", ""),
+]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder of photos with names of its own, and their table."""
+    folder = tmp_path / "photos"
+    for number, (name, _) in enumerate(ROWS):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo(number, kind="PNG" if name.endswith("png") else "JPEG"))
+    (folder / "notes.txt").write_text("not listed")
+    with open(tmp_path / "table.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("photo", "landmark"), *ROWS])
+    return tmp_path
+
+
+def flags(own, **change):
+    given = {"photos": own / "photos", "table": own / "table.csv", "output": own / "root"} | change
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
+def test_the_builder_takes_what_it_arranges(own, capsys):
+    assert arrange.main(flags(own)) == 0
+    assert capsys.readouterr().out == (
+        f"{own}/root: 5 index photos, 4 train photos of 2 landmarks; 1 files of {own}/photos are"
+        f" not in {own}/table.csv\n"
+    )
+    settings = {"splits": ["train", "index"], "num_shards": 1, "workers": 1}
+    build.build(build.BuildConfig(str(own / "root"), str(own / "shards"), **settings))
+    train, index = (DatasetInfo.load(str(own / "shards" / s)) for s in ("train", "index"))
+    assert (train.num_examples, train.num_classes, index.num_examples) == (4, 2, 5)
+    names = read_names(str(own / "root" / "metadata"))
+    assert sorted(names.values()) == sorted(name for name, _ in ROWS)
+    for image_id, name in names.items():
+        linked = own / "root" / "index" / gldv2.member_path(int(image_id, 16))
+        assert os.path.samefile(linked, own / "photos" / name)
+
+
+def test_landmarks_are_called_as_in_the_table(own):
+    from glrtf.evaluation.train_photos import landmark_names
+
+    arrange.arrange(ArrangeConfig(str(own / "photos"), str(own / "table.csv"), str(own / "root")))
+    names = landmark_names(str(own / "root"), [0, 1])
+    assert names == {0: "Colosseum", 1: "Torre, di Pisa"}
+
+
+def test_an_id_is_the_names_digest():
+    # printf %s cat.jpg | sha256sum | cut -c 1-16
+    assert gldv2.format_id(OwnPhoto("cat.jpg", "").number) == "0a6df48a27ef7db4"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "photo,place\ncat.jpg,x\n",
+            "expected the columns photo and landmark, found 'photo,place'",
+        ),
+        ("photo,landmark\n", "expected photos below the header, found none"),
+        ("photo,landmark\ncat.jpg,\n", "expected a landmark in some row, found none"),
+        ("photo,landmark\nnone.jpg,x\n", "line 2: expected a file below"),
+        ("photo,landmark\n../table.csv,x\n", "line 2: expected a file below"),
+        ("photo,landmark\ncat.jpg,x\ncat.jpg,y\n", "line 3: expected each photo once"),
+    ],
+)
+def test_mistakes_take_one_line_and_nothing_is_written(own, capsys, table, message):
+    (own / "table.csv").write_text(table)
+    assert arrange.main(flags(own)) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (own / "root").exists()
+
+
+def test_a_folder_with_files_is_left_alone(own, capsys):
+    assert arrange.main(flags(own, output=own / "photos")) == 2
+    assert "expected a new folder" in capsys.readouterr().err

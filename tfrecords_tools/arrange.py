@@ -1,0 +1,176 @@
+"""Photos of one's own in Google Landmarks v2's layout: `python -m tfrecords_tools.arrange`."""
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from tfrecords_tools import cli, files, folders, gldv2
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+NAMES = "names.csv"
+_CATEGORY = "http://commons.wikimedia.org/wiki/Category:"
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrangeConfig:
+    """Arrange photos of your own as Google Landmarks v2 is published.
+
+    Every photo of the table becomes an index photo; those with a landmark become
+    train photos too. Photos are linked where the file system can, else copied.
+
+    Attributes:
+        photos: Folder of the photos.
+        table: CSV with the columns photo (a path below the folder) and landmark (any name;
+            empty where it is not known).
+        output: Folder to write: index/, train/ and metadata/, whole or not at all.
+    """
+
+    photos: str
+    table: str
+    output: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnPhoto:
+    """One row of the table.
+
+    Attributes:
+        name: The photo's path below the folder.
+        landmark: What it shows; empty where that is not known.
+    """
+
+    name: str
+    landmark: str
+
+    @property
+    def number(self) -> int:
+        """The image id: the first 64 bits of the name's SHA-256."""
+        return int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")
+
+
+def arrange(config: ArrangeConfig) -> None:
+    """Reads the table, then writes the layout.
+
+    Raises:
+        UserError: If the table or a photo is not as expected; nothing is written then.
+    """
+    photos = _read_table(config)
+    if os.path.exists(config.output) and os.listdir(config.output):
+        raise UserError(f"{config.output}: expected a new folder, found files; name another")
+    landmarks = sorted({each.landmark for each in photos if each.landmark})
+    if not landmarks:
+        raise UserError(f"{config.table}: expected a landmark in some row, found none")
+    numbers = {name: number for number, name in enumerate(landmarks)}
+    with folders.atomic_folder(config.output) as folder:
+        with Progress("arrange", len(photos), "photo") as progress:
+            for photo in photos:
+                for split in ("index", *(["train"] if photo.landmark else [])):
+                    target = files.join(folder, split, gldv2.member_path(photo.number))
+                    _link(os.path.join(config.photos, photo.name), target)
+                progress.update()
+        _write_metadata(folder, photos, numbers)
+    train = sum(1 for each in photos if each.landmark)
+    left = _count_unlisted(config.photos, photos)
+    print(
+        f"{config.output}: {len(photos)} index photos, {train} train photos of {len(landmarks)}"
+        f" landmarks; {left} files of {config.photos} are not in {config.table}"
+    )
+
+
+def _read_table(config: ArrangeConfig) -> list[OwnPhoto]:
+    photos: dict[int, OwnPhoto] = {}
+    root = os.path.realpath(config.photos)
+    text = io.StringIO(files.read_bytes(config.table).decode("utf-8-sig", "replace"), newline="")
+    reader = csv.DictReader(text)
+    if not {"photo", "landmark"} <= set(reader.fieldnames or ()):
+        found = ",".join(reader.fieldnames or ())[:80]
+        raise UserError(f"{config.table}: expected the columns photo and landmark, found {found!r}")
+    for row in reader:
+        where = f"{config.table}: line {reader.line_num}"
+        photo = OwnPhoto((row["photo"] or "").strip(), (row["landmark"] or "").strip())
+        path = os.path.realpath(os.path.join(root, photo.name))
+        if not path.startswith(root + os.sep) or not os.path.isfile(path):
+            raise UserError(f"{where}: expected a file below {root}, found {photo.name!r}")
+        if photo.number in photos:
+            raise UserError(f"{where}: expected each photo once, found {photo.name!r} again")
+        photos[photo.number] = photo
+    if not photos:
+        raise UserError(f"{config.table}: expected photos below the header, found none")
+    return [photos[number] for number in sorted(photos)]
+
+
+def _link(source: str, target: str) -> None:
+    files.make_folder(os.path.dirname(target))
+    real = os.path.realpath(source)
+    try:
+        os.link(real, target)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copyfile(real, target)
+
+
+def _write_metadata(folder: str, photos: Sequence[OwnPhoto], numbers: dict[str, int]) -> None:
+    ids = {photo: gldv2.format_id(photo.number) for photo in photos}
+    train = [each for each in photos if each.landmark]
+    _write_csv(folder, "index.csv", ["id"], ([ids[each]] for each in photos))
+    _write_csv(
+        folder,
+        "train.csv",
+        ["id", "url", "landmark_id"],
+        ([ids[each], "", numbers[each.landmark]] for each in train),
+    )
+    _write_csv(
+        folder,
+        "train_label_to_category.csv",
+        ["landmark_id", "category"],
+        ([number, _CATEGORY + quote(name, safe=" ")] for name, number in numbers.items()),
+    )
+    _write_csv(folder, NAMES, ["id", "photo"], ([ids[each], each.name] for each in photos))
+
+
+def _write_csv(folder: str, name: str, header: list[str], rows: Iterable[list[object]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    files.write_bytes(gldv2.metadata_path(folder, name), text.getvalue().encode())
+
+
+def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:
+    listed = {os.path.normpath(each.name) for each in photos}
+    with contextlib.suppress(OSError):
+        return sum(1 for name, _ in files.walk(folder) if os.path.normpath(name) not in listed)
+    return 0
+
+
+def read_names(metadata: str) -> dict[str, str]:
+    """The photos' own names by image id, as `arrange` wrote them; empty where it did not.
+
+    Args:
+        metadata: The folder with the CSVs.
+    """
+    path = files.join(metadata, NAMES)
+    if not files.exists(path):
+        return {}
+    text = io.StringIO(files.read_bytes(path).decode("utf-8", "replace"), newline="")
+    rows = csv.DictReader(text)
+    if not {"id", "photo"} <= set(rows.fieldnames or ()):
+        return {}
+    return {row["id"]: row["photo"] for row in rows}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    return cli.run(ArrangeConfig, arrange, prog="python -m tfrecords_tools.arrange", argv=argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
