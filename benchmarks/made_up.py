@@ -14,7 +14,7 @@ def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarra
 
 def made_up(
     queries: int, index: int, train: int, k: int, num_landmarks: int, folder: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Neighbors]:
+) -> tuple[np.ndarray, np.ndarray, Neighbors, Neighbors]:
     """Random neighbours in which each image sees its own landmark now and then."""
     rng = np.random.default_rng(0)
     known = np.sort(rng.choice(10**7, num_landmarks, replace=False))
@@ -34,7 +34,7 @@ def made_up(
         np.stack([rng.permutation(min(index, 5000))[:100] for _ in range(queries)]),
         -np.sort(-rng.random((queries, 100)), axis=1),
     )
-    return known, codes, indices, scores, direct
+    return known, codes, Neighbors(indices, scores), direct
 
 
 def image_ids(count: int) -> np.ndarray:

@@ -1,8 +1,6 @@
 """How fast retrieval is against its limits: each table's ratios come from one run.
 
     python benchmarks/retrieval.py search --dimension 512 --k 15 100 300
-    python benchmarks/retrieval.py after_search
-    python benchmarks/retrieval.py large --folder /some/disk
     python benchmarks/retrieval.py annoy --dimension 512
 
 Times are CPU seconds of this process with one BLAS thread (`--threads 1`, the
@@ -11,7 +9,6 @@ of the clock. Needs the extra bench.
 """
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -24,12 +21,11 @@ import threadpoolctl
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from made_up import image_ids, made_up, unit_rows
+from made_up import unit_rows
 
 from glrtf.embedding_rows import ArrayRows
-from glrtf.retrieval import annoy_index, bridge, exact, fusion, landmarks, non_landmark, output
-from glrtf.retrieval.landmarks import LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors, for_all, stacked
+from glrtf.retrieval import annoy_index, exact
+from glrtf.retrieval.neighbors import stacked
 
 ROWS, QUERIES = 100_000, 2000
 
@@ -104,117 +100,6 @@ def products_only(queries: np.ndarray, rows: np.ndarray) -> None:
     )
 
 
-def after_the_search(
-    known: np.ndarray,
-    codes: np.ndarray,
-    indices: np.ndarray,
-    scores: np.ndarray,
-    direct: Neighbors,
-    unlike: np.ndarray,
-    ids: np.ndarray,
-    path: str,
-) -> fusion.Ranking:
-    """Landmark confidence, bridging, fusion and the written submission."""
-    queries, step = len(direct.indices), 256
-    kept: dict[int, LandmarkConfidences] = {}
-
-    def keep(start: int) -> None:
-        rows = np.array(indices[start : start + step])
-        near = np.array(scores[start : start + step])
-        kept[start] = landmarks.landmark_confidences(
-            codes[rows],
-            non_landmark.penalized_distances(near, unlike[rows], 0.4),
-            known,
-            per_landmark=2,
-            best_bonus=0.5,
-            keep=5,
-        )
-
-    for_all(keep, range(0, len(indices), step))
-    marks = np.concatenate([kept[start].landmarks for start in sorted(kept)])
-    sure = np.concatenate([kept[start].confidences for start in sorted(kept)])
-    in_index = LandmarkConfidences(marks[queries:], sure[queries:])
-    ranks = np.argsort(np.argsort(ids))
-    lists = bridge.list_by_landmark(in_index, ranks)
-    ranked = []
-    for start in range(0, queries, 1024):
-        block = slice(start, min(start + 1024, queries))
-        asked = LandmarkConfidences(marks[block], sure[block])
-        near = Neighbors(direct.indices[block], direct.scores[block])
-        ranked.append(
-            fusion.fuse(
-                near,
-                near.scores,
-                bridge.bridges_of_pairs(asked, in_index, near.indices),
-                bridge.best_bridges(asked, lists, ranks, 200, False),
-                ranks,
-                divisor=3,
-                direct_power=3,
-                bridge_power=3,
-                surest_first=False,
-                limit=100,
-            )
-        )
-    ranking = fusion.concatenated(ranked)
-    query_ids = np.array([f"{row:016x}" for row in range(queries)], "S16")
-    output.write_submission(path, query_ids, ids, ranking.images)
-    return ranking
-
-
-def after_search(arguments: argparse.Namespace) -> None:
-    """Everything after the search against the pandas transcription of the tests."""
-    import pandas as pd
-    import retrieval_transcription as slow
-
-    queries, index, train, k = 500, 10_000, 60_000, 300
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        known, codes, indices, scores, direct = made_up(queries, index, train, k, 2000, folder)
-        unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
-
-        def table(rows: np.ndarray, similarities: np.ndarray) -> pd.DataFrame:
-            asked = np.repeat(np.arange(len(rows)), rows.shape[1])
-            distance = 1 - similarities.ravel()
-            return pd.DataFrame({"query": asked, "row": rows.ravel(), "distance": distance})
-
-        def transcribed() -> dict:
-            halves = (slice(0, queries), slice(queries, None))
-            of_test, of_index = (
-                slow.landmark_confidence(table(indices[half], scores[half]), known[codes], unlike)
-                for half in halves
-            )
-            near = table(direct.indices, direct.scores).rename(columns={"row": "image"})
-            near["direct"] = np.clip(1 - near["distance"], 0, 1)
-            bridged = slow.bridged_confidence(of_test, of_index)
-            return slow.rank(near[["query", "image", "direct"]], bridged, ids)
-
-        def ours() -> fusion.Ranking:
-            path = f"{folder}/submission.csv"
-            return after_the_search(known, codes, indices, scores, direct, unlike, ids, path)
-
-        times = interleaved({"ours": ours, "pandas": transcribed}, time.process_time, 3)
-        ranking, expected = ours(), transcribed()
-        same = sum(ids[ranking.images[q]].tolist() == expected[q] for q in range(queries))
-        ratio = times["pandas"] / times["ours"]
-        print(f"{queries} x {index} images, {train} train, {k} neighbours; CPU seconds")
-        print(f"here {times['ours']:.3f}  pandas {times['pandas']:.2f}  ratio {ratio:.0f}")
-        print(f"identical top 100: {same} of {queries} queries")
-
-
-def large(arguments: argparse.Namespace) -> None:
-    """The whole of GLDv2's test and index: time and memory of what follows the search."""
-    queries, index, train, k = 117_577, 761_757, 4_132_914, 300
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        known, codes, indices, scores, direct = made_up(queries, index, train, k, 203_094, folder)
-        unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
-        began, cpu = time.perf_counter(), time.process_time()
-        path = f"{folder}/submission.csv"
-        after_the_search(known, codes, indices, scores, direct, unlike, ids, path)
-        took, used = time.perf_counter() - began, time.process_time() - cpu
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{queries} x {index}, {k} neighbours: {took:.0f} s ({used:.0f} CPU s)")
-        print(f"peak memory {peak:.1f} GiB, mapped files among it")
-
-
 def annoy(arguments: argparse.Namespace) -> None:
     """Recall@100 and time of Annoy against exact search, on clustered rows."""
     rng = np.random.default_rng(0)
@@ -257,7 +142,7 @@ def annoy(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Runs one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["search", "after_search", "large", "annoy"])
+    parser.add_argument("what", choices=["search", "annoy"])
     parser.add_argument("--dimension", type=int, nargs="+", default=[512, 2560])
     parser.add_argument("--k", type=int, nargs="+", default=[15, 100, 300])
     parser.add_argument("--threads", type=int, default=1)

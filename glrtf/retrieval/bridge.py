@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
+from glrtf.retrieval.ordering import descending_in_groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Bridges:
     """Pairs of a query and an index image that share a landmark.
 
     Attributes:
-        queries: (pairs,) int64, ascending.
-        images: (pairs,) int64 index rows; a pair comes once for each shared landmark.
+        queries: (pairs,) int64.
+        images: (pairs,) int64 index rows; a pair may come once for each shared landmark.
         confidences: (pairs,) float64, min(C(q, l), C(i, l)).
         own: (pairs,) float64, C(i, l).
         landmarks: (pairs,) int64, l.
@@ -48,6 +49,10 @@ class Bridges:
     own: npt.NDArray[np.float64]
     landmarks: npt.NDArray[np.int64]
 
+    def take(self, chosen: npt.NDArray) -> "Bridges":
+        """Some of them, by places or by a mask."""
+        return Bridges(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
+
 
 def list_by_landmark(
     index: LandmarkConfidences, id_ranks: npt.NDArray[np.int64]
@@ -58,12 +63,18 @@ def list_by_landmark(
         index: The index images' landmarks.
         id_ranks: (images,) int64, each image's place by ascending id.
     """
-    images, places = np.nonzero(index.landmarks != NO_LANDMARK)
-    landmarks = index.landmarks[images, places]
+    by_id = np.empty(len(id_ranks), np.int64)
+    by_id[id_ranks] = np.arange(len(id_ranks))
+    of_images = index.landmarks[by_id]
+    rows, places = np.nonzero(of_images != NO_LANDMARK)
+    images, landmarks = by_id[rows], of_images[rows, places]
     confidences = index.confidences[images, places]
-    order = np.lexsort((id_ranks[images], -confidences, landmarks))
-    known, starts = np.unique(landmarks[order], return_index=True)
-    return ImagesByLandmark(known, np.append(starts, len(order)), images[order], confidences[order])
+    order = descending_in_groups(landmarks, confidences)
+    landmarks = landmarks[order]
+    starts = np.flatnonzero(np.diff(landmarks, prepend=-1))
+    return ImagesByLandmark(
+        landmarks[starts], np.append(starts, len(order)), images[order], confidences[order]
+    )
 
 
 def best_bridges(
@@ -107,50 +118,37 @@ def bridges_of_pairs(
     queries: LandmarkConfidences,
     index: LandmarkConfidences,
     images: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The best bridge of given pairs.
+) -> Bridges:
+    """All bridges of given pairs.
 
     Args:
         queries: The queries' landmarks.
         index: The index images' landmarks.
         images: (queries, n) int64 index rows, -1 for none.
-
-    Returns:
-        min(C(q, l), C(i, l)) of the best l, C(i, l) and l, each (queries, n);
-        -inf, -inf and -1 where nothing is shared.
     """
-    best = np.full(images.shape, -np.inf)
-    own = np.full(images.shape, -np.inf)
-    landmark = np.full(images.shape, NO_LANDMARK, np.int64)
-    theirs = index.landmarks[images], index.confidences[images]
-    for place in range(queries.landmarks.shape[1]):
-        asked = queries.landmarks[:, place, None]
-        for other in range(index.landmarks.shape[1]):
-            has, sure = theirs[0][:, :, other], theirs[1][:, :, other]
-            bridged = np.minimum(queries.confidences[:, place, None], sure)
-            shared = (asked == has) & (asked != NO_LANDMARK) & (images >= 0)
-            better = shared & better_bridge(bridged, sure, asked, best, own, landmark)
-            best, own = np.where(better, bridged, best), np.where(better, sure, own)
-            landmark = np.where(better, asked, landmark)
-    return best, own, landmark
-
-
-def better_bridge(
-    bridged: npt.NDArray[np.float64],
-    own: npt.NDArray[np.float64],
-    landmark: npt.NDArray[np.int64],
-    than_bridged: npt.NDArray[np.float64],
-    than_own: npt.NDArray[np.float64],
-    than_landmark: npt.NDArray[np.int64],
-) -> npt.NDArray[np.bool_]:
-    """Which bridges stand: the surer, then the greater C(i, l), then the smaller landmark id."""
-    equal = bridged == than_bridged
-    equal_own = equal & (own == than_own)
-    return (
-        (bridged > than_bridged)
-        | (equal & (own > than_own))
-        | (equal_own & (landmark < than_landmark))
+    width = images.shape[1]
+    pairs, confidences, own, landmarks = [], [], [], []
+    # No image keeps -2.
+    asked = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
+    for other in range(index.landmarks.shape[1]):
+        theirs = np.ascontiguousarray(index.landmarks[:, other])[images]
+        for place in range(asked.shape[1]):
+            shared = np.flatnonzero(theirs == asked[:, place, None])
+            rows, there = shared // width, images.reshape(-1)[shared]
+            pairs.append(shared)
+            own.append(index.confidences[there, other])
+            confidences.append(np.minimum(queries.confidences[rows, place], own[-1]))
+            landmarks.append(asked[rows, place])
+    found = np.concatenate(pairs)
+    there = images.reshape(-1)[found]
+    bridges = Bridges(
+        queries=found // width,
+        images=there,
+        confidences=np.concatenate(confidences),
+        own=np.concatenate(own),
+        landmarks=np.concatenate(landmarks),
     )
+    return bridges if (there >= 0).all() else bridges.take(there >= 0)
 
 
 def _shared_landmarks(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, padded
+from glrtf.retrieval.ordering import falling_bits, scores_of_bits
 
 PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 """(queries, rows) of pairs -> their true scores."""
@@ -30,7 +31,6 @@ _FOLDED = 12
 """First floors are taken from the greater ones of pairs while those are this many times k."""
 _ROW_BITS = 32
 _ROWS = (1 << _ROW_BITS) - 1
-_BELOW_SIGN = np.int32(0x7FFFFFFF)
 
 
 class Candidates:
@@ -215,16 +215,12 @@ def _packed(
     scores: npt.NDArray[np.float32], rows: npt.NDArray[np.int64] | np.int64
 ) -> npt.NDArray[np.int64]:
     """Scores and rows as integers in the order of descending scores, then ascending rows."""
-    # Adding 0 makes -0 and 0 one. Below the sign, negative numbers' bits run the other way.
-    bits = (scores + np.float32(0)).view(np.int32)
-    falling = ~(bits ^ ((bits >> 31) & _BELOW_SIGN))
-    return (falling.astype(np.int64) << _ROW_BITS) | rows
+    return (falling_bits(scores).astype(np.int64) << _ROW_BITS) | rows
 
 
 def _scores_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """The scores that `_packed` has packed."""
-    bits = ~(keys >> _ROW_BITS).astype(np.int32)
-    return (bits ^ ((bits >> 31) & _BELOW_SIGN)).view(np.float32)
+    return scores_of_bits((keys >> _ROW_BITS).astype(np.int32))
 
 
 _NOTHING = int(_packed(np.array([-np.inf], np.float32), np.int64(_ROWS))[0])

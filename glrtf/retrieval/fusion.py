@@ -9,6 +9,7 @@ import numpy.typing as npt
 from glrtf.retrieval.bridge import Bridges
 from glrtf.retrieval.landmarks import NO_LANDMARK
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors
+from glrtf.retrieval.ordering import descending_in_groups, stable_order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +55,7 @@ def concatenated(blocks: Sequence[Ranking]) -> Ranking:
 def fuse(
     neighbors: Neighbors,
     direct: npt.NDArray[np.float64],
-    bridges_of_direct: tuple[
-        npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]
-    ],
+    bridges_of_direct: Bridges,
     bridges: Bridges,
     id_ranks: npt.NDArray[np.int64],
     *,
@@ -71,7 +70,7 @@ def fuse(
     Args:
         neighbors: Each query's nearest index images.
         direct: (queries, k) float64, their direct confidences.
-        bridges_of_direct: Their best bridges, as `bridge.bridges_of_pairs` gives them.
+        bridges_of_direct: Their bridges, as `bridge.bridges_of_pairs` gives them.
         bridges: The queries' best bridged images; they must reach `limit` + k
             deep, since k of them may be among the neighbours.
         id_ranks: (images,) int64, each index image's place by ascending id.
@@ -81,35 +80,65 @@ def fuse(
         surest_first: Whether C(i, l) goes before image id among equals.
         limit: How many images are ranked.
     """
-    pool = _pooled(neighbors, direct, bridges_of_direct, bridges, divisor)
-    final = _power(pool.direct, direct_power) + _power(pool.bridged, bridge_power)
-    keys = [id_ranks[pool.images], -pool.own, -pool.bridged, -final, pool.queries]
-    if not surest_first:
-        # An image's bridges stay in order of sureness behind its id.
-        keys[:2] = [-pool.own, id_ranks[pool.images]]
-    order = np.lexsort((pool.landmarks, *keys))
-    return _ranked(pool.take(order), final[order], neighbors, limit)
+    pool = _merged(_pooled(neighbors, direct, [bridges_of_direct, bridges]), id_ranks)
+    bridged = np.where(pool.landmarks == NO_LANDMARK, 0, pool.bridged / divisor)
+    final = _power(pool.direct, direct_power) + _power(bridged, bridge_power)
+    if surest_first:
+        surest = descending_in_groups(pool.queries, pool.own)
+        pool, bridged, final = pool.take(surest), bridged[surest], final[surest]
+    order = descending_in_groups(pool.queries, final, bridged)
+    return _ranked(pool, final, bridged, order, len(neighbors.indices), limit)
 
 
 def _pooled(
-    neighbors: Neighbors,
-    direct: npt.NDArray[np.float64],
-    bridges_of_direct: tuple[
-        npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]
-    ],
-    bridges: Bridges,
-    divisor: float,
+    neighbors: Neighbors, direct: npt.NDArray[np.float64], several: Sequence[Bridges]
 ) -> _Pool:
     rows, places = np.nonzero(neighbors.indices != NO_ROW)
-    best, own, landmarks = (values[rows, places] for values in bridges_of_direct)
-    best = np.where(landmarks == NO_LANDMARK, 0, best / divisor)
+    nothing = np.full(len(rows), -np.inf)
+    bridged = sum(len(bridges.queries) for bridges in several)
     return _Pool(
-        queries=np.concatenate([rows, bridges.queries]),
-        images=np.concatenate([neighbors.indices[rows, places], bridges.images]),
-        direct=np.concatenate([direct[rows, places], np.zeros(len(bridges.images))]),
-        bridged=np.concatenate([best, bridges.confidences / divisor]),
-        own=np.concatenate([own, bridges.own]),
-        landmarks=np.concatenate([landmarks, bridges.landmarks]),
+        queries=np.concatenate([rows, *(bridges.queries for bridges in several)]),
+        images=np.concatenate(
+            [neighbors.indices[rows, places], *(bridges.images for bridges in several)]
+        ),
+        direct=np.concatenate([direct[rows, places], np.zeros(bridged)]),
+        bridged=np.concatenate([nothing, *(bridges.confidences for bridges in several)]),
+        own=np.concatenate([nothing, *(bridges.own for bridges in several)]),
+        landmarks=np.concatenate(
+            [
+                np.full(len(rows), NO_LANDMARK, np.int64),
+                *(bridges.landmarks for bridges in several),
+            ]
+        ),
+    )
+
+
+def _merged(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> _Pool:
+    """One entry a pair, by query, then image id.
+
+    Of several bridges the surest stands, then that of the greater C(i, l), then that of the
+    smaller landmark id.
+    """
+    pairs = pool.queries * len(id_ranks) + id_ranks[pool.images]
+    order = stable_order(pairs)
+    pairs = pairs[order]
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    pool = pool.take(order)
+    if len(starts) == len(pairs):
+        return pool
+    pair_of = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(pairs)))
+    bridged = np.maximum.reduceat(pool.bridged, starts)
+    stands = pool.bridged == bridged[pair_of]
+    own = np.maximum.reduceat(np.where(stands, pool.own, -np.inf), starts)
+    stands &= pool.own == own[pair_of]
+    last = np.iinfo(np.int64).max
+    return _Pool(
+        queries=pool.queries[starts],
+        images=pool.images[starts],
+        direct=np.maximum.reduceat(pool.direct, starts),
+        bridged=bridged,
+        own=own,
+        landmarks=np.minimum.reduceat(np.where(stands, pool.landmarks, last), starts),
     )
 
 
@@ -119,28 +148,29 @@ def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.f
 
 
 def _ranked(
-    pool: _Pool, final: npt.NDArray[np.float64], neighbors: Neighbors, limit: int
+    pool: _Pool,
+    final: npt.NDArray[np.float64],
+    bridged: npt.NDArray[np.float64],
+    order: npt.NDArray[np.int64],
+    queries: int,
+    limit: int,
 ) -> Ranking:
-    """Keeps each image's first entry and each query's first `limit` images."""
-    pairs = pool.queries * (int(pool.images.max(initial=0)) + 1) + pool.images
-    _, first = np.unique(pairs, return_index=True)
-    first.sort()
-    pool, final = pool.take(first), final[first]
-    queries = len(neighbors.indices)
-    counts = np.bincount(pool.queries, minlength=queries)
-    places = np.arange(len(pool.queries)) - np.repeat(np.cumsum(counts) - counts, counts)
+    """Each query's first `limit` entries in the order given."""
+    asked = pool.queries[order]
+    counts = np.bincount(asked, minlength=queries)
+    places = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts, counts)
     shown = places < limit
-    where = pool.queries[shown], places[shown]
-    result = Ranking(
-        images=np.full((queries, limit), NO_ROW, np.int64),
-        final=np.zeros((queries, limit)),
-        direct=np.zeros((queries, limit)),
-        bridged=np.zeros((queries, limit)),
-        landmarks=np.full((queries, limit), NO_LANDMARK, np.int64),
+    where, entries = asked[shown] * limit + places[shown], order[shown]
+
+    def table(values: npt.NDArray, nothing: float) -> npt.NDArray:
+        result = np.full((queries, limit), nothing, values.dtype)
+        result.reshape(-1)[where] = values[entries]
+        return result
+
+    return Ranking(
+        images=table(pool.images, NO_ROW),
+        final=table(final, 0),
+        direct=table(pool.direct, 0),
+        bridged=table(bridged, 0),
+        landmarks=table(pool.landmarks, NO_LANDMARK),
     )
-    result.images[where] = pool.images[shown]
-    result.final[where] = final[shown]
-    result.direct[where] = pool.direct[shown]
-    result.bridged[where] = pool.bridged[shown]
-    result.landmarks[where] = pool.landmarks[shown]
-    return result

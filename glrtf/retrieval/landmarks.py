@@ -87,8 +87,9 @@ def landmark_confidences(
     if missing.any():
         # Behind all landmarks, so that they form a group of their own.
         codes = np.where(missing, len(known), codes)
+        distances = np.where(missing, 0, distances)
     grouped, nearest = group_by_code(codes, distances, len(known) + 1)
-    confidences = _sum_of_groups(grouped, 1 - nearest, per_landmark, mean)
+    confidences = _sum_of_groups(grouped, np.subtract(1, nearest, out=nearest), per_landmark, mean)
     if missing.any():
         confidences[grouped == len(known)] = -np.inf
     return _keep_best(np.append(known, NO_LANDMARK), grouped, confidences, best_bonus, keep)
@@ -100,8 +101,8 @@ def group_by_code(
     """Orders each row by code, then distance.
 
     Code, rounded distance and position are packed into one integer, since
-    sorting integers is many times as fast as a lexicographic sort. Rounding
-    keeps the order but for ties; rows with ties are sorted the slow way.
+    sorting integers is many times as fast as a lexicographic sort. Where
+    rounding has left a row out of order, it is sorted the slow way.
 
     Args:
         codes: (rows, k) int64 in 0..num_codes-1.
@@ -114,26 +115,26 @@ def group_by_code(
     rows, width = codes.shape
     place_bits = max(width - 1, 1).bit_length()
     bits = 62 - place_bits - num_codes.bit_length()
-    finite = np.isfinite(distances)
-    if bits < _FEWEST_BITS or not finite.any():
+    low, high = distances.min(initial=0), distances.max(initial=0)
+    if bits < _FEWEST_BITS or not np.isfinite(high):
         return _group_slowly(codes, distances)
-    if not finite.all():
-        distances = np.where(finite, distances, distances[finite].max())
-    low, high = distances.min(), distances.max()
-    scale = 2.0**bits / (high - low) if high > low else 0.0
-    keys = ((distances - low) * scale).astype(np.int64)
-    keys += codes << (bits + 1)
-    keys <<= place_bits
-    keys += np.arange(width)
+    # Whole numbers up to 2**(bits + place_bits), their last bits given to the place.
+    keys = distances - low
+    keys *= 2.0 ** (bits + place_bits) / (high - low) if high > low else 0.0
+    keys = keys.astype(np.int64)
+    keys &= -1 << place_bits
+    keys |= np.arange(width)
+    keys += codes << (bits + place_bits + 1)
     keys.sort(axis=1)
     places = keys & ((1 << place_bits) - 1)
     places += np.arange(0, rows * width, width)[:, None]
-    keys >>= place_bits
-    tied = (keys[:, 1:] == keys[:, :-1]).any(axis=1)
-    keys >>= bits + 1
-    nearest = distances.reshape(-1)[places]
-    if tied.any():
-        keys[tied], nearest[tied] = _group_slowly(codes[tied], distances[tied])
+    nearest = distances.reshape(-1).take(places)
+    keys >>= bits + place_bits + 1
+    wrong = nearest[:, 1:] < nearest[:, :-1]
+    wrong &= keys[:, 1:] == keys[:, :-1]
+    if wrong.any():
+        again = wrong.any(axis=1)
+        keys[again], nearest[again] = _group_slowly(codes[again], distances[again])
     return keys, nearest
 
 
@@ -154,16 +155,18 @@ def _sum_of_groups(
 
     Elsewhere -inf.
     """
-    sums = values.copy()
+    same = grouped[:, 1:] == grouped[:, :-1]
+    most = min(per_landmark, values.shape[1])
+    sums = values.copy() if most > 2 else values
     counts = np.ones(values.shape, np.int64) if mean else None
-    for step in range(1, min(per_landmark, values.shape[1])):
-        same = grouped[:, step:] == grouped[:, :-step]
-        sums[:, :-step] += values[:, step:] * same
+    for step in range(1, most):
+        alike = same if step == 1 else grouped[:, step:] == grouped[:, :-step]
+        sums[:, :-step] += values[:, step:] * alike
         if counts is not None:
-            counts[:, :-step] += same
+            counts[:, :-step] += alike
     if counts is not None:
         sums /= counts
-    np.copyto(sums[:, 1:], -np.inf, where=grouped[:, 1:] == grouped[:, :-1])
+    np.copyto(sums[:, 1:], -np.inf, where=same)
     return sums
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from glrtf.embedding_rows import RowSource
 
 NO_ROW = -1
 """Stands in `Neighbors.indices` where there are fewer than k rows."""
+
+_ResultT = TypeVar("_ResultT")
 
 _NUMBERS_AT_ONCE = 1 << 18
 _LONG_RUN = 16
@@ -161,15 +164,12 @@ def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArr
     return result
 
 
-def for_all(function: Callable[[int], None], items: Sequence[int]) -> None:
+def for_all(function: Callable[[int], _ResultT], items: Sequence[int]) -> list[_ResultT]:
     """Calls a function for every item, on all processors where there are several items."""
     if len(items) < 2:
-        for item in items:
-            function(item)
-        return
+        return [function(item) for item in items]
     with ThreadPoolExecutor(usable_processors()) as pool:
-        for _ in pool.map(function, items):
-            pass
+        return list(pool.map(function, items))
 
 
 def usable_processors() -> int:

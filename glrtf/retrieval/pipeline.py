@@ -8,20 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.retrieval import fusion, landmarks, non_landmark
-from glrtf.retrieval.bridge import best_bridges, bridges_of_pairs, list_by_landmark
+from glrtf.retrieval import non_landmark, ranking
 from glrtf.retrieval.cached_search import CachedSearch
 from glrtf.retrieval.direct import DirectSide
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.neighbors import NO_ROW, Neighbors, for_all
+from glrtf.retrieval.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
 from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 4096
-_IMAGES_AT_ONCE = 256
-_QUERIES_A_BLOCK = 1024
 
 
 class Pipeline:
@@ -67,7 +64,10 @@ class Pipeline:
             in_query = LandmarkConfidences(
                 in_query.landmarks[queries], in_query.confidences[queries]
             )
-        return self._fuse(nearest, sure, in_query, in_index)
+        sure = self._direct.voted(sure, nearest.indices, in_query, in_index)
+        return ranking.rank(
+            nearest, sure, in_query, in_index, self.inputs.id_ranks, self._config.fusion
+        )
 
     def train_neighbors(self) -> Neighbors:
         """Step 2: the nearest train images of index and test images, the index first."""
@@ -100,6 +100,7 @@ class Pipeline:
         """Steps 2 to 4: the landmarks of index and test images."""
         near = self.train_neighbors()
         unlikeness = self.non_landmark_confidences()
+        known, codes = self.inputs.train_landmarks
         images = len(near.indices)
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
@@ -107,7 +108,8 @@ class Pipeline:
                 for start in range(0, images, _IMAGES_A_BLOCK):
                     block = slice(start, start + _IMAGES_A_BLOCK)
                     some = Neighbors(np.array(near.indices[block]), np.array(near.scores[block]))
-                    kept = self._landmarks_of(some, unlikeness)
+                    settings = self._config.landmark
+                    kept = ranking.keep_landmarks(some, known, codes, unlikeness, settings)
                     yield kept.landmarks, kept.confidences
                     progress.update(len(some.indices))
 
@@ -119,70 +121,6 @@ class Pipeline:
             LandmarkConfidences(np.array(marks[:cut]), np.array(sure[:cut])),
             LandmarkConfidences(np.array(marks[cut:]), np.array(sure[cut:])),
         )
-
-    def _landmarks_of(
-        self, near: Neighbors, unlikeness: npt.NDArray[np.float64]
-    ) -> LandmarkConfidences:
-        """Step 4 for some images."""
-        settings = self._config.landmark
-        known, codes = self.inputs.train_landmarks
-        blocks = range(0, len(near.indices), _IMAGES_AT_ONCE)
-        kept: dict[int, LandmarkConfidences] = {}
-
-        def keep(start: int) -> None:
-            rows = near.indices[start : start + _IMAGES_AT_ONCE]
-            scores = near.scores[start : start + _IMAGES_AT_ONCE]
-            kept[start] = landmarks.landmark_confidences(
-                np.where(rows == NO_ROW, -1, codes[rows]),
-                non_landmark.penalized_distances(
-                    scores, unlikeness[rows], settings.non_landmark_weight
-                ),
-                known,
-                per_landmark=settings.per_landmark,
-                best_bonus=settings.best_bonus,
-                keep=settings.keep,
-                mean=settings.aggregate == "mean",
-            )
-
-        for_all(keep, blocks)
-        return LandmarkConfidences(
-            np.concatenate([kept[start].landmarks for start in blocks]),
-            np.concatenate([kept[start].confidences for start in blocks]),
-        )
-
-    def _fuse(
-        self,
-        nearest: Neighbors,
-        sure: npt.NDArray[np.float64],
-        query: LandmarkConfidences,
-        index: LandmarkConfidences,
-    ) -> Ranking:
-        """Steps 5 and 8: bridges, and the final order."""
-        settings, id_ranks = self._config.fusion, self.inputs.id_ranks
-        surest_first = settings.tie_break == "bridge"
-        lists = list_by_landmark(index, id_ranks)
-        ranked = []
-        with Progress("fusion", len(nearest.indices), "image") as progress:
-            for start in range(0, len(nearest.indices), _QUERIES_A_BLOCK):
-                block = slice(start, start + _QUERIES_A_BLOCK)
-                asked = LandmarkConfidences(query.landmarks[block], query.confidences[block])
-                near = Neighbors(np.array(nearest.indices[block]), np.array(nearest.scores[block]))
-                depth = settings.limit + near.k
-                ranking = fusion.fuse(
-                    near,
-                    self._direct.voted(sure[block], near.indices, asked, index),
-                    bridges_of_pairs(asked, index, near.indices),
-                    best_bridges(asked, lists, id_ranks, depth, surest_first),
-                    id_ranks,
-                    divisor=settings.bridge_divisor,
-                    direct_power=settings.direct_power,
-                    bridge_power=settings.bridge_power,
-                    surest_first=surest_first,
-                    limit=settings.limit,
-                )
-                ranked.append(ranking)
-                progress.update(len(near.indices))
-        return fusion.concatenated(ranked)
 
     def _wanted_of_train(self) -> dict[str, int]:
         wanted = self._config.train_neighbors

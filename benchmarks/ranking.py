@@ -1,0 +1,169 @@
+"""What follows the search, against pandas and at the size of all of GLDv2.
+
+    python benchmarks/ranking.py pandas
+    python benchmarks/ranking.py large --folder /some/disk
+    python benchmarks/ranking.py crowded
+
+Neighbours are made up. `large` needs 6 GB of memory and 5 GB of disk.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from made_up import image_ids, made_up
+
+from glrtf.config.retrieval import FusionConfig, LandmarkConfig
+from glrtf.retrieval import output, ranking
+from glrtf.retrieval.fusion import Ranking
+from glrtf.retrieval.landmarks import LandmarkConfidences
+from glrtf.retrieval.neighbors import Neighbors
+
+
+def after_the_search(
+    known: np.ndarray,
+    codes: np.ndarray,
+    near: Neighbors,
+    direct: Neighbors,
+    unlike: np.ndarray,
+    ids: np.ndarray,
+    path: str,
+) -> Ranking:
+    """Landmark confidence, bridging, fusion and the written submission, the queries first."""
+    queries = len(direct.indices)
+    kept = ranking.keep_landmarks(near, known, codes, unlike, LandmarkConfig())
+    asked = LandmarkConfidences(kept.landmarks[:queries], kept.confidences[:queries])
+    index = LandmarkConfidences(kept.landmarks[queries:], kept.confidences[queries:])
+    return ranked(asked, index, direct, ids, path)
+
+
+def ranked(
+    asked: LandmarkConfidences,
+    index: LandmarkConfidences,
+    direct: Neighbors,
+    ids: np.ndarray,
+    path: str,
+) -> Ranking:
+    """Bridging, fusion and the written submission."""
+    ranks = np.empty(len(ids), np.int64)
+    ranks[np.argsort(ids)] = np.arange(len(ids))
+    found = ranking.rank(direct, direct.scores, asked, index, ranks, FusionConfig())
+    query_ids = np.array([f"{row:016x}" for row in range(len(direct.indices))], "S16")
+    output.write_submission(path, query_ids, ids, found.images)
+    return found
+
+
+def pandas(arguments: argparse.Namespace) -> None:
+    """Everything after the search against the transcription of the tests."""
+    import pandas as pd
+    import retrieval_transcription as slow
+
+    queries, index, train, k = 500, 10_000, 60_000, 300
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        known, codes, near, direct = made_up(queries, index, train, k, 2000, folder)
+        unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
+
+        def table(rows: np.ndarray, similarities: np.ndarray) -> pd.DataFrame:
+            asked = np.repeat(np.arange(len(rows)), rows.shape[1])
+            distance = 1 - similarities.ravel()
+            return pd.DataFrame({"query": asked, "row": rows.ravel(), "distance": distance})
+
+        def transcribed() -> dict:
+            of_test, of_index = (
+                slow.landmark_confidence(
+                    table(near.indices[half], near.scores[half]), known[codes], unlike
+                )
+                for half in (slice(0, queries), slice(queries, None))
+            )
+            nearest = table(direct.indices, direct.scores).rename(columns={"row": "image"})
+            nearest["direct"] = np.clip(1 - nearest["distance"], 0, 1)
+            bridged = slow.bridged_confidence(of_test, of_index)
+            return slow.rank(nearest[["query", "image", "direct"]], bridged, ids)
+
+        def ours() -> Ranking:
+            path = f"{folder}/submission.csv"
+            return after_the_search(known, codes, near, direct, unlike, ids, path)
+
+        found, expected = ours(), transcribed()
+        same = sum(ids[found.images[q]].tolist() == expected[q] for q in range(queries))
+        print(f"{queries} x {index} images, {train} train, {k} neighbours")
+        for what, clock in (("clock", time.perf_counter), ("CPU", time.process_time)):
+            times = []
+            for run, rounds in ((ours, 10), (transcribed, 2)):
+                best = float("inf")
+                for _ in range(rounds):
+                    began = clock()
+                    run()
+                    best = min(best, clock() - began)
+                times.append(best)
+            print(
+                f"{what:5s} seconds: here {times[0]:.3f}  pandas {times[1]:.2f}  "
+                f"ratio {times[1] / times[0]:.0f}"
+            )
+        print(f"identical top 100: {same} of {queries} queries")
+
+
+def large(arguments: argparse.Namespace) -> None:
+    """The whole of GLDv2's test and index: time and memory of what follows the search."""
+    queries, index, train, k = 117_577, 761_757, 4_132_914, 300
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        known, codes, near, direct = made_up(queries, index, train, k, 203_094, folder)
+        unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
+        began, cpu = time.perf_counter(), time.process_time()
+        after_the_search(known, codes, near, direct, unlike, ids, f"{folder}/submission.csv")
+        took, used = time.perf_counter() - began, time.process_time() - cpu
+        print(f"{queries} x {index}, {k} neighbours: {took:.0f} s ({used:.0f} CPU s)")
+        print(f"peak memory {_peak():.1f} GiB, mapped files among it")
+
+
+def crowded(arguments: argparse.Namespace) -> None:
+    """One landmark that 100,000 index images keep, and that all of 10,000 queries ask for."""
+    rng = np.random.default_rng(0)
+    queries, index = 10_000, 200_000
+    marks = rng.integers(1, 5000, size=(index, 5))
+    marks[:100_000, 0] = 0
+    asked = rng.integers(1, 5000, size=(queries, 5))
+    asked[:, 0] = 0
+    of_index, of_query = (
+        LandmarkConfidences(some, -np.sort(-rng.random(some.shape), axis=1))
+        for some in (marks, asked)
+    )
+    direct = Neighbors(
+        rng.integers(index, size=(queries, 1)) + np.arange(100) * 1999 - index // 2,
+        -np.sort(-rng.random((queries, 100)), axis=1),
+    )
+    direct = Neighbors(np.where(direct.indices < 0, -1, direct.indices % index), direct.scores)
+    before, began = _peak(), time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        ranked(of_query, of_index, direct, image_ids(index), f"{folder}/submission.csv")
+    took = time.perf_counter() - began
+    print(
+        f"{queries} queries of a landmark with 100000 of {index} images: {took:.1f} s, "
+        f"peak memory {_peak():.2f} GiB of which {before:.2f} before"
+    )
+
+
+def _peak() -> float:
+    """The most memory this process has held, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    """Runs one benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["pandas", "large", "crowded"])
+    parser.add_argument("--folder", default=None, help="where large files may lie for a while")
+    arguments = parser.parse_args()
+    globals()[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    main()

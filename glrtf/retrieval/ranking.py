@@ -1,0 +1,108 @@
+"""From neighbours to a ranking: steps 4, 5 and 8 over blocks of images, on all processors."""
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.config.retrieval import FusionConfig, LandmarkConfig
+from glrtf.retrieval import bridge, fusion, landmarks, non_landmark
+from glrtf.retrieval.fusion import Ranking
+from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
+from glrtf.retrieval.neighbors import Neighbors, for_all
+from tfrecords_tools.progress import Progress
+
+_IMAGES_AT_ONCE = 128
+"""So few that their neighbours stay in the cache."""
+_QUERIES_AT_ONCE = 256
+
+
+def keep_landmarks(
+    near: Neighbors,
+    known: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+    unlikeness: npt.NDArray[np.float64],
+    settings: LandmarkConfig,
+) -> LandmarkConfidences:
+    """Step 4: the landmarks that images keep.
+
+    Args:
+        near: The images' nearest train images.
+        known: Landmark ids, ascending.
+        codes: (train rows,) int64, each train image's place in `known`.
+        unlikeness: (train rows,) float64, n(t).
+        settings: The parameters.
+    """
+    images = len(near.indices)
+    marks = np.empty((images, settings.keep), np.int64)
+    sure = np.empty((images, settings.keep))
+    # The last entry is for neighbours that are not there: row -1.
+    coded, penalty = np.append(codes, NO_LANDMARK), np.append(unlikeness, 1.0)
+
+    def keep(start: int) -> None:
+        block = slice(start, start + _IMAGES_AT_ONCE)
+        rows = np.asarray(near.indices[block])
+        kept = landmarks.landmark_confidences(
+            coded.take(rows, mode="wrap"),
+            non_landmark.penalized_distances(
+                np.asarray(near.scores[block]),
+                penalty.take(rows, mode="wrap"),
+                settings.non_landmark_weight,
+            ),
+            known,
+            per_landmark=settings.per_landmark,
+            best_bonus=settings.best_bonus,
+            keep=settings.keep,
+            mean=settings.aggregate == "mean",
+        )
+        marks[block], sure[block] = kept.landmarks, kept.confidences
+
+    for_all(keep, range(0, images, _IMAGES_AT_ONCE))
+    return LandmarkConfidences(marks, sure)
+
+
+def rank(
+    nearest: Neighbors,
+    direct: npt.NDArray[np.float64],
+    query: LandmarkConfidences,
+    index: LandmarkConfidences,
+    id_ranks: npt.NDArray[np.int64],
+    settings: FusionConfig,
+) -> Ranking:
+    """Steps 5 and 8: bridges, and the final order.
+
+    Args:
+        nearest: The queries' nearest index images.
+        direct: (queries, k) float64, their direct confidences.
+        query: The queries' landmarks.
+        index: The index images' landmarks.
+        id_ranks: (index images,) int64, each one's place by ascending image id.
+        settings: The parameters.
+    """
+    lists = bridge.list_by_landmark(index, id_ranks)
+    surest_first = settings.tie_break == "bridge"
+    starts = range(0, len(nearest.indices), _QUERIES_AT_ONCE)
+    lock = threading.Lock()
+    with Progress("fusion", len(nearest.indices), "image") as progress:
+
+        def fuse(start: int) -> Ranking:
+            block = slice(start, start + _QUERIES_AT_ONCE)
+            asked = LandmarkConfidences(query.landmarks[block], query.confidences[block])
+            near = Neighbors(np.array(nearest.indices[block]), np.array(nearest.scores[block]))
+            fused = fusion.fuse(
+                near,
+                np.asarray(direct[block]),
+                bridge.bridges_of_pairs(asked, index, near.indices),
+                bridge.best_bridges(asked, lists, id_ranks, settings.limit + near.k, surest_first),
+                id_ranks,
+                divisor=settings.bridge_divisor,
+                direct_power=settings.direct_power,
+                bridge_power=settings.bridge_power,
+                surest_first=surest_first,
+                limit=settings.limit,
+            )
+            with lock:
+                progress.update(len(near.indices))
+            return fused
+
+        return fusion.concatenated(for_all(fuse, starts))

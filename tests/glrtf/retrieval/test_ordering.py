@@ -1,0 +1,40 @@
+"""Packed sorts against NumPy's own."""
+
+import numpy as np
+import pytest
+
+from glrtf.retrieval import ordering
+
+
+def test_bits_fall_as_scores_rise_and_give_the_scores_back():
+    scores = np.array([-np.inf, -3.5, -1e-40, -0.0, 0.0, 1e-40, 0.25, 7.0, np.inf], np.float32)
+    bits = ordering.falling_bits(scores)
+    assert bits[3] == bits[4]
+    assert (np.diff(np.delete(bits, 3).astype(np.int64)) < 0).all()
+    np.testing.assert_array_equal(ordering.scores_of_bits(bits), scores)
+
+
+@pytest.mark.parametrize("largest", [1, 50, 2**40, 2**62])
+def test_equal_integers_keep_their_order(largest):
+    keys = np.random.default_rng(0).integers(largest, size=3000)
+    keys[::3] = keys[0]
+    np.testing.assert_array_equal(ordering.stable_order(keys), np.argsort(keys, kind="stable"))
+
+
+@pytest.mark.parametrize("groups", [1, 9, 2**45])
+@pytest.mark.parametrize("spread", [1.0, 1e-12])
+@pytest.mark.parametrize("two", [False, True])
+def test_groups_are_ordered_by_their_scores(groups, spread, two):
+    """Also where float32 cannot tell the scores apart, and where they are equal."""
+    rng = np.random.default_rng(1)
+    which = rng.integers(groups, size=2000)
+    scores = 0.5 + spread * rng.integers(-40, 40, size=2000)
+    second = rng.integers(3, size=2000).astype(float) if two else None
+    keys = [-scores, which] if second is None else [-second, -scores, which]
+    found = ordering.descending_in_groups(which, scores, second)
+    np.testing.assert_array_equal(found, np.lexsort(keys))
+
+
+def test_nothing_has_an_order():
+    nothing = np.empty(0, np.int64)
+    assert len(ordering.descending_in_groups(nothing, np.empty(0))) == 0
