@@ -6,6 +6,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from glrtf.config.data import AugmentConfig
 from glrtf.data import affine, augment, rand_augment
 
+# Compiled once for all tests.
+SELECT = tf.function(rand_augment.select, jit_compile=True, reduce_retracing=False)
 STRENGTHS = np.float32([0.5, -0.5, 1.0, -1.0])
 
 
@@ -26,20 +28,19 @@ def by_pillow(name, photo, strength):
         return np.asarray(ImageOps.posterize(image, 8 - round(4 * abs(strength))))
     if name == "solarize":
         return np.asarray(ImageOps.solarize(image, 255 * (1 - abs(strength))))
-    if name == "auto_contrast":
-        return np.asarray(ImageOps.autocontrast(image))
+    if name in ("auto_contrast", "equalize"):
+        return np.asarray(getattr(ImageOps, name.replace("_", ""))(image))
     return photo
 
 
 @pytest.mark.parametrize(
     "name",
-    ["identity", "auto_contrast", "posterize", "solarize", "color", "contrast", "brightness",
-     "sharpness"],
+    ["identity", "auto_contrast", "equalize", "posterize", "solarize", "color", "contrast",
+     "brightness", "sharpness"],
 )  # fmt: skip
 def test_colour_operations_are_pillows(photos, name):
     number = list(rand_augment.OPERATIONS).index(name)
-    run = tf.function(rand_augment.select, jit_compile=True)
-    ours = run(np.float32(photos) / 255, tf.fill([4], number), STRENGTHS).numpy() * 255
+    ours = SELECT(np.float32(photos) / 255, tf.fill([4], number), STRENGTHS).numpy() * 255
     for image, photo, strength in zip(ours, photos, STRENGTHS, strict=True):
         # Pillow rounds the gray mean and every result to whole levels.
         np.testing.assert_allclose(image, by_pillow(name, photo, float(strength)), atol=2.01)
@@ -65,19 +66,29 @@ def test_geometry(photos, name, linear, shift):
     matrix = np.float32(np.column_stack([linear, shift]))
     expected = affine.transform(images, np.stack([matrix] * 4))
     number = list(rand_augment.OPERATIONS).index(name)
-    ours = rand_augment.select(images, tf.fill([4], number), np.full(4, 0.5, np.float32))
+    ours = SELECT(images, tf.fill([4], number), np.full(4, 0.5, np.float32))
     np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
+def test_equalize_is_exactly_pillows_and_leaves_flat_images():
+    photos = np.random.default_rng(2).integers(0, 90, (4, 20, 28, 3), dtype=np.uint8)
+    photos[1] = 7
+    photos[2, :, :, 0] = np.where(np.arange(28) < 4, 0, 255)
+    number = list(rand_augment.OPERATIONS).index("equalize")
+    ours = SELECT(np.float32(photos) / 255, tf.fill([4], number), np.zeros(4, np.float32))
+    expected = [ImageOps.equalize(Image.fromarray(photo)) for photo in photos]
+    np.testing.assert_array_equal(np.round(ours.numpy() * 255), np.stack(expected))
+
+
 def test_every_operation_comes_as_often_and_images_differ(photos):
-    count = 13_000
+    count = 14_000
     # Three pixels tell few operations apart, but the draws can be counted where they are made.
     seed = tf.random.fold_in(tf.constant([1, 2]), 0)
     which_seed, _ = tf.unstack(tf.random.split(seed, 2))
-    which = tf.random.stateless_uniform([count], which_seed, 0, 13, tf.int32)
-    seen = np.bincount(which, minlength=13)
-    # 1,000 each, with a standard deviation of sqrt(13000 · 1/13 · 12/13) = 30.4.
-    assert np.abs(seen - 1000).max() < 4 * 30.4
+    which = tf.random.stateless_uniform([count], which_seed, 0, 14, tf.int32)
+    seen = np.bincount(which, minlength=14)
+    # 1,000 each, with a standard deviation of sqrt(14000 · 1/14 · 13/14) = 30.5.
+    assert np.abs(seen - 1000).max() < 4 * 30.5
     same = np.repeat(np.float32(photos[:1]) / 255, 16, axis=0)
     result = rand_augment.rand_augment(same, tf.constant([1, 2]), 2, 6.0).numpy()
     assert result.min() >= 0 and result.max() <= 1
