@@ -1,0 +1,36 @@
+import dataclasses
+
+import pytest
+
+from glrtf.config.training import TrainConfig
+from glrtf.planning import step_hlo
+from tfrecords_tools.errors import UserError
+
+_CONFIG = TrainConfig(backbone="v2b0", size=32, batch_size=4, accumulation_steps=2)
+
+
+def test_the_program_is_the_training_step_without_copies():
+    from tensorflow.compiler.xla.service import hlo_pb2
+
+    module = hlo_pb2.HloModuleProto.FromString(step_hlo.training_step_hlo(_CONFIG, 7))
+    opcodes = {i.opcode for c in module.computations for i in c.instructions}
+    # Accumulating is a loop; the conversion to StableHLO knows no copies.
+    assert {"convolution", "dot", "while"} <= opcodes and "copy" not in opcodes
+    shapes = [tuple(s.dimensions) for s in module.host_program_shape.parameters]
+    assert (4, 32, 32, 3) in shapes and (7, 512) in shapes
+
+
+def test_what_cannot_be_lowered_is_told_in_one_line(monkeypatch):
+    def broken(config, num_classes):
+        raise NotImplementedError("no kernel\nfor this op")
+
+    monkeypatch.setattr(step_hlo, "training_step_hlo", broken)
+    with pytest.raises(UserError, match=r"v2b0 at 32 px cannot be lowered .*no kernel for this op"):
+        step_hlo._lowered_or_reason(_CONFIG, 7)
+
+
+def test_a_mistake_comes_out_of_the_other_process():
+    # The head's own refusal, raised over there, is the user's to mend.
+    config = dataclasses.replace(_CONFIG, init_from="/no/such/run")
+    with pytest.raises(UserError, match="no/such/run|cannot be lowered"):
+        step_hlo.lowered_apart(config, -1)
