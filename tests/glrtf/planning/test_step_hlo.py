@@ -32,5 +32,5 @@ def test_what_cannot_be_lowered_is_told_in_one_line(monkeypatch):
 def test_a_mistake_comes_out_of_the_other_process():
     # The head's own refusal, raised over there, is the user's to mend.
     config = dataclasses.replace(_CONFIG, init_from="/no/such/run")
-    with pytest.raises(UserError, match="no/such/run|cannot be lowered"):
+    with pytest.raises(UserError, match=r"no/such/run|cannot be lowered"):
         step_hlo.lowered_apart(config, -1)
