@@ -2,6 +2,9 @@
 
 import csv
 import io
+import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -61,12 +64,17 @@ class CsvLogger:
 
 
 class TensorBoardLogger:
-    """Event files for TensorBoard in a folder, local or gs://."""
+    """Event files for TensorBoard in a folder, local or gs://.
+
+    To gs:// the event file so far is uploaded whole after each call.
+    """
 
     def __init__(self, folder: str) -> None:
         import tensorflow as tf
 
-        self._writer = tf.summary.create_file_writer(folder)
+        self._remote = folder if files.is_remote(folder) else ""
+        self._folder = tempfile.mkdtemp(prefix="glrtf-logs-") if self._remote else folder
+        self._writer = tf.summary.create_file_writer(self._folder)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """Adds one point to each figure's curve."""
@@ -75,6 +83,7 @@ class TensorBoardLogger:
         with self._writer.as_default(update):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
+        self._upload()
 
     def images(self, update: int, name: str, images: np.ndarray) -> None:
         """Adds pictures."""
@@ -82,10 +91,22 @@ class TensorBoardLogger:
 
         with self._writer.as_default(update):
             tf.summary.image(name, images, max_outputs=len(images))
+        self._upload()
 
     def close(self) -> None:
-        """Flushes the event file."""
+        """Writes out the event file."""
         self._writer.close()
+        self._upload()
+        if self._remote:
+            shutil.rmtree(self._folder)
+
+    def _upload(self) -> None:
+        if not self._remote:
+            return
+        self._writer.flush()
+        for name in os.listdir(self._folder):
+            with open(os.path.join(self._folder, name), "rb") as file:
+                files.write_bytes(files.join(self._remote, name), file.read())
 
 
 class WandbLogger:

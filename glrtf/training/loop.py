@@ -239,7 +239,9 @@ def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: i
     Raises:
         UserError: If the checkpoint is damaged or of another number of classes.
     """
-    found = checkpoints.latest(files.join(config.folder, "checkpoints"))
+    folder = files.join(config.folder, "checkpoints")
+    files.remove_stale(folder)  # What a kill in the middle of a save left.
+    found = checkpoints.latest(folder)
     if found is None:
         return 0
     if found.position.num_classes != num_classes:

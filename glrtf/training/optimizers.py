@@ -68,16 +68,26 @@ class Updater:
         for variable, gradient in zip(self._variables, gradients, strict=True):
             decay = self._weight_decay if is_decayed(variable) else 0.0
             strategy.extended.update(
-                variable.value, self._update, args=(gradient, rate, decay), group=False
+                variable.value,
+                self._update,
+                args=(gradient, rate, decay, variable.constraint),
+                group=False,
             )
         self._optimizer.iterations.assign_add(1)
 
     def _update(
-        self, variable: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, decay: float
+        self,
+        variable: tf.Variable,
+        gradient: tf.Tensor,
+        rate: tf.Tensor,
+        decay: float,
+        constraint: keras.constraints.Constraint | None,
     ) -> None:
         if decay:
             variable.assign_sub(variable * (decay * rate))
         self._optimizer.update_step(gradient, variable, rate)
+        if constraint is not None:
+            variable.assign(constraint(tf.convert_to_tensor(variable)))
 
 
 def is_decayed(variable: keras.Variable) -> bool:

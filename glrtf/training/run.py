@@ -93,8 +93,6 @@ def schedule_of(
 
 
 def _num_classes(shards: ShardSet, folder: str) -> int:
-    if not shards.num_examples:
-        raise UserError(f"{folder}: expected train images, found shards with zero records")
     if not shards.num_classes:
         raise UserError(
             f"{folder}: expected dataset_info.json with num_classes beside the train shards, found "

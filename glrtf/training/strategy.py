@@ -1,10 +1,14 @@
 """Which devices a run uses: one function from a word to a `tf.distribute` strategy."""
 
+import json
 import os
+import socket
 
 import tensorflow as tf
 
 from tfrecords_tools.errors import UserError
+
+_SECONDS_TO_ANSWER = 20
 
 
 def make_strategy(kind: str, tpu: str = "") -> tf.distribute.Strategy:
@@ -65,22 +69,44 @@ def _best_kind(tpu: str) -> str:
 
 
 def _multiworker() -> tf.distribute.Strategy:
-    if not os.environ.get("TF_CONFIG"):
+    problem = _cluster_problem(os.environ.get("TF_CONFIG", ""))
+    if problem:
         raise UserError(
-            "strategy: expected the cluster in the environment variable TF_CONFIG for "
-            "multiworker, found none; set it on every worker, or use --strategy mirrored"
+            "TF_CONFIG: expected {\"cluster\": {\"worker\": [\"host:port\", …]}, \"task\": "
+            f'{{"type": "worker", "index": 0}}}}, found {problem}; set it on every worker, or use '
+            "--strategy mirrored"
         )
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError, tf.errors.OpError) as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise UserError(
-            f"TF_CONFIG: expected a cluster and this task's place in it ({error})"
+            f"TF_CONFIG: could not join the cluster ({reason[:200]}); check that all its workers "
+            "run this command and that its addresses are right and free"
         ) from None
+
+
+def _cluster_problem(text: str) -> str:
+    """What is wrong with a TF_CONFIG, empty where nothing is."""
+    if not text:
+        return "nothing"
+    try:
+        value = json.loads(text)
+        cluster, task = value["cluster"], value["task"]
+        known = [(kind, index) for kind in cluster for index in range(len(cluster[kind]))]
+        place = (task["type"], int(task["index"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return text[:200]
+    if not known or place not in known:
+        return f"the task {place[0]} {place[1]} of a cluster with {known or 'no tasks'}"
+    return ""
 
 
 def _tpu(name: str) -> tf.distribute.Strategy:
     address = "local" if name in ("", "local") and not os.environ.get("TPU_NAME") else name
     try:
+        if address.startswith("grpc://"):
+            _reach(address)
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address or None)
         if address != "local":
             tf.config.experimental_connect_to_cluster(resolver)
@@ -94,3 +120,15 @@ def _tpu(name: str) -> tf.distribute.Strategy:
             "that tensorflow-tpu is installed"
         ) from None
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _reach(address: str) -> None:
+    """Opens and closes a connection: TensorFlow itself would wait for it without end.
+
+    Raises:
+        OSError: If nobody answers there.
+        ValueError: If the address has no port.
+    """
+    host, _, port = address.removeprefix("grpc://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER):
+        pass

@@ -12,7 +12,6 @@ from tiny_runs import Recorder, folder_of, trainer, updates
 from glrtf.config.data import AugmentConfig
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
-from glrtf.training.callbacks import CsvLogger
 from tfrecords_tools.errors import UserError
 
 EXAMPLES = 20
@@ -173,17 +172,3 @@ def test_another_number_of_classes_is_refused(config):
     first.run()
     with pytest.raises(UserError, match="has 5 classes, the shards have 6"):
         trainer(config, classes=6)
-
-
-def test_a_csv_keeps_the_lines_before_the_update_it_goes_on_from(tmp_path):
-    path = str(tmp_path / "train.csv")
-    first = CsvLogger(path)
-    for update in (5, 10, 15):
-        first.scalars(update, {"loss": update / 3})
-    CsvLogger(path, start_update=10).scalars(15, {"loss": 1.5, "validation_map": 0.25})
-    assert Path(path).read_text().splitlines() == [
-        "update,loss,validation_map",
-        "5,1.66667,",
-        "10,3.33333,",
-        "15,1.5,0.25",
-    ]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from glrtf.models.pooling import AtLeastOne
 from glrtf.training.optimizers import Updater, is_decayed
 
 
@@ -50,6 +51,17 @@ def test_batchnorm_and_biases_are_not_decayed():
     names = ("kernel", "depthwise_kernel", "centers", "gamma", "beta", "bias", "power")
     decayed = [n for n in names if is_decayed(keras.Variable(0.0, name=n))]
     assert decayed == ["kernel", "depthwise_kernel", "centers"]
+
+
+def test_a_constraint_holds_after_every_update():
+    power = keras.Variable(1.05, name="power")
+    power.constraint = AtLeastOne()
+    updater = Updater("sgd", 0.1, [power])
+    values = []
+    for _ in range(2):
+        updater.apply(tf.distribute.get_strategy(), [tf.constant(0.3)])
+        values.append(float(power.numpy()))
+    assert values == [pytest.approx(1.02), 1.0]
 
 
 def test_an_unknown_optimizer_is_named():
