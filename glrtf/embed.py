@@ -22,33 +22,17 @@ def embed(config: EmbedConfig) -> "EmbeddingSet":
 
 
 def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
-    """Loads the models on their devices and embeds the split's shards, part by part.
+    """Embeds the split's shards, or photos, part by part, here or on Apache Beam.
 
     Returns:
         The finished sets, one a model; none while parts of other tasks are missing.
     """
-    from glrtf.data.shards import open_shards
-    from glrtf.inference.embedders import load_embedder
-    from glrtf.inference.extraction import BatchRunner, Job, embed_split
-    from glrtf.training.strategy import make_strategy
+    from glrtf.inference import beam_extraction, tasks
 
-    shard_set = open_shards(config.data, config.split)
-    strategy = make_strategy(config.strategy, config.tpu)
-    jobs = []
-    for model, output in config.jobs:
-        with strategy.scope():
-            embedder = load_embedder(model, config.checkpoint)
-        runner = BatchRunner(embedder, config.tta, config.batch_size, strategy)
-        jobs.append(Job(embedder, runner, output))
-    return embed_split(
-        jobs,
-        shard_set,
-        views=config.tta,
-        dtype=config.dtype,
-        max_bad_records=config.max_bad_records,
-        task_index=config.task_index,
-        num_tasks=config.num_tasks,
-    )
+    shard_set = tasks.open_input(config)
+    if config.runner == "beam":
+        beam_extraction.run(config, len(shard_set.shards))
+    return tasks.embed_parts(config, shard_set, tasks.load_jobs(config))
 
 
 def run_embed(config: EmbedConfig) -> None:

@@ -39,9 +39,11 @@ class EmbedConfig:
 
     Attributes:
         model: An exported SavedModel, or a training run's workdir.
-        data: Folder of built shards.
+        data: Folder of built shards; without any, all photos below it are embedded.
         output: Folder of the embedding set to write.
         split: Which split to embed.
+        photo_ids: For photos: stem, their file names without the ending, of at most 16
+            characters; or digest, 16 hex digits of the path. photos.csv tells which is which.
         tta: Views whose embeddings are added up: plain, hflip.
         checkpoint: Which checkpoint, where the model is a workdir: last, best, a number of
             updates, or a file; empty takes the last.
@@ -54,6 +56,8 @@ class EmbedConfig:
         task_index: Which of several tasks this is, from 0: it embeds the parts whose number
             leaves this remainder. The task that finds all parts there finishes the set.
         num_tasks: How many tasks share the parts.
+        runner: local, or beam: Apache Beam deals the parts out to its workers.
+        beam_options: Options of Beam's own, such as runner=DataflowRunner.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
     """
@@ -62,6 +66,7 @@ class EmbedConfig:
     data: str
     output: str
     split: Literal["train", "index", "test"] = "test"
+    photo_ids: Literal["stem", "digest"] = "stem"
     tta: tuple[str, ...] = VIEWS
     checkpoint: str = ""
     batch_size: int = 32
@@ -70,6 +75,8 @@ class EmbedConfig:
     also: tuple[str, ...] = ()
     task_index: int = 0
     num_tasks: int = 1
+    runner: Literal["local", "beam"] = "local"
+    beam_options: tuple[str, ...] = ()
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
     tpu: str = ""
 

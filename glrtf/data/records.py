@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from glrtf.data.shards import CHUNK, Shard, ShardSet
-from tfrecords_tools import files, tfrecord
+from glrtf.data.shards import CHUNK, PhotoShard, Shard, ShardSet
+from tfrecords_tools import files, images, schema, tfrecord
 from tfrecords_tools.errors import UserError
+
+_PHOTO_SETTINGS = images.ImageSettings(verify="decode")
 
 
 class Record(NamedTuple):
@@ -125,6 +127,28 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
             )
 
 
+def read_photos(shard: PhotoShard, start: int, bad: BadRecords) -> Iterator[tuple[int, bytes]]:
+    """Yields photos of a folder as records, treated as the shards' builder treats them.
+
+    They come upright and as RGB; what the builder would reject is noted as broken.
+
+    Args:
+        shard: Which photos.
+        start: The first position wanted.
+        bad: Takes note of photos that are refused.
+    """
+    for position, (path, image_id) in enumerate(shard.photos[start:], start):
+        photo = images.inspect(files.read_bytes(path), _PHOTO_SETTINGS)
+        if photo.fate == images.REJECTED:
+            bad.add(BadRecord(path, position, photo.reason, image_id))
+            continue
+        none = schema.NO_LABEL
+        yield (
+            position,
+            schema.encode_example(photo.encoded, image_id, none, none, photo.height, photo.width),
+        )
+
+
 def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iterator[list[Record]]:
     """Yields a shard's records in lists of at most `shards.CHUNK`, cut at multiples of it.
 
@@ -135,7 +159,9 @@ def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iter
         bad: Takes note of broken records.
     """
     found: list[Record] = []
-    for position, data in read_shard(shard_set.shards[index], start, bad):
+    shard = shard_set.shards[index]
+    read = read_photos if isinstance(shard, PhotoShard) else read_shard
+    for position, data in read(shard, start, bad):
         if found and position // CHUNK != found[0].position // CHUNK:
             yield found
             found = []

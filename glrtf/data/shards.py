@@ -31,6 +31,17 @@ class Shard:
 
 
 @dataclasses.dataclass(frozen=True)
+class PhotoShard(Shard):
+    """Photos of a folder that are read as if they were one shard.
+
+    Attributes:
+        photos: Path and image_id of each.
+    """
+
+    photos: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class ShardSet:
     """The shards of one split.
 
@@ -93,16 +104,29 @@ def open_shards(folder: str, split: str = "train") -> ShardSet:
     Raises:
         UserError: If there are no shards, or one that should be is not.
     """
-    for candidate in (files.join(folder, split), folder):
-        if files.exists(files.join(candidate, FILE_NAME)):
-            return _from_info(candidate, split)
-    names = [name for name in files.list_names(folder) if _TFREC.search(name)]
-    if not names:
+    if candidate := _described(folder, split):
+        return _from_info(candidate, split)
+    if not (names := _shard_names(folder)):
         raise UserError(
             f"{folder}: expected {FILE_NAME} there or in {split}/, or *.tfrec shards; found"
             " neither; build shards with python -m tfrecords_tools.build"
         )
     return _without_info(folder, names, split)
+
+
+def holds_shards(folder: str, split: str) -> bool:
+    """Whether `open_shards` would find shards, sound or not."""
+    return bool(_described(folder, split) or _shard_names(folder))
+
+
+def _described(folder: str, split: str) -> str:
+    """Where the dataset_info.json of the split is; empty where there is none."""
+    candidates = (files.join(folder, split), folder)
+    return next((each for each in candidates if files.exists(files.join(each, FILE_NAME))), "")
+
+
+def _shard_names(folder: str) -> list[str]:
+    return [name for name in files.list_names(folder) if _TFREC.search(name)]
 
 
 def _from_info(folder: str, split: str) -> ShardSet:

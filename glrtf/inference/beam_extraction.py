@@ -1,0 +1,52 @@
+"""Embedding on Apache Beam: DirectRunner, Dataflow, Flink, Spark.
+
+A worker does what one task of `--task_index` does: it writes its part whole or
+not at all, so parts that a worker tries again come out the same.
+"""
+
+import dataclasses
+import functools
+
+from glrtf.config.inference import EmbedConfig
+from glrtf.inference import tasks
+from glrtf.inference.extraction import Job
+from tfrecords_tools.errors import UserError
+
+
+def run(config: EmbedConfig, num_parts: int) -> None:
+    """Embeds all parts on Beam and waits for them.
+
+    Args:
+        config: The whole command's settings.
+        num_parts: How many parts there are.
+
+    Raises:
+        UserError: If Beam is not installed.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        raise UserError("--runner beam needs apache-beam: pip install 'glrtf[beam]'") from None
+    flags = [option if option.startswith("-") else f"--{option}" for option in config.beam_options]
+    alone = dataclasses.replace(config, runner="local", beam_options=())
+    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+        _ = (
+            pipeline
+            | "Parts" >> beam.Create(range(num_parts))
+            | "Spread" >> beam.Reshuffle()
+            | "Embed" >> beam.Map(functools.partial(embed_part, alone, num_parts))
+        )
+
+
+def embed_part(config: EmbedConfig, num_parts: int, part: int) -> int:
+    """Embeds one part, unless it is there; returns its number."""
+    task = dataclasses.replace(config, task_index=part, num_tasks=num_parts)
+    tasks.embed_parts(task, tasks.open_input(task), _loaded(config))
+    return part
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(config: EmbedConfig) -> list[Job]:
+    """The models, loaded once in a worker."""
+    return tasks.load_jobs(config)
