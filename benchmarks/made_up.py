@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glrtf.retrieval.neighbors import Neighbors
+from glrtf.retrieval.neighbors import Neighbors, release
 
 
 def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
@@ -29,6 +29,7 @@ def made_up(
         near = np.minimum(own + rng.integers(0, 20, size=(count, k)), train - 1)
         anything = rng.integers(train, size=(count, k))
         indices[start : start + count] = np.where(rng.random((count, k)) < 0.15, near, anything)
+        release(Neighbors(indices, scores))
         scores[start : start + count] = -np.sort(-rng.random((count, k)), axis=1) * 0.6 + 0.3
     direct = Neighbors(
         np.stack([rng.permutation(min(index, 5000))[:100] for _ in range(queries)]),

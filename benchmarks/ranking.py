@@ -8,7 +8,6 @@ Neighbours are made up. `large` needs 6 GB of memory and 5 GB of disk.
 """
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from made_up import image_ids, made_up
+from memory import forget_peak, peak
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
 from glrtf.retrieval import output, ranking
@@ -39,9 +39,11 @@ def after_the_search(
 ) -> Ranking:
     """Landmark confidence, bridging, fusion and the written submission, the queries first."""
     queries = len(direct.indices)
-    kept = ranking.keep_landmarks(near, known, codes, unlike, LandmarkConfig())
-    asked = LandmarkConfidences(kept.landmarks[:queries], kept.confidences[:queries])
-    index = LandmarkConfidences(kept.landmarks[queries:], kept.confidences[queries:])
+    blocks = list(ranking.landmark_blocks(near, known, codes, unlike, LandmarkConfig()))
+    marks = np.concatenate([block.landmarks for block in blocks])
+    sure = np.concatenate([block.confidences for block in blocks])
+    asked = LandmarkConfidences(marks[:queries], sure[:queries])
+    index = LandmarkConfidences(marks[queries:], sure[queries:])
     return ranked(asked, index, direct, ids, path)
 
 
@@ -117,11 +119,12 @@ def large(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         known, codes, near, direct = made_up(queries, index, train, k, 203_094, folder)
         unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
+        forget_peak()
         began, cpu = time.perf_counter(), time.process_time()
         after_the_search(known, codes, near, direct, unlike, ids, f"{folder}/submission.csv")
         took, used = time.perf_counter() - began, time.process_time() - cpu
         print(f"{queries} x {index}, {k} neighbours: {took:.0f} s ({used:.0f} CPU s)")
-        print(f"peak memory {_peak():.1f} GiB, mapped files among it")
+        print(f"peak memory {peak():.1f} GiB, mapped files among it")
 
 
 def crowded(arguments: argparse.Namespace) -> None:
@@ -141,19 +144,15 @@ def crowded(arguments: argparse.Namespace) -> None:
         -np.sort(-rng.random((queries, 100)), axis=1),
     )
     direct = Neighbors(np.where(direct.indices < 0, -1, direct.indices % index), direct.scores)
-    before, began = _peak(), time.perf_counter()
+    forget_peak()
+    before, began = peak(), time.perf_counter()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         ranked(of_query, of_index, direct, image_ids(index), f"{folder}/submission.csv")
     took = time.perf_counter() - began
     print(
         f"{queries} queries of a landmark with 100000 of {index} images: {took:.1f} s, "
-        f"peak memory {_peak():.2f} GiB of which {before:.2f} before"
+        f"peak memory {peak():.2f} GiB of which {before:.2f} before"
     )
-
-
-def _peak() -> float:
-    """The most memory this process has held, GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.local_copies import local_copy
 
 ID_DTYPE = np.dtype("S16")
 NORM_TOLERANCE = 2e-3
@@ -60,14 +61,14 @@ def as_ids(ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
 
 
 def load_array(path: str) -> np.ndarray:
-    """Memory-maps an array file, or tells in one line why that is not possible."""
+    """Memory-maps an array file or its local copy, or tells in one line why that cannot be."""
     if not files.exists(path):
         raise UserError(f"{path}: no such file; the embedding set is not whole, make it again")
     with array_files.told(
         f"{path}: expected an array file of plain numbers, found a truncated, pickled or foreign "
         "one; make the set again"
     ):
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(local_copy(path), mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("an archive of arrays")
         return array

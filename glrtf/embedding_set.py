@@ -21,6 +21,7 @@ import numpy.typing as npt
 from glrtf import embedding_arrays as arrays
 from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.local_copies import local_copy
 
 INFO_FILE = "embedding_set.json"
 _SCHEMA_VERSION = 1
@@ -145,7 +146,7 @@ class EmbeddingSet:
         for part, expected in enumerate(_read_info(self.folder)["parts"]):
             for kind in ("embeddings", "ids"):
                 path = self._path(part, kind)
-                if files.sha256(path) != expected[f"{kind}_sha256"]:
+                if files.sha256(local_copy(path)) != expected[f"{kind}_sha256"]:
                     raise UserError(f"{path}: changed since the set was made; make the set again")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -242,7 +243,7 @@ def finish(folder: str, num_parts: int, **meta: Any) -> EmbeddingSet:
         rows = arrays.load_array(paths["embeddings"])
         if rows.ndim == 2:
             kinds.add((rows.shape[1], rows.dtype.name))
-        digests = {f"{kind}_sha256": files.sha256(path) for kind, path in paths.items()}
+        digests = {f"{kind}_sha256": files.sha256(local_copy(path)) for kind, path in paths.items()}
         described.append({"num_rows": len(rows), **digests})
     if len(kinds) != 1:
         raise UserError(

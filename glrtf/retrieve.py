@@ -1,6 +1,7 @@
 """Command: rank the index images for every test image."""
 
 import dataclasses
+import hashlib
 import sys
 import time
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 from glrtf.config.retrieval import RetrieveConfig
 from tfrecords_tools import cli, files
+from tfrecords_tools.local_copies import copies_folder
 
 
 def retrieve(config: RetrieveConfig) -> None:
@@ -17,7 +19,7 @@ def retrieve(config: RetrieveConfig) -> None:
     from glrtf.retrieval.stage_cache import StageCache
 
     began = time.monotonic()
-    cache = StageCache(files.join(config.output, "cache"))
+    cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):
         files.remove_stale(folder)
     pipeline = Pipeline(config, cache)
@@ -34,9 +36,18 @@ def retrieve(config: RetrieveConfig) -> None:
     print(f"{len(query_ids)} queries x {len(index_ids)} index images -> {submission}")
 
 
+def _cache_folder(output: str) -> str:
+    """Where stages are kept: below the output, or for gs:// beside the copies of its sets."""
+    if not files.is_remote(output):
+        return files.join(output, "cache")
+    return files.join(copies_folder(), f"stages-{hashlib.sha256(output.encode()).hexdigest()[:24]}")
+
+
 def _description(
     config: RetrieveConfig, pipeline: Any, cache: Any, seconds: float
 ) -> dict[str, Any]:
+    from glrtf.retrieval import output
+
     return {
         "schema_version": 1,
         "parameters": dataclasses.asdict(config),
@@ -47,6 +58,10 @@ def _description(
             if role in pipeline.inputs.digests
         },
         "notes": pipeline.notes,
+        "files": {
+            name: files.sha256(files.join(config.output, name))
+            for name in (output.SUBMISSION_FILE, output.EVIDENCE_FILE)
+        },
         "seconds": {**cache.seconds, "all": round(seconds, 3)},
         "reused_stages": cache.reused,
     }

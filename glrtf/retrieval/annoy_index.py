@@ -1,5 +1,6 @@
 """Approximate search with Annoy: trees built once, saved and memory-mapped."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class AnnoyIndex:
 
     def __init__(self, path: str, dimension: int) -> None:
         self._index = _annoy().AnnoyIndex(dimension, "angular")
+        _refuse_damaged(path)
         try:
             self._index.load(path)
         except OSError as error:
@@ -76,6 +78,21 @@ def build(path: str, database: RowSource, part: int, trees: int) -> None:
     index.build(trees)
     with files.atomic_path(path) as temporary:
         index.save(temporary)
+        description = {"bytes": os.path.getsize(temporary), "crc32c": files.crc32c(temporary)}
+    files.write_json(_description(path), description)
+
+
+def _description(path: str) -> str:
+    return f"{path}.json"
+
+
+def _refuse_damaged(path: str) -> None:
+    expected = files.read_json(_description(path))
+    if (os.path.getsize(path), files.crc32c(path)) != (expected["bytes"], expected["crc32c"]):
+        raise UserError(
+            f"{path}: expected an Annoy index as it was written, found it changed; delete it to "
+            "have it built again"
+        )
 
 
 def search_blocks(
@@ -159,7 +176,7 @@ def open_indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyInde
             indexes.append(None)
             continue
         path = files.join(folder, f"{database.digest[:16]}-{trees}-{part:05d}.annoy")
-        if not files.exists(path):
+        if not (files.exists(path) and files.exists(_description(path))):
             build(path, database, part, trees)
         indexes.append(AnnoyIndex(path, database.dimension))
     return indexes

@@ -1,11 +1,13 @@
 """Exact search as an Apache Beam pipeline: every query block with every part, then a merge.
 
 A worker opens the sets under the same paths as the machine that starts the
-pipeline: with runners on other machines they lie on a file system all mount.
+pipeline: with runners on other machines they lie on gs://, of which a worker
+fetches the parts it is given, or on a file system all mount.
 """
 
-import os
+import contextlib
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy.typing as npt
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval import exact
 from glrtf.retrieval.neighbors import Neighbors, merge
-from tfrecords_tools import files
+from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 
 _QUERIES_A_BLOCK = 2048
@@ -59,7 +61,8 @@ def search_blocks(
         k: How many neighbours are wanted.
         per_part: If positive, that many from each part instead.
         options: Beam's own options, such as ``runner=DirectRunner``.
-        folder: Where workers leave the blocks' neighbours for a while.
+        folder: Where workers leave the blocks' neighbours for a while, unless the options
+            name a temp_location on gs://.
 
     Raises:
         UserError: If Beam is not installed.
@@ -76,8 +79,7 @@ def search_blocks(
     blocks = _blocks(queries)
     parts = range(len(database.part_lengths))
     wanted = per_part * len(parts) if per_part else k
-    files.make_folder(folder)
-    with tempfile.TemporaryDirectory(dir=folder) as passing:
+    with _passing_folder(PipelineOptions(flags), folder) as passing:
         with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
             _ = (
                 pipeline
@@ -88,8 +90,27 @@ def search_blocks(
                 | "Keep" >> beam.Map(_keep, passing)
             )
         for number in range(len(blocks)):
-            with np.load(_block_file(passing, number), allow_pickle=False) as found:
-                yield Neighbors(found["indices"], found["scores"])
+            found = array_files.load_archive(_block_file(passing, number), "neighbours")
+            yield Neighbors(found["indices"], found["scores"])
+
+
+@contextlib.contextmanager
+def _passing_folder(options: Any, folder: str) -> Iterator[str]:
+    """A folder for the time of a search: below Beam's own temporary place if that is on gs://."""
+    from apache_beam.options.pipeline_options import GoogleCloudOptions
+
+    shared = options.view_as(GoogleCloudOptions).temp_location or ""
+    if not files.is_remote(shared):
+        files.make_folder(folder)
+        with tempfile.TemporaryDirectory(dir=folder) as passing:
+            yield passing
+        return
+    passing = files.join(shared, f"glrtf-neighbors-{uuid.uuid4().hex}")
+    try:
+        yield passing
+    finally:
+        for name, _ in list(files.walk(passing)):
+            files.delete(files.join(passing, name))
 
 
 def merging(k: int) -> Any:
@@ -164,4 +185,4 @@ def _keep(block: tuple[int, tuple[np.ndarray, np.ndarray]], folder: str) -> None
 
 
 def _block_file(folder: str, number: int) -> str:
-    return os.path.join(folder, f"neighbors-{number:06d}.npz")
+    return files.join(folder, f"neighbors-{number:06d}.npz")

@@ -7,6 +7,7 @@ rows get equal scores to the last bit, and ties can be told from near-ties.
 """
 
 import dataclasses
+import mmap
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,14 @@ def padded(neighbors: Neighbors, k: int) -> Neighbors:
         np.pad(first.indices, short, constant_values=NO_ROW),
         np.pad(first.scores, short, constant_values=-np.inf),
     )
+
+
+def release(neighbors: Neighbors) -> None:
+    """Gives back the memory that mapped neighbours hold; reading them again brings it back."""
+    for array in (neighbors.indices, neighbors.scores):
+        mapped = getattr(array, "base", None)
+        if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def score_pairs(

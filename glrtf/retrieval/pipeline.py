@@ -16,9 +16,6 @@ from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
-from tfrecords_tools.progress import Progress
-
-_IMAGES_A_BLOCK = 4096
 
 
 class Pipeline:
@@ -40,7 +37,7 @@ class Pipeline:
         self._config = config
         self._cache = cache
         self.inputs = inputs or Inputs(config)
-        self._search = CachedSearch(config.search, cache)
+        self._search = CachedSearch(config.search, cache, self.inputs.verify)
         self._direct = DirectSide(config, self.inputs, self._search)
         self.notes: list[str] = []
 
@@ -104,14 +101,9 @@ class Pipeline:
         images = len(near.indices)
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
-            with Progress("landmark confidence", images, "image") as progress:
-                for start in range(0, images, _IMAGES_A_BLOCK):
-                    block = slice(start, start + _IMAGES_A_BLOCK)
-                    some = Neighbors(np.array(near.indices[block]), np.array(near.scores[block]))
-                    settings = self._config.landmark
-                    kept = ranking.keep_landmarks(some, known, codes, unlikeness, settings)
-                    yield kept.landmarks, kept.confidences
-                    progress.update(len(some.indices))
+            settings = self._config.landmark
+            for kept in ranking.landmark_blocks(near, known, codes, unlikeness, settings):
+                yield kept.landmarks, kept.confidences
 
         marks, sure = self._cache.arrays(
             "landmark_confidences", self._landmark_key(), images, blocks

@@ -1,6 +1,7 @@
 """From neighbours to a ranking: steps 4, 5 and 8 over blocks of images, on all processors."""
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +10,31 @@ from glrtf.config.retrieval import FusionConfig, LandmarkConfig
 from glrtf.retrieval import bridge, fusion, landmarks, non_landmark
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors, for_all
+from glrtf.retrieval.neighbors import Neighbors, for_all, release
 from tfrecords_tools.progress import Progress
 
+_IMAGES_A_BLOCK = 4096
 _IMAGES_AT_ONCE = 128
 """So few that their neighbours stay in the cache."""
 _QUERIES_AT_ONCE = 256
+
+
+def landmark_blocks(
+    near: Neighbors,
+    known: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+    unlikeness: npt.NDArray[np.float64],
+    settings: LandmarkConfig,
+) -> Iterator[LandmarkConfidences]:
+    """Like `keep_landmarks`, some thousand images at a time, whose mapped pages are given back."""
+    images = len(near.indices)
+    with Progress("landmark confidence", images, "image") as progress:
+        for start in range(0, images, _IMAGES_A_BLOCK):
+            block = slice(start, start + _IMAGES_A_BLOCK)
+            some = Neighbors(near.indices[block], near.scores[block])
+            yield keep_landmarks(some, known, codes, unlikeness, settings)
+            release(near)
+            progress.update(len(some.indices))
 
 
 def keep_landmarks(

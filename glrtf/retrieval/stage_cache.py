@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tfrecords_tools import array_files, files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.remote import FileState
 
-_VERSION = 1
+_VERSION = 2
 
 Blocks = Callable[[], Iterator[tuple[np.ndarray, ...]]]
 
@@ -21,7 +25,8 @@ class StageCache:
 
     A later run with the same inputs and parameters of a stage finds its
     arrays; a run with other parameters of a later stage finds all before it.
-    Arrays are memory-mapped, so their size does not matter.
+    Arrays are memory-mapped, so their size does not matter. What is missing or
+    damaged is told and computed again.
 
     Args:
         folder: Where to keep them; created when the first one is written.
@@ -55,14 +60,32 @@ class StageCache:
         key = {"stage": stage, "version": _VERSION, **key}
         name = f"{stage}-{digest_of(key)[:16]}"
         description = files.join(self.folder, f"{name}.json")
-        if files.exists(description):
+        if self._is_whole(name):
             self.reused.append(stage)
         else:
             count = self._write(name, rows, blocks)
-            files.write_json(description, {"key": key, "arrays": count})
-        result = self._read(name, int(files.read_json(description)["arrays"]))
+            paths = [self._path(name, number) for number in range(count)]
+            checks = [
+                {"bytes": os.path.getsize(path), "crc32c": files.crc32c(path)} for path in paths
+            ]
+            files.write_json(description, {"key": key, "arrays": checks})
+        result = self._read(name, len(files.read_json(description)["arrays"]))
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
         return result
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a stage's arrays are there and as they were written; damage is told."""
+        description = files.join(self.folder, f"{name}.json")
+        if not files.exists(description):
+            return False
+        try:
+            arrays = files.read_json(description)["arrays"]
+            for number, expected in enumerate(arrays):
+                _compare(self._path(name, number), expected)
+        except UserError as error:
+            print(f"note: {error}; it is computed again", file=sys.stderr)
+            return False
+        return True
 
     def _path(self, name: str, number: int) -> str:
         return files.join(self.folder, f"{name}-{number}.npy")
@@ -95,6 +118,22 @@ class StageCache:
             for target in maps:
                 target.flush()
             return len(maps)
+
+
+_compared: set[tuple[str, FileState]] = set()
+"""Files that this process has compared with their checksums, and their state then."""
+
+
+def _compare(path: str, expected: Mapping[str, int]) -> None:
+    """Raises a `UserError` for a file that is not what was written."""
+    state = files.state(path)
+    if state is None or state.size != expected["bytes"]:
+        found = "none" if state is None else f"{state.size} bytes"
+        raise UserError(f"{path}: expected {expected['bytes']} bytes, found {found}")
+    if (path, state) not in _compared:
+        if files.crc32c(path) != expected["crc32c"]:
+            raise UserError(f"{path}: changed since it was written")
+        _compared.add((path, state))
 
 
 def digest_of(value: Any) -> str:

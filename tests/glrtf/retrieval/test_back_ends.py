@@ -75,11 +75,23 @@ def test_annoy_finds_most_and_scores_what_it_finds_exactly(tmp_path):
         known = dict(zip(true.indices[row], true.scores[row], strict=True))
         assert [known[one] for one in found.indices[row]] == found.scores[row].tolist()
     built = sorted(path.name for path in tmp_path.iterdir())
-    assert len(built) == 2
+    assert len([name for name in built if name.endswith(".annoy")]) == 2
     times = [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
     again = find("annoy", queries, database, 10, tmp_path, annoy_trees=10)
     np.testing.assert_array_equal(again.indices, found.indices)
     assert times == [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
+
+
+def test_a_damaged_annoy_index_is_refused_by_name(tmp_path):
+    pytest.importorskip("annoy")
+    queries, database = ArrayRows(unit_rows(3, 8, 1)), ArrayRows(unit_rows(50, 8, 2))
+    find("annoy", queries, database, 5, tmp_path, annoy_trees=2)
+    (path,) = tmp_path.glob("*.annoy")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=rf"{path}: expected an Annoy index as it was written"):
+        find("annoy", queries, database, 5, tmp_path, annoy_trees=2)
 
 
 def test_annoy_with_few_rows_pads(tmp_path):

@@ -10,7 +10,7 @@ import retrieval_transcription as transcription
 import retrieval_worlds as worlds
 
 from glrtf import retrieve
-from glrtf.embedding_set import part_file
+from glrtf.embedding_set import finish, part_file
 from tfrecords_tools import files
 
 
@@ -207,10 +207,27 @@ def test_a_bad_row_is_named_and_nothing_is_written(tmp_path, world, capsys):
     rows = np.load(path)
     rows[2] = np.nan
     np.save(path, rows)
+    finish(str(world.folder / "index"), 3, model="made up")
     line = refused(capsys, world.arguments("--output", tmp_path / "out", "--preset=direct"))
     # The first of three parts of 120 rows has 40.
     assert "index: row 42 (image " in line and "NaN or infinity" in line
     assert not (tmp_path / "out" / "submission.csv").exists()
+
+
+def test_a_changed_row_is_refused_before_any_search(tmp_path, world, capsys):
+    path = world.folder / "train" / part_file("embeddings", 1, 2)
+    rows = np.load(path)
+    np.save(path, -rows)
+    assert run(world, tmp_path / "out", "--preset=direct") == 0
+    line = refused(capsys, world.arguments("--output", tmp_path / "out"))
+    assert f"{path}: changed since the set was made" in line
+
+
+def test_what_was_written_is_named_with_its_digest(tmp_path, world):
+    assert run(world, tmp_path / "out") == 0
+    described = files.read_json(str(tmp_path / "out" / "retrieval.json"))["files"]
+    for name in ("submission.csv", "evidence.npz"):
+        assert described[name] == files.sha256(str(tmp_path / "out" / name))
 
 
 def test_help_loads_neither_numpy_nor_tensorflow():

@@ -49,3 +49,26 @@ def test_too_few_rows_are_an_error(tmp_path):
     with pytest.raises(ValueError, match="expected 5 rows, computed 4"):
         StageCache(str(tmp_path)).arrays("stage", {}, 5, blocks_of(np.zeros((4, 2)), []))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["bit", "cut", "gone", "description"])
+def test_damaged_results_are_told_and_computed_again(tmp_path, capsys, damage):
+    array, calls = np.arange(10.0).reshape(5, 2), []
+
+    def compute():
+        return StageCache(str(tmp_path)).arrays("stage", {}, 5, blocks_of(array, calls))
+
+    compute()
+    (path,) = tmp_path.glob("stage-*.json" if damage == "description" else "stage-*-0.npy")
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 16
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(data[:-1] if damage == "cut" else data)
+    first, second = compute()
+    np.testing.assert_array_equal(first, array)
+    np.testing.assert_array_equal(second, array[:, 0] > 3)
+    assert len(calls) == 2
+    assert f"note: {path}: " in capsys.readouterr().err
+    compute()
+    assert len(calls) == 2
