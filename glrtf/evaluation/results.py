@@ -1,11 +1,11 @@
 """What a retrieval found, read back from its folder."""
 
 import dataclasses
-import os
 from typing import Any
 
 import numpy as np
 
+from glrtf.evaluation import submissions
 from glrtf.evaluation.submissions import read_submission, submission_path
 from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
@@ -56,14 +56,14 @@ def read_result(path: str) -> RetrievalResult:
         UserError: If a file is missing or is not what it should be, or the
             evidence belongs to another submission.
     """
-    if not files.exists(path):
+    if not submissions.is_folder(path) and not files.exists(path):
         raise UserError(f"{path}: no such file or folder; expected what glrtf.retrieve wrote")
     rankings = dict(read_submission(path))
     if not rankings:
         raise UserError(f"{submission_path(path)}: expected queries, found none")
-    if not os.path.isdir(path):
+    if not submissions.is_folder(path):
         return RetrievalResult(rankings, None, {})
-    evidence = read_evidence(files.join(path, "evidence.npz"))
+    evidence = read_evidence(submissions.require_unchanged(path, "evidence.npz"))
     _check_same(path, rankings, evidence)
     return RetrievalResult(rankings, evidence, files.read_json(files.join(path, "retrieval.json")))
 

@@ -9,6 +9,8 @@ from glrtf.evaluation import csv_files
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
+SUBMISSION_FILE = "submission.csv"
+
 
 class Recognition(NamedTuple):
     """The landmark predicted for an image and how sure it is, higher is better."""
@@ -17,9 +19,30 @@ class Recognition(NamedTuple):
     score: float
 
 
+def is_folder(path: str) -> bool:
+    """Whether a retrieval folder is meant and not a CSV file; either may be at gs://."""
+    return os.path.isdir(path) or (files.is_remote(path) and not path.endswith(".csv"))
+
+
 def submission_path(path: str) -> str:
     """The CSV file meant: `path` itself or, for a retrieval folder, the one in it."""
-    return files.join(path, "submission.csv") if os.path.isdir(path) else path
+    return files.join(path, SUBMISSION_FILE) if is_folder(path) else path
+
+
+def require_unchanged(folder: str, name: str) -> str:
+    """The path of a file of a retrieval folder, compared with its digest in ``retrieval.json``.
+
+    Raises:
+        UserError: If it is missing, or another one than ``glrtf.retrieve`` wrote.
+    """
+    path, description = files.join(folder, name), files.join(folder, "retrieval.json")
+    written = files.read_json(description).get("files", {}) if files.exists(description) else {}
+    if name in written and files.sha256(path) != written[name]:
+        raise UserError(
+            f"{path}: changed since glrtf.retrieve wrote it; run glrtf.retrieve again, or give "
+            "the CSV file alone"
+        )
+    return path
 
 
 def read_index_ids(path: str) -> frozenset[str]:
@@ -55,9 +78,11 @@ def read_submission(
 
     Raises:
         UserError: If the file lacks a column, repeats a query, its ids carry a
-            file name's ending, or an image is not in the index.
+            file name's ending, an image is not in the index, or the file is not
+            the one that the retrieval wrote.
     """
-    path = submission_path(path)
+    if is_folder(path):
+        path = require_unchanged(path, SUBMISSION_FILE)
     seen: set[str] = set()
     for line, (query_id, images) in csv_files.read_rows(path, ("id", "images")):
         if ".jpg" in query_id or ".jpg" in images:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import retrieval_files as rf
+from damage import assert_refused
 
 from glrtf.evaluation import results
+from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
 
@@ -57,3 +59,30 @@ def test_empty_submission(retrieval):
     (retrieval / "submission.csv").write_text("id,images\n")
     with pytest.raises(UserError, match="expected queries, found none"):
         results.read_result(str(retrieval))
+
+
+def same(first, second):
+    """Whether two results are equal in all that was read."""
+    arrays = ("index_ids", "final", "direct", "bridged", "landmark_id")
+    return first.rankings == second.rankings and all(
+        np.array_equal(getattr(first.evidence, name), getattr(second.evidence, name))
+        for name in arrays
+    )
+
+
+@pytest.mark.parametrize("name", ["submission.csv", "evidence.npz"])
+def test_every_damage_is_refused_by_name(retrieval, name):
+    digests = {name: files.sha256(str(retrieval / name))}
+    files.write_json(str(retrieval / "retrieval.json"), {"files": digests})
+    folder = str(retrieval)
+    assert assert_refused(retrieval / name, lambda: results.read_result(folder), same) == 100
+
+
+def test_a_changed_submission_is_read_by_its_own_name_only(retrieval):
+    path = retrieval / "submission.csv"
+    digests = {path.name: files.sha256(str(path))}
+    files.write_json(str(retrieval / "retrieval.json"), {"files": digests})
+    path.write_text(f"id,images\n{rf.QUERY_IDS[0]},{rf.X}\n")
+    with pytest.raises(UserError, match=r"submission\.csv: changed since glrtf\.retrieve wrote it"):
+        results.read_result(str(retrieval))
+    assert results.read_result(str(path)).rankings == {rf.QUERY_IDS[0]: [rf.X]}
