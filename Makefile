@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contracts pytest format clean
+.PHONY: help install demo test test-fast docs lint types contracts pytest format clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ install: $(VENV)/.installed  ## Make the virtual environment and install everyth
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,gcs,beam,plot,tune,serve,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,gcs,beam,plot,tune,serve,docs,dev,test]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt annoy > $(VENV)/annoy.log 2>&1 \
 	  || echo "note: Annoy did not compile (needs a C++ compiler and Python headers; see $(VENV)/annoy.log);" \
 	          "everything but the annoy back end works without it"
@@ -24,6 +24,16 @@ demo: install  ## Run the whole way on the embedded sample and print its table.
 	$(BIN)/python -m glrtf.demo
 
 test: lint types contracts pytest  ## Everything that must pass.
+
+FAST := tests/tfrecords_tools tests/glrtf/retrieval tests/glrtf/evaluation tests/glrtf/config tests/glrtf/test_embedding_set.py \
+  tests/glrtf/test_embedding_rows.py tests/glrtf/service/test_batching.py tests/glrtf/service/test_photo_store.py
+
+test-fast: install  ## Lint, and the tests that need neither TensorFlow nor a browser.
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest $(FAST)
+
+docs: install  ## Build the documentation into site/; warnings are errors.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: install  ## Check style and format.
 	$(BIN)/ruff check .
@@ -43,4 +53,4 @@ format: install  ## Format the code.
 	$(BIN)/ruff format .
 
 clean:  ## Remove the virtual environment and what the demo wrote.
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site dist

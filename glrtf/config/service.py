@@ -48,6 +48,9 @@ class SearcherConfig:
                 f" found {self.search.backend}"
             )
 
+        if self.cache_folder.startswith("gs://"):
+            raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+
     @property
     def cache_folder(self) -> str:
         """Where trees and landmarks are kept."""

@@ -168,6 +168,7 @@ def test_a_set_of_another_model_is_refused(world, tmp_path):
         (["{folder}/1.jpg", "--search.backend", "beam"], "--search.backend: expected one of exact"),
         (["{folder}/1.jpg", "--limit", "101"], "--limit: expected 1 to 100, found 101"),
         (["{folder}/1.jpg", "--model="], "--model: expected a folder, found none"),
+        (["{folder}/1.jpg", "--cache=", "--index=gs://b/i"], "--cache: expected a local folder"),
         ([], "missing PHOTOS"),
     ],
 )

@@ -1,0 +1,28 @@
+# glrtf for a machine with NVIDIA GPUs (the default) or a TPU VM:
+#   docker build --build-arg ACCELERATOR=gpu -t glrtf:gpu .
+#   docker build --build-arg ACCELERATOR=tpu -t glrtf:tpu .
+#   docker run --gpus all -v "$PWD:/work" glrtf:gpu python -m glrtf.train --help
+#   docker run --privileged --net=host -v "$PWD:/work" glrtf:tpu python -m glrtf.train --help
+FROM python:3.11-slim-bookworm AS build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# Annoy has no wheel: the compiler stays behind in this stage.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
+ARG ACCELERATOR=gpu
+WORKDIR /src
+COPY . .
+RUN case "$ACCELERATOR" in gpu|tpu|cpu) ;; *) echo "ACCELERATOR: gpu, tpu or cpu" >&2; exit 1 ;; esac \
+    && python -m venv /opt/glrtf \
+    && /opt/glrtf/bin/pip install --no-cache-dir --constraint constraints.txt \
+        ".[${ACCELERATOR},gcs,annoy,serve,tune,plot]"
+
+FROM python:3.11-slim-bookworm
+COPY --from=build /opt/glrtf /opt/glrtf
+COPY configs /work/configs
+ENV PATH=/opt/glrtf/bin:$PATH PYTHONUNBUFFERED=1
+RUN useradd --create-home --uid 1000 glrtf && chown glrtf /work
+USER glrtf
+WORKDIR /work
+CMD ["python", "-m", "glrtf.train", "--help"]

@@ -1,0 +1,112 @@
+"""Writes the reference pages while the documentation is built.
+
+``commands.md`` is made of the commands' configuration dataclasses; one page a package
+names its modules, which mkdocstrings then describes from their docstrings.
+"""
+
+import ast
+import dataclasses
+import importlib
+import pkgutil
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docstring_parser
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "tfrecords_tools",
+    "glrtf",
+    "glrtf.data",
+    "glrtf.models",
+    "glrtf.training",
+    "glrtf.inference",
+    "glrtf.retrieval",
+    "glrtf.evaluation",
+    "glrtf.planning",
+    "glrtf.service",
+)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the generated pages to those of the folder (called by MkDocs)."""
+    from mkdocs.structure.files import File
+
+    sys.path.insert(0, str(ROOT))
+    files.append(File.generated(config, "reference/commands.md", content=commands_page()))
+    for package in PACKAGES:
+        page = File.generated(config, f"reference/{package}.md", content=package_page(package))
+        files.append(page)
+    return files
+
+
+def package_page(package: str) -> str:
+    """The page of a package's own modules."""
+    folder = ROOT / package.replace(".", "/")
+    names = sorted(one.name for one in pkgutil.iter_modules([str(folder)]) if not one.ispkg)
+    parts = [f"# {package}", ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))]
+    parts += [f"::: {package}.{name}" for name in names]
+    return "\n\n".join(part or "" for part in parts)
+
+
+def commands_page() -> str:
+    """The page of all commands: what each is for and its settings."""
+    parts = ["# Commands", "`--config FILE` reads YAML with the settings' names as keys."]
+    for module, config_class in commands():
+        summary = " ".join((config_class.__doc__ or "").strip().split("\n\n")[0].split())
+        parts += [f"## {module}", f"`python -m {module}`: {summary}"]
+        parts += ["| setting | default | |\n|---|---|---|\n" + "\n".join(_rows(config_class))]
+    return "\n\n".join(parts)
+
+
+def commands() -> Iterator[tuple[str, type]]:
+    """Every module that is a command, and its configuration: the first argument of `cli.run`."""
+    for package in ("tfrecords_tools", "glrtf"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            text = path.read_text()
+            if "cli.run(" not in text or "__main__" not in text:
+                continue
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield module, getattr(importlib.import_module(module), _config_name(text))
+
+
+def _config_name(text: str) -> str:
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    [call] = [node for node in calls if ast.unparse(node.func) == "cli.run"]
+    return ast.unparse(call.args[0])
+
+
+def _rows(config_class: type, prefix: str = "") -> Iterator[str]:
+    hints = typing.get_type_hints(config_class)
+    told = _told(config_class)
+    for field in dataclasses.fields(config_class):
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _rows(hints[field.name], f"{prefix}{field.name}.")
+            continue
+        meaning = " ".join(told.get(field.name, "").split()).replace("|", "\\|")
+        yield f"| `{prefix}{field.name}` | {_default(field)} | {meaning} |"
+
+
+def _told(config_class: type) -> dict[str, str]:
+    """What docstrings say of fields, those of the classes above included."""
+    told: dict[str, str] = {}
+    for each in reversed(config_class.__mro__):
+        if dataclasses.is_dataclass(each):
+            parsed = docstring_parser.parse(each.__doc__ or "")
+            told |= {one.arg_name: one.description or "" for one in parsed.params}
+    return told
+
+
+def _default(field: dataclasses.Field) -> str:
+    if field.default is not dataclasses.MISSING:
+        value = field.default
+    elif field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    else:
+        return "**needed**"
+    if isinstance(value, (list, tuple)):
+        value = " ".join(map(str, value))
+    return f"`{value}`" if value not in ("", None) else ""

@@ -1,0 +1,91 @@
+"""Every command of README and docs/: all are parsed against the real settings.
+
+Those of `docs/your-own-photos.md` are run too, on a few drawn photos, in
+tests/docs/test_your_own_photos.py; the demonstration's are run by
+tests/glrtf/test_demo.py.
+"""
+
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+from documented import PAGES, ROOT, commands_of
+
+from tfrecords_tools import cli
+from tfrecords_tools.errors import UserError
+
+COMMANDS = [command for page in PAGES for command in commands_of(page)]
+OURS = [each for each in COMMANDS if not each.module.endswith(".py")]
+ELLIPSIS = "…"
+MISSING = r"^missing |^--\w+: expected .* found none"
+SCRIPTS = sorted({each.module for each in COMMANDS if each.module.endswith(".py")})
+
+
+def test_the_pages_show_commands():
+    pages = {each.page for each in COMMANDS}
+    assert {"README.md", "docs/tutorial.md", "docs/your-own-photos.md", "docs/training.md"} <= pages
+    assert len(OURS) > 60 and len(SCRIPTS) > 5
+
+
+@pytest.mark.parametrize("command", OURS, ids=str)
+def test_settings_are_known_and_taken(command, monkeypatch, tmp_path):
+    """A flag that is not there, a wrong value or a missing one is an error.
+
+    An ellipsis of its own stands for what was given before: then settings may be missing.
+    """
+    module = importlib.import_module(command.module)
+    if not command.arguments or "PHOTO" in " ".join(command.arguments[1:2]):
+        # Named in passing: that it can be run is all that is said.
+        assert callable(module.main)
+        return
+
+    def parse_alone(config_class, main, *, prog, argv, positional=False, default_config=None):
+        try:
+            cli.parse(config_class, argv, prog=prog, positional=positional)
+        except UserError as error:
+            if not (ELLIPSIS in command.arguments and re.search(MISSING, str(error))):
+                raise
+        return 0
+
+    monkeypatch.setattr(cli, "run", parse_alone)
+    arguments = [_existing(each, tmp_path) for each in _without_ellipses(command.arguments)]
+    if arguments == ["--help"]:
+        with pytest.raises(SystemExit, match="0"):
+            module.main(arguments)
+    else:
+        assert module.main(arguments) == 0
+
+
+def _without_ellipses(arguments):
+    """An ellipsis behind a flag is any value; elsewhere it is left out."""
+    before = ("", *arguments)
+    for previous, argument in zip(before, arguments, strict=False):
+        if argument != ELLIPSIS:
+            yield argument
+        elif previous.startswith("--"):
+            yield "given"
+
+
+def _existing(argument, tmp_path):
+    """A settings file that some command before would have written is stood in for."""
+    if argument.endswith(".yaml"):
+        if (ROOT / argument).exists():
+            return str(ROOT / argument)
+        (tmp_path / "settings.yaml").write_text("{}\n")
+        return str(tmp_path / "settings.yaml")
+    return argument
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_are_there(script):
+    text = (ROOT / script).read_text()
+    compile(text, script, "exec")
+
+
+def test_the_drawing_is_what_its_script_draws(tmp_path):
+    script = ROOT / "docs" / "hooks" / "draw_bridge.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path / "bridge.svg")], check=True)
+    kept = (ROOT / "docs" / "pictures" / "bridge.svg").read_bytes()
+    assert (tmp_path / "bridge.svg").read_bytes() == kept
