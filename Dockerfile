@@ -20,9 +20,8 @@ RUN case "$ACCELERATOR" in gpu|tpu|cpu) ;; *) echo "ACCELERATOR: gpu, tpu or cpu
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/glrtf /opt/glrtf
-COPY configs /work/configs
 ENV PATH=/opt/glrtf/bin:$PATH PYTHONUNBUFFERED=1
-RUN useradd --create-home --uid 1000 glrtf && chown glrtf /work
+RUN useradd --create-home --uid 1000 glrtf && install --directory --owner=glrtf /work
 USER glrtf
 WORKDIR /work
 CMD ["python", "-m", "glrtf.train", "--help"]

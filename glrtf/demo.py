@@ -4,11 +4,11 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from glrtf.config import presets
 from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from glrtf.demo_stages import Stages
@@ -178,16 +178,10 @@ def chance_map(num_relevant: np.ndarray, index_size: int, k: int = 100) -> float
 
 
 def _training_settings(config: DemoConfig, data: str, workdir: str) -> TrainConfig:
-    path = config.settings or _project_settings()
+    path = config.settings or presets.find_file("sample.yaml") or "configs/sample.yaml"
     arguments = [f"--config={path}", f"--data={data}", f"--workdir={workdir}"]
     arguments.append(f"--seed={config.seed}")
     return cli.parse(TrainConfig, arguments, prog="python -m glrtf.demo")
-
-
-def _project_settings() -> str:
-    candidates = [Path("configs"), Path(__file__).resolve().parents[1] / "configs"]
-    found = [folder / "sample.yaml" for folder in candidates if (folder / "sample.yaml").is_file()]
-    return str(found[0] if found else candidates[-1] / "sample.yaml")
 
 
 def table(result: DemoResult) -> str:

@@ -23,6 +23,10 @@ ConfigT = TypeVar("ConfigT")
 _MENDABLE = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR}
 
 
+# What a shell reports of a command that SIGPIPE has ended.
+_BROKEN_PIPE = 141
+
+
 class _OneLineParser(jsonargparse.ArgumentParser):
     """An argument parser whose errors are single lines with a suggestion."""
 
@@ -74,7 +78,13 @@ def run(
             positional=positional,
             default_config=default_config(arguments) if default_config else None,
         )
-        return main(config) or 0
+        code = main(config) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python's own last flush must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except UserError as error:
         return _refuse(prog, str(error))
     except OSError as error:

@@ -1,11 +1,17 @@
 """Finds the settings file of a backbone and size among configs/*.yaml."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from glrtf.config.training import TrainConfig
 
-_FOLDERS = (Path("configs"), Path(__file__).resolve().parents[2] / "configs")
+_FOLDERS = (
+    Path("configs"),
+    Path(__file__).resolve().parents[2] / "configs",
+    # Where a wheel puts them.
+    Path(sys.prefix) / "share" / "glrtf" / "configs",
+)
 
 
 def find_config(argv: Sequence[str]) -> str | None:
@@ -24,7 +30,11 @@ def find_config(argv: Sequence[str]) -> str | None:
     backbone = _value(argv, "backbone") or defaults.backbone
     size = _value(argv, "size") or str(defaults.size)
     # The name is built from user input: nothing but a plain file name may come of it.
-    name = Path(f"{backbone}_{size}.yaml").name
+    return find_file(Path(f"{backbone}_{size}.yaml").name)
+
+
+def find_file(name: str) -> str | None:
+    """The settings file of a name, in the folders above; None where it is in none."""
     return next((str(f / name) for f in _FOLDERS if (f / name).is_file()), None)
 
 

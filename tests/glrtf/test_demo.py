@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from glrtf import demo
+from glrtf.config import presets
 from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from tfrecords_tools import cli
@@ -40,7 +41,7 @@ def test_chance_is_the_mean_over_all_orders(num_relevant: int, k: int) -> None:
 def test_the_projects_settings_are_found_and_take_the_demonstrations_seed() -> None:
     config = demo._training_settings(DemoConfig(seed=3), "shards", "run")
     assert (config.data, config.workdir, config.seed) == ("shards", "run", 3)
-    by_file = cli.parse(TrainConfig, [f"--config={demo._project_settings()}"], prog="")
+    by_file = cli.parse(TrainConfig, [f"--config={presets.find_file('sample.yaml')}"], prog="")
     assert (config.backbone, config.size, config.margin) == (
         by_file.backbone,
         by_file.size,

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -252,3 +254,23 @@ def test_one_positional_field_takes_all_that_is_outside_of_flags(argv):
 def test_a_positional_field_of_several_values_may_not_be_left_out():
     with pytest.raises(UserError, match="missing PHOTOS; see --help"):
         cli.parse(Looking, ["--model", "m"], prog="look", positional=True)
+
+
+def test_output_that_is_cut_off_ends_the_command_quietly():
+    """As in ``… | head -1``."""
+    code = (
+        "import dataclasses, sys\n"
+        "from tfrecords_tools import cli\n"
+        "@dataclasses.dataclass\n"
+        "class Config:\n"
+        "    n: int = 100000\n"
+        "sys.exit(cli.run(Config, lambda c: print('line\\n' * c.n), prog='x', argv=[]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"line\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 141

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,17 @@ def test_none_where_there_is_none(folder: Path, argv: list[str]) -> None:
 def test_a_name_cannot_leave_the_folder(folder: Path) -> None:
     (folder / "evil_96.yaml").write_text("epochs: 1\n")
     assert find_config(["--backbone", "../evil", "--size", "96"]) is None
+
+
+def test_an_installed_package_has_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel carries every file of configs/ to where it is looked for."""
+    import configparser
+
+    from glrtf.config import presets
+
+    root = Path(presets.__file__).parents[2]
+    setup = configparser.ConfigParser()
+    setup.read(root / "setup.cfg")
+    [(target, pattern)] = setup["options.data_files"].items()
+    assert presets._FOLDERS[-1] == Path(sys.prefix) / target
+    assert {path.name for path in root.glob(pattern)} >= {"v2m_640.yaml", "sample.yaml"}
