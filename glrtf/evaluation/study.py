@@ -20,7 +20,7 @@ JOURNAL = "journal.log"
 
 
 def open_problem(config: TuneConfig) -> Problem:
-    """Checks the inputs, makes the searches, and opens or resumes the journal.
+    """Checks the inputs, and opens or resumes the journal.
 
     Raises:
         UserError: If an input is wrong or the output holds another study.
@@ -28,9 +28,6 @@ def open_problem(config: TuneConfig) -> Problem:
     _require_optuna()
     problem = Problem(config)
     open_journal(config, problem.parameters)
-    with Progress("search once", 1, "round") as progress:
-        problem.search_widely()
-        progress.update()
     return problem
 
 
@@ -66,18 +63,23 @@ def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
 
 
 def run_trials(config: TuneConfig, problem: Problem) -> None:
-    """Runs trials until the study has as many finished ones as wanted."""
+    """Makes the searches, then runs trials until the study has as many finished ones as wanted."""
     journal = open_journal(config, problem.parameters)
     done = len(finished_trials(journal))
     if done >= config.trials:
         return
     context = multiprocessing.get_context("spawn")
+    searched = context.Event()
     others = [
-        context.Process(target=_work, args=(config, worker), daemon=True)
+        context.Process(target=_work_beside, args=(config, worker, searched), daemon=True)
         for worker in range(1, config.workers)
     ]
     for process in others:
         process.start()
+    with Progress("search once", 1, "round") as progress:
+        problem.search_widely()
+        progress.update()
+    searched.set()
     with Progress("tune", config.trials - done, "trial") as progress:
 
         def tell(finished: int, note: str) -> None:
@@ -93,10 +95,20 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
         raise RuntimeError(f"{len(failed)} of {config.workers} tune workers ended by a fault")
 
 
+def _work_beside(config: TuneConfig, worker: int, searched: Any) -> None:
+    """A further process: it reads the inputs, waits for the searches, and runs trials."""
+    # Its import takes as long as many trials: while the searches are made, it costs nothing.
+    _require_optuna()
+    problem = Problem(config)
+    searched.wait()
+    problem.search_widely()
+    _work(config, worker, problem)
+
+
 def _work(
     config: TuneConfig,
     worker: int,
-    problem: Problem | None = None,
+    problem: Problem,
     tell: Callable[[int, str], None] | None = None,
 ) -> None:
     """Runs trials in this process until all workers together have enough."""
@@ -105,9 +117,6 @@ def _work(
     # Workers whose products each take all processors would only wait for one another.
     threads = max(1, usable_processors() // config.workers)
     with threadpoolctl.threadpool_limits(threads):
-        if problem is None:
-            problem = Problem(config)
-            problem.search_widely()
         trials = SharedTrials(config, problem, worker)
         while (finished := len(finished_trials(trials.journal))) < config.trials:
             if tell:
