@@ -8,23 +8,25 @@ from tfrecords_tools import cli
 
 
 def export(config: ExportConfig) -> float:
-    """Loads the model, writes the SavedModel, and proves that the two agree.
+    """Loads the model, writes it in its format, and proves that the two agree.
 
     Returns:
         The largest difference between their embeddings.
     """
-    from glrtf.inference import serving
+    from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
     model, training = load_embedding_model(config.workdir, config.checkpoint or None)
+    if config.format != "saved_model":
+        return formats.export_file(model, training.size, config.target, config.format)
     facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
-    return serving.export(model, training.size, config.folder, facts)
+    return serving.export(model, training.size, config.target, facts)
 
 
 def run_export(config: ExportConfig) -> None:
     """The command."""
     difference = export(config)
-    print(f"{config.folder}: SavedModel, largest difference from the model {difference:.2g}")
+    print(f"{config.target}: {config.format}, largest difference from the model {difference:.2g}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ VIEWS = ("plain", "hflip")
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Export a trained embedding model as a SavedModel.
+    """Export a trained embedding model as a SavedModel, or as one ONNX or TFLite file.
 
     The model needs no label and none of this project's code: its signatures take
     the bytes of JPEG or PNG files, batches of uint8 images, or one image of any
@@ -16,18 +16,22 @@ class ExportConfig:
 
     Attributes:
         workdir: The training run's folder.
-        output: Folder to write; empty means <workdir>/export.
+        output: Folder or file to write; empty means <workdir>/export, with .onnx or .tflite.
         checkpoint: last, best, a number of updates, or a checkpoint's file; empty takes the last.
+        format: saved_model, or onnx or tflite (extras of these names), which take uint8 images
+            of the model's size only.
     """
 
     workdir: str
     output: str = ""
     checkpoint: str = ""
+    format: Literal["saved_model", "onnx", "tflite"] = "saved_model"
 
     @property
-    def folder(self) -> str:
+    def target(self) -> str:
         """Where the export goes."""
-        return self.output or f"{self.workdir.rstrip('/')}/export"
+        ending = "" if self.format == "saved_model" else f".{self.format}"
+        return self.output or f"{self.workdir.rstrip('/')}/export{ending}"
 
 
 @dataclass(frozen=True)

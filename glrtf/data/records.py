@@ -160,8 +160,11 @@ def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iter
     """
     found: list[Record] = []
     shard = shard_set.shards[index]
-    read = read_photos if isinstance(shard, PhotoShard) else read_shard
-    for position, data in read(shard, start, bad):
+    if isinstance(shard, PhotoShard):
+        rows = read_photos(shard, start, bad)
+    else:
+        rows = read_shard(shard, start, bad)
+    for position, data in rows:
         if found and position // CHUNK != found[0].position // CHUNK:
             yield found
             found = []

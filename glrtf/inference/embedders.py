@@ -80,8 +80,11 @@ def _from_workdir(path: str, checkpoint: str) -> Embedder:
 
     model, config = load_embedding_model(path, checkpoint or None)
 
-    def embed(images: Tensor) -> Tensor:
-        return model(to_unit_range(images), training=False)
-
+    # One graph, traced once however many views and replicas call it.
+    embed = tf.function(
+        lambda images: model(to_unit_range(images), training=False),
+        input_signature=[tf.TensorSpec([None, config.size, config.size, 3], tf.uint8)],
+        autograph=False,
+    )
     dimension = int(model.output_shape[-1])
     return Embedder(path, config.size, dimension, weights_digest(model), embed, model)

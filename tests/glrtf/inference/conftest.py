@@ -23,6 +23,16 @@ def saved_model(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def other_model(tmp_path_factory):
+    """The export of another network, of another dimension."""
+    from glrtf.inference import serving
+
+    folder = str(tmp_path_factory.mktemp("other_export") / "model")
+    serving.export(make_model(seed=1, dimension=8), SIZE, folder, {"backbone": "small"})
+    return folder
+
+
+@pytest.fixture(scope="session")
 def workdir(tmp_path_factory):
     """A training run's folder after its first checkpoint: v2b0 at 32, random weights."""
     from glrtf.config.training import TrainConfig

@@ -173,11 +173,11 @@ def test_tasks_share_the_parts_and_the_last_finishes(saved_model, tmp_path):
     assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
 
 
-def test_two_models_in_one_pass_are_two_passes(saved_model, workdir, tmp_path):
+def test_two_models_in_one_pass_are_two_passes(saved_model, other_model, tmp_path):
     data = write_split(tmp_path / "data", [3, 2], split="test")
     embed.embed(config_for(saved_model, data, tmp_path / "one"))
-    embed.embed(config_for(workdir, data, tmp_path / "two"))
-    both = f"{workdir}={tmp_path / 'second'}"
+    embed.embed(config_for(other_model, data, tmp_path / "two"))
+    both = f"{other_model}={tmp_path / 'second'}"
     embed.embed_all(config_for(saved_model, data, tmp_path / "first", also=(both,)))
     assert contents(tmp_path / "first") == contents(tmp_path / "one")
     assert contents(tmp_path / "second") == contents(tmp_path / "two")

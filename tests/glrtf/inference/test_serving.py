@@ -127,7 +127,7 @@ def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
 
     config = ExportConfig(workdir, str(tmp_path / "export"))
     assert export.export(config) <= serving.TOLERANCE
-    from_run, from_export = load_embedder(workdir), load_embedder(config.folder)
+    from_run, from_export = load_embedder(workdir), load_embedder(config.target)
     assert from_run.digest == from_export.digest
     assert (from_run.size, from_run.dimension) == (from_export.size, from_export.dimension)
     images = tf.random.stateless_uniform([2, SIZE, SIZE, 3], [1, 2], 0, 256, tf.int32)

@@ -1,0 +1,102 @@
+"""The embedding model as one ONNX or TFLite file, compared with the model before it is kept.
+
+Both take ``images``, uint8 (n, size, size, 3), decoded, upright and resized as
+`glrtf.data.decoding.resize` does, and give ``embedding``, float32 unit rows (n, d).
+"""
+
+import importlib
+import tempfile
+import types
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glrtf.inference.serving import TOLERANCE, to_unit_range
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+Run: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+_BATCH = 3
+
+
+def export_file(model: keras.Model, size: int, path: str, kind: str) -> float:
+    """Converts a model, runs the file in its own runtime, compares, and then gives it its name.
+
+    Args:
+        model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32.
+        size: Side of its input in pixels.
+        path: The file; one that stands there is replaced.
+        kind: ``onnx`` or ``tflite``.
+
+    Returns:
+        The largest difference from the model's values, at most `serving.TOLERANCE`.
+
+    Raises:
+        UserError: If the converter or the runtime is not installed.
+        ArithmeticError: If the file disagrees with the model.
+    """
+    convert, load = {"onnx": (_to_onnx, _run_onnx), "tflite": (_to_tflite, _run_tflite)}[kind]
+    signature = tf.TensorSpec([None, size, size, 3], tf.uint8, name="images")
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": model(to_unit_range(images), training=False)}
+
+    pictures = np.random.default_rng(0).integers(0, 256, (_BATCH, size, size, 3), np.uint8)
+    expected = embed(pictures)["embedding"].numpy()
+    content = convert(embed, model)
+    with files.atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            file.write(content)
+        found = load(temporary)
+        # One image and several: the batch's length is left open.
+        rows = np.concatenate([found(pictures[:1]), found(pictures[1:])])
+        difference = float(np.abs(rows - expected).max())
+        if not difference <= TOLERANCE:
+            raise ArithmeticError(
+                f"export: expected embeddings within {TOLERANCE} of the model's, found {difference}"
+            )
+    return difference
+
+
+def _to_onnx(embed: Any, model: keras.Model) -> bytes:
+    tf2onnx = _needed("tf2onnx", "onnx")
+    found, _ = tf2onnx.convert.from_function(embed, embed.input_signature, opset=18)
+    return found.SerializeToString()
+
+
+def _run_onnx(path: str) -> Run:
+    session = _needed("onnxruntime", "onnx").InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
+    return lambda images: session.run(["embedding"], {"images": images})[0]
+
+
+def _to_tflite(embed: Any, model: keras.Model) -> bytes:
+    # Only a SavedModel's variables are made constants; those of a bare Keras model give NaN.
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    module.embed = embed
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=embed)
+        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+
+
+def _run_tflite(path: str) -> Run:
+    interpreter = _needed("ai_edge_litert.interpreter", "tflite").Interpreter(model_path=path)
+    runner = interpreter.get_signature_runner()
+    return lambda images: runner(images=images)["embedding"]
+
+
+def _needed(module: str, extra: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(
+            f"--format {extra}: expected {module.partition('.')[0]}, found none; pip install"
+            f" 'glrtf[{extra}]'"
+        ) from None
