@@ -25,12 +25,14 @@ demo: install  ## Run the whole way on the embedded sample and print its table.
 
 test: lint types contracts pytest  ## Everything that must pass.
 
-FAST := tests/tfrecords_tools tests/glrtf/retrieval tests/glrtf/evaluation tests/glrtf/config tests/glrtf/test_embedding_set.py \
-  tests/glrtf/test_embedding_rows.py tests/glrtf/service/test_batching.py tests/glrtf/service/test_photo_store.py
+FAST := tests/tfrecords_tools tests/glrtf/retrieval tests/glrtf/evaluation tests/glrtf/test_embedding_set.py \
+  tests/glrtf/test_embedding_rows.py tests/glrtf/config/test_presets.py tests/glrtf/service/test_batching.py
+# Processes killed, storage emulated, Beam, TensorFlow, a browser, whole samples drawn.
+SLOW := *survival* *remote* *beam* *back_ends* *in_browser* *test_sample.py *test_projection.py *test_parity.py
 
 test-fast: install  ## Lint, and the tests that need neither TensorFlow nor a browser.
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest $(FAST)
+	$(BIN)/python -m pytest $(FAST) $(foreach name,$(SLOW),--ignore-glob='$(name)')
 
 docs: install  ## Build the documentation into site/; warnings are errors.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
