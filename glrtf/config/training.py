@@ -61,6 +61,8 @@ class TrainConfig:
             may differ.
         precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and GPUs,
             float32 on CPUs, which are several times slower with bfloat16.
+        remat: blocks: the backward pass computes each block's activations anew, which takes a
+            third more work and a fraction of the memory; none: it keeps them.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)
             or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
@@ -108,6 +110,7 @@ class TrainConfig:
     weights: str = "none"
     init_from: str = ""
     precision: Literal["auto", "mixed_bfloat16", "float32"] = "auto"
+    remat: Literal["none", "blocks"] = "none"
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = "auto"
     tpu: str = ""
     sizes: list[int] = field(default_factory=list)

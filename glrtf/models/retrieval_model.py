@@ -7,6 +7,7 @@ from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.heads import ArcFaceHead, Pairing
 from glrtf.models.pooling import build_pooling
+from glrtf.models.remat import RematerialisedModel
 
 
 @keras.saving.register_keras_serializable(package="glrtf")
@@ -106,11 +107,15 @@ class RetrievalModel(keras.Model):
     Args:
         embedding_model: Images in [0, 1] to unit rows.
         head: Unit rows and labels to losses.
+        remat: Whether the backward pass computes each block's activations anew.
     """
 
-    def __init__(self, embedding_model: keras.Model, head: ArcFaceHead) -> None:
+    def __init__(
+        self, embedding_model: keras.Model, head: ArcFaceHead, remat: bool = False
+    ) -> None:
         super().__init__(name="retrieval_model")
         self.embedding_model = embedding_model
+        self._embed = RematerialisedModel(embedding_model) if remat else embedding_model
         self.head = head
         head.build(embedding_model.output_shape)
         head.built = True
@@ -127,5 +132,5 @@ class RetrievalModel(keras.Model):
 
         See `ArcFaceHead.losses`.
         """
-        embeddings = self.embedding_model(images, training=training)
+        embeddings = self._embed(images, training=training)
         return self.head.losses(embeddings, labels, pairing, training=training)

@@ -30,7 +30,8 @@ def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
     from glrtf.models.retrieval_model import RetrievalModel, embedding_model_from_config
 
     embedding_model = embedding_model_from_config(config, precision="mixed_bfloat16")
-    model = RetrievalModel(embedding_model, _head(config, _TRACED_CLASSES))
+    head = _head(config, _TRACED_CLASSES)
+    model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
     whole = _trace(model, (_TRACED_BATCH, config.size, config.size, 3))
     more_classes = (num_classes - _TRACED_CLASSES) / _TRACED_CLASSES
     small, large = (_trace_head(config, n * _TRACED_CLASSES) for n in (1, 2))

@@ -96,7 +96,8 @@ def build_state(
         num_centers=config.num_centers,
         seed=config.seed + 3,
     )
-    model = RetrievalModel(embedding_model_from_config(config, precision, any_size=True), head)
+    embedding_model = embedding_model_from_config(config, precision, any_size=True)
+    model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
     updater = Updater(
         config.optimizer, learning_rate, model.trainable_variables, config.weight_decay
     )
