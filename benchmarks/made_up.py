@@ -12,6 +12,47 @@ def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarra
     return rows
 
 
+def isotropic(
+    counts: tuple[int, int], dimension: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and rows in no particular direction."""
+    return unit_rows(counts[0], dimension, rng), unit_rows(counts[1], dimension, rng)
+
+
+def clustered(
+    counts: tuple[int, int],
+    dimension: int,
+    rng: np.random.Generator,
+    num_centres: int = 2000,
+    spread: float = 0.6,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and rows around centres.
+
+    Args:
+        counts: How many of each.
+        dimension: Of the rows.
+        rng: What draws them.
+        num_centres: How many centres.
+        spread: The length of what a row has beside its centre, of 1.
+    """
+    centres = unit_rows(num_centres, dimension, rng)
+    both = []
+    for count in counts:
+        rows = centres[rng.integers(num_centres, size=count)] * np.float32((1 - spread**2) ** 0.5)
+        rows += np.float32(spread) * unit_rows(count, dimension, rng)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        both.append(rows)
+    return both[0], both[1]
+
+
+ROWS_OF = {
+    "isotropic": isotropic,
+    "clustered": clustered,
+    "large_clusters": lambda counts, dimension, rng: clustered(counts, dimension, rng, 200),
+}
+"""Makers of queries and rows: (counts, dimension, generator) to float32 unit rows."""
+
+
 def made_up(
     queries: int, index: int, train: int, k: int, num_landmarks: int, folder: str
 ) -> tuple[np.ndarray, np.ndarray, Neighbors, Neighbors]:

@@ -1,14 +1,18 @@
-"""How fast retrieval is against its limits: each table's ratios come from one run.
+"""How fast searches are against their limits: each table's ratios come from one run.
 
     python benchmarks/retrieval.py search --dimension 512 --k 15 100 300
-    python benchmarks/retrieval.py annoy --dimension 512
+    python benchmarks/retrieval.py search --dimension 2560 --rows clustered
+    python benchmarks/retrieval.py annoy --dimension 512 --plot recall.png
 
-Times are CPU seconds of this process with one BLAS thread (`--threads 1`, the
-default: a busy machine does not distort them) or, with more threads, seconds
-of the clock. Needs the extra bench.
+Times are CPU seconds of this process on one processor (`--threads 1`, the
+default: a busy machine distorts them less) or, on more, seconds of the clock.
+All OpenBLAS libraries use the same kernels: on processors with AVX-512 those
+of `--coretype`, which they would not all choose by themselves. Needs the extra
+bench.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -19,9 +23,9 @@ import numpy as np
 import threadpoolctl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from made_up import unit_rows
+from made_up import ROWS_OF
+from memory import forget_peak, peak
 
 from glrtf.embedding_rows import ArrayRows
 from glrtf.retrieval import annoy_index, exact
@@ -51,41 +55,55 @@ def search(arguments: argparse.Namespace) -> None:
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
     faiss.omp_set_num_threads(arguments.threads)
     print(
-        f"{QUERIES} queries x {ROWS} rows, {arguments.threads} thread(s); seconds; share of SGEMM"
-    )
-    print(
-        "   d    k   SGEMM            float32           float64             faiss      scikit-learn"
+        f"{QUERIES} queries x {ROWS} {arguments.rows} rows, {arguments.threads} thread(s); "
+        "seconds (share of the rate of the products alone); extra memory of a search"
     )
     for dimension in arguments.dimension:
-        queries, rows = unit_rows(QUERIES, dimension, rng), unit_rows(ROWS, dimension, rng)
-        contestants = _contestants(queries, rows, k_now := [0])
-        for k_now[0] in arguments.k:
-            times = interleaved(contestants, clock, arguments.rounds)
-            limit = times.pop("sgemm")
+        queries, rows = ROWS_OF[arguments.rows]((QUERIES, ROWS), dimension, rng)
+        for k in arguments.k:
+            times = interleaved(
+                _contestants(queries, rows, k, k in arguments.peers_at), clock, arguments.rounds
+            )
+            limit = times.pop("products alone")
             rate = 2 * QUERIES * ROWS * dimension / limit / 1e9
-            shown = "  ".join(f"{t:6.2f} ({limit / t:4.2f})  " for t in times.values())
+            shown = "  ".join(f"{name} {t:.2f} ({limit / t:.2f})" for name, t in times.items())
+            extra = extra_memory(ArrayRows(queries), ArrayRows(rows), k)
             print(
-                f"{dimension:5d} {k_now[0]:4d}  {limit:6.2f} {rate:4.0f} GF/s  {shown}", flush=True
+                f"d {dimension} k {k}: products alone {limit:.2f} ({rate:.0f} GFLOP/s)  {shown}  "
+                f"extra memory {extra:.0f} MB",
+                flush=True,
             )
 
 
+def extra_memory(queries: ArrayRows, rows: ArrayRows, k: int) -> float:
+    """By how many MB the resident memory of this process rises at most in a search."""
+    forget_peak()
+    before = peak()
+    exact.search(queries, rows, k)
+    return (peak() - before) * 2**30 / 1e6
+
+
 def _contestants(
-    queries: np.ndarray, rows: np.ndarray, k: list[int]
+    queries: np.ndarray, rows: np.ndarray, k: int, peers: bool
 ) -> dict[str, Callable[[], object]]:
-    """What is timed; the one number in `k` says how many neighbours."""
+    """What is timed."""
+    left, right = ArrayRows(queries), ArrayRows(rows)
+    ours = {
+        "products alone": lambda: products_only(queries, rows),
+        "float32": lambda: exact.search(left, right, k, float64_scores=False),
+        "float64": lambda: exact.search(left, right, k),
+    }
+    if not peers:
+        return ours
     import faiss
     from sklearn.neighbors import NearestNeighbors
 
-    left, right = ArrayRows(queries), ArrayRows(rows)
     flat = faiss.IndexFlatIP(rows.shape[1])
     flat.add(rows)
     peer = NearestNeighbors(metric="cosine", algorithm="brute").fit(rows)
-    return {
-        "sgemm": lambda: products_only(queries, rows),
-        "float32": lambda: exact.search(left, right, k[0], float64_scores=False),
-        "float64": lambda: exact.search(left, right, k[0]),
-        "faiss": lambda: flat.search(queries, k[0]),
-        "scikit-learn": lambda: peer.kneighbors(queries, k[0]),
+    return ours | {
+        "faiss": lambda: flat.search(queries, k),
+        "scikit-learn": lambda: peer.kneighbors(queries, k),
     }
 
 
@@ -103,27 +121,20 @@ def products_only(queries: np.ndarray, rows: np.ndarray) -> None:
 def annoy(arguments: argparse.Namespace) -> None:
     """Recall@100 and time of Annoy against exact search, on clustered rows."""
     rng = np.random.default_rng(0)
+    curves: dict[str, list[tuple[float, float]]] = {}
     for dimension in arguments.dimension:
-        centres = unit_rows(2000, dimension, rng)
-        rows, queries = (
-            centres[rng.integers(2000, size=count)] * 0.8 + 0.6 * unit_rows(count, dimension, rng)
-            for count in (arguments.rows, 200)
-        )
-        right, left = (
-            ArrayRows(r / np.linalg.norm(r, axis=1, keepdims=True)) for r in (rows, queries)
-        )
+        sizes = (200, arguments.count)
+        left, right = (ArrayRows(r) for r in ROWS_OF["clustered"](sizes, dimension, rng))
         began = time.process_time()
         truth = exact.search(left, right, 100)
-        print(
-            f"d = {dimension}, {arguments.rows} rows, 200 queries: "
-            f"exact {time.process_time() - began:.2f} CPU s"
-        )
+        all_of_it = time.process_time() - began
+        print(f"d = {dimension}, {arguments.count} rows, 200 queries: exact {all_of_it:.2f} CPU s")
+        curves[f"exact, d = {dimension}"] = [(all_of_it, 1.0)]
         for trees in arguments.trees:
             with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
                 began = time.process_time()
-                annoy_index.build(
-                    f"{folder}/{right.digest[:16]}-{trees}-00000.annoy", right, 0, trees
-                )
+                path = f"{folder}/{right.digest[:16]}-{trees}-00000.annoy"
+                annoy_index.build(path, right, 0, trees)
                 built = time.process_time() - began
                 for nodes in arguments.nodes:
                     began = time.process_time()
@@ -132,11 +143,41 @@ def annoy(arguments: argparse.Namespace) -> None:
                     took = time.process_time() - began
                     pairs = zip(found.indices, truth.indices, strict=True)
                     recall = np.mean([len(np.intersect1d(*pair)) / 100 for pair in pairs])
+                    line = curves.setdefault(f"annoy, d = {dimension}, {trees} trees", [])
+                    line.append((took, recall))
                     print(
                         f"trees {trees:4d}  nodes {nodes:3d}  recall@100 {recall:.3f}  "
                         f"search {took:6.2f}  build {built:6.1f} CPU s",
                         flush=True,
                     )
+    if arguments.plot:
+        _plot(curves, arguments.plot)
+
+
+def _plot(curves: dict[str, list[tuple[float, float]]], path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name, points in curves.items():
+        times, recalls = zip(*points, strict=True)
+        axes.plot(times, recalls, "*" if len(points) == 1 else "o-", label=name, markersize=8)
+    axes.set(xscale="log", xlabel="CPU seconds for 200 queries", ylabel="recall@100")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def with_kernels(coretype: str) -> None:
+    """Starts this program again where OpenBLAS would use other kernels or cache sizes."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    wanted = {"OPENBLAS_CORETYPE": coretype} if " avx512vl" in flags and coretype else {}
+    unwanted = {"OPENBLAS_L2_SIZE"} & set(os.environ) if wanted else set()
+    if any(os.environ.get(name) != value for name, value in wanted.items()) or unwanted:
+        kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+        os.execve(sys.executable, [sys.executable, *sys.argv], kept | wanted)
 
 
 def main() -> None:
@@ -145,13 +186,19 @@ def main() -> None:
     parser.add_argument("what", choices=["search", "annoy"])
     parser.add_argument("--dimension", type=int, nargs="+", default=[512, 2560])
     parser.add_argument("--k", type=int, nargs="+", default=[15, 100, 300])
+    parser.add_argument("--peers_at", type=int, nargs="*", default=[100], help="k of the peers")
+    parser.add_argument("--rows", choices=list(ROWS_OF), default="isotropic")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--coretype", default="SkylakeX", help="kernels of every OpenBLAS")
+    parser.add_argument("--count", type=int, default=50_000, help="annoy: how many rows")
     parser.add_argument("--trees", type=int, nargs="+", default=[10, 50, 100])
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 3, 10])
     parser.add_argument("--folder", default=None, help="where large files may lie for a while")
+    parser.add_argument("--plot", default="", help="annoy: where to draw the curves")
     arguments = parser.parse_args()
+    with_kernels(arguments.coretype)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-arguments.threads :])
     with threadpoolctl.threadpool_limits(arguments.threads):
         for library in threadpoolctl.threadpool_info():
             if library["user_api"] == "blas":

@@ -1,0 +1,87 @@
+"""What each step of a retrieval brings, alone and on top of the published ones.
+
+    python benchmarks/retrieval_steps.py EMBEDDINGS METADATA
+
+EMBEDDINGS holds the sets test, index and train of one model, METADATA the
+tables of the data set. Prints mAP@100 over all queries that are not ignored.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.evaluation.ranking_score import RankingScorer
+from glrtf.evaluation.search_space import replaced
+from glrtf.evaluation.solutions import read_retrieval_solution
+from glrtf.retrieval.inputs import Inputs
+from glrtf.retrieval.pipeline import Pipeline
+from glrtf.retrieval.stage_cache import StageCache
+
+_PLAIN = {"preset": "fifth_place", "landmark.non_landmark_weight": 0.0}
+_PUBLISHED = {"preset": "fifth_place"}
+VARIANTS: dict[str, dict[str, object]] = {
+    "direct": {"preset": "direct"},
+    "direct + DBA of test rows (n = 2, published weights)": {"preset": "direct_dba"},
+    "direct + DBA of both sides": {"preset": "direct_dba", "dba.rows": "both"},
+    "direct + DBA of both sides, n = 4, alpha = 3": {
+        "preset": "direct_dba",
+        "dba.rows": "both",
+        "dba.n": 4,
+        "dba.alpha": 3.0,
+    },
+    "direct + alpha-QE, n = 3, alpha = 3": {"preset": "direct", "query_expansion.n": 3},
+    "direct + k-reciprocal": {"preset": "direct", "rerank.method": "k_reciprocal"},
+    "direct + diffusion": {"preset": "direct", "rerank.method": "diffusion"},
+    "bridging alone with direct": {**_PLAIN, "dba.rows": "none"},
+    "bridging + DBA": _PLAIN,
+    "fifth_place: bridging + DBA + non-landmark penalty": _PUBLISHED,
+    "fifth_place, 300 nearest of all": {**_PUBLISHED, "train_neighbors.per_part": 0},
+    "fifth_place + ties by the bridge": {**_PUBLISHED, "fusion.tie_break": "bridge"},
+    "fifth_place + label votes, weight 0.5": {**_PUBLISHED, "label_vote_weight": 0.5},
+    "fifth_place + alpha-QE": {**_PUBLISHED, "query_expansion.n": 3},
+    "fifth_place + DBA of both sides, n = 4, alpha = 3": {
+        **_PUBLISHED,
+        "dba.rows": "both",
+        "dba.n": 4,
+        "dba.alpha": 3.0,
+    },
+    "fifth_place + k-reciprocal": {**_PUBLISHED, "rerank.method": "k_reciprocal"},
+    "fifth_place + diffusion": {**_PUBLISHED, "rerank.method": "diffusion"},
+}
+
+
+def main() -> None:
+    """Ranks with every variant and scores it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("embeddings", type=Path)
+    parser.add_argument("metadata", type=Path)
+    arguments = parser.parse_args()
+    base = RetrieveConfig(
+        query=[str(arguments.embeddings / "test")],
+        index=[str(arguments.embeddings / "index")],
+        train=[str(arguments.embeddings / "train")],
+        landmarks=str(arguments.metadata / "train.csv"),
+        non_landmark_solution=str(arguments.metadata / "recognition_solution_v2.1.csv"),
+        output="",
+    )
+    solution = read_retrieval_solution(
+        str(arguments.metadata / "retrieval_solution_v2.1.csv"),
+    )
+    inputs = Inputs(base)
+    scorer = RankingScorer(solution, inputs.query.ids, inputs.index.ids, "EMBEDDINGS/test")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, changes in VARIANTS.items():
+            pipeline = Pipeline(replaced(base, changes), StageCache(folder), inputs)
+            everyone = np.arange(len(scorer.rows))
+            precisions = scorer.average_precisions(pipeline.rank(scorer.rows).images, everyone)
+            print(f"{name:52s} {precisions.mean():.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
