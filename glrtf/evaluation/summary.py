@@ -1,6 +1,7 @@
 """From a marked submission to the measures of each part of the test set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -53,17 +54,30 @@ def retrieval_measures(judgement: Judgement, *, resamples: int) -> dict[str, dic
     columns |= {f"precision@{r}": metrics.precision_at(hits, r) for r in PRECISION_RANKS}
     columns |= {f"recall@{r}": metrics.recall_at(hits, num_relevant, r) for r in RECALL_RANKS}
     first = metrics.first_hit_rank(hits)
+    masks = parts(judgement.usage)
+    intervals = _intervals([columns[f"map@{k}"][mask] for mask in masks.values()], resamples)
     measures: dict[str, dict[str, Any]] = {}
-    for part, mask in parts(judgement.usage).items():
+    for (part, mask), interval in zip(masks.items(), intervals, strict=True):
         measures[part] = {"queries": int(mask.sum()), f"map@{k}": None}
-        if resamples:
-            interval = bootstrap.mean_interval(columns[f"map@{k}"][mask], resamples=resamples)
-            measures[part][f"map@{k}_interval"] = list(interval)
+        if interval:
+            measures[part][f"map@{k}_interval"] = interval
         measures[part] |= {name: float(values[mask].mean()) for name, values in columns.items()}
         measures[part]["first_hit_rank_mean"] = float(first[mask].mean())
         measures[part]["first_hit_rank_median"] = float(np.median(first[mask]))
         measures[part]["queries_without_hit"] = int((first[mask] > k).sum())
     return measures
+
+
+def _intervals(several: Sequence[np.ndarray], resamples: int) -> list[list[float]]:
+    """The interval of each mean, side by side; empty without resamples."""
+    if not resamples:
+        return [[] for _ in several]
+
+    def interval(values: np.ndarray) -> list[float]:
+        return list(bootstrap.mean_interval(values, resamples=resamples))
+
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(interval, several))
 
 
 def paired_difference(
