@@ -38,6 +38,7 @@ def trainer(
     loggers: Sequence[Any] = (),
     validate: Any = None,
     classes: int = 5,
+    chief: bool = True,
 ) -> tuple[Any, Any]:
     """A `Trainer` of the tiny model, gone on from its last checkpoint, and its state."""
     import tensorflow as tf
@@ -60,13 +61,13 @@ def trainer(
         updates_per_epoch=plan.updates_per_epoch,
     )
     with strategy.scope():
-        model = tiny_model(batch_norm=True, dropout=0.5)
+        model = tiny_model(classes, batch_norm=True, dropout=0.5)
         updater = Updater("adam", schedule, model.trainable_variables)
         state = TrainState(model, updater, config.ema_momentum)
     loop.resume(state, plan, config, classes)
     made = loop.Trainer(
         config, strategy, shards, plan, state,
-        num_classes=classes, loggers=loggers, validate=validate,
+        num_classes=classes, loggers=loggers, validate=validate, chief=chief,
     )  # fmt: skip
     return made, state
 

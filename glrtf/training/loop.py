@@ -17,6 +17,7 @@ from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
 from glrtf.training.callbacks import Logger
 from glrtf.training.plan import RunPlan, Stage
 from glrtf.training.state import TrainState
+from glrtf.training.strategy import told_of_lost_workers
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -90,14 +91,18 @@ class Trainer:
         """Trains from where the state is to the plan's end, or until SIGTERM.
 
         Raises:
-            UserError: If the loss stops being a number, or the data is bad.
+            UserError: If the loss stops being a number, the data is bad, or another worker
+                is gone.
         """
         update = int(self._state.updater.iterations.numpy())
         metrics: dict[str, float] = {}
         before = signal.signal(signal.SIGTERM, self._on_sigterm)
         images = (self._plan.total_updates - update) * self._plan.global_batch_size
         try:
-            with Progress("train", images, unit="image") as progress:
+            with (
+                told_of_lost_workers(self._strategy),
+                Progress("train", images, unit="image") as progress,
+            ):
                 for stage in self._plan.stages:
                     if stage.end > update and not self._stop:
                         update, metrics = self._run_stage(stage, update, progress, metrics)

@@ -1,8 +1,11 @@
 """Which devices a run uses: one function from a word to a `tf.distribute` strategy."""
 
+import contextlib
 import json
 import os
+import re
 import socket
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -62,6 +65,26 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver.task_type is None
 
 
+@contextlib.contextmanager
+def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Around training: another worker's end comes out as `UserError`, not as a traceback."""
+    lost = (
+        *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
+        *(tf.errors.DeadlineExceededError, tf.errors.InternalError),
+    )
+    try:
+        yield
+    except lost as error:
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise
+        found = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", str(error))
+        which = f" ({found[1]} {found[2]})" if found else ""
+        raise UserError(
+            f"TF_CONFIG: a worker of the cluster is gone{which}; see its own messages, then start "
+            "all workers again: the run goes on from its last checkpoint"
+        ) from None
+
+
 def _best_kind(tpu: str) -> str:
     if tpu or os.environ.get("TPU_NAME") or os.path.exists("/dev/accel0"):
         return "tpu"
@@ -72,7 +95,7 @@ def _multiworker() -> tf.distribute.Strategy:
     problem = _cluster_problem(os.environ.get("TF_CONFIG", ""))
     if problem:
         raise UserError(
-            "TF_CONFIG: expected {\"cluster\": {\"worker\": [\"host:port\", …]}, \"task\": "
+            'TF_CONFIG: expected {"cluster": {"worker": ["host:port", …]}, "task": '
             f'{{"type": "worker", "index": 0}}}}, found {problem}; set it on every worker, or use '
             "--strategy mirrored"
         )

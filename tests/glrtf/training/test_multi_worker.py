@@ -1,0 +1,122 @@
+"""Two worker processes on this machine, joined by TF_CONFIG."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from shard_writing import write_split
+
+from glrtf.training import checkpoints
+
+# Trains as `glrtf.train` does under --strategy multiworker, with the tiny model, and writes what
+# it ends with and which labels it saw; or kills itself after the epoch of 5 updates.
+WORKER = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+data, workdir, output, moment = sys.argv[2:]
+from glrtf.training.strategy import is_chief, make_strategy
+strategy = make_strategy("multiworker")
+import numpy as np
+from tiny_runs import Recorder, trainer
+from glrtf.config.training import TrainConfig
+from glrtf.training import inputs
+from tfrecords_tools.errors import UserError
+
+seen, distributed = [], inputs.distributed_batches
+def noted(*arguments):
+    for batch in distributed(*arguments):
+        seen.extend(strategy.experimental_local_results(batch[1])[0].numpy().tolist())
+        yield batch
+inputs.distributed_batches = noted
+config = TrainConfig(size=32, data=data, workdir=workdir, epochs=2, batch_size=2,
+                     accumulation_steps=2, checkpoint_every=3)
+killer = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGKILL) if moment == "die" else None)
+made, state = trainer(config, strategy=strategy, loggers=[killer], classes=20,
+                      chief=is_chief(strategy))
+try:
+    made.run()
+except UserError as error:
+    print(error, file=sys.stderr, flush=True)
+    os._exit(2)
+np.savez(output, seen=seen, chief=is_chief(strategy), **state.arrays())
+"""
+
+
+def start(folder, run, moments=("", "")):
+    """Both workers, as processes; moments are what they are told."""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            ports.append(probe.getsockname()[1])
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    processes = []
+    for index, moment in enumerate(moments):
+        config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            "TF_CONFIG": json.dumps(config),
+        }
+        tests = str(Path(__file__).parents[2])
+        output = str(folder / f"{run}-{index}.npz")
+        arguments = [tests, str(folder / "data"), str(folder / run), output, moment]
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", WORKER, *arguments],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return processes
+
+
+def finished(processes):
+    """Their exit codes and what they said."""
+    try:
+        said = [process.communicate(timeout=240)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [process.returncode for process in processes], said
+
+
+def ends(folder, run):
+    return [dict(np.load(folder / f"{run}-{index}.npz")) for index in range(2)]
+
+
+def test_two_workers_train_as_one_and_go_on_after_one_was_killed(tmp_path):
+    # 20 photos of 20 landmarks, 10 a worker; 2 a worker and update: an epoch is 5 updates.
+    write_split(tmp_path / "data" / "train", [10, 10], num_classes=20)
+    codes, said = finished(start(tmp_path, "whole"))
+    assert codes == [0, 0], said
+    whole = ends(tmp_path, "whole")
+    assert [bool(end["chief"]) for end in whole] == [True, False]
+    for epoch in (slice(0, 10), slice(10, 20)):
+        labels = np.concatenate([end["seen"][epoch] for end in whole])
+        assert sorted(labels) == list(range(20))
+    for name in whole[0].keys() - {"seen", "chief"}:
+        np.testing.assert_array_equal(whole[0][name], whole[1][name], err_msg=name)
+
+    began = time.monotonic()
+    codes, said = finished(start(tmp_path, "killed", ("", "die")))
+    assert codes[1] == -signal.SIGKILL
+    assert codes[0] == 2, said[0]
+    assert "a worker of the cluster is gone" in said[0].splitlines()[-1]
+    assert time.monotonic() - began < 200
+    folder = str(tmp_path / "killed" / "checkpoints")
+    assert [c.position.update for c in checkpoints.list_all(folder)] == [3]
+
+    codes, said = finished(start(tmp_path, "killed"))
+    assert codes == [0, 0], said
+    for end in ends(tmp_path, "killed"):
+        for name in whole[0].keys() - {"seen", "chief"}:
+            np.testing.assert_allclose(end[name], whole[0][name], rtol=0, atol=1e-6, err_msg=name)
