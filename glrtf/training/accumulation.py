@@ -110,6 +110,8 @@ class TrainStep:
             sums, state, gradients = self.micro_batch(images[0], labels[0], first, weights, state)
             return gradients, state, sums
         zeros = [tf.zeros_like(w, tf.float32) for w in weights]
+        if _is_to_unroll(self._model):
+            return self._unrolled(micro_step, zeros, state)
         _, sums, state, gradients = tf.while_loop(
             lambda number, *_: number < self._steps,
             micro_step,
@@ -117,6 +119,16 @@ class TrainStep:
             parallel_iterations=1,
             maximum_iterations=self._steps,
         )
+        return gradients, state, sums
+
+    def _unrolled(
+        self, micro_step: Callable, gradients: list[tf.Tensor], state: list[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
+        """The loop written out, one micro-batch after the other."""
+        sums = tf.zeros(2)
+        for number in range(self._steps):
+            with tf.control_dependencies([sums, *gradients]):
+                _, sums, state, gradients = micro_step(tf.constant(number), sums, state, gradients)
         return gradients, state, sums
 
     def micro_batch(
@@ -196,6 +208,17 @@ def average_statistics(model: keras.Model) -> None:
     parts = tf.split(mean, [value.shape.num_elements() for value in values])
     for variable, part in zip(variables, parts, strict=True):
         variable.assign(tf.reshape(part, variable.shape))
+
+
+def _is_to_unroll(model: keras.Model) -> bool:
+    """Whether micro-batches talk across replicas in a strategy that cannot do so in a loop.
+
+    Synchronised BatchNorm does; only on TPUs may a loop hold its reductions.
+    """
+    strategy = tf.distribute.get_strategy()
+    if isinstance(strategy, tf.distribute.TPUStrategy) or strategy.num_replicas_in_sync == 1:
+        return False
+    return any(getattr(layer, "synchronized", False) for layer in model._flatten_layers())
 
 
 def _is_seed(variable: keras.Variable) -> bool:

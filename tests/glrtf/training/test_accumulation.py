@@ -193,13 +193,24 @@ def test_statistics_differ_between_replicas_until_they_are_averaged():
     np.testing.assert_array_equal(after[0], after[1])
 
 
-def test_synchronised_statistics_are_those_of_the_whole_batch():
+@pytest.mark.parametrize("steps", [1, 2])
+def test_synchronised_statistics_are_those_of_the_whole_micro_batch(steps):
     data = batches(2, 24)
     # Not Adam: a bias before a BatchNorm has no slope, and Adam would blow up its rounding.
     settings = {"batch_norm": True, "optimizer": "sgd"}
-    whole, _, _ = trained(one_cpu(), data, 1, **settings)
-    split, _, _ = trained(two_replicas(), data, 1, sync=True, **settings)
+    split, _, _ = trained(two_replicas(), data, steps, sync=True, **settings)
+    # Each replica cuts its half into micro-batches: one device sees their first parts together.
+    together = [(_interleaved(i, steps), _interleaved(labels, steps)) for i, labels in data]
+    whole, _, _ = trained(one_cpu(), together, steps, **settings)
     assert_same_weights(whole, split, 1e-5)
+    for ours, theirs in zip(statistics(whole), statistics(split), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=0, atol=1e-5)
+
+
+def _interleaved(values, steps):
+    """Parts (replica, micro-batch) in the order (micro-batch, replica)."""
+    parts = values.reshape(2, steps, len(values) // (2 * steps), *values.shape[1:])
+    return parts.swapaxes(0, 1).reshape(values.shape)
 
 
 def test_dropout_differs_between_replicas_micro_batches_and_updates():
