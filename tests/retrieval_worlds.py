@@ -75,20 +75,10 @@ def make_world(
     folder = Path(folder)
     write(folder / "test", [test_rows], test_ids)
     write(folder / "index", np.array_split(index_rows, 3), index_ids)
-    if isinstance(train_parts, int):
-        cut = np.array_split(train_rows, train_parts)
-    else:
-        cut = np.split(train_rows, np.cumsum(train_parts)[:-1])
+    cut = cut_into(train_rows, train_parts)
     write(folder / "train", cut, train_ids)
     write(folder / "non_landmark", [others], other_ids[:non_landmark])
-    lines = [
-        f"{one.decode()},http://photos/{one.decode()},{numbers[which]}"
-        for one, which in zip(train_ids, train_which, strict=True)
-    ]
-    (folder / "train.csv").write_text("\n".join(["id,url,landmark_id", *lines[::-1]]) + "\n")
-
-    def stored(rows):
-        return normalized(rows.astype(np.float64))
+    write_landmarks(folder / "train.csv", train_ids, numbers[train_which])
 
     return World(
         folder=folder,
@@ -100,6 +90,27 @@ def make_world(
         test_ids=test_ids,
         index_ids=index_ids,
     )
+
+
+def stored(rows):
+    """Rows as retrieval sees them."""
+    return normalized(rows.astype(np.float64))
+
+
+def cut_into(rows, parts):
+    """Rows in so many parts, or in parts of these lengths."""
+    if isinstance(parts, int):
+        return np.array_split(rows, parts)
+    return np.split(rows, np.cumsum(parts)[:-1])
+
+
+def write_landmarks(path, ids, landmarks):
+    """Writes train.csv, in another order than that of the set."""
+    lines = [
+        f"{one.decode()},http://photos/{one.decode()},{landmark}"
+        for one, landmark in zip(ids, landmarks, strict=True)
+    ]
+    path.write_text("\n".join(["id,url,landmark_id", *lines[::-1]]) + "\n")
 
 
 def write(folder, parts, ids):
