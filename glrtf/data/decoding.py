@@ -1,5 +1,6 @@
 """From an image file's bytes to pixels of one size, in a graph or on the host."""
 
+import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -62,8 +63,9 @@ def resize(image: Tensor, size: int) -> Tensor:
     return tf.cast(tf.round(resized), tf.uint8)
 
 
+@functools.cache
 def exact_resize(size: int) -> HostResize:
-    """`resize` on the host."""
+    """`resize` on the host; traced once a size."""
     graph = tf.function(
         lambda image: resize(image, size),
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from glrtf.inference.serving import TOLERANCE, to_unit_range
 from tfrecords_tools import files
@@ -65,8 +66,32 @@ def export_file(model: keras.Model, size: int, path: str, kind: str) -> float:
 
 def _to_onnx(embed: Any, model: keras.Model) -> bytes:
     tf2onnx = _needed("tf2onnx", "onnx")
-    found, _ = tf2onnx.convert.from_function(embed, embed.input_signature, opset=18)
+    frozen = convert_variables_to_constants_v2(embed.get_concrete_function())
+    [images], [rows] = frozen.inputs[: -len(frozen.captured_inputs) or None], frozen.outputs
+    found, _ = tf2onnx.convert.from_graph_def(
+        _with_constants(frozen),
+        input_names=[images.name],
+        output_names=[rows.name],
+        tensors_to_rename={images.name: "images", rows.name: "embedding"},
+        opset=18,
+    )
     return found.SerializeToString()
+
+
+def _with_constants(frozen: Any) -> Any:
+    """The graph of a function, the tensors that it captured (a layer's fixed mean) put into it."""
+    graph = frozen.graph.as_graph_def()
+    captured = frozen.captured_inputs
+    places = frozen.inputs[len(frozen.inputs) - len(captured) :]
+    values = {place.op.name: tensor for place, tensor in zip(places, captured, strict=True)}
+    for node in graph.node:
+        if node.name in values:
+            tensor = values[node.name]
+            constant = tf.compat.v1.NodeDef(name=node.name, op="Const")
+            constant.attr["dtype"].type = tensor.dtype.as_datatype_enum
+            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(tensor.numpy()))
+            node.CopyFrom(constant)
+    return graph
 
 
 def _run_onnx(path: str) -> Run:

@@ -1,0 +1,189 @@
+"""How much of extraction is the model's own time, and how fast sets are joined.
+
+    python benchmarks/inference.py [extraction] [join]
+
+extraction: v2s at 384 with random weights embeds a shard of drawn 800 x 600 photos,
+view plain; against the same batches, already in memory, through the model alone. join:
+five sets of 512 numbers over the same shards, read as one of 2560 and
+written to a file, against copying the five sets' bytes; each in its own process, with its
+peak memory less what its imports take. Ratios are within one run; their limits stand beside.
+"""
+
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SIZE, BATCH, PHOTOS = 384, 8, 128
+MODELS, ROWS, DIMENSION = 5, 100_000, 512
+BLOCK = 4096
+
+
+def extraction() -> None:
+    """The model's share of the wall time of embedding shards."""
+    import numpy as np
+    import tensorflow as tf
+    from input_pipeline import write_shards
+
+    from glrtf.data.input_pipeline import eval_batches
+    from glrtf.data.records import BadRecords
+    from glrtf.data.shards import Shard, ShardSet
+    from glrtf.inference.embedders import Embedder
+    from glrtf.inference.extraction import BatchRunner, Job, embed_shards
+    from glrtf.inference.serving import to_unit_range
+    from glrtf.models.retrieval_model import build_embedding_model
+
+    model = build_embedding_model("v2s", SIZE)
+    network = tf.function(
+        lambda images: model(to_unit_range(images), training=False),
+        input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8)],
+        autograph=False,
+    )
+    embedder = Embedder("v2s", SIZE, 512, "", network, model)
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    runner = BatchRunner(embedder, ("plain",), BATCH, strategy)
+    with tempfile.TemporaryDirectory() as folder:
+        write_shards(Path(folder))
+        shards = ShardSet((Shard(f"{folder}/train00.tfrec", PHOTOS),), "test")
+        cut_shard(Path(shards.shards[0].path), PHOTOS)
+        images = [each["image"] for each in eval_batches(shards, size=SIZE, batch_size=BATCH)]
+
+        def alone() -> None:
+            for batch in images:
+                runner.rows(runner(batch), len(batch))
+
+        def whole() -> None:
+            job = Job(embedder, runner, "")
+            [rows], _ = embed_shards([job], shards, BadRecords())
+            assert np.isfinite(rows).all() and len(rows) == PHOTOS
+
+        in_model, together = best_seconds(alone, whole)
+        processor = [processor_seconds(each) for each in (alone, whole)]
+    print(f"extraction: v2s at {SIZE}, {PHOTOS} photos in batches of {BATCH}")
+    print(f"  the model alone {in_model:.2f} s, from shard to rows {together:.2f} s")
+    print(f"  share in the model {in_model / together:.3f} (at least 0.9)")
+    print(f"  by processor time {processor[0]:.2f} s of {processor[1]:.2f} s", end="")
+    print(f", {processor[0] / processor[1]:.3f}")
+
+
+def cut_shard(path: Path, records: int) -> None:
+    """Keeps a shard's first records."""
+    from tfrecords_tools import tfrecord
+
+    with path.open("rb") as file:
+        kept = [data for data, _ in zip(tfrecord.read_records(file), range(records), strict=False)]
+    path.write_bytes(b"".join(frame + tail for frame, tail in framed(kept)))
+
+
+def framed(rows: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """Records as they stand in a file, in two pieces each."""
+    from tfrecords_tools import tfrecord
+
+    frames = [(tfrecord.frame(data), data) for data in rows]
+    return [(head + data, tail) for (head, tail), data in frames]
+
+
+def best_seconds(*functions: Callable[[], Any], rounds: int = 2) -> list[float]:
+    """Each function's best of calls taken in turns, after one each that traces."""
+    best = [float("inf")] * len(functions)
+    for turn in range(rounds + 1):
+        for place, function in enumerate(functions):
+            began = time.perf_counter()
+            function()
+            if turn:
+                best[place] = min(best[place], time.perf_counter() - began)
+    return best
+
+
+def processor_seconds(function: Callable[[], Any]) -> float:
+    """Processor time of a call, which other work on the machine disturbs less."""
+    began = time.process_time()
+    function()
+    return time.process_time() - began
+
+
+def join() -> None:
+    """Joining five sets against copying their bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        in_own_process(write_sets, folder)
+        copied, _ = in_own_process(copy_sets, folder)
+        joined, peak = in_own_process(join_sets, folder)
+    print(f"join: {MODELS} sets of {ROWS} x {DIMENSION}")
+    print(f"  copied {copied:.2f} s, joined {joined:.2f} s, {peak / 1e6:.0f} MB of memory (< 500)")
+    print(f"  rate over a copy's {copied / joined:.2f} (at least 0.7)")
+
+
+def in_own_process(function: Callable[[str, Any], None], folder: str) -> tuple[float, int]:
+    """What a function in a fresh process puts: seconds and peak bytes."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    process = context.Process(target=function, args=(folder, results))
+    process.start()
+    found = results.get()
+    process.join()
+    return found
+
+
+def write_sets(folder: str, results: Any) -> None:
+    """Writes the sets, in two parts each."""
+    import numpy as np
+
+    from glrtf import embedding_set
+
+    ids = np.array([f"{number:016x}" for number in range(ROWS)], "S16")
+    for model in range(MODELS):
+        generator = np.random.default_rng(model)
+        for part, rows in enumerate(np.array_split(np.arange(ROWS), 2)):
+            values = generator.standard_normal((len(rows), DIMENSION), np.float32)
+            values /= np.linalg.norm(values, axis=1, keepdims=True)
+            embedding_set.write_part(f"{folder}/{model}", part, 2, values, ids[rows])
+        embedding_set.finish(f"{folder}/{model}", 2, model=str(model))
+    results.put((0.0, 0))
+
+
+def copy_sets(folder: str, results: Any) -> None:
+    """Copies the rows of all sets into one file, block by block."""
+    began = time.perf_counter()
+    with open(f"{folder}/copy", "wb") as target:
+        for path in sorted(Path(folder).glob("*/embeddings-*.npy")):
+            with path.open("rb") as source:
+                while block := source.read(BLOCK * DIMENSION * 4):
+                    target.write(block)
+    results.put((time.perf_counter() - began, 0))
+
+
+def join_sets(folder: str, results: Any) -> None:
+    """Reads the joined rows block by block into one file."""
+    from glrtf.embedding_rows import join
+    from glrtf.embedding_set import EmbeddingSet
+
+    before = peak = anonymous_bytes()
+    began = time.perf_counter()
+    joined = join([EmbeddingSet.open(f"{folder}/{model}") for model in range(MODELS)])
+    with open(f"{folder}/joined", "wb") as target:
+        for part, length in enumerate(joined.part_lengths):
+            for start in range(0, length, BLOCK):
+                rows = joined.read(part, start, min(start + BLOCK, length))
+                peak = max(peak, anonymous_bytes())
+                target.write(memoryview(rows).cast("B"))
+    results.put((time.perf_counter() - began, peak - before))
+
+
+def anonymous_bytes() -> int:
+    """This process's resident memory without mapped files, which the system may take back."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
+
+
+def main() -> None:
+    """Runs the parts that are named, or all."""
+    parts = {"extraction": extraction, "join": join}
+    for name in sys.argv[1:] or parts:
+        parts[name]()
+
+
+if __name__ == "__main__":
+    main()
