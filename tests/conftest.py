@@ -1,9 +1,11 @@
 """What every test may ask for: the real photos, where they are there."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import storage_emulator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -21,6 +23,17 @@ def minigld() -> Path:
 def faults() -> Path:
     """The folder of broken images."""
     return _folder_or_skip("faults")
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator["storage_emulator.Gate"]:
+    """An emulator of Google Cloud Storage on this machine, behind its gate of faults."""
+    pytest.importorskip("gcp_storage_emulator", reason="pip install gcp-storage-emulator")
+    from tfrecords_tools import remote
+
+    with storage_emulator.running() as gate:
+        yield gate
+    remote.client.cache_clear()
 
 
 def _folder_or_skip(name: str) -> Path:

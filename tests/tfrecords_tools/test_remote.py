@@ -9,10 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("gcp_storage_emulator", reason="pip install gcp-storage-emulator")
-
-import storage_emulator
 from storage_emulator import Fault
 from tiny_gldv2 import files_below, write_train, write_unlabelled
 
@@ -24,22 +20,15 @@ from tfrecords_tools.errors import UserError
 _ROOT = "gs://bucket"
 
 
-@pytest.fixture(scope="module")
-def emulator():
-    with storage_emulator.running() as gate:
-        yield gate
-    remote.client.cache_clear()
-
-
 @pytest.fixture
-def gate(emulator, monkeypatch):
+def gate(storage, monkeypatch):
     """The emulator without troubles, an empty bucket, and quick new tries."""
     monkeypatch.setattr(remote, "FIRST_DELAY", 0.01)
-    yield emulator
-    emulator.faults.clear()
+    yield storage
+    storage.faults.clear()
     for name, _ in files.walk(_ROOT):
         files.delete(f"{_ROOT}/{name}")
-    emulator.requests.clear()
+    storage.requests.clear()
 
 
 @pytest.fixture

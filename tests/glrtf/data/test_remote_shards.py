@@ -4,10 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-
-pytest.importorskip("gcp_storage_emulator", reason="pip install gcp-storage-emulator")
-
-import storage_emulator
 from shard_writing import write_split
 from storage_emulator import Fault
 
@@ -19,22 +15,15 @@ from tfrecords_tools.errors import UserError
 REMOTE = "gs://bucket/shards"
 
 
-@pytest.fixture(scope="module")
-def gate():
-    with storage_emulator.running() as gate:
-        yield gate
-    remote.client.cache_clear()
-
-
 @pytest.fixture
-def both(gate, tmp_path, monkeypatch):
+def both(storage, tmp_path, monkeypatch):
     """One split on the disk and in the bucket."""
     monkeypatch.setattr(remote, "FIRST_DELAY", 0.01)
     local = write_split(tmp_path / "train", (20, 3, 17))
     for path in local.iterdir():
         files.write_bytes(f"{REMOTE}/train/{path.name}", path.read_bytes())
     yield str(tmp_path)
-    gate.faults.clear()
+    storage.faults.clear()
     for name, _ in files.walk("gs://bucket"):
         files.delete(f"gs://bucket/{name}")
 
@@ -59,10 +48,10 @@ def test_extraction_reads_a_bucket_in_order(both):
     assert ids.tolist() == [f"{n:016x}".encode() for n in range(40)]
 
 
-def test_a_reset_connection_is_tried_again(both, gate):
-    gate.faults.append(Fault(match=r"GET .*00000-of-00003\.tfrecord.*alt=media", times=2))
+def test_a_reset_connection_is_tried_again(both, storage):
+    storage.faults.append(Fault(match=r"GET .*00000-of-00003\.tfrecord.*alt=media", times=2))
     np.testing.assert_array_equal(images(REMOTE), images(both))
-    assert gate.faults[0].times == 0
+    assert storage.faults[0].times == 0
 
 
 def test_a_cut_object_is_named(both):

@@ -2,13 +2,9 @@
 
 import os
 
-import pytest
-
-pytest.importorskip("gcp_storage_emulator", reason="pip install gcp-storage-emulator")
-
 import numpy as np
+import pytest
 import retrieval_worlds as worlds
-import storage_emulator
 from tiny_gldv2 import files_below
 
 from glrtf import retrieve
@@ -19,22 +15,15 @@ from tfrecords_tools.errors import UserError
 _ROOT = "gs://bucket"
 
 
-@pytest.fixture(scope="module")
-def emulator():
-    with storage_emulator.running() as gate:
-        yield gate
-    remote.client.cache_clear()
-
-
 @pytest.fixture
-def copies(emulator, tmp_path, monkeypatch):
+def copies(storage, tmp_path, monkeypatch):
     """Where copies go; the bucket is empty afterwards."""
     monkeypatch.setattr(remote, "FIRST_DELAY", 0.01)
     monkeypatch.setenv("TFRECORDS_TOOLS_CACHE", str(tmp_path / "copies"))
     yield tmp_path / "copies"
     for name, _ in files.walk(_ROOT):
         files.delete(f"{_ROOT}/{name}")
-    emulator.requests.clear()
+    storage.requests.clear()
 
 
 def upload(folder):
