@@ -45,7 +45,7 @@ def test_a_set_is_written_read_and_verified_there(copies):
     assert len(os.listdir(copies)) == 4
 
 
-def test_a_copy_is_fetched_once_and_again_when_the_object_changes(copies, emulator):
+def test_a_copy_is_fetched_once_and_again_when_the_object_changes(copies, storage):
     folder = f"{_ROOT}/set"
     worlds.write(folder, [small_rows()], np.array([f"{row:016x}" for row in range(6)]))
     before = sorted(os.listdir(copies))
