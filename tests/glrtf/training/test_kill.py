@@ -92,4 +92,3 @@ def config_of(data, workdir):
         ema_momentum=0.9,
         checkpoint_every=3,
     )
-

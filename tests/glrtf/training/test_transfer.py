@@ -20,9 +20,7 @@ def state_of(classes, seed, ema=0.0):
 
 
 def saved(folder, state, classes):
-    position = checkpoints.Position(
-        update=7, epoch=1.0, num_classes=classes, global_batch_size=4
-    )
+    position = checkpoints.Position(update=7, epoch=1.0, num_classes=classes, global_batch_size=4)
     return checkpoints.write(str(folder / "checkpoints"), state.arrays(), position)
 
 
@@ -35,9 +33,7 @@ def test_another_run_gives_its_model_and_its_head_where_that_fits(tmp_path):
     for name, variable in new.model_variables().items():
         np.testing.assert_array_equal(variable.numpy(), arrays[name])
     # The moving average begins anew from what was taken over, the optimizer from nothing.
-    for weight, average in zip(
-        new.model.trainable_variables, new.average.variables, strict=True
-    ):
+    for weight, average in zip(new.model.trainable_variables, new.average.variables, strict=True):
         np.testing.assert_array_equal(average.numpy(), weight.numpy())
     assert int(new.updater.iterations.numpy()) == 0
 
