@@ -16,7 +16,10 @@ def export(config: ExportConfig) -> float:
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
-    model, training = load_embedding_model(config.workdir, config.checkpoint or None)
+    any_size = config.format == "saved_model"
+    model, training = load_embedding_model(
+        config.workdir, config.checkpoint or None, any_size=any_size
+    )
     if config.format != "saved_model":
         return formats.export_file(model, training.size, config.target, config.format)
     facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}

@@ -49,6 +49,8 @@ class EmbedConfig:
         photo_ids: For photos: stem, their file names without the ending, of at most 16
             characters; or digest, 16 hex digits of the path. photos.csv tells which is which.
         tta: Views whose embeddings are added up: plain, hflip.
+        scales: Of the model's input size, such as 0.7071 1 1.4142: every view is embedded at
+            each, from photos resized to it, and all are added up.
         checkpoint: Which checkpoint, where the model is a workdir: last, best, a number of
             updates, or a file; empty takes the last.
         batch_size: Images of a batch, on each replica.
@@ -72,6 +74,7 @@ class EmbedConfig:
     split: Literal["train", "index", "test"] = "test"
     photo_ids: Literal["stem", "digest"] = "stem"
     tta: tuple[str, ...] = VIEWS
+    scales: tuple[float, ...] = (1.0,)
     checkpoint: str = ""
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
@@ -103,6 +106,12 @@ class EmbedConfig:
         if not self.tta or len(set(self.tta)) < len(self.tta) or not set(self.tta) <= set(VIEWS):
             raise ValueError(
                 f"tta: expected some of {', '.join(VIEWS)}, each once, found {' '.join(self.tta)!r}"
+            )
+
+        scales = self.scales
+        if not scales or len(set(scales)) < len(scales) or not all(0.1 <= s <= 10 for s in scales):
+            raise ValueError(
+                f"scales: expected numbers from 0.1 to 10, each once, found {list(scales)}"
             )
 
     @property

@@ -70,11 +70,7 @@ def train_batches(
     config = config or InputConfig()
     shard_set = (open_shards(data) if isinstance(data, str) else data).without_empty()
     bad = bad if bad is not None else BadRecords(config.max_bad_records)
-    if num_workers > len(shard_set.shards):
-        raise UserError(
-            f"shards: expected at least one for each of {num_workers} workers, found"
-            f" {len(shard_set.shards)}; build with more shards"
-        )
+    _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
         resample = resampler(shard_set.class_counts(), config.sampling, shard_set.schema)
@@ -89,6 +85,14 @@ def train_batches(
 
     images = tf.TensorSpec([batch_size, *shaper.shapes[0]], tf.uint8)
     return _dataset(generate, (images, tf.TensorSpec([batch_size], tf.int32)))
+
+
+def _refuse_idle_workers(shard_set: ShardSet, num_workers: int) -> None:
+    if num_workers > len(shard_set.shards):
+        raise UserError(
+            f"shards: expected at least one for each of {num_workers} workers, found"
+            f" {len(shard_set.shards)}; build with more shards"
+        )
 
 
 def eval_batches(

@@ -54,9 +54,7 @@ def shuffled_records(
 
     def mixed(rows: list[Record], epoch: int, number: int) -> list[Record]:
         generator = np.random.default_rng([seed, epoch, number])
-        if config.shuffle_buffer:
-            rows = [rows[place] for place in generator.permutation(len(rows))]
-        return resample(rows, generator) if resample and rows else rows
+        return _mixed(rows, generator, bool(config.shuffle_buffer), resample)
 
     def windows(pool: ThreadPoolExecutor) -> Iterator[tuple[Iterator[Record], int, int, int]]:
         for plan in plans:
@@ -79,6 +77,15 @@ def shuffled_records(
             while current:
                 yield current.popleft()
                 ahead.extend(itertools.islice(rows, 1))
+
+
+def _mixed(
+    rows: list[Record], generator: np.random.Generator, shuffle: bool, resample: Resample | None
+) -> list[Record]:
+    """A window's records in the order in which they are delivered."""
+    if shuffle:
+        rows = [rows[place] for place in generator.permutation(len(rows))]
+    return resample(rows, generator) if resample and rows else rows
 
 
 def _epoch(

@@ -34,32 +34,33 @@ class Embedder:
     source: Any
 
 
-def load_embedder(path: str, checkpoint: str = "") -> Embedder:
+def load_embedder(path: str, checkpoint: str = "", any_size: bool = False) -> Embedder:
     """Loads a model; call it inside the strategy's scope.
 
     Args:
         path: An export's folder, or a workdir.
         checkpoint: Which checkpoint of the workdir.
+        any_size: Whether images of any size are to be embedded at their size.
 
     Raises:
         UserError: If it is neither, or does not load.
     """
     if files.exists(files.join(path, INFO_NAME)):
-        return _from_export(path)
+        return _from_export(path, any_size)
     if files.exists(files.join(path, "saved_model.pb")):
         raise UserError(
             f"{path}: expected an export of this project, found a SavedModel without"
             f" {INFO_NAME}; export it with python -m glrtf.export"
         )
     if files.exists(files.join(path, "config.yaml")):
-        return _from_workdir(path, checkpoint)
+        return _from_workdir(path, checkpoint, any_size)
     raise UserError(
         f"{path}: expected an exported SavedModel or a training run's workdir, found"
         " neither; see python -m glrtf.export"
     )
 
 
-def _from_export(path: str) -> Embedder:
+def _from_export(path: str, any_size: bool) -> Embedder:
     info = files.read_json(files.join(path, INFO_NAME))
     folders.verify(path, info.get("files", {}))
     try:
@@ -67,7 +68,13 @@ def _from_export(path: str) -> Embedder:
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: cannot be loaded ({reason}); export it again") from None
-    call = loaded.signatures["images"]
+    name = "any_size" if any_size else "images"
+    if name not in loaded.signatures:
+        raise UserError(
+            f"{path}: --scales: expected an export that takes images of any size, found one of "
+            f"{info['size']} px only; export the run again, or name its workdir"
+        )
+    call = loaded.signatures[name]
 
     def embed(images: Tensor) -> Tensor:
         return call(images=images)["embedding"]
@@ -75,15 +82,15 @@ def _from_export(path: str) -> Embedder:
     return Embedder(path, info["size"], info["dimension"], info["model_digest"], embed, loaded)
 
 
-def _from_workdir(path: str, checkpoint: str) -> Embedder:
+def _from_workdir(path: str, checkpoint: str, any_size: bool) -> Embedder:
     from glrtf.training.checkpoints import load_embedding_model
 
-    model, config = load_embedding_model(path, checkpoint or None)
+    model, config = load_embedding_model(path, checkpoint or None, any_size=any_size)
 
     # One graph, traced once however many views and replicas call it.
     embed = tf.function(
         lambda images: model(to_unit_range(images), training=False),
-        input_signature=[tf.TensorSpec([None, config.size, config.size, 3], tf.uint8)],
+        input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
         autograph=False,
     )
     dimension = int(model.output_shape[-1])

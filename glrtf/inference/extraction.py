@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import io
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import ShardSet
 from glrtf.inference.embedders import Embedder
-from glrtf.inference.tta import embed_views
+from glrtf.inference.tta import embed_views, scaled_side
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -36,6 +37,11 @@ class BatchRunner:
         views: Names of views to add up.
         batch_size: Images of each replica.
         strategy: Where to run.
+        scales: Of the model's input size, at each of which every view is embedded.
+
+    Attributes:
+        total_batch: Images of a whole batch.
+        sides: Of the images at each scale, in pixels.
     """
 
     def __init__(
@@ -44,23 +50,34 @@ class BatchRunner:
         views: Sequence[str],
         batch_size: int,
         strategy: tf.distribute.Strategy,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         self._strategy = strategy
         self._batch_size = batch_size
         self.total_batch = batch_size * strategy.num_replicas_in_sync
-        shape = [batch_size, embedder.size, embedder.size, 3]
+        self.sides = [scaled_side(embedder.size, scale) for scale in scales]
+        shapes = [[batch_size, side, side, 3] for side in self.sides]
+
+        def embed(*scaled: Tensor) -> Tensor:
+            known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
+            return embed_views(embedder.embed, known, views)
 
         @tf.function(autograph=False)
-        def step(images: Tensor) -> Any:
-            return strategy.run(
-                lambda mine: embed_views(embedder.embed, tf.ensure_shape(mine, shape), views),
-                args=(images,),
-            )
+        def step(*scaled: Tensor) -> Any:
+            return strategy.run(embed, args=scaled)
 
         self._step = step
 
-    def __call__(self, images: Tensor) -> Any:
-        """Starts embedding uint8 images (n, size, size, 3), n ≤ total_batch; see `rows`."""
+    def __call__(self, *scaled: Tensor) -> Any:
+        """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
+
+        Args:
+            *scaled: The same images at each of `sides`, uint8 (n, side, side, 3).
+        """
+        return self._step(*(self._dealt_out(images) for images in scaled))
+
+    def _dealt_out(self, images: Tensor) -> Any:
+        """The images, filled up to a whole batch, a share for each replica."""
         missing = self.total_batch - images.shape[0]
         padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images
 
@@ -68,7 +85,7 @@ class BatchRunner:
             first = context.replica_id_in_sync_group * self._batch_size
             return padded[first : first + self._batch_size]
 
-        return self._step(self._strategy.experimental_distribute_values_from_function(share))
+        return self._strategy.experimental_distribute_values_from_function(share)
 
     def rows(self, result: Any, count: int) -> np.ndarray:
         """The float32 (count, d) rows of a result, waited for."""
@@ -96,6 +113,7 @@ def embed_split(
     shard_set: ShardSet,
     *,
     views: Sequence[str],
+    scales: Sequence[float] = (1.0,),
     dtype: str = "float32",
     max_bad_records: int | None = None,
     task_index: int = 0,
@@ -111,6 +129,7 @@ def embed_split(
         jobs: The models, all with runners of one batch size.
         shard_set: What to embed.
         views: Names of views to add up.
+        scales: At which the runners embed each view.
         dtype: How rows are stored.
         max_bad_records: Broken images to leave out before giving up; None for
             any number.
@@ -126,7 +145,7 @@ def embed_split(
             broken, or a row is not finite.
     """
     num_parts = len(shard_set.shards)
-    plans = [_plan(job.embedder, shard_set, views, dtype) for job in jobs]
+    plans = [_plan(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):
         _keep_to_plan(job.folder, plan)
     mine = range(task_index, num_parts, num_tasks)
@@ -170,13 +189,15 @@ def _results(
 ) -> Iterator[tuple[list[Any], np.ndarray]]:
     """Yields each batch's results in order, after the next batch has been started."""
     started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
-    sizes = [job.embedder.size for job in jobs]
+    sizes = [side for job in jobs for side in job.runner.sides]
     total_batch = jobs[0].runner.total_batch
     with plain_errors():
         for batch in eval_batches(shard_set, size=sizes, batch_size=total_batch, bad=bad):
             ids = batch["image_id"].numpy().astype("S16")
-            pairs = zip(jobs, batch["image"], strict=True)
-            started.append(([job.runner(images) for job, images in pairs], ids))
+            images = iter(batch["image"])
+            shares = [itertools.islice(images, len(job.runner.sides)) for job in jobs]
+            results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
+            started.append((results, ids))
             if len(started) == _BATCHES_IN_FLIGHT:
                 yield started.popleft()
     yield from started
@@ -218,7 +239,11 @@ def _count_rejects(folder: str, part: int, num_parts: int) -> int:
 
 
 def _plan(
-    embedder: Embedder, shard_set: ShardSet, views: Sequence[str], dtype: str
+    embedder: Embedder,
+    shard_set: ShardSet,
+    views: Sequence[str],
+    scales: Sequence[float],
+    dtype: str,
 ) -> dict[str, Any]:
     """What the set's bytes depend on, JSON values."""
     return {
@@ -227,6 +252,7 @@ def _plan(
         "size": embedder.size,
         "split": shard_set.split,
         "tta": list(views),
+        "scales": list(scales),
         "row_dtype": dtype,
         "shards": [[os.path.basename(s.path), s.num_examples] for s in shard_set.shards],
     }

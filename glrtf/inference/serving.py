@@ -30,30 +30,33 @@ class ServingModel(tf.Module):
     they were for training.
 
     Args:
-        model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32.
-        size: Side of the model's input in pixels.
+        model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32; where it
+            takes any size, there is a signature that does not resize.
+        size: Side in pixels that the others resize to.
     """
 
     def __init__(self, model: keras.Model, size: int) -> None:
         super().__init__(name="glrtf")
         self._size = size
+        self._takes_any_size = model.input_shape[1] is None
         # Plain variables: what is saved knows nothing of Keras.
         self.weights = [variable.value for variable in model.variables]
         # One function for all signatures: the network is traced, and saved, once.
         self._network = tf.function(
             lambda images: model(to_unit_range(images), training=False),
-            input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
+            input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
             autograph=False,
         )
 
     @property
     def signatures(self) -> dict[str, Any]:
         """The functions to save, under the names that clients call."""
-        return {
+        resizing = {
             "serving_default": self.from_encoded,
             "images": self.from_images,
             "global_descriptor": self.from_image,
         }
+        return {**resizing, "any_size": self.unresized} if self._takes_any_size else resizing
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="encoded")])
     def from_encoded(self, encoded: Tensor) -> dict[str, Tensor]:
@@ -75,6 +78,11 @@ class ServingModel(tf.Module):
         """One image uint8 (h, w, 3) to ``global_descriptor`` (d,), as Kaggle's graders call it."""
         image = decoding.resize(input_image, self._size)
         return {"global_descriptor": self._embed(image[None])[0]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def unresized(self, images: Tensor) -> dict[str, Tensor]:
+        """Images uint8 (b, h, w, 3), embedded at their own size, to ``embedding`` (b, d)."""
+        return {"embedding": self._embed(images)}
 
     def _embed(self, images: Tensor) -> Tensor:
         return self._network(images)
@@ -164,7 +172,13 @@ def parity(model: keras.Model, size: int, folder: str) -> float:
         ),
     )
     # NumPy's max keeps a NaN, which then is within no tolerance.
-    return float(np.abs(np.stack(found) - expected.numpy()).max())
+    difference = float(np.abs(np.stack(found) - expected.numpy()).max())
+    if "any_size" not in signatures:
+        return difference
+    wide = tf.constant(_picture(len(pictures), 64, 96))[None]
+    embedded = signatures["any_size"](images=wide)["embedding"]
+    expected = model(to_unit_range(wide), training=False)
+    return float(np.max([difference, np.abs(embedded - expected).max()]))
 
 
 def _picture(seed: int, height: int, width: int) -> np.ndarray:

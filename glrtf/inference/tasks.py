@@ -22,8 +22,9 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
     jobs = []
     for model, output in config.jobs:
         with strategy.scope():
-            embedder = load_embedder(model, config.checkpoint)
-        runner = BatchRunner(embedder, config.tta, config.batch_size, strategy)
+            any_size = any(scale != 1 for scale in config.scales)
+            embedder = load_embedder(model, config.checkpoint, any_size=any_size)
+        runner = BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
         jobs.append(Job(embedder, runner, output))
     return jobs
 
@@ -34,6 +35,7 @@ def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> li
         jobs,
         shard_set,
         views=config.tta,
+        scales=config.scales,
         dtype=config.dtype,
         max_bad_records=config.max_bad_records,
         task_index=config.task_index,

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 Tensor: TypeAlias = tf.Tensor
 
+_STRIDE = 32
+
 
 def view(images: Tensor, name: str) -> Tensor:
     """One view of images (b, h, w, 3): ``plain``, or ``hflip``, mirrored left and right."""
@@ -17,16 +19,30 @@ def view(images: Tensor, name: str) -> Tensor:
     raise ValueError(f"no view {name!r}")
 
 
-def embed_views(embed: Callable[[Tensor], Tensor], images: Tensor, views: Sequence[str]) -> Tensor:
-    """The sum of the views' unit embeddings, made a unit vector again.
+def scaled_side(size: int, scale: float) -> int:
+    """The side in pixels at which a model of an input size sees photos at a scale.
+
+    Rounded to the backbone's stride of 32; the model's own size at scale 1.
+    """
+    return size if scale == 1 else max(_STRIDE, round(size * scale / _STRIDE) * _STRIDE)
+
+
+def embed_views(
+    embed: Callable[[Tensor], Tensor], scaled: Sequence[Tensor], views: Sequence[str]
+) -> Tensor:
+    """The sum of the views' unit embeddings at all scales, made a unit vector again.
 
     Args:
         embed: Images (b, h, w, 3) to rows (b, d).
-        images: uint8 (b, h, w, 3).
+        scaled: The same images at each scale, uint8 (b, h, w, 3).
         views: Names of views.
 
     Returns:
         Float32 (b, d), rows of length 1.
     """
-    rows = [tf.math.l2_normalize(embed(view(images, name)), axis=-1) for name in views]
+    rows = [
+        tf.math.l2_normalize(embed(view(images, name)), axis=-1)
+        for images in scaled
+        for name in views
+    ]
     return tf.math.l2_normalize(tf.add_n(rows), axis=-1)

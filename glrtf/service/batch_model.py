@@ -61,7 +61,7 @@ class BatchModel:
 
         def embed(images: Tensor) -> Tensor:
             self.num_traces += 1
-            return embed_views(self.embedder.embed, images, self._views)
+            return embed_views(self.embedder.embed, [images], self._views)
 
         images = tf.TensorSpec(self._shape(length), tf.uint8)
         return tf.function(embed, autograph=False).get_concrete_function(images)

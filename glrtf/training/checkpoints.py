@@ -208,7 +208,10 @@ def read_config(workdir: str) -> TrainConfig:
 
 
 def load_embedding_model(
-    workdir: str, checkpoint: str | None = None, precision: str = "float32"
+    workdir: str,
+    checkpoint: str | None = None,
+    precision: str = "float32",
+    any_size: bool = False,
 ) -> tuple["keras.Model", TrainConfig]:
     """The embedding model of a training run, ready for inference.
 
@@ -217,6 +220,7 @@ def load_embedding_model(
         checkpoint: `last` (also None), `best`, a number of updates, or a
             checkpoint's file.
         precision: `float32` or `mixed_bfloat16`, of the backbone.
+        any_size: Whether the model takes images of any size, not the run's only.
 
     Returns:
         The model, float RGB in [0, 1] `(batch, size, size, 3)` -> unit rows
@@ -231,6 +235,6 @@ def load_embedding_model(
     config = read_config(workdir)
     is_file = checkpoint is not None and checkpoint.endswith((".json", ".npz"))
     found = find(checkpoint or workdir) if is_file else find(workdir, checkpoint)
-    model = embedding_model_from_config(config, precision)
+    model = embedding_model_from_config(config, precision, any_size)
     assign(embedding_arrays(model), with_average(found.arrays()), found.arrays_path)
     return model, config
