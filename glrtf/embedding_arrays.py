@@ -20,7 +20,17 @@ def refuse_bad_rows(
     ids: npt.NDArray[np.bytes_],
     numbers: Sequence[int] | npt.NDArray[np.integer],
 ) -> None:
-    """Raises for the first row that is not finite or not of length 1.
+    """Raises for the first row that is not finite or not of length 1; see `checked_squares`."""
+    checked_squares(name, rows, ids, numbers)
+
+
+def checked_squares(
+    name: str,
+    rows: npt.NDArray[np.floating],
+    ids: npt.NDArray[np.bytes_],
+    numbers: Sequence[int] | npt.NDArray[np.integer],
+) -> npt.NDArray[np.floating]:
+    """The rows' squared lengths, all of them near 1.
 
     Args:
         name: The set, for the message.
@@ -28,13 +38,16 @@ def refuse_bad_rows(
         ids: (n,) S16, the rows' image ids.
         numbers: (n,) the rows' numbers in the set, for the message.
 
+    Returns:
+        (n,) of the rows' dtype.
+
     Raises:
         UserError: Naming set, row and image id.
     """
     squares = np.einsum("ij,ij->i", rows, rows)
     good = np.abs(squares - 1) <= 2 * NORM_TOLERANCE
     if good.all():
-        return
+        return squares
     row = int(np.flatnonzero(~good)[0])
     if not np.isfinite(rows[row]).all():
         found = "NaN or infinity"

@@ -9,8 +9,6 @@ rows: see `glrtf.embedding_rows`.
 
 import dataclasses
 import functools
-import hashlib
-import json
 import os
 import re
 from typing import Any
@@ -19,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf import embedding_arrays as arrays
+from glrtf.embedding_info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
 from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.local_copies import local_copy
 
-INFO_FILE = "embedding_set.json"
-_SCHEMA_VERSION = 1
 _FLOATS: dict[str, np.dtype] = {"float16": np.dtype("float16"), "float32": np.dtype("float32")}
 _PART_FILE = re.compile(r"^(?:embeddings|ids)-(\d{5})-of-(\d{5})\.npy$")
 _ROWS_A_CHECK = 8192
@@ -62,7 +59,7 @@ class EmbeddingSet:
                 set without its JSON, or an id that comes twice.
         """
         folder = os.fspath(folder)
-        info = _read_info(folder)
+        info = read_info(folder)
         try:
             opened = cls(
                 folder=folder,
@@ -70,7 +67,7 @@ class EmbeddingSet:
                 dimension=int(info["dimension"]),
                 dtype=_FLOATS[info["dtype"]],
                 meta=dict(info["meta"]),
-                digest=_digest_of(info),
+                digest=digest_of(info),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
@@ -128,10 +125,31 @@ class EmbeddingSet:
         Raises:
             UserError: On a row that is not finite or not of length 1.
         """
-        rows = self._rows(part)[start:stop].astype(np.float32)
-        first = sum(self.part_lengths[:part]) + start
-        arrays.refuse_bad_rows(self.folder, rows, self.ids[first:], range(first, first + len(rows)))
+        length = len(range(start, min(stop, self.part_lengths[part])))
+        rows = np.empty((length, self.dimension), np.float32)
+        self.read_into(rows, part, start)
         return rows
+
+    def read_into(
+        self, target: npt.NDArray[np.float32], part: int, start: int
+    ) -> npt.NDArray[np.float32]:
+        """Reads the rows from `start` on into an array, as many as it has room for.
+
+        Args:
+            target: (rows, dimension) float32, written to.
+            part: Which part.
+            start: The first row wanted.
+
+        Returns:
+            (rows,) float32, their squared lengths.
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        target[:] = self._rows(part)[start : start + len(target)]
+        first = sum(self.part_lengths[:part]) + start
+        numbers = range(first, first + len(target))
+        return arrays.checked_squares(self.folder, target, self.ids[first:], numbers)
 
     def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Any rows of a part as stored, float64 (len(rows), dimension)."""
@@ -143,7 +161,7 @@ class EmbeddingSet:
         Raises:
             UserError: Naming the first file that has changed.
         """
-        for part, expected in enumerate(_read_info(self.folder)["parts"]):
+        for part, expected in enumerate(read_info(self.folder)["parts"]):
             for kind in ("embeddings", "ids"):
                 path = self._path(part, kind)
                 if files.sha256(local_copy(path)) != expected[f"{kind}_sha256"]:
@@ -252,7 +270,7 @@ def finish(folder: str, num_parts: int, **meta: Any) -> EmbeddingSet:
         )
     dimension, dtype = kinds.pop()
     info = {
-        "schema_version": _SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "dimension": dimension,
         "dtype": dtype,
         "num_rows": sum(part["num_rows"] for part in described),
@@ -261,27 +279,6 @@ def finish(folder: str, num_parts: int, **meta: Any) -> EmbeddingSet:
     }
     files.write_json(files.join(folder, INFO_FILE), info)
     return EmbeddingSet.open(folder)
-
-
-def _read_info(folder: str) -> dict[str, Any]:
-    path = files.join(folder, INFO_FILE)
-    if not files.exists(folder):
-        raise UserError(f"{folder}: no such folder; expected an embedding set")
-    if not files.exists(path):
-        raise UserError(
-            f"{folder}: expected an embedding set, found no {INFO_FILE}; "
-            "the set is unfinished: run the embedding again"
-        )
-    info = files.read_json(path)
-    version = info.get("schema_version") if isinstance(info, dict) else None
-    if version != _SCHEMA_VERSION:
-        raise UserError(f"{path}: expected schema_version {_SCHEMA_VERSION}, found {version!r}")
-    return info
-
-
-def _digest_of(info: dict[str, Any]) -> str:
-    content = {key: info[key] for key in ("dimension", "dtype", "parts")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_other_parts(folder: str, num_parts: int) -> None:

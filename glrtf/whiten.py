@@ -90,10 +90,11 @@ def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
 
 def _write_set(folder: str, rows: Any, whitening: Any, meta: dict[str, Any]) -> None:
     from glrtf import embedding_set
+    from glrtf.embedding_info import INFO_FILE
     from glrtf.retrieval.whitening import whitened_part
     from tfrecords_tools.progress import Progress
 
-    if files.exists(files.join(folder, embedding_set.INFO_FILE)):
+    if files.exists(files.join(folder, INFO_FILE)):
         if embedding_set.EmbeddingSet.open(folder).meta != meta:
             raise UserError(f"{folder}: is another set; choose another --output or remove it")
         return

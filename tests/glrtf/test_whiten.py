@@ -5,6 +5,7 @@ import pytest
 from tuning_files import write_inputs
 
 from glrtf import embedding_set, evaluate, retrieve, whiten
+from glrtf.embedding_info import INFO_FILE
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.retrieval import whitening
 
@@ -52,7 +53,7 @@ def test_a_second_run_writes_the_same_and_only_what_is_missing(flags, tmp_path, 
     assert whiten.main([*flags, "--dimension", "5"]) == 0
     out = tmp_path / "out"
     before = contents(out)
-    (out / "index" / embedding_set.INFO_FILE).unlink()
+    (out / "index" / INFO_FILE).unlink()
     monkeypatch.setattr(whitening, "fit", None)
     assert whiten.main([*flags, "--dimension", "5"]) == 0
     assert contents(out) == before

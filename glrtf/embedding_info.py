@@ -1,0 +1,38 @@
+"""embedding_set.json: what a finished embedding set says of itself."""
+
+import hashlib
+import json
+from typing import Any
+
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+
+INFO_FILE = "embedding_set.json"
+SCHEMA_VERSION = 1
+
+
+def read_info(folder: str) -> dict[str, Any]:
+    """The description of a set.
+
+    Raises:
+        UserError: If the folder or the file is missing, damaged, or of another version.
+    """
+    path = files.join(folder, INFO_FILE)
+    if not files.exists(folder):
+        raise UserError(f"{folder}: no such folder; expected an embedding set")
+    if not files.exists(path):
+        raise UserError(
+            f"{folder}: expected an embedding set, found no {INFO_FILE}; "
+            "the set is unfinished: run the embedding again"
+        )
+    info = files.read_json(path)
+    version = info.get("schema_version") if isinstance(info, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UserError(f"{path}: expected schema_version {SCHEMA_VERSION}, found {version!r}")
+    return info
+
+
+def digest_of(info: dict[str, Any]) -> str:
+    """SHA-256 over a set's dimension, dtype and the digests of its parts."""
+    content = {key: info[key] for key in ("dimension", "dtype", "parts")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
