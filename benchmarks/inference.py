@@ -110,15 +110,14 @@ def join() -> None:
     with tempfile.TemporaryDirectory() as folder:
         in_own_process(write_sets, folder)
         # In turns: the first file written on an idle disk cache costs more than the next.
-        turns = [
-            (in_own_process(copy_sets, folder), in_own_process(join_sets, folder)) for _ in "123"
-        ]
-        copied = min(seconds for (seconds, _), _ in turns)
-        joined = min(seconds for _, (seconds, _) in turns)
+        works = (copy_sets, copy_sets_fast, join_sets)
+        turns = [[in_own_process(work, folder)[0] for work in works] for _ in range(3)]
+        copied, fast, joined = (min(seconds) for seconds in zip(*turns, strict=True))
         _, peak = in_own_process(join_sets_watched, folder)
     print(f"join: {MODELS} sets of {ROWS} x {DIMENSION}")
     print(f"  copied {copied:.2f} s, joined {joined:.2f} s, {peak / 1e6:.0f} MB of memory (< 500)")
-    print(f"  rate over a copy's {copied / joined:.2f} (at least 0.7)")
+    print(f"  rate over a copy's {copied / joined:.2f} (at least 0.7), in equal blocks")
+    print(f"  rate over that of a copy in blocks of 2 MiB ({fast:.2f} s) {fast / joined:.2f}")
 
 
 def in_own_process(function: Callable[[str, Any], None], folder: str) -> tuple[float, int]:
@@ -150,12 +149,22 @@ def write_sets(folder: str, results: Any) -> None:
 
 
 def copy_sets(folder: str, results: Any) -> None:
-    """Copies the rows of all sets into one file, block by block."""
+    """Copies the rows of all sets into one file, in blocks of as many rows as are joined."""
+    copy_in_blocks(folder, results, BLOCK * DIMENSION * 4)
+
+
+def copy_sets_fast(folder: str, results: Any) -> None:
+    """The same in blocks of 2 MiB, which is faster here."""
+    copy_in_blocks(folder, results, 2 << 20)
+
+
+def copy_in_blocks(folder: str, results: Any, bytes_at_once: int) -> None:
+    """Puts the seconds of copying the rows of all sets into one file."""
     began = time.perf_counter()
     with open(f"{folder}/copy", "wb") as target:
         for path in sorted(Path(folder).glob("*/embeddings-*.npy")):
             with path.open("rb") as source:
-                while block := source.read(BLOCK * DIMENSION * 4):
+                while block := source.read(bytes_at_once):
                     target.write(block)
     results.put((time.perf_counter() - began, 0))
 
