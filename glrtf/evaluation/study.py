@@ -12,7 +12,7 @@ from glrtf.evaluation import search_space
 from glrtf.evaluation.search_space import Parameter
 from glrtf.evaluation.tune_problem import Problem
 from glrtf.retrieval.neighbors import usable_processors
-from tfrecords_tools import files
+from tfrecords_tools import allocator, files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -116,6 +116,8 @@ def _work(
 
     # Workers whose products each take all processors would only wait for one another.
     threads = max(1, usable_processors() // config.workers)
+    # A trial is hundreds of short-lived arrays.
+    allocator.keep_freed_memory()
     with threadpoolctl.threadpool_limits(threads):
         trials = SharedTrials(config, problem, worker)
         while (finished := len(finished_trials(trials.journal))) < config.trials:
