@@ -1,8 +1,7 @@
 """Every command of README and docs/: all are parsed against the real settings.
 
-Those of `docs/your-own-photos.md` are run too, on a few drawn photos, in
-tests/docs/test_your_own_photos.py; the demonstration's are run by
-tests/glrtf/test_demo.py.
+So that what cannot be run here is known to be understood at least; the rest is run
+by test_commands_run.py, which names what is not and why.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """The commands of docs/your-own-photos.md, run as they stand on a few drawn photos.
 
-Only what costs time is made small: the network's input, the epochs, no download.
+Only what costs time is made small: the network and its input, the epochs, no download.
 """
 
 import importlib
@@ -38,7 +38,7 @@ def test_there_are_six_and_then_search_and_serve():
     assert names[6:] == ["glrtf.search", "glrtf.serve"]
 
 
-def test_a_folder_and_a_table_become_searchable(tmp_path, monkeypatch, capsys):
+def test_a_folder_and_a_table_become_searchable(small_networks, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos.csv").write_text(TABLE)
     for number, line in enumerate(TABLE.splitlines()[1:]):

@@ -1,0 +1,122 @@
+"""How the commands of each page are run by a test, and which are not and why.
+
+A command is run as it stands, in a folder of its page's own. What the page takes for granted lies
+there under the names that the page uses (`PLACES`); only what costs time is made small (`SMALL`).
+"""
+
+import re
+
+from documented import Documented
+
+SAMPLE = "gldv2"
+"""A small embedded sample."""
+README = "README.md/runs/v2m_640"
+"""What README's own commands leave: model, sets, ranking."""
+
+PLACES: dict[str, dict[str, str]] = {
+    "README.md": {"ROOT": SAMPLE},
+    "docs/evaluation.md": {
+        "runs/retrieval": f"{README}/retrieval",
+        "a": f"{README}/retrieval",
+        "b": f"{README}/retrieval",
+        "metadata": f"{SAMPLE}/metadata",
+        "train": f"{SAMPLE}/train",
+        "index": f"{SAMPLE}/index",
+        "test": f"{SAMPLE}/test",
+        "train.csv": f"{SAMPLE}/metadata/train.csv",
+        "retrieval_solution_v2.1.csv": f"{SAMPLE}/metadata/retrieval_solution_v2.1.csv",
+        "GLDV2_ROOT": SAMPLE,
+        "MODEL": f"{README}/export",
+        "E": README,
+    },
+    "docs/inference.md": {
+        "SHARDS": "README.md/SHARDS",
+        "runs/v2m_640/checkpoints": f"{README}/checkpoints",
+        "runs/v2m_640/config.yaml": f"{README}/config.yaml",
+        "train.csv": f"{SAMPLE}/metadata/train.csv",
+    },
+    "docs/input-pipeline.md": {"SHARDS": "README.md/SHARDS"},
+    "docs/plan.md": {"configs": "configs"},
+    "docs/gldv2-on-tpu.md": {
+        "configs": "configs",
+        "ROOT": SAMPLE,
+        **{
+            f"sets/{model}/{split}": f"{README}/{split}"
+            for model in ("v2m_640", "v2s_800")
+            for split in ("train", "index", "test")
+        },
+    },
+    "docs/retrieval.md": {
+        "SETS": README,
+        "a": README,
+        "b": README,
+        "train.csv": f"{SAMPLE}/metadata/train.csv",
+    },
+    "docs/sample.md": {"MINIGLD": SAMPLE},
+    "docs/serving.md": {
+        "runs/v2m_640": README,
+        "sets/v2m_640": README,
+        "ROOT": SAMPLE,
+    },
+    "docs/tfrecords.md": {"GLDV2": SAMPLE},
+    "docs/tuning.md": {"sets": README, "ROOT": SAMPLE},
+    "docs/tutorial.md": {"configs": "configs"},
+}
+"""Page -> what lies in its folder before its first command -> what that is."""
+
+SMALL: dict[str, list[str]] = {
+    "tfrecords_tools.sample": ["--num_landmarks=3", "--photos_per_landmark=9"],
+    "tfrecords_tools.build": ["--workers=1"],
+    "glrtf.train": [
+        "--size=32",
+        "--epochs=1",
+        "--warmup_epochs=0",
+        "--batch_size=12",
+        "--accumulation_steps=1",
+        "--weights=none",
+    ],
+    "glrtf.tune": ["--trials=2", "--workers=1"],
+    "glrtf.whiten": ["--dimension=16"],
+}
+"""Command -> flags that make it quick."""
+
+NOT_RUN: dict[str, str] = {
+    r"gs://": "wants a bucket; tests of remote shards, sets and workdirs use an emulated one",
+    r"runner=(Dataflow|Flink|Spark)Runner": "wants a cluster",
+    r"runner=DirectRunner": "Beam's processes take long; run by test_runners_beam.py and others",
+    r"--strategy (tpu|multiworker)|--tpu slice": "wants a TPU or several hosts",
+    r"--compile\b": "compiles for a TPU with packages of another environment, for minutes",
+    r": glrtf\.weights ": "wants a published checkpoint; test_weights.py writes one",
+    r": glrtf\.demo ": "is all of tutorial.md at once; run by test_demo.py",
+    r"docs/your-own-photos\.md: glrtf|docs/your-own-photos\.md: tfr": (
+        "run by test_your_own_photos.py"
+    ),
+    r": benchmarks/": "measures, for minutes",
+    r"tests/faults/campaign\.py": "kills processes, for minutes",
+    r": (pip|plan/bin/pip|apt) |python -m venv": "installs from the network",
+    r": make |\.venv/bin/pre-commit|source \.venv": "installs, or runs the tests",
+    r": python -m build": "makes packages from the network",
+    r": (gcloud|docker) |: export ": "for other machines",
+    r": tensorboard ": "shows what was written, until it is stopped",
+    r": curl ": "asked of the running service in Python",
+    r": docs/hooks/draw_bridge\.py": "run by test_commands.py",
+}
+"""Pattern of commands that no test of this table's runs -> why."""
+
+GIVEN: dict[str, str] = {
+    "docs/evaluation.md: glrtf.retrieve --config": (
+        "--query E/test --index E/index --train E/train --landmarks train.csv --output tuned"
+    ),
+    "docs/retrieval.md: glrtf.retrieve --query W/query": "--landmarks train.csv --output W/ranked",
+    "docs/inference.md: glrtf.search": "photo.jpg",
+}
+"""Command with an ellipsis -> what stands for it, and for flags that have one."""
+
+
+def reason_not_run(command: Documented) -> str:
+    """Why a command is not run, or nothing where it is."""
+    if not command.arguments:
+        return "named in passing"
+    if command.arguments[0].isupper() and not command.arguments[0].startswith("SHARDS"):
+        return "says which arguments there are"
+    return next((why for what, why in NOT_RUN.items() if re.search(what, f"{command} ")), "")
