@@ -23,6 +23,8 @@ _SPECIAL = (
     b"9" * 20,
 )
 _LONGEST = 1 << 17
+# What a refusal repeats of the input, or tells of a place in it.
+_VARIABLE = re.compile(r"\bfound .*|\(.*|'[^']*'|\"[^\"]*\"|\d[\w.]*|/\S*", re.DOTALL)
 
 
 @dataclasses.dataclass
@@ -78,7 +80,7 @@ def fuzz(target: Target, *, seed: int, runs: int = 0, seconds: float = 0.0) -> F
             answer = "read"
         except target.refusals as refusal:
             found.refused += 1
-            answer = re.sub(r"[\d.]+|'[^']*'|\"[^\"]*\"|/\S*", "#", str(refusal))[:80]
+            answer = _VARIABLE.sub("#", str(refusal))[:80]
         except Exception as error:
             raise AssertionError(f"{target.name}: {error!r} for the input {data!r}") from error
         found.runs += 1

@@ -1,5 +1,6 @@
 """Commands that are killed at random moments, gone on with, and compared with undisturbed ones."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 _POLL_SECONDS = 0.005
+# Of the kills that come after the first write.
+_SHARE_WRITING = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Campaign:
     Attributes:
         name: The work's.
         kills: Processes that were killed while they ran.
-        after_first_write: How many of them had written something by then.
+        after_first_write: How many of them had themselves written something by then.
         finished: Times that the command then ran to its end, each the same as undisturbed.
         seconds: What an undisturbed run took.
     """
@@ -52,8 +55,9 @@ class Campaign:
 def campaign(work: Work, folder: Path, kills: int, in_a_row: int, seed: int) -> Campaign:
     """Kills the command `kills` times, at most `in_a_row` times before it may finish.
 
-    The moments are drawn evenly from the time in which an undisturbed run
-    writes: from its first file to its end.
+    Four of five moments are drawn evenly from the time in which the process
+    writes: it is waited for to begin with that, for as long as a busy machine
+    takes. The others lie anywhere before.
 
     Args:
         work: What to run.
@@ -69,11 +73,14 @@ def campaign(work: Work, folder: Path, kills: int, in_a_row: int, seed: int) -> 
     while done.kills < kills:
         output = folder / f"killed_{done.finished}"
         for _ in range(min(in_a_row, kills - done.kills)):
-            # Half a second more at both ends, for a machine that is busy in another way now.
-            moment = generator.uniform(max(0.0, first_write - 0.5), end + 0.5)
-            if _killed(work, output, moment):
-                done.kills += 1
-                done.after_first_write += output.exists()
+            writing = generator.random() < _SHARE_WRITING
+            moment = generator.uniform(0, end - first_write if writing else first_write)
+            before = _written(output)
+            if not _killed(work, output, moment, before if writing else None):
+                break
+            done.kills += 1
+            # What an earlier one left does not count: has this one come to write?
+            done.after_first_write += _written(output) != before
         _finish(work, output)
         work.compare(expected, output)
         done.finished += 1
@@ -98,7 +105,7 @@ def _undisturbed(work: Work, output: Path) -> tuple[float, float]:
     began, first = time.monotonic(), None
     process = _start(work, output)
     while process.poll() is None:
-        if first is None and output.exists() and any(output.rglob("*")):
+        if first is None and _written(output):
             first = time.monotonic() - began
         time.sleep(_POLL_SECONDS)
     assert process.returncode == 0, process.stderr.read()
@@ -106,9 +113,27 @@ def _undisturbed(work: Work, output: Path) -> tuple[float, float]:
     return first if first is not None else end, end
 
 
-def _killed(work: Work, output: Path, moment: float) -> bool:
-    """Whether the process was still running when it was killed."""
+def _written(output: Path) -> set[tuple[str, int, int]]:
+    """Files of an output with their lengths and times; also of the hidden folder it may become."""
+    found = set()
+    for top in [output, *output.parent.glob(f".{output.name}.*")]:
+        for folder, _, names in os.walk(top):
+            for path in (os.path.join(folder, name) for name in names):
+                with contextlib.suppress(FileNotFoundError):  # Renamed just now.
+                    status = os.stat(path)
+                    found.add((path, status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _killed(work: Work, output: Path, moment: float, written: set | None) -> bool:
+    """Kills a process that many seconds after it began, or after `written` is no longer all.
+
+    Returns:
+        Whether it was still running.
+    """
     process = _start(work, output)
+    while written is not None and process.poll() is None and _written(output) == written:
+        time.sleep(_POLL_SECONDS)
     try:
         _, errors = process.communicate(timeout=moment)
     except subprocess.TimeoutExpired:

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,10 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 
-from tfrecords_tools import remote
+from tfrecords_tools import disk_faults, remote
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.remote import FileState
 
-_TEMPORARY = re.compile(r"^\..+\.[a-z0-9_]{8}\.partial$")
 _BLOCK = 1 << 20
 
 # The key under which a JSON object holds the CRC-32C of the rest of it.
@@ -58,7 +56,7 @@ def list_names(folder: str) -> list[str]:
         return names
     if not os.path.isdir(folder):
         raise UserError(f"{folder}: no such folder")
-    return sorted(name for name in os.listdir(folder) if not _TEMPORARY.match(name))
+    return sorted(name for name in os.listdir(folder) if not disk_faults.TEMPORARY.match(name))
 
 
 def walk(folder: str) -> Iterator[tuple[str, int]]:
@@ -192,9 +190,13 @@ def atomic_path(path: str) -> Iterator[str]:
     folder, name = os.path.split(path if is_remote(path) else os.path.abspath(path))
     folder = upload_folder() if is_remote(path) else folder
     make_folder(folder)
-    lock, temporary = _locked_temporary(folder, name)
+    # A full disk is this machine's, also where the file is bound for gs://.
+    blamed = folder if is_remote(path) else path
+    with disk_faults.naming(blamed):
+        lock, temporary = _locked_temporary(folder, name)
     try:
-        yield temporary
+        with disk_faults.naming(blamed):
+            yield temporary
         if is_remote(path):
             remote.upload(temporary, path, crc32c(temporary))
         else:
@@ -229,7 +231,7 @@ def remove_stale(folder: str) -> None:
     """
     if is_remote(folder) or not os.path.isdir(folder):
         return
-    for name in filter(_TEMPORARY.match, os.listdir(folder)):
+    for name in filter(disk_faults.TEMPORARY.match, os.listdir(folder)):
         with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from tfrecords_tools import files
+from tfrecords_tools import disk_faults, files
 from tfrecords_tools.errors import UserError
 
 # renameat2(2): paths as seen from the working directory; swap them.
@@ -34,12 +34,14 @@ def atomic_folder(folder: str) -> Iterator[str]:
     parent, name = os.path.split(os.path.abspath(folder))
     files.make_folder(parent)
     _remove_stale(parent, name)
-    temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=parent)
+    with disk_faults.naming(folder):
+        temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=parent)
     lock = os.open(temporary, os.O_RDONLY)
     try:
         # Held until this process is done or dead: see `_remove_stale`.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield temporary
+        with disk_faults.naming(folder):
+            yield temporary
         os.chmod(temporary, 0o755)
         _replace(temporary, folder)
     finally:

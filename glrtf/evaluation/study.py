@@ -38,13 +38,15 @@ def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
         UserError: If the journal is of a study with other inputs or settings.
     """
     import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
+    from optuna.storages.journal import JournalStorage
+
+    from glrtf.evaluation.journal import SealedJournal
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     files.make_folder(config.output)
     path = files.join(config.output, JOURNAL)
     journal = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(path)),
+        storage=JournalStorage(SealedJournal(path)),
         study_name="glrtf",
         direction="maximize",
         load_if_exists=True,

@@ -18,11 +18,14 @@ def main() -> int:
     """Fuzzes one reader after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600, help="for each reader")
+    names = [make.__name__.removesuffix("_target") for make in fuzz_targets.TARGETS]
+    parser.add_argument("--readers", nargs="+", choices=names, default=names)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     print("| reader | inputs | refused | kinds of answer | corpus | slowest |")
     print("|---|---|---|---|---|---|", flush=True)
-    for make in fuzz_targets.TARGETS:
+    for name in arguments.readers:
+        make = getattr(fuzz_targets, f"{name}_target")
         with tempfile.TemporaryDirectory(prefix="glrtf-fuzz-") as folder:
             target = make(Path(folder))
             found = fuzzing.fuzz(target, seed=arguments.seed, seconds=arguments.seconds)

@@ -6,7 +6,6 @@ Commands run as processes of their own, since a memory map on a full disk can
 take the process with it.
 """
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -14,41 +13,13 @@ import sys
 import pytest
 import retrieval_worlds as worlds
 from retrieval_files import SOLUTION, write_retrieval, write_source
+from small_disk import files_on, leave_free, make_read_only, make_room
 from tiny_gldv2 import write_train
-
-_KIB = 1024
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_READ_ONLY, _REMOUNT, _DETACH = 1, 32, 2
-
-
-def _mount(place, options: bytes, flags: int = 0) -> bool:
-    return _LIBC.mount(b"none", os.fsencode(place), b"tmpfs", flags, options) == 0
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """An empty disk of 4 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if not _mount(place, b"size=4m"):
-        pytest.skip("mounting a small disk needs root and the right to mount")
-    yield place
-    _LIBC.umount2(os.fsencode(place), _DETACH)
-
-
-def _leave_free(disk, kib: int) -> None:
-    free = os.statvfs(disk)
-    (disk / "other").write_bytes(bytes(free.f_bavail * free.f_bsize - kib * _KIB))
 
 
 def _run(module: str, *flags) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", module, *map(str, flags)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def _finals(folder) -> list[str]:
-    """Files under final names that are not whole: of no command's output is any part."""
-    return [str(path) for path in folder.rglob("*") if path.is_file() and path.name != "other"]
 
 
 @pytest.fixture(scope="module")
@@ -80,26 +51,26 @@ def commands(tmp_path_factory):
 )
 def test_a_full_disk(disk, commands, name, free):
     module, flags = commands[name]
-    _leave_free(disk, free)
+    leave_free(disk, free)
     found = _run(module, *flags, "--output", disk / "out")
     last = found.stderr.splitlines()[-1]
     assert found.returncode == 2, found.stderr
     assert "No space left on device" in last and "Traceback" not in found.stderr
-    assert not [path for path in _finals(disk) if path.endswith(".partial")]
+    assert not [path for path in files_on(disk) if path.endswith(".partial")]
     # With room again the same command does its work.
-    (disk / "other").unlink()
+    make_room(disk)
     assert _run(module, *flags, "--output", disk / "out").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["build", "retrieve", "report", "sample"])
 def test_a_read_only_disk(disk, commands, name):
     module, flags = commands[name]
-    assert _mount(disk, b"", _REMOUNT | _READ_ONLY)
+    make_read_only(disk)
     found = _run(module, *flags, "--output", disk / "out")
     assert found.returncode == 2, found.stderr
     assert "Read-only file system" in found.stderr.splitlines()[-1]
     assert str(disk) in found.stderr and "Traceback" not in found.stderr
-    assert not _finals(disk)
+    assert not files_on(disk)
 
 
 _EXPORT = """
@@ -124,13 +95,13 @@ sys.exit(cli.run(Config, main, prog="export", argv=sys.argv[1:]))
 
 
 def test_an_export_onto_a_full_disk(disk):
-    _leave_free(disk, 60)
+    leave_free(disk, 60)
     command = [sys.executable, "-c", _EXPORT, "--output", str(disk / "out")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert found.returncode == 2, found.stderr[-2000:]
     assert "No space left on device" in found.stderr.splitlines()[-1]
-    assert not _finals(disk)
+    assert not files_on(disk)
 
 
 def test_a_checkpoint_onto_a_full_disk(disk, tmp_path):
@@ -141,7 +112,7 @@ def test_a_checkpoint_onto_a_full_disk(disk, tmp_path):
     weights = {"w": np.zeros(200_000, np.float32)}
     folder = str(disk / "checkpoints")
     first = checkpoints.write(folder, weights, checkpoints.Position(1, 0.1, 3, 8))
-    _leave_free(disk, 100)
+    leave_free(disk, 100)
     with pytest.raises(OSError, match="No space left on device"):
         checkpoints.write(folder, weights, checkpoints.Position(2, 0.2, 3, 8))
     assert checkpoints.latest(folder) == first
@@ -155,7 +126,7 @@ def test_an_embedding_set_onto_a_full_disk(disk):
 
     rows = np.eye(512, dtype=np.float32)
     ids = [f"{row:016x}" for row in range(512)]
-    _leave_free(disk, 100)
+    leave_free(disk, 100)
     with pytest.raises(OSError, match="No space left on device"):
         embedding_set.write_part(str(disk / "set"), 0, 1, rows, ids)
     assert not embedding_set.part_is_written(str(disk / "set"), 0, 1)

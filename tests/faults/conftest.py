@@ -1,0 +1,13 @@
+"""A small disk to fill up; TensorFlow on two logical CPU devices, as in other folders."""
+
+import pytest
+import small_disk
+from tf_devices import split_cpu
+
+split_cpu()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """An empty disk of 4 MiB."""
+    yield from small_disk.lend(tmp_path / "disk")
