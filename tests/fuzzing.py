@@ -24,7 +24,9 @@ _SPECIAL = (
 )
 _LONGEST = 1 << 17
 # What a refusal repeats of the input, or tells of a place in it.
-_VARIABLE = re.compile(r"\bfound .*|\(.*|'[^']*'|\"[^\"]*\"|\d[\w.]*|/\S*", re.DOTALL)
+_VARIABLE = re.compile(
+    r"(?:\bfound|; did you mean) .*|\(.*|'[^']*'|\"[^\"]*\"|\d[\w.]*|/\S*", re.DOTALL
+)
 
 
 @dataclasses.dataclass
@@ -54,6 +56,7 @@ class Findings:
         answers: Every kind of answer, with numbers and quoted parts left out.
         corpus: Inputs kept, seeds included.
         slowest: Seconds of the slowest one.
+        slowest_input: That one.
     """
 
     runs: int = 0
@@ -61,6 +64,7 @@ class Findings:
     answers: set[str] = dataclasses.field(default_factory=set)
     corpus: list[bytes] = dataclasses.field(default_factory=list)
     slowest: float = 0.0
+    slowest_input: bytes = b""
 
 
 def fuzz(target: Target, *, seed: int, runs: int = 0, seconds: float = 0.0) -> Findings:
@@ -84,7 +88,8 @@ def fuzz(target: Target, *, seed: int, runs: int = 0, seconds: float = 0.0) -> F
         except Exception as error:
             raise AssertionError(f"{target.name}: {error!r} for the input {data!r}") from error
         found.runs += 1
-        found.slowest = max(found.slowest, time.monotonic() - began)
+        if (took := time.monotonic() - began) > found.slowest:
+            found.slowest, found.slowest_input = took, data
         if answer not in found.answers:
             found.answers.add(answer)
             found.corpus.append(data)

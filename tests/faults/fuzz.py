@@ -13,6 +13,9 @@ from pathlib import Path
 import fuzz_targets
 import fuzzing
 
+# Seconds that no small file should take.
+_SLOW = 1.0
+
 
 def main() -> int:
     """Fuzzes one reader after the other."""
@@ -35,6 +38,8 @@ def main() -> int:
                 f"| {len(found.corpus)} inputs, {size:,} bytes | {found.slowest:.3f} s |",
                 flush=True,
             )
+            if found.slowest > _SLOW:
+                print(f"the slowest input of {name}: {found.slowest_input!r}", file=sys.stderr)
     return 0
 
 

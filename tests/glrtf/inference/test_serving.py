@@ -42,6 +42,29 @@ def test_every_signature_gives_the_models_embedding(saved_model, model):
         np.testing.assert_allclose(one, row, atol=1e-6)
 
 
+class _Erratic(keras.layers.Layer):
+    """Leaves images of the trained size alone, and at others amplifies each rounding."""
+
+    def call(self, x, side):
+        return x + tf.sin(1e6 * tf.cast(side - SIZE, tf.float32) * x)
+
+
+def test_a_model_that_is_erratic_at_other_sizes_is_exported(tmp_path):
+    keras.utils.set_random_seed(0)
+    images = keras.Input((None, None, 3))
+    x = images
+    for _ in range(4):
+        x = keras.layers.Conv2D(8, 3, padding="same", activation="swish")(x)
+        x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = _Erratic()(x, keras.layers.Lambda(lambda image: tf.shape(image)[1])(images))
+    model = keras.Model(images, keras.layers.UnitNormalization()(keras.layers.Dense(6)(x)))
+    wide = np.random.default_rng(0).random((1, 64, 96, 3)).astype(np.float32)
+    traced = tf.function(lambda images: model(images, training=False))(wide)
+    assert np.abs(traced - model(wide, training=False)).max() > serving.TOLERANCE
+    assert serving.export(model, SIZE, str(tmp_path / "out"), {}) <= serving.TOLERANCE
+
+
 def test_rows_are_unit_vectors_whatever_the_batch(saved_model):
     call = tf.saved_model.load(saved_model).signatures["serving_default"]
     for count in (1, 5):
