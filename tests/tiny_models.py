@@ -12,12 +12,15 @@ def tiny_model(
     dropout: float = 0.0,
     seed: int = 0,
     sync: bool = False,
+    head: str = "arcface",
+    sharded: bool = False,
 ) -> Any:
-    """A convolution, a dense embedding and an ArcFace head; images of any size."""
+    """A convolution, a dense embedding and a head; images of any size."""
     import keras
 
-    from glrtf.models.heads import build_head
+    from glrtf.models.heads import KINDS, build_head
     from glrtf.models.retrieval_model import RetrievalModel, UnitRows
+    from glrtf.models.sharded_head import SHARDED_KINDS
 
     images = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(
@@ -33,8 +36,9 @@ def tiny_model(
         6, kernel_initializer=keras.initializers.GlorotUniform(seed=seed + 2), name="embedding"
     )(x)
     embedding = keras.Model(images, UnitRows()(x), name="tiny")
-    head = build_head("arcface", num_classes, scale=8.0, margin=0.3, seed=seed + 3)
-    return RetrievalModel(embedding, head)
+    kinds = SHARDED_KINDS if sharded else KINDS
+    classes = build_head(head, num_classes, scale=8.0, margin=0.3, seed=seed + 3, kinds=kinds)
+    return RetrievalModel(embedding, classes)
 
 
 def make_model(seed: int = 0, dimension: int = 16) -> Any:

@@ -50,6 +50,9 @@ class TrainConfig:
         class_margins: Margin of each class by its number of images, from 0.05 for the
             commonest to 0.5 for the rarest, in place of margin.
         num_centers: Centres a class of the subcenter head.
+        head_sharding: classes: each replica holds its share of the classes and computes their
+            logits for the images of all, for more classes than one device holds; none: each
+            holds all of them.
         embedding_dim: Length of an embedding.
         pooling: avg, or gem with a trainable power.
         dropout: Rate before the embedding layer.
@@ -102,6 +105,7 @@ class TrainConfig:
     margin: float = 0.6
     class_margins: bool = False
     num_centers: int = 3
+    head_sharding: Literal["none", "classes"] = "none"
     embedding_dim: int = 512
     pooling: Literal["avg", "gem"] = "avg"
     dropout: float = 0.2
@@ -143,6 +147,7 @@ class TrainConfig:
                 f"{_near_multiples(self.batch_size, self.accumulation_steps)}"
             )
         _check_stages(self)
+        _check_sharding(self)
 
     @property
     def micro_batch(self) -> int:
@@ -222,4 +227,19 @@ def _check_stages(config: TrainConfig) -> None:
         raise ValueError(
             f"stage_epochs: expected positive numbers that add up to {config.epochs} epochs, "
             f"found {config.stage_epochs}"
+        )
+
+
+def _check_sharding(config: TrainConfig) -> None:
+    if config.head_sharding == "none":
+        return
+    if config.strategy == "multiworker":
+        raise ValueError(
+            "head_sharding: expected none with --strategy multiworker, whose processes do not see "
+            "each other's classes, found 'classes'; use mirrored or tpu"
+        )
+    if config.optimizer == "lamb":
+        raise ValueError(
+            "head_sharding: expected none with --optimizer lamb, which rates each weight by its "
+            "whole norm, found 'classes'; use adam, adamw or sgd"
         )

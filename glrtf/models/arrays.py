@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from glrtf.models.class_shards import assign_whole, whole_shape
 from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
 
@@ -33,10 +34,10 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sourc
     for name, variable in variables.items():
         if name not in arrays:
             raise UserError(f"{source}: expected an array {name}, found none")
-        if tuple(arrays[name].shape) != tuple(variable.shape):
+        if tuple(arrays[name].shape) != whole_shape(variable):
             raise UserError(
-                f"{source}: {name}: expected the shape {tuple(variable.shape)}, "
+                f"{source}: {name}: expected the shape {whole_shape(variable)}, "
                 f"found {tuple(arrays[name].shape)}"
             )
     for name, variable in variables.items():
-        variable.assign(arrays[name])
+        assign_whole(variable, arrays[name])

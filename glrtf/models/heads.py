@@ -5,7 +5,7 @@ the true logit is gathered, bent and put back, so that 203,094 classes cost no
 one-hot matrix and no kept copy of the normalised weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import keras
@@ -56,9 +56,14 @@ class ArcFaceHead(keras.layers.Layer):
 
     def build(self, input_shape: tuple, *_: object) -> None:
         """Makes the centres, `(num_centers · num_classes, dimension)`, centre-major."""
-        self.centers = self.add_weight(
-            shape=(self.num_centers * self.num_classes, input_shape[-1]),
-            initializer=keras.initializers.GlorotUniform(seed=self._seed),
+        self.initial_centers = keras.initializers.GlorotUniform(seed=self._seed)
+        self.centers = self.make_centers(input_shape[-1])
+
+    def make_centers(self, dimension: int) -> keras.Variable:
+        """The variable of the centres."""
+        return self.add_weight(
+            shape=(self.num_centers * self.num_classes, dimension),
+            initializer=self.initial_centers,
             name="centers",
         )
 
@@ -69,14 +74,17 @@ class ArcFaceHead(keras.layers.Layer):
         )
         if self.num_centers == 1:
             return result
-        shape = (-1, self.num_centers, self.num_classes)
+        shape = (-1, self.num_centers, result.shape[1] // self.num_centers)
         return tf.reduce_max(tf.reshape(result, shape), axis=1)
 
     def logits(self, cosine: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Logits with margin, `(batch, num_classes)` float32, from the cosines without."""
         margin = self.margin_of(labels)
         return bend_true_logits(
-            cosine, labels, self.scale, lambda true: add_angular_margin(true, margin)
+            cosine,
+            self.columns(labels),
+            self.scale,
+            lambda true: self.where_here(labels, add_angular_margin(true, margin), true),
         )
 
     def call(
@@ -107,25 +115,46 @@ class ArcFaceHead(keras.layers.Layer):
             `(batch,)` float32 each.
         """
         cosine = self.cosine(embeddings)
-        losses = _cross_entropy(self.logits(cosine, labels, training), labels)
+        losses = self.cross_entropy(self.logits(cosine, labels, training), labels)
         if pairing is not None:
             partner, share = pairing
             others = tf.gather(labels, partner)
-            of_others = _cross_entropy(self.logits(cosine, others), others)
+            of_others = self.cross_entropy(self.logits(cosine, others), others)
             losses = share * losses + (1 - share) * of_others
             labels = tf.where(share < 0.5, others, labels)
-        return losses, _nearest_is(cosine, labels)
+        return losses, self.nearest_is(cosine, labels)
 
     def plain_losses(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `losses`, without margin: for validation."""
         cosine = self.cosine(embeddings)
-        return _cross_entropy(cosine * self.scale, labels), _nearest_is(cosine, labels)
+        losses = self.cross_entropy(cosine * self.scale, labels)
+        return losses, self.nearest_is(cosine, labels)
 
     def margin_of(self, labels: tf.Tensor) -> tf.Tensor:
         """The margin of each label, `(batch,)` or a scalar, float32."""
         if isinstance(self.margin, (int, float)):
             return tf.constant(self.margin, tf.float32)
         return tf.gather(tf.constant(self.margin, tf.float32), labels)
+
+    def columns(self, labels: tf.Tensor) -> tf.Tensor:
+        """In which column of the cosines each label's lies, `(batch,)`."""
+        return labels
+
+    def where_here(self, labels: tf.Tensor, here: tf.Tensor, elsewhere: tf.Tensor) -> tf.Tensor:
+        """`here` for the labels whose column is among these cosines: all, unless split."""
+        return here
+
+    def true_cosines(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Each label's cosine, `(batch,)`."""
+        return tf.gather(cosine, self.columns(labels), axis=1, batch_dims=1)
+
+    def cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Cross entropy of the softmax over all classes, `(batch,)`."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+    def nearest_is(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Whether the nearest of all classes is the label's, `(batch,)` float32."""
+        return tf.cast(tf.argmax(cosine, axis=1, output_type=labels.dtype) == labels, tf.float32)
 
 
 class CurricularFaceHead(ArcFaceHead):
@@ -145,7 +174,7 @@ class CurricularFaceHead(ArcFaceHead):
 
     def logits(self, cosine: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Logits with margin and hard negatives raised; in training t moves first."""
-        true = tf.gather(cosine, labels, axis=1, batch_dims=1)
+        true = self.true_cosines(cosine, labels)
         bent = add_angular_margin(true, self.margin_of(labels))
         progress = tf.convert_to_tensor(self.progress)
         if training:
@@ -153,16 +182,17 @@ class CurricularFaceHead(ArcFaceHead):
             self.progress.assign(progress)
         hard = cosine > tf.stop_gradient(bent)[:, tf.newaxis]
         raised = tf.where(hard, cosine * (progress + cosine), cosine)
-        places = tf.stack([tf.range(tf.shape(labels)[0], dtype=labels.dtype), labels], axis=1)
-        return tf.tensor_scatter_nd_update(raised, places, bent) * self.scale
+        rows = tf.range(tf.shape(labels)[0], dtype=labels.dtype)
+        places = tf.stack([rows, self.columns(labels)], axis=1)
+        values = self.where_here(labels, bent, tf.gather_nd(raised, places))
+        return tf.tensor_scatter_nd_update(raised, places, values) * self.scale
 
 
-def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-
-
-def _nearest_is(cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.argmax(cosine, axis=1, output_type=labels.dtype) == labels, tf.float32)
+KINDS: Mapping[str, type[ArcFaceHead]] = {
+    "arcface": ArcFaceHead,
+    "subcenter": ArcFaceHead,
+    "curricular": CurricularFaceHead,
+}
 
 
 def build_head(
@@ -173,6 +203,7 @@ def build_head(
     margin: float | Sequence[float],
     num_centers: int = 1,
     seed: int = 0,
+    kinds: Mapping[str, type[ArcFaceHead]] = KINDS,
 ) -> ArcFaceHead:
     """The head of that kind.
 
@@ -183,11 +214,11 @@ def build_head(
         margin: The margin in radians, one for all or one a class.
         num_centers: Centres a class, for `subcenter`.
         seed: Of the initial weights.
+        kinds: The class of each kind, such as those that split classes over replicas.
 
     Raises:
         ValueError: If there is no head of that kind.
     """
-    kinds = {"arcface": ArcFaceHead, "subcenter": ArcFaceHead, "curricular": CurricularFaceHead}
     if kind not in kinds:
         raise ValueError(f"head: expected one of {', '.join(kinds)}, found {kind!r}")
     return kinds[kind](

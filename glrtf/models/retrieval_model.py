@@ -1,13 +1,17 @@
 """Backbone, pooling and embedding; with a head on top while training."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
-from glrtf.models.heads import ArcFaceHead, Pairing
+from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel
+from glrtf.models.replicas import Replicas
+from glrtf.models.sharded_head import SHARDED_KINDS
 
 
 @keras.saving.register_keras_serializable(package="glrtf")
@@ -99,6 +103,35 @@ def embedding_model_from_config(
         precision=precision,
         seed=config.seed,
     )
+
+
+def head_from_config(
+    config: TrainConfig,
+    num_classes: int,
+    margin: float | Sequence[float],
+    replicas: Replicas | None = None,
+) -> ArcFaceHead:
+    """The head that a training run's settings describe.
+
+    Args:
+        config: The run's settings.
+        num_classes: How many classes there are.
+        margin: The margin in radians, one for all or one a class.
+        replicas: Over which classes are split, where they are; None for those of the strategy.
+    """
+    sharded = config.head_sharding == "classes"
+    head = build_head(
+        config.head,
+        num_classes,
+        scale=config.scale,
+        margin=margin,
+        num_centers=config.num_centers,
+        seed=config.seed + 3,
+        kinds=SHARDED_KINDS if sharded else KINDS,
+    )
+    if sharded and replicas is not None:
+        head.replicas = replicas
+    return head
 
 
 class RetrievalModel(keras.Model):

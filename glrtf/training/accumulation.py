@@ -1,8 +1,9 @@
 """One update from several micro-batches, with one reduction over the replicas.
 
 The step is written over plain tensors: Keras's `stateless_call` takes the
-weights and gives back the new BatchNorm statistics, so nothing is assigned,
-and nothing crosses replicas, inside the loop over micro-batches.
+weights and gives back the new BatchNorm statistics, so nothing is assigned
+inside the loop over micro-batches. Nothing crosses replicas in it either, but for
+synchronised BatchNorm and a head whose classes are split over them.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import tensorflow as tf
 from glrtf.models.heads import Pairing
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
+from glrtf.training.reduction import reduce_gradients
 
 # Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
 _SEED_STRIDE = 1_000_003
@@ -71,10 +73,9 @@ class TrainStep:
         gradients, state, sums = self._accumulate(images, labels)
         context = tf.distribute.get_replica_context()
         share = 1.0 / (self._steps * context.num_replicas_in_sync)
-        gradients = context.all_reduce(
-            tf.distribute.ReduceOp.SUM, [gradient * share for gradient in gradients]
+        gradients, norm = reduce_gradients(
+            self._model.trainable_variables, [gradient * share for gradient in gradients]
         )
-        norm = tf.linalg.global_norm(gradients)
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         for variable, value in zip(statistics(self._model), state, strict=True):
@@ -213,7 +214,8 @@ def average_statistics(model: keras.Model) -> None:
 def _is_to_unroll(model: keras.Model) -> bool:
     """Whether micro-batches talk across replicas in a strategy that cannot do so in a loop.
 
-    Synchronised BatchNorm does; only on TPUs may a loop hold its reductions.
+    Synchronised BatchNorm does, and a head whose classes are split; only on TPUs may a loop
+    hold their reductions.
     """
     strategy = tf.distribute.get_strategy()
     if isinstance(strategy, tf.distribute.TPUStrategy) or strategy.num_replicas_in_sync == 1:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from glrtf.models.class_shards import assign_whole, made_split, mark, read_whole, shards_of
+
 
 class WeightAverage:
     """Keeps `average ← m · average + (1 − m) · weight` for every trainable weight.
@@ -26,9 +28,7 @@ class WeightAverage:
         self._sources = variables
         self._momentum = momentum
         self._iterations = iterations
-        self.variables = [
-            keras.Variable(v.numpy(), trainable=False, name=f"average_{v.name}") for v in variables
-        ]
+        self.variables = [_copy(variable) for variable in variables]
 
     def update(self, strategy: tf.distribute.Strategy) -> None:
         """One step of the average; called in cross-replica context, after an update."""
@@ -46,16 +46,27 @@ class WeightAverage:
     @contextlib.contextmanager
     def swapped_in(self) -> Iterator[None]:
         """Inside, the model has the averaged weights; afterwards its own again."""
-        own = [v.numpy() for v in self._sources]
+        own = [read_whole(v) for v in self._sources]
         for weight, average in zip(self._sources, self.variables, strict=True):
-            weight.assign(average.numpy())
+            assign_whole(weight, read_whole(average))
         try:
             yield
         finally:
             for weight, value in zip(self._sources, own, strict=True):
-                weight.assign(value)
+                assign_whole(weight, value)
 
     def reset(self) -> None:
         """Starts again from the weights as they are."""
         for average, weight in zip(self.variables, self._sources, strict=True):
-            average.assign(weight.numpy())
+            assign_whole(average, read_whole(weight))
+
+
+def _copy(variable: keras.Variable) -> keras.Variable:
+    """Another variable of the same value, split as it is."""
+    shards = shards_of(variable)
+    with made_split(shards):
+        made = keras.Variable(
+            "zeros", shape=variable.shape, trainable=False, name=f"average_{variable.name}"
+        )
+    assign_whole(mark(made, shards), read_whole(variable))
+    return made

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from glrtf.models.class_shards import made_split, mark, shards_of
+
 # Pulling a BatchNorm scale or a bias towards zero regularises nothing.
 _NOT_DECAYED = ("bias", "gamma", "beta", "power")
 
@@ -62,7 +64,8 @@ class Updater:
 
         Args:
             strategy: In whose scope the variables were made.
-            gradients: One a variable, in the same order, equal on all replicas.
+            gradients: One a variable, in the same order, equal on all replicas; of a variable
+                that is split over them, each replica's own.
         """
         rate = self.learning_rate
         for variable, gradient in zip(self._variables, gradients, strict=True):
@@ -95,16 +98,42 @@ def is_decayed(variable: keras.Variable) -> bool:
     return variable.name not in _NOT_DECAYED
 
 
+class _SlotsAsVariables:
+    """Makes the slots of a variable that is split over the replicas split alike."""
+
+    def add_variable_from_reference(
+        self, reference_variable: keras.Variable, *arguments: object, **options: object
+    ) -> keras.Variable:
+        """As Keras's."""
+        shards = shards_of(reference_variable)
+        with made_split(shards):
+            made = super().add_variable_from_reference(  # type: ignore[misc]
+                reference_variable, *arguments, **options
+            )
+        return mark(made, shards)
+
+
+class _Adam(_SlotsAsVariables, keras.optimizers.Adam):
+    """Adam."""
+
+
+class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
+    """LAMB."""
+
+
+class _SGD(_SlotsAsVariables, keras.optimizers.SGD):
+    """Stochastic gradient descent."""
+
+
 def _make(
     name: str, learning_rate: keras.optimizers.schedules.LearningRateSchedule | float
 ) -> keras.optimizers.Optimizer:
-    optimizers = keras.optimizers
     # One fixed name: by default Keras numbers them, and checkpoints would not fit.
     fixed = "optimizer"
     if name in ("adam", "adamw"):  # AdamW is Adam with the decay that Updater adds.
-        return optimizers.Adam(learning_rate, name=fixed)
+        return _Adam(learning_rate, name=fixed)
     if name == "lamb":
-        return optimizers.Lamb(learning_rate, name=fixed)
+        return _Lamb(learning_rate, name=fixed)
     if name == "sgd":
-        return optimizers.SGD(learning_rate, momentum=0.9, name=fixed)
+        return _SGD(learning_rate, momentum=0.9, name=fixed)
     raise ValueError(f"optimizer: expected one of adam, adamw, lamb, sgd, found {name!r}")

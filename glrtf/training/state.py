@@ -5,8 +5,13 @@ import numpy as np
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
-from glrtf.models.heads import build_head
-from glrtf.models.retrieval_model import RetrievalModel, embedding_model_from_config
+from glrtf.models.class_shards import read_whole
+from glrtf.models.replicas import Replicas
+from glrtf.models.retrieval_model import (
+    RetrievalModel,
+    embedding_model_from_config,
+    head_from_config,
+)
 from glrtf.training import checkpoints
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
@@ -52,7 +57,7 @@ class TrainState:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The variables' values, for a checkpoint."""
-        return {name: variable.numpy() for name, variable in self.variables().items()}
+        return {name: read_whole(variable) for name, variable in self.variables().items()}
 
     def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
         """Takes over all values of a checkpoint of this run.
@@ -78,6 +83,7 @@ def build_state(
     margin: float | list[float],
     learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
     precision: str,
+    replicas: Replicas | None = None,
 ) -> TrainState:
     """Builds what a run's settings describe; call it in the strategy's scope.
 
@@ -87,15 +93,10 @@ def build_state(
         margin: The head's margin, one for all or one a class.
         learning_rate: A rate or a schedule over updates.
         precision: `float32` or `mixed_bfloat16`.
+        replicas: Over which the head's classes are split, where they are; None for those
+            of the strategy.
     """
-    head = build_head(
-        config.head,
-        num_classes,
-        scale=config.scale,
-        margin=margin,
-        num_centers=config.num_centers,
-        seed=config.seed + 3,
-    )
+    head = head_from_config(config, num_classes, margin, replicas)
     embedding_model = embedding_model_from_config(config, precision, any_size=True)
     model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
     updater = Updater(

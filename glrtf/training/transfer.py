@@ -2,6 +2,7 @@
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
+from glrtf.models.class_shards import whole_shape
 from glrtf.models.weights import load_backbone
 from glrtf.training import checkpoints
 from glrtf.training.state import TrainState
@@ -38,7 +39,7 @@ def _from_run(state: TrainState, source: str) -> str:
     embedding = checkpoints.embedding_arrays(state.model.embedding_model)
     head = state.head_variables()
     fits = all(
-        name in arrays and tuple(arrays[name].shape) == tuple(variable.shape)
+        name in arrays and tuple(arrays[name].shape) == whole_shape(variable)
         for name, variable in head.items()
     )
     assign(embedding | head if fits else embedding, arrays, found.arrays_path)

@@ -10,7 +10,7 @@ from tfrecords_tools.errors import UserError
 # What may change between two starts of one run: where it runs and what it tells.
 _FREE = (
     *("workdir", "strategy", "tpu", "keep_checkpoints", "checkpoint_every", "validate_every"),
-    *("wandb_project", "plot_schedule", "remat"),
+    *("wandb_project", "plot_schedule", "remat", "head_sharding"),
 )
 
 

@@ -1,0 +1,129 @@
+"""Variables whose classes are split over the replicas, each holding its own.
+
+Such a variable is one of tf.distribute's that is never synchronised: a replica
+reads and writes what it holds, and TPUs make no assumption that the others hold
+the same. Outside of a step it is read and written whole, in the layout of a
+variable that is not split, so files know nothing of replicas.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # Checkpoints are listed and read without TensorFlow.
+    import keras
+    import tensorflow as tf
+
+# Where a Keras variable keeps its layout.
+_ATTRIBUTE = "class_shards"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassShards:
+    """How rows of class centres lie on replicas.
+
+    Whole, rows are centre-major: `(num_centers · num_classes, dimension)`. A
+    replica holds `size` consecutive classes of each centre, the last replicas
+    perhaps fewer, filled up with zeros.
+
+    Attributes:
+        num_classes: Over all replicas.
+        num_centers: Centres a class.
+        num_replicas: Among how many they are split.
+    """
+
+    num_classes: int
+    num_centers: int
+    num_replicas: int
+
+    @property
+    def size(self) -> int:
+        """Classes of one replica, padding included."""
+        return -(-self.num_classes // self.num_replicas)
+
+    @property
+    def padded(self) -> bool:
+        """Whether some replica holds rows of no class."""
+        return self.size * self.num_replicas > self.num_classes
+
+    def part(self, whole: np.ndarray, replica: int) -> np.ndarray:
+        """A replica's rows `(num_centers · size, dimension)` of the whole ones."""
+        by_center = whole.reshape(self.num_centers, self.num_classes, -1)
+        rows = by_center[:, replica * self.size : (replica + 1) * self.size]
+        missing = self.size - rows.shape[1]
+        if missing:
+            rows = np.pad(rows, [(0, 0), (0, missing), (0, 0)])
+        return rows.reshape(self.num_centers * self.size, -1)
+
+    def join(self, parts: list[np.ndarray]) -> np.ndarray:
+        """The whole rows of all replicas' parts, padding left out."""
+        by_center = [part.reshape(self.num_centers, self.size, -1) for part in parts]
+        whole = np.concatenate(by_center, axis=1)[:, : self.num_classes]
+        return whole.reshape(self.num_centers * self.num_classes, -1)
+
+
+@contextlib.contextmanager
+def made_split(shards: ClassShards | None) -> Iterator[None]:
+    """Inside, variables are made for replicas that hold different values.
+
+    Mark them with `mark` afterwards. None leaves variables as they are.
+    """
+    import tensorflow as tf
+
+    def create(next_creator: Any, **options: Any) -> "tf.Variable":
+        options["synchronization"] = tf.VariableSynchronization.ON_READ
+        # Only says what a read outside of a step gives; `read_whole` reads all.
+        options["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return next_creator(**options)
+
+    with tf.variable_creator_scope(create) if shards else contextlib.nullcontext():
+        yield
+
+
+def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Variable":
+    """Notes on a variable how it is split; gives it back."""
+    if shards is not None:
+        setattr(variable, _ATTRIBUTE, shards)
+    return variable
+
+
+def shards_of(variable: Any) -> ClassShards | None:
+    """How a variable is split, None for one that is not."""
+    return getattr(variable, _ATTRIBUTE, None)
+
+
+def whole_shape(variable: Any) -> tuple[int, ...]:
+    """The shape over all replicas."""
+    shards = shards_of(variable)
+    if shards is None:
+        return tuple(variable.shape)
+    return (shards.num_centers * shards.num_classes, *variable.shape[1:])
+
+
+def read_whole(variable: Any) -> np.ndarray:
+    """The value over all replicas; not for use inside a step."""
+    shards = shards_of(variable)
+    if shards is None:
+        return variable.numpy()
+    return shards.join([part.numpy() for part in _parts(variable)])
+
+
+def assign_whole(variable: Any, value: np.ndarray) -> None:
+    """Gives each replica its rows of the value; not for use inside a step."""
+    shards = shards_of(variable)
+    if shards is None:
+        variable.assign(value)
+        return
+    for replica, part in enumerate(_parts(variable)):
+        part.assign(shards.part(value, replica))
+
+
+def _parts(variable: "keras.Variable") -> "tuple[tf.Variable, ...]":
+    """What each replica holds, in their order."""
+    import tensorflow as tf
+
+    value = variable.value
+    return value.values if isinstance(value, tf.distribute.DistributedValues) else (value,)

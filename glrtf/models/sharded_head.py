@@ -1,0 +1,172 @@
+"""Heads whose classes are split over the replicas, for more of them than one device holds.
+
+Each replica holds the centres of its classes and computes their logits for the
+images of all replicas; the softmax is put together from every replica's maximum
+and sum (as Partial FC, arXiv 2010.05222, does). Weight, gradient and optimizer
+slots of a replica are the head's divided by the replicas, and so are the logits
+of an image; only embeddings and a few numbers an image cross replicas.
+"""
+
+from collections.abc import Callable, Mapping
+
+import keras
+import tensorflow as tf
+
+from glrtf.models.class_shards import ClassShards, assign_whole, made_split, mark
+from glrtf.models.heads import ArcFaceHead, CurricularFaceHead, Pairing
+from glrtf.models.replicas import Replicas
+
+# A cosine and a logit of no class, below any that a class may have; finite, since
+# the difference of two infinities is no number.
+_NO_COSINE = -2.0
+_NO_LOGIT = -1e30
+
+
+class _ClassSharded(ArcFaceHead):
+    """Puts a head's classes on several replicas; mixed in before the head's own class.
+
+    `losses` and `plain_losses` are as the head's, called by every replica with
+    its own images. `cosine` and `logits` are of this replica's classes, for the
+    images they are given.
+    """
+
+    # Asked by the training step: micro-batches talk across replicas.
+    synchronized = True
+    replicas = Replicas()
+
+    def make_centers(self, dimension: int) -> keras.Variable:
+        """This replica's centres, `(num_centers · size, dimension)`.
+
+        The values are those that the head would have on one device; they are
+        drawn whole, on the host.
+        """
+        self.shards = ClassShards(self.num_classes, self.num_centers, self.replicas.count)
+        with made_split(self.shards):
+            centers = self.add_weight(
+                shape=(self.num_centers * self.shards.size, dimension),
+                initializer="zeros",
+                name="centers",
+            )
+        mark(centers, self.shards)
+        with tf.device("/cpu:0"):
+            whole = self.initial_centers((self.num_centers * self.num_classes, dimension))
+        assign_whole(centers, whole.numpy())
+        return centers
+
+    def cosine(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Margin-free cosines of this replica's classes, `(batch, size)` float32."""
+        result = super().cosine(embeddings)
+        return self._without_padding(result, _NO_COSINE)
+
+    def losses(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        pairing: Pairing | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `ArcFaceHead.losses`."""
+        rows, all_labels = self._gathered(embeddings, labels)
+        if pairing is not None:
+            partner, share = pairing
+            partner = partner + self.replicas.own * tf.shape(partner)[0]
+            pairing = self.replicas.gather_rows(partner), self.replicas.gather_rows(share)
+        losses, right = super().losses(rows, all_labels, pairing, training)
+        return self.replicas.own_rows(losses), self.replicas.own_rows(right)
+
+    def plain_losses(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `ArcFaceHead.plain_losses`."""
+        losses, right = super().plain_losses(*self._gathered(embeddings, labels))
+        return self.replicas.own_rows(losses), self.replicas.own_rows(right)
+
+    def columns(self, labels: tf.Tensor) -> tf.Tensor:
+        """Where the labels' cosines lie here, `(batch,)`; any place for those that do not."""
+        return tf.clip_by_value(labels - self._first(labels.dtype), 0, self.shards.size - 1)
+
+    def where_here(self, labels: tf.Tensor, here: tf.Tensor, elsewhere: tf.Tensor) -> tf.Tensor:
+        """`here` for labels of this replica's classes, else `elsewhere`; `(batch,)` each."""
+        place = labels - self._first(labels.dtype)
+        return tf.where((place >= 0) & (place < self.shards.size), here, elsewhere)
+
+    def true_cosines(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Each label's cosine, `(batch,)`, from the replica that has it.
+
+        Where it lies here it has its gradient, which is the whole one: the
+        other replicas' logits do not contain it.
+        """
+        own = super().true_cosines(cosine, labels)
+        all_over = self.replicas.total(self.where_here(labels, own, tf.zeros_like(own)))
+        return self.where_here(labels, own, all_over)
+
+    def cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Cross entropy over all replicas' classes, `(batch,)`, equal on all replicas."""
+        rows = tf.range(tf.shape(labels)[0], dtype=labels.dtype)
+        places = tf.stack([rows, self.columns(labels)], axis=1)
+
+        def masked(values: tf.Tensor) -> tf.Tensor:
+            return self.where_here(labels, values, tf.zeros_like(values))
+
+        @tf.custom_gradient
+        def entropy(logits: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+            logits = self._without_padding(logits, _NO_LOGIT)
+            largest = tf.reduce_max(logits, axis=1)
+            summed = tf.reduce_sum(tf.exp(logits - largest[:, tf.newaxis]), axis=1)
+            true = masked(tf.gather_nd(logits, places))
+            found = self.replicas.gather(tf.stack([largest, summed, true]))
+            highest = tf.reduce_max(found[:, 0], axis=0)
+            whole = tf.reduce_sum(found[:, 1] * tf.exp(found[:, 0] - highest), axis=0)
+            losses = tf.math.log(whole) - (tf.reduce_sum(found[:, 2], axis=0) - highest)
+
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                # Of the softmax: only the logits were kept.
+                factor = upstream / whole
+                shares = tf.exp(logits - highest[:, tf.newaxis]) * factor[:, tf.newaxis]
+                return tf.tensor_scatter_nd_sub(shares, places, masked(upstream))
+
+            return losses, gradient
+
+        return entropy(logits)
+
+    def nearest_is(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Whether the nearest of all replicas' classes is the label's, `(batch,)` float32."""
+        nearest = tf.argmax(cosine, axis=1, output_type=labels.dtype) + self._first(labels.dtype)
+        hit = tf.cast(nearest == labels, tf.float32)
+        found = self.replicas.gather(tf.stack([tf.reduce_max(cosine, axis=1), hit]))
+        # Of equals the first, as on one device: replicas hold the classes in order.
+        best = tf.argmax(found[:, 0], axis=0, output_type=tf.int32)
+        return tf.gather(tf.transpose(found[:, 1]), best, axis=1, batch_dims=1)
+
+    def _gathered(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The embeddings and labels of all replicas' images."""
+        rows = self.replicas.gather_rows(tf.cast(embeddings, tf.float32))
+        # Apart from the embeddings, and integers: a float32 knows no label above 2^24.
+        return rows, self.replicas.gather_rows(labels)
+
+    def _first(self, dtype: tf.DType) -> tf.Tensor:
+        """This replica's first class."""
+        return tf.cast(self.replicas.own, dtype) * self.shards.size
+
+    def _without_padding(self, values: tf.Tensor, filler: float) -> tf.Tensor:
+        """`(batch, size)`, the columns of no class filled."""
+        if not self.shards.padded:
+            return values
+        classes = self._first(tf.int32) + tf.range(self.shards.size)
+        return tf.where(classes < self.num_classes, values, filler)
+
+
+class ShardedArcFaceHead(_ClassSharded, ArcFaceHead):
+    """`ArcFaceHead`, its classes split over the replicas."""
+
+
+class ShardedCurricularFaceHead(_ClassSharded, CurricularFaceHead):
+    """`CurricularFaceHead`, its classes split over the replicas.
+
+    t is one for all replicas, a moving average over the images of all.
+    """
+
+
+SHARDED_KINDS: Mapping[str, type[ArcFaceHead]] = {
+    "arcface": ShardedArcFaceHead,
+    "subcenter": ShardedArcFaceHead,
+    "curricular": ShardedCurricularFaceHead,
+}
