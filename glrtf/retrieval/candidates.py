@@ -4,11 +4,8 @@ A search feeds tiles of approximate scores, each at most `error` away from the
 true one. If k rows score at least t approximately, they score at least
 t - error truly: that is the query's floor. Whoever reaches the floor truly
 reaches floor - error approximately, and only who does passes, is collected in
-small buffers, and scored exactly at the end.
-
-A candidate is one integer: its score's bits, ordered so that the greater
-score is the smaller number, and its row below them. Integers sort in an order
-that settles ties by row, and many times as fast as scores with rows beside them.
+small buffers, and scored exactly at the end: first the k that seem best, whose
+true scores make the last floor, then who may still reach it.
 """
 
 from collections.abc import Callable
@@ -16,8 +13,18 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.retrieval.candidate_keys import (
+    HALF_SPACING,
+    NOTHING,
+    ROWS,
+    front,
+    halves_reaching,
+    least_of_halves,
+    lowered,
+    packed,
+    scores_of,
+)
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, padded
-from glrtf.retrieval.ordering import falling_bits, scores_of_bits
 
 PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 """(queries, rows) of pairs -> their true scores."""
@@ -27,10 +34,12 @@ ROOM = 4
 _FIRST_ROOM = 2
 _RAISE_AFTER = 0.2
 """Floors are raised once this many times k candidates a query have come."""
+_RAISE_AFTER_HALVES = 0.5
+"""Once the candidates have grown by this share, where many wait for their true scores."""
 _FOLDED = 12
 """First floors are taken from the greater ones of pairs while those are this many times k."""
-_ROW_BITS = 32
-_ROWS = (1 << _ROW_BITS) - 1
+_MOST_HALVES = 10
+"""How many times k candidates may wait for their true scores where those at hand are rough."""
 
 
 class Candidates:
@@ -48,9 +57,9 @@ class Candidates:
 
     def __init__(self, num_queries: int, k: int, pair_scores: PairScores | None) -> None:
         self._k = k
-        self._worst_error = 0.0
+        self._worst_error = self._worst_slack = 0.0
         self._pair_scores = pair_scores
-        self._keys = np.full((num_queries, _FIRST_ROOM * k + 64), _NOTHING)
+        self._keys = np.full((num_queries, _FIRST_ROOM * k + 64), NOTHING)
         self._counts = np.zeros(num_queries, np.int64)
         self._fresh = 0
         self.floors = np.full(num_queries, -np.inf, np.float32)
@@ -77,10 +86,46 @@ class Candidates:
             values = scores.reshape(-1)[(asked - first_query) * scores.shape[1] + columns]
             self.insert(asked, columns + first_row, values)
 
+    def add_halves(
+        self, halves: npt.NDArray[np.int16], first_row: int, error: float, first_query: int
+    ) -> bool:
+        """Looks through one tile of scores that were rounded to bfloat16.
+
+        Positive bfloat16 numbers stand in the order of their bits as integers,
+        and negative ones below them, so thresholds above 0 are compared as such.
+
+        Args:
+            halves: (n, tile) int16, the bits of scores of n of the queries,
+                rounded to the nearest.
+            first_row: The database row of the tile's first column.
+            error: How far one of them may have been from the true one before it was rounded.
+            first_query: Which query the first row of scores belongs to.
+
+        Returns:
+            Whether it did; not where some query's floor is too low for that.
+        """
+        least = self.thresholds(error)[first_query : first_query + len(halves)]
+        if not (least > 0).all():
+            return False
+        self._worst_error = max(self._worst_error, error)
+        self._worst_slack = HALF_SPACING
+        asked, columns = self._passing(halves, halves_reaching(least), first_query)
+        if len(asked):
+            values = halves.reshape(-1)[(asked - first_query) * halves.shape[1] + columns]
+            self.insert(asked, columns + first_row, least_of_halves(values))
+        return True
+
     def passing(
         self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Which of a tile's scores may belong to the k best: queries, ascending, and columns."""
+        least = self.thresholds(error)[first_query : first_query + len(scores)]
+        return self._passing(scores, least, first_query)
+
+    def _passing(
+        self, scores: npt.NDArray, least: npt.NDArray, first_query: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which scores reach what their query asks at least."""
         queries, width = scores.shape
         # A power of two as row length: a position's query is then a shift.
         shift = max(width - 1, 7).bit_length()
@@ -89,8 +134,7 @@ class Candidates:
         mask = self._mask[: queries << shift]
         table = mask.reshape(queries, 1 << shift)
         table[:, width:] = False
-        least = self.thresholds(error)[first_query : first_query + queries, None]
-        np.greater_equal(scores, least, out=table[:, :width])
+        np.greater_equal(scores, least[:, None], out=table[:, :width])
         # Few pass: eight are looked at in one, and singly only where one of them passed.
         eights = mask.view(np.uint64)
         some = np.flatnonzero(eights != 0)
@@ -117,10 +161,10 @@ class Candidates:
         place = scores.shape[1] - self._k
         self._raise(np.partition(scores, place, axis=1)[:, place], block)
 
-    def thresholds(self, error: float) -> npt.NDArray[np.float32]:
-        """(num_queries,) what a score with that error must reach to pass."""
+    def thresholds(self, error: float, slack: float = 0.0) -> npt.NDArray[np.float32]:
+        """(num_queries,) what a score with that error, and relatively that slack, must reach."""
         # Rounded down, so that rounding never shuts out a row.
-        return _lowered(self.floors, error)
+        return lowered(self.floors, error, slack)
 
     def insert(
         self,
@@ -138,14 +182,19 @@ class Candidates:
         counts = np.bincount(queries, minlength=len(self._counts))
         if (self._counts + counts > self._keys.shape[1]).any():
             self._prune()
-            self._widen(int((self._counts + counts).max()))
+            room = int((self._counts + counts).max())
+            # Half as much again, lest the next tiles ask for a little more each.
+            self._widen(room + room // 2 if room > self._keys.shape[1] // 2 else room)
         # Where each query's next place is, less how many stand before its first.
         starts = np.arange(len(counts)) * self._keys.shape[1] + self._counts
         places = np.arange(len(queries)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
-        self._keys.reshape(-1)[places] = _packed(scores, rows)
+        self._keys.reshape(-1)[places] = packed(scores, rows)
         self._counts += counts
         self._fresh += len(queries)
-        if self._fresh > _RAISE_AFTER * self._k * len(counts):
+        due = _RAISE_AFTER * self._k * len(counts)
+        if self._worst_slack:
+            due = max(due, _RAISE_AFTER_HALVES * (int(self._counts.sum()) - self._fresh))
+        if self._fresh > due:
             self._prune()
 
     def finish(self) -> Neighbors:
@@ -154,44 +203,65 @@ class Candidates:
         keys = self._keys[:, : int(self._counts.max(initial=0))]
         if self._pair_scores is None:
             keys.sort(axis=1)
-        rows = np.where(keys == _NOTHING, NO_ROW, keys & _ROWS)
-        if self._pair_scores is None:
-            return padded(Neighbors(rows, _scores_of(keys).astype(np.float64)), self._k)
-        queries, slots = np.nonzero(rows != NO_ROW)
-        scores = np.full(rows.shape, -np.inf)
-        scores[queries, slots] = self._pair_scores(queries, rows[queries, slots])
-        return best(rows, scores, self._k)
+            rows = np.where(keys == NOTHING, NO_ROW, keys & ROWS)
+            return padded(Neighbors(rows, scores_of(keys).astype(np.float64)), self._k)
+        # The pruned keys' first k are the best by approximate score.
+        first = keys[:, : self._k]
+        scores = self._true_scores(first, self._pair_scores)
+        self._raise_truly(scores)
+        rest = front(keys[:, self._k :], self._last_keys())[0]
+        scores = np.concatenate([scores, self._true_scores(rest, self._pair_scores)], axis=1)
+        kept = np.concatenate([first, rest], axis=1)
+        return best(np.where(kept == NOTHING, NO_ROW, kept & ROWS), scores, self._k)
+
+    def _true_scores(
+        self, keys: npt.NDArray[np.int64], pair_scores: PairScores
+    ) -> npt.NDArray[np.float64]:
+        """The true scores of candidates of all queries, -inf for none."""
+        scores = np.full(keys.shape, -np.inf)
+        queries, slots = np.nonzero(keys != NOTHING)
+        scores[queries, slots] = pair_scores(queries, keys[queries, slots] & ROWS)
+        return scores
+
+    def _raise_truly(self, scores: npt.NDArray[np.float64]) -> None:
+        """Raises the floors to the least of k true scores each, where there are k."""
+        if scores.shape[1] == self._k:
+            least = np.nextafter(scores.min(axis=1).astype(np.float32), np.float32(-np.inf))
+            np.maximum(self.floors, least, out=self.floors)
 
     def _raise(self, kth: npt.NDArray[np.float32], block: slice = slice(None)) -> None:
         floors = self.floors[block]
-        np.maximum(floors, _lowered(kth, self._worst_error), out=floors)
+        np.maximum(floors, lowered(kth, self._worst_error), out=floors)
 
     def _widen(self, room: int) -> None:
         more = room - self._keys.shape[1]
         if more > 0:
-            self._keys = np.pad(self._keys, ((0, 0), (0, more)), constant_values=_NOTHING)
+            self._keys = np.pad(self._keys, ((0, 0), (0, more)), constant_values=NOTHING)
+
+    def _last_keys(self) -> npt.NDArray[np.int64]:
+        """(num_queries, 1) the last keys that may still belong to the k best."""
+        least = self.thresholds(self._worst_error, self._worst_slack)
+        return np.minimum(packed(least, np.int64(ROWS)), NOTHING - 1)[:, None]
 
     def _prune(self) -> None:
-        """Raises the floors and drops what no longer passes them."""
+        """Raises the floors and drops what no longer passes them; the k best go in front."""
         self._fresh = 0
         keys = self._keys[:, : int(self._counts.max(initial=0))]
         if keys.shape[1] < self._k:
             return
+        keys.partition(self._k - 1, axis=1)
+        self._raise(scores_of(keys[:, self._k - 1]))
         if self._pair_scores is None and self._counts.min() >= self._k:
-            keys.partition(self._k - 1, axis=1)
-        else:
-            keys.sort(axis=1)
-        self._raise(_scores_of(keys[:, self._k - 1]))
-        if self._pair_scores is None:
-            keys[:, self._k :] = _NOTHING
+            keys[:, self._k :] = NOTHING
             np.minimum(self._counts, self._k, out=self._counts)
             return
-        last = _packed(self.thresholds(self._worst_error), np.int64(_ROWS))
-        passes = keys <= last[:, None]
-        np.copyto(keys, _NOTHING, where=~passes)
-        np.minimum(self._counts, np.count_nonzero(passes, axis=1), out=self._counts)
-        crowded = np.flatnonzero(self._counts > (ROOM - 1) * self._k + 64)
-        if len(crowded):
+        rest, counts = front(keys[:, self._k :], self._last_keys())
+        keys[:, self._k :] = NOTHING
+        keys[:, self._k : self._k + rest.shape[1]] = rest
+        np.minimum(self._counts, self._k + counts, out=self._counts)
+        many = _MOST_HALVES if self._worst_slack else ROOM - 1
+        crowded = np.flatnonzero(self._counts > many * self._k + 64)
+        if len(crowded) and self._pair_scores is not None:
             self._settle(crowded, self._pair_scores)
 
     def _settle(self, crowded: npt.NDArray[np.int64], pair_scores: PairScores) -> None:
@@ -199,35 +269,13 @@ class Candidates:
         keys = self._keys[crowded]
         there = np.arange(keys.shape[1]) < self._counts[crowded, None]
         queries, slots = np.nonzero(there)
-        rows = keys & _ROWS
+        rows = keys & ROWS
         true = np.full(rows.shape, -np.inf)
         true[queries, slots] = pair_scores(crowded[queries], rows[queries, slots])
         order = np.lexsort((rows, -true), axis=1)[:, : self._k]
         kth = np.take_along_axis(true, order[:, -1:], axis=1)[:, 0]
-        self._keys[crowded] = _NOTHING
+        self._keys[crowded] = NOTHING
         self._keys[crowded, : self._k] = np.take_along_axis(keys, order, axis=1)
         self._counts[crowded] = self._k
         floor = np.nextafter(kth.astype(np.float32), np.float32(-np.inf))
         self.floors[crowded] = np.maximum(self.floors[crowded], floor)
-
-
-def _packed(
-    scores: npt.NDArray[np.float32], rows: npt.NDArray[np.int64] | np.int64
-) -> npt.NDArray[np.int64]:
-    """Scores and rows as integers in the order of descending scores, then ascending rows."""
-    return (falling_bits(scores).astype(np.int64) << _ROW_BITS) | rows
-
-
-def _scores_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """The scores that `_packed` has packed."""
-    return scores_of_bits((keys >> _ROW_BITS).astype(np.int32))
-
-
-_NOTHING = int(_packed(np.array([-np.inf], np.float32), np.int64(_ROWS))[0])
-
-
-def _lowered(scores: npt.NDArray[np.float32], error: float) -> npt.NDArray[np.float32]:
-    """Scores less an error, rounded down; as they are where the error is 0."""
-    if error == 0:
-        return scores
-    return np.nextafter(scores - np.float32(error), np.float32(-np.inf))

@@ -23,7 +23,8 @@ NO_ROW = -1
 
 _ResultT = TypeVar("_ResultT")
 
-_NUMBERS_AT_ONCE = 1 << 18
+_NUMBERS_AT_ONCE = 1 << 19
+_LONGEST_SUM = 8192
 _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
 
@@ -112,8 +113,8 @@ def score_pairs(
 ) -> npt.NDArray[np.float64]:
     """The defining dot products of pairs of rows.
 
-    `einsum` goes over each pair in the same order whatever stands beside it;
-    a BLAS product would not.
+    Each is a product of two vectors, summed in the same order whatever stands
+    beside it; in a product of matrices it would not be.
 
     Args:
         queries: The queries.
@@ -148,14 +149,38 @@ def _score_some(
     left = gather_rows(queries, query_rows[starts])
     counts = np.diff(starts, append=len(query_rows))
     if len(starts) * _LONG_RUN > len(query_rows):
-        return np.einsum("ij,ij->i", np.repeat(left, counts, axis=0), right)
+        return dots(np.repeat(left, counts, axis=0), right)
     scores = np.empty(len(query_rows))
     for query, start, count in zip(left, starts, counts, strict=True):
-        rows = right[start : start + count]
-        scores[start : start + count] = np.einsum(
-            "ij,ij->i", np.broadcast_to(query, rows.shape), rows
-        )
+        scores[start : start + count] = dots(query, right[start : start + count])
     return scores
+
+
+def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Dot products of rows, each pair for itself and in a fixed order.
+
+    Args:
+        left: (n, dimension) rows, or one row (dimension,) for all of the right ones.
+        right: (n, dimension).
+
+    Returns:
+        (n,) float64.
+    """
+    scores = np.zeros(len(right))
+    # BLAS shares longer products among threads, and then the order depends on their number.
+    for column in range(0, right.shape[1], _LONGEST_SUM):
+        some = slice(column, column + _LONGEST_SUM)
+        scores += _vecdot(left[..., some], right[:, some])
+    return scores
+
+
+def _vecdot(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray:
+    if hasattr(np, "vecdot"):
+        return np.vecdot(left, right)
+    # NumPy 1: the same product of BLAS, pair by pair.
+    return np.array(
+        [np.dot(*pair) for pair in zip(np.broadcast_to(left, right.shape), right, strict=True)]
+    )
 
 
 def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:

@@ -22,7 +22,7 @@ _SHRUNK = 1 - 2.0**-12
 _PAIR_COST = 60.0
 """A pair multiplied alone costs this many times what it costs within a product."""
 _MOST_DIRECTIONS = 256
-_WORTHWHILE = 0.6
+WORTHWHILE = 0.6
 """The share of the full product's time that a first pass may be expected to take."""
 _SCAN_COST = 0.05
 """The share of a full product's time that looking through the bounds takes."""
@@ -80,36 +80,51 @@ def main_directions(sample: npt.NDArray[np.float32], rank: int, seed: int = 0) -
     return Projection(((basis @ turn[:, ::-1]) * np.float32(_SHRUNK)).astype(np.float32))
 
 
+def sample_scores(
+    queries: npt.NDArray[np.float32], sample: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Products of some of the queries with a sample of rows: (some, n) float32."""
+    return _some(queries) @ sample.T
+
+
+def sample_floors(
+    scores: npt.NDArray[np.float32], k: int, num_rows: int
+) -> npt.NDArray[np.float32]:
+    """(some,) what the k-th best of all rows scores, as a sample of them tells."""
+    num_sampled = scores.shape[1]
+    place = min(num_sampled - 1, max(1, round(k * num_sampled / num_rows)))
+    return -np.partition(-scores, place - 1, axis=1)[:, place - 1]
+
+
 def choose(
     queries: npt.NDArray[np.float32],
     sample: npt.NDArray[np.float32],
-    k: int,
-    num_rows: int,
+    scores: npt.NDArray[np.float32],
+    floors: npt.NDArray[np.float32],
+    most: float = WORTHWHILE,
 ) -> Projection | None:
     """Decides from a sample whether a first pass pays, and with how many directions.
 
     Args:
         queries: (m, dimension) float32, all the queries that will be asked at once.
         sample: (n, dimension) float32 rows taken evenly from the database.
-        k: How many neighbours are wanted.
-        num_rows: How many rows the database has.
+        scores: What `sample_scores` makes of them.
+        floors: What `sample_floors` makes of those.
+        most: The share of the full product's time that it may take.
 
     Returns:
-        The projection of least expected cost, or None where the full product is cheaper.
+        The projection of least expected cost, or None where that is not below `most`.
     """
     dimension = sample.shape[1]
-    asked = queries[:: max(1, len(queries) // 128)]
-    scores = asked @ sample.T
-    place = min(len(sample) - 1, max(1, round(k * len(sample) / num_rows)))
-    floors = -np.partition(-scores, place - 1, axis=1)[:, place - 1]
-    most = min(_MOST_DIRECTIONS, dimension // 4, len(sample) // 4)
+    asked = _some(queries)
+    largest = min(_MOST_DIRECTIONS, dimension // 4, len(sample) // 4)
     # The r greatest of eigenvalues λ sum to at most √(r·Σλ²), and Σλ² is the mean squared product:
     # where even that leaves more than most floors, no directions can help.
-    if 1 - np.sqrt(most * np.mean(np.square(scores))) > np.median(floors):
+    if 1 - np.sqrt(largest * np.mean(np.square(scores))) > np.median(floors):
         return None
-    widest = main_directions(sample, most)
-    best, least = None, _WORTHWHILE
-    for rank in (most // 8, most // 4, most // 2, most):
+    widest = main_directions(sample, largest)
+    best, least = None, most
+    for rank in (largest // 8, largest // 4, largest // 2, largest):
         if rank == 0:
             continue
         tried = Projection(np.ascontiguousarray(widest.directions[:, :rank]))
@@ -119,3 +134,7 @@ def choose(
         if cost < least:
             best, least = tried, cost
     return best
+
+
+def _some(queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return queries[:: max(1, len(queries) // 128)]

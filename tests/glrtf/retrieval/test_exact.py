@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, normalized
-from glrtf.retrieval import candidates, exact
+from glrtf.retrieval import candidates, exact, exact_block
 from glrtf.retrieval.candidates import Candidates
 from tfrecords_tools.errors import UserError
 
@@ -110,10 +110,10 @@ def test_per_part_takes_the_best_of_each_part():
 def test_many_tiles_of_near_ties(monkeypatch, clusters):
     """Rows closer to one another than float32 can tell, over many small tiles."""
     monkeypatch.setattr(exact, "_TILE_NUMBERS", 64 * 24)
-    monkeypatch.setattr(exact, "_LEAST_ROWS", 16)
-    monkeypatch.setattr(exact, "_SCORES_A_PRODUCT", 16 * 20)
-    monkeypatch.setattr(exact, "_OPENING_SCORES", 700)
-    monkeypatch.setattr(exact, "_QUERIES_A_PRODUCT", 16)
+    monkeypatch.setattr(exact_block, "_LEAST_ROWS", 16)
+    monkeypatch.setattr(exact_block, "_SCORES_A_PRODUCT", 16 * 20)
+    monkeypatch.setattr(exact_block, "_OPENING_SCORES", 700)
+    monkeypatch.setattr(exact_block, "QUERIES_A_PRODUCT", 16)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(clusters, 24))
     database = centres[rng.integers(clusters, size=1500)]

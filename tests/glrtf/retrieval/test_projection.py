@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glrtf.embedding_rows import ArrayRows, normalized
-from glrtf.retrieval import exact, projection
+from glrtf.retrieval import exact, exact_block, first_pass, projection
 
 
 def low_energy(count, dimension, strong, noise, rng):
@@ -40,13 +40,20 @@ def test_the_main_directions_hold_the_energy():
     assert (np.diff(strengths) <= 1e-3).all()
 
 
+def chosen_for(rows):
+    queries, sample = rows[:1000], rows[1000:]
+    scores = projection.sample_scores(queries, sample)
+    floors = projection.sample_floors(scores, 2, 100_000)
+    return projection.choose(queries, sample, scores, floors)
+
+
 def test_the_sample_decides():
     rng = np.random.default_rng(0)
     strong = low_energy(2500, 256, 8, 0.1, rng)
     flat = normalized(rng.normal(size=(2500, 256))).astype(np.float32)
-    chosen = projection.choose(strong[:1000], strong[1000:], 2, 100_000)
+    chosen = chosen_for(strong)
     assert chosen is not None and chosen.directions.shape[1] <= 64
-    assert projection.choose(flat[:1000], flat[1000:], 2, 100_000) is None
+    assert chosen_for(flat) is None
 
 
 @pytest.mark.parametrize("most_passing", [0.0, 1e-3, 1.0])
@@ -54,24 +61,24 @@ def test_the_sample_decides():
 def test_the_first_pass_changes_nothing(monkeypatch, noise, most_passing):
     """Also where so many pass that the full product takes over midway."""
     monkeypatch.setattr(exact, "_TILE_NUMBERS", 128 * 64)
-    monkeypatch.setattr(exact, "_LEAST_ROWS", 16)
-    monkeypatch.setattr(exact, "_SCORES_A_PRODUCT", 32 * 50)
-    monkeypatch.setattr(exact, "_QUERIES_A_PRODUCT", 32)
-    monkeypatch.setattr(exact, "_MOST_PASSING", most_passing)
-    monkeypatch.setattr(exact, "_BOUND_AFTER", 2)
+    monkeypatch.setattr(exact_block, "_LEAST_ROWS", 16)
+    monkeypatch.setattr(exact_block, "_SCORES_A_PRODUCT", 32 * 50)
+    monkeypatch.setattr(exact_block, "QUERIES_A_PRODUCT", 32)
+    monkeypatch.setattr(exact_block, "_MOST_PASSING", most_passing)
+    monkeypatch.setattr(exact_block, "_BOUND_AFTER", 2)
     rng = np.random.default_rng(1)
     queries = low_energy(70, 64, 6, noise, rng)
     rows = low_energy(2000, 64, 6, noise, rng)
     rows[500:520] = rows[3]
     used = []
 
-    def first_pass(vectors, database, k):
+    def choose(vectors, database, k, threads, float64_scores):
         used.append(projection.main_directions(rows, 6))
         return used[-1]
 
     left, right = ArrayRows(queries), ArrayRows(rows)
     expected = exact.search(left, right, 10, first_pass=False)
-    monkeypatch.setattr(exact, "_first_pass", first_pass)
+    monkeypatch.setattr(first_pass, "choose", choose)
     for per_part in (0, 4):
         found = exact.search(left, right, 10, per_part)
         plain = expected if not per_part else exact.search(left, right, 10, 4, first_pass=False)

@@ -1,0 +1,214 @@
+"""Some queries of an exact search, and the candidates found for them, tile by tile."""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.retrieval.bfloat16_products import Bfloat16Products
+from glrtf.retrieval.candidates import Candidates, PairScores
+from glrtf.retrieval.first_pass import FirstPass
+from glrtf.retrieval.neighbors import Neighbors, stacked, usable_processors
+from glrtf.retrieval.projection import Projection
+
+QUERIES_A_PRODUCT = 2048
+_SCORES_A_PRODUCT = 1 << 20
+"""Scores of a product for each processor, 4 MB: what its cache can hold."""
+_OPENING_SCORES = 1 << 22
+"""Scores of the first products, which are wide: they make the first floors."""
+_MOST_PASSING = 0.02
+"""If more of a tile's pairs pass the bound, the full product is cheaper."""
+_BOUND_AFTER = 200
+"""After this many times k rows, floors are high enough for bounds."""
+_PAIR_NUMBERS = 1 << 16
+_LEAST_ROWS = 256
+"""Fewer rows at once would not be worth a product."""
+
+
+class QueryBlock:
+    """Some queries and the candidates found for them.
+
+    Args:
+        vectors: (n, dimension) float32 queries.
+        k: How many neighbours are wanted.
+        error: How far a float32 product may be from the true score.
+        pair_scores: Gives the true scores; None takes the products for them.
+        threads: Look through products in them.
+        before: The cheap first pass, if one goes before; rounded products need true scores.
+    """
+
+    def __init__(
+        self,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        error: float,
+        pair_scores: PairScores | None,
+        threads: ThreadPoolExecutor,
+        before: FirstPass,
+    ) -> None:
+        self._vectors = vectors
+        self.k = k
+        self._error = error
+        self._pair_scores = pair_scores
+        self._threads = threads
+        self._before = before
+        if isinstance(before, Projection):
+            self._extended = before.extended(vectors)
+        self._products = np.empty(0, np.float32)
+        # The product uses all processors, so each of them looks through a share of it.
+        processors = usable_processors()
+        self._share = math.ceil(min(QUERIES_A_PRODUCT, len(vectors)) / processors) or 1
+        self._at_once = self._share * processors
+        self._columns = rows_at_once(_SCORES_A_PRODUCT * processors // self._at_once)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forgets what was found."""
+        self._rows_seen = 0
+        count = len(self._vectors)
+        self._candidates = [
+            Candidates(min(self._share, count - start), self.k, self._shifted_scores(start))
+            for start in range(0, count, self._share)
+        ]
+
+    def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
+        """Multiplies all queries with some database rows and keeps the candidates."""
+        at_once, columns = self._at_once, self._columns
+        if self._rows_seen == 0:
+            at_once, columns = max(1, _OPENING_SCORES // max(len(tile), 1)), max(len(tile), 1)
+        prepared = self._prepared(tile)
+        self._rows_seen += len(tile)
+        for column in range(0, len(tile), columns):
+            some = slice(column, column + columns)
+            for start in range(0, len(self._vectors), at_once):
+                block = range(start, min(start + at_once, len(self._vectors)))
+                open_ = self._pieces(block)
+                if prepared is not None:
+                    open_ = self._add_cheaply(block, tile, prepared, some, first_row)
+                if open_:
+                    products = self._multiplied(self._vectors[_slice(block)], tile[some])
+                    self._scan(self._add_scores, block, open_, products, first_row + column)
+
+    def _prepared(self, tile: npt.NDArray[np.float32]) -> Any:
+        """A tile as the first pass takes it; None where the full product is due at once."""
+        before = self._before
+        # The first rows make floors; held against low ones, too many would pass.
+        if isinstance(before, Projection) and self._rows_seen >= _BOUND_AFTER * self.k:
+            return before.extended(tile)
+        if isinstance(before, Bfloat16Products) and self._rows_seen:
+            return before.prepared(tile)
+        return None
+
+    def _add_cheaply(
+        self,
+        block: range,
+        tile: npt.NDArray[np.float32],
+        prepared: Any,
+        some: slice,
+        first_row: int,
+    ) -> list[range]:
+        """Looks through cheap products of some queries and rows; which of them it leaves open."""
+        pieces, first_row = self._pieces(block), first_row + some.start
+        if isinstance(self._before, Bfloat16Products):
+            rows, lost = prepared
+            error = self._error + self._before.error(lost, tile.shape[1])
+            halves = self._before.halves(_slice(block), rows, some)
+            open_ = self._scan(self._add_halves, block, pieces, halves, first_row, error)
+        elif isinstance(self._before, Projection):
+            bounds = self._multiplied(self._extended[_slice(block)], prepared[some])
+            open_ = self._scan(self._add_bounded, block, pieces, bounds, first_row, tile[some])
+        else:
+            return pieces
+        if open_ and self._rows_seen > _BOUND_AFTER * self.k:
+            # Floors will not rise much: from here on the first pass costs more than it saves.
+            self._before = None
+        return open_
+
+    def _pieces(self, block: range) -> list[range]:
+        """Cuts a block of queries where the candidates are cut."""
+        cuts = range(block.start // self._share * self._share, block.stop, self._share)
+        return [range(max(cut, block.start), min(cut + self._share, block.stop)) for cut in cuts]
+
+    def _multiplied(
+        self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        # One buffer for all products: fresh pages would cost more than the scan.
+        if self._products.size < len(left) * len(right):
+            self._products = np.empty(len(left) * len(right), np.float32)
+        products = self._products[: len(left) * len(right)].reshape(len(left), len(right))
+        return np.matmul(left, right.T, out=products)
+
+    def _scan(
+        self,
+        scan: Callable[..., bool],
+        block: range,
+        pieces: list[range],
+        products: npt.NDArray,
+        *arguments: Any,
+    ) -> list[range]:
+        """Looks through pieces of a product, on all processors; which of them are still open."""
+
+        def look(piece: range) -> bool:
+            rows = slice(piece.start - block.start, piece.stop - block.start)
+            return scan(piece, products[rows], *arguments)
+
+        done = self._threads.map(look, pieces) if len(pieces) > 1 else map(look, pieces)
+        return [piece for piece, closed in zip(pieces, done, strict=True) if not closed]
+
+    def _add_scores(self, piece: range, scores: npt.NDArray[np.float32], first_row: int) -> bool:
+        candidates, first = self._candidates_of(piece)
+        candidates.add(scores, first_row, self._error, first)
+        return True
+
+    def _add_halves(
+        self, piece: range, halves: npt.NDArray[np.int16], first_row: int, error: float
+    ) -> bool:
+        candidates, first = self._candidates_of(piece)
+        return candidates.add_halves(halves, first_row, error, first)
+
+    def _candidates_of(self, piece: range) -> tuple[Candidates, int]:
+        """The candidates of a piece of queries, and which of their queries is its first."""
+        return self._candidates[piece.start // self._share], piece.start % self._share
+
+    def _add_bounded(
+        self, piece: range, bounds: npt.NDArray[np.float32], first_row: int, tile: npt.NDArray
+    ) -> bool:
+        """Multiplies the pairs whose bound reaches their query's floor; False if too many do."""
+        assert isinstance(self._before, Projection)
+        candidates, first = self._candidates_of(piece)
+        error = self._before.error + self._error
+        asked, columns = candidates.passing(bounds, error, first)
+        if len(asked) > _MOST_PASSING * bounds.size:
+            return False
+        scores = np.empty(len(asked), np.float32)
+        step = max(1, _PAIR_NUMBERS // tile.shape[1])
+        vectors = self._vectors[piece.start - first :]
+        for pair in range(0, len(asked), step):
+            some = slice(pair, pair + step)
+            left, right = vectors[asked[some]], tile[columns[some]]
+            scores[some] = np.einsum("ij,ij->i", left, right)
+        passed = scores >= candidates.thresholds(self._error)[asked]
+        candidates.insert(asked[passed], columns[passed] + first_row, scores[passed])
+        return True
+
+    def finish(self) -> Neighbors:
+        """The neighbours among all rows added since `begin`."""
+        return stacked([candidates.finish() for candidates in self._candidates])
+
+    def _shifted_scores(self, start: int) -> PairScores | None:
+        pair_scores = self._pair_scores
+        if pair_scores is None:
+            return None
+        return lambda asked, rows: pair_scores(start + asked, rows)
+
+
+def rows_at_once(most: int) -> int:
+    """A power of two, for which the scan need not pad."""
+    return max(_LEAST_ROWS, 1 << max(most.bit_length() - 1, 0))
+
+
+def _slice(some: range) -> slice:
+    return slice(some.start, some.stop)

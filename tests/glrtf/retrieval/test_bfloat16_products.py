@@ -1,0 +1,146 @@
+"""The rounded first pass: its bound, its choice, and that it changes nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.retrieval import bfloat16_products, exact, exact_block, first_pass
+from glrtf.retrieval.bfloat16_products import Bfloat16Products, rounded
+from glrtf.retrieval.candidates import Candidates
+
+
+@pytest.fixture(scope="module")
+def threads():
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def unit_rows(count, dimension, seed=0):
+    rows = np.random.default_rng(seed).normal(size=(count, dimension))
+    return normalized(rows).astype(np.float32)
+
+
+def wide(halves):
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def test_rounding_goes_to_the_nearest(threads):
+    rows = unit_rows(300, 70) * np.float32(0.37)
+    halves, lost = rounded(rows, threads)
+    found = wide(halves)
+    # Neighbours are 2^-7 apart between 1 and 2, so each number loses half of that of its power.
+    spacing = 2.0 ** (np.floor(np.log2(np.abs(rows))) - 7)
+    assert (np.abs(found - rows) <= spacing / 2).all()
+    assert (found != rows).any()
+    slow = np.linalg.norm(rows.astype(float) - found, axis=1).max()
+    assert slow <= lost <= slow * 1.01
+
+
+@pytest.mark.parametrize("dimension", [1, 7, 512, 2560])
+def test_no_product_is_further_off_than_its_bound(threads, dimension):
+    queries, rows = unit_rows(40, dimension, 1), unit_rows(60, dimension, 2)
+    # All coordinates lose as much as they can, in the same direction.
+    rows[0] = queries[0] = np.float32((1 + 2.0**-8) / dimension**0.5)
+    rows[0] /= np.linalg.norm(rows[0])
+    queries[0] /= np.linalg.norm(queries[0])
+    narrow = Bfloat16Products(queries, threads)
+    prepared, lost = narrow.prepared(rows)
+    found = wide(narrow.halves(slice(None), prepared, slice(None)).view(np.uint16))
+    true = queries.astype(float) @ rows.astype(float).T
+    # The last rounding apart: 2^-8 of the product at most.
+    error = narrow.error(lost, dimension) + np.abs(true) * 2.0**-8 * 1.01
+    assert (np.abs(found - true) <= error).all()
+    assert narrow.error(lost, dimension) < 0.009
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+@pytest.mark.parametrize("spread", [1.0, 1e-3])
+def test_candidates_survive_rounded_scores(k, spread):
+    """Scores are moved by up to the error, then rounded; true ones tie in thousandths."""
+    error = 2e-3
+    rng = np.random.default_rng(k)
+    true = np.round(1 - spread * rng.random((6, 3000)), 3)
+    moved = (true + error * rng.choice([-0.999, 0, 0.999], size=true.shape)).astype(np.float32)
+    halves = rounded(moved)[0].view(np.int16)
+    collected = Candidates(6, k, lambda queries, rows: true[queries, rows])
+    collected.add(moved[:, :64], 0, error)
+    for start in range(64, 3000, 50):
+        block = slice(start, start + 50)
+        for first in (0, 2):
+            some = slice(first, 2 if first == 0 else 6)
+            assert collected.add_halves(halves[some, block].copy(), start, error, first)
+    found = collected.finish()
+    order = np.argsort(-true, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(found.indices, order)
+    np.testing.assert_array_equal(found.scores, np.take_along_axis(true, order, axis=1))
+
+
+def test_low_floors_are_left_to_the_full_product():
+    collected = Candidates(2, 1, lambda queries, rows: np.zeros(len(queries)))
+    collected.add(np.array([[0.5, 0.1], [-0.2, 1e-4]], np.float32), 0, 1e-3)
+    halves = np.zeros((2, 4), np.int16)
+    assert collected.add_halves(halves[:1], 2, 1e-3, 0)
+    assert not collected.add_halves(halves, 2, 1e-3, 0)
+
+
+WORLDS = {
+    "isotropic": lambda: (unit_rows(70, 96, 1), unit_rows(1500, 96, 2)),
+    "near ties": lambda: (
+        normalized(unit_rows(3, 96)[np.arange(70) % 3] + 0.1 * unit_rows(70, 96, 1)),
+        normalized(unit_rows(3, 96)[np.arange(1500) % 3] + 1e-4 * unit_rows(1500, 96, 2)),
+    ),
+    # Half of the queries have no row on their side: their floors are below 0.
+    "opposite": lambda: (
+        np.abs(unit_rows(70, 96, 1)) * np.where(np.arange(70) % 2, 1, -1)[:, None],
+        np.abs(unit_rows(1500, 96, 2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("k", [1, 10, 200])
+def test_the_first_pass_changes_nothing(monkeypatch, world, k):
+    monkeypatch.setattr(exact, "_TILE_NUMBERS", 128 * 96)
+    monkeypatch.setattr(exact_block, "_LEAST_ROWS", 16)
+    monkeypatch.setattr(exact_block, "_SCORES_A_PRODUCT", 32 * 50)
+    monkeypatch.setattr(exact_block, "QUERIES_A_PRODUCT", 32)
+    queries, rows = (each.astype(np.float32) for each in WORLDS[world]())
+    rows[500:520] = rows[3]
+    left = ArrayRows(queries)
+    right = ConcatenatedRows([ArrayRows(part) for part in np.split(rows, [600, 601])])
+    used = []
+
+    def choose(vectors, database, k, threads, float64_scores):
+        used.append(Bfloat16Products(vectors, threads))
+        return used[-1]
+
+    for per_part in (0, 7):
+        plain = exact.search(left, right, k, per_part, first_pass=False)
+        with monkeypatch.context() as patched:
+            patched.setattr(first_pass, "choose", choose)
+            for float64_scores in (True, False):
+                found = exact.search(left, right, k, per_part, float64_scores=float64_scores)
+                np.testing.assert_array_equal(found.indices, plain.indices)
+                np.testing.assert_array_equal(found.scores, plain.scores)
+    assert used
+
+
+def test_small_searches_and_other_processors_go_without(monkeypatch):
+    assert bfloat16_products.share_of_float32(2560, 1e9) == np.inf
+    monkeypatch.setattr(bfloat16_products, "_multiplies_bfloat16", lambda: False)
+    assert bfloat16_products.share_of_float32(2560, 1e15) == np.inf
+
+
+def test_the_sample_decides(monkeypatch, threads):
+    """Where products cost half and few more rows pass, rounding pays; not among near ties."""
+    monkeypatch.setattr(bfloat16_products, "share_of_float32", lambda dimension, work: 0.5)
+    flat = unit_rows(600, 256, 1), ArrayRows(unit_rows(33_000, 256, 2))
+    assert isinstance(first_pass.choose(*flat, 10, threads), Bfloat16Products)
+    centre = unit_rows(1, 256)
+    ties = normalized(centre + 1e-4 * unit_rows(33_000, 256, 2)).astype(np.float32)
+    chosen = first_pass.choose(ties[:600], ArrayRows(ties), 500, threads)
+    assert not isinstance(chosen, Bfloat16Products)
+    monkeypatch.setattr(bfloat16_products, "share_of_float32", lambda dimension, work: np.inf)
+    assert first_pass.choose(*flat, 10, threads) is None
