@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 # Without these libtpu looks for a TPU machine's metadata server, and waits.
 _ENVIRONMENT = {
@@ -22,6 +23,9 @@ _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
+
+
+_MOST_PARAMETERS = 2000
 
 
 def compile_program(program: bytes, topology_name: str) -> dict:
@@ -45,6 +49,8 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(program))
     options = xla_client.CompileOptions()
     options.num_replicas = options.num_partitions = 1
+    # As jax does for TPUs: a program takes some thousand parameters at most, but one tuple of any.
+    options.parameter_is_tupled_arguments = _num_parameters(module) > _MOST_PARAMETERS
     options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
     began = time.monotonic()
     result: dict = {
@@ -65,6 +71,13 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         result["refused"] = str(error)
     result["seconds"] = time.monotonic() - began
     return result
+
+
+def _num_parameters(module: Any) -> int:
+    """How many arguments the module's entry function takes."""
+    functions = [op for op in module.body.operations if op.operation.name == "func.func"]
+    [entry] = [op for op in functions if op.attributes["sym_name"].value == "main"]
+    return len(entry.attributes["function_type"].value.inputs)
 
 
 def main(argv: list[str]) -> int:
