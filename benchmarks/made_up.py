@@ -4,11 +4,15 @@ import numpy as np
 
 from glrtf.retrieval.neighbors import Neighbors, release
 
+_AT_ONCE = 4096
+
 
 def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
     """Isotropic unit rows, float32."""
     rows = rng.standard_normal((count, dimension), dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for start in range(0, count, _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        some /= np.linalg.norm(some, axis=1, keepdims=True)
     return rows
 
 
@@ -35,12 +39,16 @@ def clustered(
         num_centres: How many centres.
         spread: The length of what a row has beside its centre, of 1.
     """
-    centres = unit_rows(num_centres, dimension, rng)
+    centres = unit_rows(num_centres, dimension, rng) * np.float32((1 - spread**2) ** 0.5)
     both = []
     for count in counts:
-        rows = centres[rng.integers(num_centres, size=count)] * np.float32((1 - spread**2) ** 0.5)
-        rows += np.float32(spread) * unit_rows(count, dimension, rng)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = unit_rows(count, dimension, rng)
+        # In place, some at a time: a benchmark's rows fill much of the memory.
+        for start in range(0, count, _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            some *= np.float32(spread)
+            some += centres[rng.integers(num_centres, size=len(some))]
+            some /= np.linalg.norm(some, axis=1, keepdims=True)
         both.append(rows)
     return both[0], both[1]
 

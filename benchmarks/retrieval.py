@@ -1,17 +1,20 @@
 """How fast searches are against their limits: each table's ratios come from one run.
 
     python benchmarks/retrieval.py search --dimension 512 --k 15 100 300
-    python benchmarks/retrieval.py search --dimension 2560 --rows clustered
+    python benchmarks/retrieval.py search --dimension 2560 --rows clustered --count 400000
     python benchmarks/retrieval.py annoy --dimension 512 --plot recall.png
 
 Times are CPU seconds of this process on one processor (`--threads 1`, the
 default: a busy machine distorts them less) or, on more, seconds of the clock.
 All OpenBLAS libraries use the same kernels: on processors with AVX-512 those
-of `--coretype`, which they would not all choose by themselves. Needs the extra
-bench.
+of `--coretype`, which they would not all choose by themselves. `float32` and
+`float64` go without a first pass; `chosen` is what a search does by itself where
+TensorFlow is loaded, with float64 scores. Needs the extra bench.
 """
 
 import argparse
+import importlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -31,7 +34,7 @@ from glrtf.embedding_rows import ArrayRows
 from glrtf.retrieval import annoy_index, exact
 from glrtf.retrieval.neighbors import stacked
 
-ROWS, QUERIES = 100_000, 2000
+QUERIES = 2000
 
 
 def interleaved(
@@ -49,23 +52,23 @@ def interleaved(
 
 def search(arguments: argparse.Namespace) -> None:
     """Exact search against SGEMM, faiss and scikit-learn."""
-    import faiss
-
+    if importlib.util.find_spec("tensorflow"):
+        # Then searches use it where it pays, without waiting for it to be loaded.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        importlib.import_module("tensorflow")
     rng = np.random.default_rng(0)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
-    faiss.omp_set_num_threads(arguments.threads)
+    count = arguments.count or 100_000
     print(
-        f"{QUERIES} queries x {ROWS} {arguments.rows} rows, {arguments.threads} thread(s); "
+        f"{QUERIES} queries x {count} {arguments.rows} rows, {arguments.threads} thread(s); "
         "seconds (share of the rate of the products alone); extra memory of a search"
     )
     for dimension in arguments.dimension:
-        queries, rows = ROWS_OF[arguments.rows]((QUERIES, ROWS), dimension, rng)
+        queries, rows = ROWS_OF[arguments.rows]((QUERIES, count), dimension, rng)
         for k in arguments.k:
-            times = interleaved(
-                _contestants(queries, rows, k, k in arguments.peers_at), clock, arguments.rounds
-            )
+            times = interleaved(_contestants(queries, rows, k, arguments), clock, arguments.rounds)
             limit = times.pop("products alone")
-            rate = 2 * QUERIES * ROWS * dimension / limit / 1e9
+            rate = 2 * QUERIES * count * dimension / limit / 1e9
             shown = "  ".join(f"{name} {t:.2f} ({limit / t:.2f})" for name, t in times.items())
             extra = extra_memory(ArrayRows(queries), ArrayRows(rows), k)
             print(
@@ -84,20 +87,22 @@ def extra_memory(queries: ArrayRows, rows: ArrayRows, k: int) -> float:
 
 
 def _contestants(
-    queries: np.ndarray, rows: np.ndarray, k: int, peers: bool
+    queries: np.ndarray, rows: np.ndarray, k: int, arguments: argparse.Namespace
 ) -> dict[str, Callable[[], object]]:
     """What is timed."""
     left, right = ArrayRows(queries), ArrayRows(rows)
     ours = {
         "products alone": lambda: products_only(queries, rows),
-        "float32": lambda: exact.search(left, right, k, float64_scores=False),
-        "float64": lambda: exact.search(left, right, k),
+        "float32": lambda: exact.search(left, right, k, float64_scores=False, first_pass=False),
+        "float64": lambda: exact.search(left, right, k, first_pass=False),
+        "chosen": lambda: exact.search(left, right, k),
     }
-    if not peers:
+    if k not in arguments.peers_at:
         return ours
     import faiss
     from sklearn.neighbors import NearestNeighbors
 
+    faiss.omp_set_num_threads(arguments.threads)
     flat = faiss.IndexFlatIP(rows.shape[1])
     flat.add(rows)
     peer = NearestNeighbors(metric="cosine", algorithm="brute").fit(rows)
@@ -123,12 +128,13 @@ def annoy(arguments: argparse.Namespace) -> None:
     rng = np.random.default_rng(0)
     curves: dict[str, list[tuple[float, float]]] = {}
     for dimension in arguments.dimension:
-        sizes = (200, arguments.count)
+        count = arguments.count or 50_000
+        sizes = (200, count)
         left, right = (ArrayRows(r) for r in ROWS_OF["clustered"](sizes, dimension, rng))
         began = time.process_time()
         truth = exact.search(left, right, 100)
         all_of_it = time.process_time() - began
-        print(f"d = {dimension}, {arguments.count} rows, 200 queries: exact {all_of_it:.2f} CPU s")
+        print(f"d = {dimension}, {count} rows, 200 queries: exact {all_of_it:.2f} CPU s")
         curves[f"exact, d = {dimension}"] = [(all_of_it, 1.0)]
         for trees in arguments.trees:
             with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
@@ -191,7 +197,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--coretype", default="SkylakeX", help="kernels of every OpenBLAS")
-    parser.add_argument("--count", type=int, default=50_000, help="annoy: how many rows")
+    parser.add_argument("--count", type=int, help="rows: 100000 by default, 50000 for annoy")
     parser.add_argument("--trees", type=int, nargs="+", default=[10, 50, 100])
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 3, 10])
     parser.add_argument("--folder", default=None, help="where large files may lie for a while")

@@ -32,7 +32,7 @@ PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArra
 ROOM = 4
 """Buffers hold up to this many times k candidates, unless more tie nearly."""
 _FIRST_ROOM = 2
-_RAISE_AFTER = 0.2
+_RAISE_AFTER = 0.4
 """Floors are raised once this many times k candidates a query have come."""
 _RAISE_AFTER_HALVES = 0.5
 """Once the candidates have grown by this share, where many wait for their true scores."""
