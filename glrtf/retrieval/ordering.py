@@ -76,3 +76,14 @@ def descending_in_groups(
             keys.insert(0, -second[again])
         order[places] = again[np.lexsort(keys)]
     return order
+
+
+def places_in_groups(groups: npt.NDArray[np.int64], num_groups: int) -> npt.NDArray[np.int64]:
+    """(n,) the place of each within its group, from 0 on.
+
+    Args:
+        groups: (n,) int64 in 0..num_groups-1, ascending.
+        num_groups: How many groups there are.
+    """
+    counts = np.bincount(groups, minlength=num_groups)
+    return np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -7,15 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
-from glrtf.retrieval import bridge, fusion, landmarks, non_landmark
+from glrtf.retrieval import bridge, fusion
 from glrtf.retrieval.fusion import Ranking
-from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
+from glrtf.retrieval.kept_landmarks import LandmarkKeeper
+from glrtf.retrieval.landmarks import LandmarkConfidences
 from glrtf.retrieval.neighbors import Neighbors, for_all, release
 from tfrecords_tools.progress import Progress
 
-_IMAGES_A_BLOCK = 4096
-_IMAGES_AT_ONCE = 128
-"""So few that their neighbours stay in the cache."""
+_IMAGES_A_BLOCK = 16_384
 _QUERIES_AT_ONCE = 256
 
 
@@ -26,25 +25,9 @@ def landmark_blocks(
     unlikeness: npt.NDArray[np.float64],
     settings: LandmarkConfig,
 ) -> Iterator[LandmarkConfidences]:
-    """Like `keep_landmarks`, some thousand images at a time, whose mapped pages are given back."""
-    images = len(near.indices)
-    with Progress("landmark confidence", images, "image") as progress:
-        for start in range(0, images, _IMAGES_A_BLOCK):
-            block = slice(start, start + _IMAGES_A_BLOCK)
-            some = Neighbors(near.indices[block], near.scores[block])
-            yield keep_landmarks(some, known, codes, unlikeness, settings)
-            release(near)
-            progress.update(len(some.indices))
+    """Step 4: the landmarks that images keep, some thousand images at a time.
 
-
-def keep_landmarks(
-    near: Neighbors,
-    known: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-    unlikeness: npt.NDArray[np.float64],
-    settings: LandmarkConfig,
-) -> LandmarkConfidences:
-    """Step 4: the landmarks that images keep.
+    Of mapped neighbours, no more than two blocks are held in memory.
 
     Args:
         near: The images' nearest train images.
@@ -54,31 +37,15 @@ def keep_landmarks(
         settings: The parameters.
     """
     images = len(near.indices)
-    marks = np.empty((images, settings.keep), np.int64)
-    sure = np.empty((images, settings.keep))
-    # The last entry is for neighbours that are not there: row -1.
-    coded, penalty = np.append(codes, NO_LANDMARK), np.append(unlikeness, 1.0)
-
-    def keep(start: int) -> None:
-        block = slice(start, start + _IMAGES_AT_ONCE)
-        rows = np.asarray(near.indices[block])
-        kept = landmarks.landmark_confidences(
-            coded.take(rows, mode="wrap"),
-            non_landmark.penalized_distances(
-                np.asarray(near.scores[block]),
-                penalty.take(rows, mode="wrap"),
-                settings.non_landmark_weight,
-            ),
-            known,
-            per_landmark=settings.per_landmark,
-            best_bonus=settings.best_bonus,
-            keep=settings.keep,
-            mean=settings.aggregate == "mean",
-        )
-        marks[block], sure[block] = kept.landmarks, kept.confidences
-
-    for_all(keep, range(0, images, _IMAGES_AT_ONCE))
-    return LandmarkConfidences(marks, sure)
+    keep = LandmarkKeeper(known, codes, unlikeness, near.k, settings)
+    with Progress("landmark confidence", images, "image") as progress:
+        for start in range(0, images, _IMAGES_A_BLOCK):
+            if start:
+                release(near)
+            block = slice(start, start + _IMAGES_A_BLOCK)
+            some = Neighbors(near.indices[block], near.scores[block])
+            yield keep(some)
+            progress.update(len(some.indices))
 
 
 def rank(
