@@ -75,7 +75,7 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
     )
     compiled = None
     if config.compile and known_only:
-        compiled = find_compiled(cache_key(_shaping(config)), tpu, config.cache)
+        compiled = find_compiled(cache_key(_shaping(config, tpu)), tpu, config.cache)
     elif config.compile:
         compiled = _compile(config, tpu)
     return Plan(tpu, work, utilization, found, compiled)
@@ -109,15 +109,15 @@ def _compile(config: PlanConfig, tpu: "Slice") -> "Compiled":
     from glrtf.planning.step_hlo import lowered_apart
 
     return compile_step(
-        lambda: lowered_apart(config, config.num_classes),
-        cache_key(_shaping(config)),
+        lambda: lowered_apart(config, config.num_classes, tpu.num_devices),
+        cache_key(_shaping(config, tpu)),
         tpu,
         python=config.compiler_python or sys.executable,
         cache=config.cache,
     )
 
 
-def _shaping(config: PlanConfig) -> dict[str, Any]:
+def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
     """What the program depends on; options that are off are left out.
 
     So a result stays known when a later version brings another option.
@@ -126,6 +126,8 @@ def _shaping(config: PlanConfig) -> dict[str, Any]:
     shaping = {name: values[name] for name in _SHAPING}
     shaping |= {name: values[name] for name in _OPTIONS if values.get(name) not in _OFF}
     shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
+    if config.head_sharding == "classes":
+        shaping["replicas"] = tpu.num_devices
     return shaping
 
 

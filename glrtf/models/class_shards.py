@@ -121,6 +121,15 @@ def assign_whole(variable: Any, value: np.ndarray) -> None:
         part.assign(shards.part(value, replica))
 
 
+def copy(source: Any, target: Any) -> None:
+    """Gives a variable the value of another that is split alike; not for use inside a step."""
+    if shards_of(source) is None:
+        target.assign(source.numpy())
+        return
+    for part, other in zip(_parts(source), _parts(target), strict=True):
+        other.assign(part.numpy())
+
+
 def _parts(variable: "keras.Variable") -> "tuple[tf.Variable, ...]":
     """What each replica holds, in their order."""
     import tensorflow as tf

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from glrtf.models.class_shards import ClassShards, assign_whole, made_split, mark
 from glrtf.models.heads import ArcFaceHead, CurricularFaceHead, Pairing
-from glrtf.models.replicas import Replicas
+from glrtf.models.replicas import LoneReplica, Replicas
 
 # A cosine and a logit of no class, below any that a class may have; finite, since
 # the difference of two infinities is no number.
@@ -48,6 +48,8 @@ class _ClassSharded(ArcFaceHead):
                 name="centers",
             )
         mark(centers, self.shards)
+        if isinstance(self.replicas, LoneReplica):
+            return centers  # The step is never run, and the whole might not fit this machine.
         with tf.device("/cpu:0"):
             whole = self.initial_centers((self.num_centers * self.num_classes, dimension))
         assign_whole(centers, whole.numpy())

@@ -35,7 +35,7 @@ def to_text(
         f"micro-batch {work.micro_batch} x {work.accumulation_steps} accumulated x "
         f"{tpu.num_devices} replicas = {global_batch_size(work, tpu)} images an update",
         "",
-        f"parameters            {work.num_parameters:>16,}",
+        f"parameters            {work.num_parameters:>16,}{_split(work, tpu)}",
         f"FLOPs per image       {found.flops_per_image / 1e9:>16,.1f} G (forward and backward)",
         "",
         "memory per device",
@@ -46,6 +46,7 @@ def to_text(
         "",
         f"speed                 {found.images_per_second:>16,.0f} images/s "
         f"({found.seconds_per_update:.2f} s an update)",
+        f"exchanged             {found.exchanged_bytes / _GIB:>16.2f} GiB an update, over replicas",
         f"input needed          {found.images_per_second / tpu.num_hosts:>16,.0f} images/s a host",
         f"{config.epochs} epochs of {config.num_images:,} photos: "
         f"{found.hours(config.num_images, config.epochs):,.1f} hours",
@@ -86,10 +87,12 @@ def to_json(
         "accumulation_steps": work.accumulation_steps,
         "global_batch_size": global_batch_size(work, tpu),
         "parameters": work.num_parameters,
+        "parameters_per_device": work.parameters_of_one(tpu.num_devices),
         "flops_per_image": found.flops_per_image,
         "memory_per_device": {**_parts(found.memory), "total": found.memory.total},
         "fits": found.fits,
         "largest_micro_batch": found.largest_micro_batch,
+        "exchanged_bytes": found.exchanged_bytes,
         "seconds_per_update": found.seconds_per_update,
         "images_per_second": found.images_per_second,
         "hours": found.hours(config.num_images, config.epochs),
@@ -101,6 +104,13 @@ def to_json(
 def global_batch_size(work: Workload, tpu: Slice) -> int:
     """Images of one update over all replicas."""
     return work.micro_batch * work.accumulation_steps * tpu.num_devices
+
+
+def _split(work: Workload, tpu: Slice) -> str:
+    """How many of the parameters one device has, where the head is split."""
+    if not work.num_sharded:
+        return ""
+    return f", {work.parameters_of_one(tpu.num_devices):,} a device (head split)"
 
 
 def _parts(memory: Any) -> dict[str, int]:

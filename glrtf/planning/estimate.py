@@ -23,6 +23,9 @@ class Workload:
         image_side: Input side, pixels.
         pass_cost: Cost of one pass over `traced_batch` images.
         traced_batch: Images in the traced pass.
+        num_sharded: Of the parameters, those that are split over the replicas.
+        exchanged_per_image: float32 numbers of an image that are added up over all replicas in
+            a pass: its embedding and the gradient, where the head is split.
     """
 
     num_parameters: int
@@ -34,6 +37,27 @@ class Workload:
     image_side: int
     pass_cost: GraphCost
     traced_batch: int
+    num_sharded: int = 0
+    exchanged_per_image: int = 0
+
+    @property
+    def num_replicated(self) -> int:
+        """Parameters that every replica has, and whose gradients are added up over them."""
+        return self.num_parameters - self.num_sharded
+
+    def parameters_of_one(self, replicas: int) -> int:
+        """Parameters that one of so many replicas has."""
+        return self.num_replicated + math.ceil(self.num_sharded / replicas)
+
+    def exchanged_bytes(self, replicas: int) -> int:
+        """What is added up over the replicas in an update: gradients, and what a split head needs.
+
+        Nothing on one replica.
+        """
+        if replicas == 1:
+            return 0
+        images = self.micro_batch * self.accumulation_steps * replicas
+        return (self.num_replicated + images * self.exchanged_per_image) * _FLOAT32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +95,7 @@ class Estimate:
         fits: Whether that is within what the device offers.
         largest_micro_batch: That would still fit; 0 where even one does not.
         flops_per_image: Forward and backward.
+        exchanged_bytes: Added up over the replicas in an update.
         seconds_per_update: One optimizer update over all replicas.
         images_per_second: Over the whole slice.
     """
@@ -79,6 +104,7 @@ class Estimate:
     fits: bool
     largest_micro_batch: int
     flops_per_image: float
+    exchanged_bytes: int
     seconds_per_update: float
     images_per_second: float
 
@@ -103,7 +129,7 @@ def estimate(
         activation_overhead: Factor on the kept activations for the compiler's
             padding and working space.
     """
-    memory = memory_of(work, work.micro_batch, activation_overhead)
+    memory = memory_of(work, work.micro_batch, activation_overhead, tpu.num_devices)
     cost = work.pass_cost
     flops = (cost.forward_flops + cost.backward_flops) / work.traced_batch
     per_update = work.micro_batch * work.accumulation_steps
@@ -112,16 +138,19 @@ def estimate(
     return Estimate(
         memory=memory,
         fits=memory.total <= tpu.device.memory,
-        largest_micro_batch=_largest_micro_batch(work, tpu.device.memory, activation_overhead),
+        largest_micro_batch=_largest_micro_batch(work, tpu, activation_overhead),
         flops_per_image=flops,
+        exchanged_bytes=work.exchanged_bytes(tpu.num_devices),
         seconds_per_update=seconds,
         images_per_second=per_update * tpu.num_devices / seconds,
     )
 
 
-def memory_of(work: Workload, micro_batch: int, activation_overhead: float) -> Memory:
-    """Bytes on one device at a micro-batch size; all else as in `work`."""
-    parameters = work.num_parameters * _FLOAT32
+def memory_of(
+    work: Workload, micro_batch: int, activation_overhead: float, replicas: int = 1
+) -> Memory:
+    """Bytes on one of so many devices at a micro-batch size; all else as in `work`."""
+    parameters = work.parameters_of_one(replicas) * _FLOAT32
     kept = work.pass_cost.kept_bytes / work.traced_batch * micro_batch
     pixels = work.image_side * work.image_side * 3
     return Memory(
@@ -134,19 +163,19 @@ def memory_of(work: Workload, micro_batch: int, activation_overhead: float) -> M
     )
 
 
-def _largest_micro_batch(work: Workload, limit: int, activation_overhead: float) -> int:
+def _largest_micro_batch(work: Workload, tpu: Slice, activation_overhead: float) -> int:
     """Memory grows by the same bytes with every image, so the limit is a division."""
-    none = memory_of(work, 0, activation_overhead).total
-    one = memory_of(work, 1, activation_overhead).total
-    return max(0, int((limit - none) // (one - none)))
+    none = memory_of(work, 0, activation_overhead, tpu.num_devices).total
+    one = memory_of(work, 1, activation_overhead, tpu.num_devices).total
+    return max(0, int((tpu.device.memory - none) // (one - none)))
 
 
 def _update_seconds(work: Workload, tpu: Slice) -> float:
     """Time to reduce the gradients and apply them, bound by memory traffic.
 
     The update reads gradient, weight and slots and writes weight and slots; a
-    ring reduction passes the gradients through memory about four times.
+    ring reduction passes what is added up through memory about four times.
     """
     touched = 1 + 2 * (1 + work.optimizer_slots) + (2 if work.has_ema else 0)
-    reduced = 4 if tpu.num_devices > 1 else 0
-    return work.num_parameters * _FLOAT32 * (touched + reduced) / tpu.device.bandwidth
+    applied = work.parameters_of_one(tpu.num_devices) * _FLOAT32 * touched
+    return (applied + 4 * work.exchanged_bytes(tpu.num_devices)) / tpu.device.bandwidth

@@ -7,7 +7,7 @@ from glrtf.config.training import TrainConfig
 from tfrecords_tools.errors import UserError
 
 
-def lowered_apart(config: TrainConfig, num_classes: int) -> bytes:
+def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
     """`training_step_hlo` in a process of its own, so that its memory is free again after.
 
     Raises:
@@ -16,18 +16,20 @@ def lowered_apart(config: TrainConfig, num_classes: int) -> bytes:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            return pool.submit(_lowered_or_reason, config, num_classes).result()
+            return pool.submit(_lowered_or_reason, config, num_classes, replicas).result()
         except concurrent.futures.process.BrokenProcessPool:
+            sharded = config.head_sharding == "classes"
+            held = -(-num_classes // replicas) if sharded else num_classes
             raise UserError(
                 "--compile: lowering the step was killed; it needs about as much memory as 20 "
-                f"bytes for each of the {num_classes:,} x {config.embedding_dim} head weights"
+                f"bytes for each of the {held:,} x {config.embedding_dim} head weights"
             ) from None
 
 
-def _lowered_or_reason(config: TrainConfig, num_classes: int) -> bytes:
+def _lowered_or_reason(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
     """Lowers; what TensorFlow raises becomes one line that can cross processes."""
     try:
-        return training_step_hlo(config, num_classes)
+        return training_step_hlo(config, num_classes, replicas)
     except UserError:
         raise
     except Exception as error:
@@ -38,28 +40,38 @@ def _lowered_or_reason(config: TrainConfig, num_classes: int) -> bytes:
         ) from None
 
 
-def training_step_hlo(config: TrainConfig, num_classes: int) -> bytes:
+def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
     """Builds one replica's update and lowers it.
 
     The step is the one that `glrtf.train` runs, augmentation, accumulation and
-    optimizer included; only the reduction over replicas is absent, since one
-    device is compiled for.
+    optimizer included; only what crosses replicas is absent, since one device is
+    compiled for. A head whose classes are split is there with one replica's classes
+    and the images of all, those of the others being zeros.
 
     Args:
         config: The training configuration; its precision is taken as
             mixed_bfloat16.
         num_classes: How many classes the head has; its weights are really made.
+        replicas: Over how many replicas classes are split, where they are.
 
     Returns:
         A serialised HloModuleProto.
     """
     import tensorflow as tf
 
+    from glrtf.models.replicas import LoneReplica
     from glrtf.training.accumulation import TrainStep
     from glrtf.training.inputs import Augmentation
     from glrtf.training.state import build_state
 
-    state = build_state(config, num_classes, config.margin, 1e-4, "mixed_bfloat16")
+    state = build_state(
+        config,
+        num_classes,
+        config.margin,
+        1e-4,
+        "mixed_bfloat16",
+        replicas=LoneReplica(replicas),
+    )
     step = TrainStep(
         state.model,
         state.updater,

@@ -15,7 +15,10 @@ _OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "lamb": 2, "sgd": 1}
 _TRACED_BATCH = 2
 
 # Every count grows linearly with the classes, so a small head tells all of a
-# head of millions, whose weights would not fit this machine.
+# head of millions, whose weights would not fit this machine. So it does of one
+# whose classes are split over n replicas: each has an n-th of the classes, for n
+# times the images, and so as many logits, products and kept bytes as the whole
+# head has for its own images.
 _TRACED_CLASSES = 1024
 
 
@@ -27,18 +30,25 @@ def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
             mixed_bfloat16, which is what TPUs train in.
         num_classes: How many classes the head has.
     """
-    from glrtf.models.retrieval_model import RetrievalModel, embedding_model_from_config
+    from glrtf.models.retrieval_model import (
+        RetrievalModel,
+        embedding_model_from_config,
+        head_from_config,
+    )
 
     embedding_model = embedding_model_from_config(config, precision="mixed_bfloat16")
-    head = _head(config, _TRACED_CLASSES)
+    head = head_from_config(config, _TRACED_CLASSES, config.margin)
     model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
     whole = _trace(model, (_TRACED_BATCH, config.size, config.size, 3))
     more_classes = (num_classes - _TRACED_CLASSES) / _TRACED_CLASSES
     small, large = (_trace_head(config, n * _TRACED_CLASSES) for n in (1, 2))
     centers = config.num_centers if config.head == "subcenter" else 1
+    of_head = num_classes * config.embedding_dim * centers
+    sharded = config.head_sharding == "classes"
     return Workload(
-        num_parameters=_count(embedding_model.trainable_variables)
-        + num_classes * config.embedding_dim * centers,
+        num_parameters=_count(embedding_model.trainable_variables) + of_head,
+        num_sharded=of_head if sharded else 0,
+        exchanged_per_image=2 * config.embedding_dim if sharded else 0,
         num_state=_count(model.non_trainable_variables),
         optimizer_slots=_OPTIMIZER_SLOTS[config.optimizer],
         has_ema=config.ema_momentum > 0,
@@ -50,27 +60,15 @@ def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
     )
 
 
-def _head(config: TrainConfig, num_classes: int) -> Any:
-    from glrtf.models.heads import build_head
-
-    return build_head(
-        config.head,
-        num_classes,
-        scale=config.scale,
-        margin=config.margin,
-        num_centers=config.num_centers,
-    )
-
-
 def _trace_head(config: TrainConfig, num_classes: int) -> GraphCost:
     """The cost of a head on embeddings that are trained too."""
     import keras
 
-    from glrtf.models.retrieval_model import RetrievalModel
+    from glrtf.models.retrieval_model import RetrievalModel, head_from_config
 
     dimension = config.embedding_dim
     embeddings = keras.Sequential([keras.Input([dimension]), keras.layers.Dense(dimension)])
-    model = RetrievalModel(embeddings, _head(config, num_classes))
+    model = RetrievalModel(embeddings, head_from_config(config, num_classes, config.margin))
     return _trace(model, (_TRACED_BATCH, dimension))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from glrtf.models.class_shards import assign_whole, made_split, mark, read_whole, shards_of
+from glrtf.models.class_shards import assign_whole, copy, made_split, mark, read_whole, shards_of
 
 
 class WeightAverage:
@@ -28,7 +28,7 @@ class WeightAverage:
         self._sources = variables
         self._momentum = momentum
         self._iterations = iterations
-        self.variables = [_copy(variable) for variable in variables]
+        self.variables = [_another(variable) for variable in variables]
 
     def update(self, strategy: tf.distribute.Strategy) -> None:
         """One step of the average; called in cross-replica context, after an update."""
@@ -48,7 +48,7 @@ class WeightAverage:
         """Inside, the model has the averaged weights; afterwards its own again."""
         own = [read_whole(v) for v in self._sources]
         for weight, average in zip(self._sources, self.variables, strict=True):
-            assign_whole(weight, read_whole(average))
+            copy(average, weight)
         try:
             yield
         finally:
@@ -58,15 +58,15 @@ class WeightAverage:
     def reset(self) -> None:
         """Starts again from the weights as they are."""
         for average, weight in zip(self.variables, self._sources, strict=True):
-            assign_whole(average, read_whole(weight))
+            copy(weight, average)
 
 
-def _copy(variable: keras.Variable) -> keras.Variable:
+def _another(variable: keras.Variable) -> keras.Variable:
     """Another variable of the same value, split as it is."""
     shards = shards_of(variable)
     with made_split(shards):
         made = keras.Variable(
             "zeros", shape=variable.shape, trainable=False, name=f"average_{variable.name}"
         )
-    assign_whole(mark(made, shards), read_whole(variable))
+    copy(variable, mark(made, shards))
     return made

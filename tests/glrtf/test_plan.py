@@ -38,6 +38,19 @@ def test_a_run_that_is_too_large_says_so(capsys: pytest.CaptureFixture[str]) -> 
     assert "largest micro-batch   none" in text
 
 
+def test_a_head_of_ten_million_classes_fits_split(capsys: pytest.CaptureFixture[str]) -> None:
+    # 10 million classes of 512 float32 numbers are 20 GB, 2.6 GB on each of eight.
+    argv = ["--backbone", "v2b0", "--size", "32", "--num_classes", "10000000", "--optimizer", "sgd"]
+    argv += ["--tpu", "v6e-8", "--batch_size", "12"]
+    assert plan.main(argv) == 0
+    assert "DOES NOT FIT" in capsys.readouterr().out
+    assert plan.main([*argv, "--head_sharding", "classes"]) == 0
+    text = capsys.readouterr().out
+    # v2b0 without its head has 6,514,576 parameters.
+    assert f"5,126,514,576, {6_514_576 + 640_000_000:,} a device (head split)" in text
+    assert "31.3 GiB: fits" in text
+
+
 def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -52,6 +65,9 @@ def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
     [
         (["--tpu", "v3-9"], "unknown TPU 'v3-9'; did you mean v3-8?"),
         (["--num_classes", "0"], "num_classes: expected more than 0, found 0"),
+        (["--head_sharding", "classes", "--optimizer", "lamb"], "use adam, adamw or sgd"),
+        (["--head_sharding", "classes", "--strategy", "multiworker"], "use mirrored or tpu"),
+        (["--head_sharding", "class"], "head_sharding"),
         (["--utilization", "2"], "utilization: expected 0 to 1, found 2.0"),
     ],
 )

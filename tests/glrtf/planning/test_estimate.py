@@ -36,6 +36,24 @@ def test_no_accumulation_needs_no_accumulators_and_ema_doubles_the_weights() -> 
     assert (memory.accumulators, memory.weights) == (0, 8040)
 
 
+def test_a_split_head_by_hand() -> None:
+    # 901 of the 1000 parameters on 4 devices: 99 + 226 on each.
+    work = dataclasses.replace(WORK, num_sharded=901, exchanged_per_image=6)
+    memory = memory_of(work, 4, 1.5, replicas=4)
+    assert (memory.weights, memory.optimizer) == ((325 + 10) * 4, 325 * 8)
+    assert (memory.accumulators, memory.gradients) == (1300, 1300)
+    # What an image costs is what it costs without: a part of the classes for all images.
+    assert memory.activations == memory_of(WORK, 4, 1.5).activations
+    # Added up: 99 gradients, and 6 numbers for each of 4 x 3 x 4 images.
+    assert work.exchanged_bytes(4) == (99 + 6 * 48) * 4
+    assert work.exchanged_bytes(1) == 0
+    # Compute 7.2 s as below; the update touches 7 x 1300 bytes, the sums 4 x 1548.
+    device = Accelerator("test", memory=10**6, peak_flops=1000, bandwidth=1000)
+    found = estimate(work, Slice("test-4", device, 4, 1), utilization=0.5, activation_overhead=1)
+    assert found.seconds_per_update == pytest.approx(7.2 + (7 * 1300 + 4 * 1548) / 1000)
+    assert found.exchanged_bytes == 1548
+
+
 def test_speed_by_hand() -> None:
     # 300 FLOPs an image, 12 images a device and update, at half of 1000/s: 7.2 s.
     # The update touches 4000 bytes * (1 + 2 * 3 + 4) = 44000, at 22000 bytes/s: 2 s.

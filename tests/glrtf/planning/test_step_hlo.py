@@ -20,8 +20,26 @@ def test_the_program_is_the_training_step_without_copies():
     assert (4, 32, 32, 3) in shapes and (7, 512) in shapes
 
 
+def test_a_split_head_is_one_replicas_with_the_images_of_all():
+    from tensorflow.compiler.xla.service import hlo_pb2
+
+    config = dataclasses.replace(_CONFIG, head_sharding="classes", ema_momentum=0.9)
+    program = step_hlo.training_step_hlo(config, 70, replicas=8)
+    module = hlo_pb2.HloModuleProto.FromString(program)
+    shapes = [tuple(s.dimensions) for s in module.host_program_shape.parameters]
+    # Weight, its average and two moments, of nine of the 70 classes.
+    assert shapes.count((9, 512)) == 4 and (70, 512) not in shapes
+    products = [
+        tuple(i.shape.dimensions)
+        for computation in module.computations
+        for i in computation.instructions
+        if i.opcode == "dot"
+    ]
+    assert (2 * 8, 9) in products  # Logits of the micro-batches of eight replicas.
+
+
 def test_what_cannot_be_lowered_is_told_in_one_line(monkeypatch):
-    def broken(config, num_classes):
+    def broken(*arguments):
         raise NotImplementedError("no kernel\nfor this op")
 
     monkeypatch.setattr(step_hlo, "training_step_hlo", broken)

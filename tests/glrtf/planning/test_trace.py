@@ -1,3 +1,7 @@
+import dataclasses
+
+import pytest
+
 from glrtf.config.training import TrainConfig
 from glrtf.planning.trace import trace_workload
 
@@ -15,6 +19,19 @@ def test_v2b0_costs_what_its_paper_says() -> None:
     # Every product has one gradient for each factor; the first has one fewer.
     assert 1.9 < work.pass_cost.backward_flops / work.pass_cost.forward_flops <= 2.0
     assert (work.micro_batch, work.accumulation_steps, work.optimizer_slots) == (4, 3, 2)
+
+
+def test_a_split_head_is_counted_as_such_and_costs_an_image_the_same() -> None:
+    plain = TrainConfig(backbone="v2b0", size=32, batch_size=4, accumulation_steps=1)
+    split = dataclasses.replace(plain, head="subcenter", num_centers=2, head_sharding="classes")
+    plain = dataclasses.replace(split, head_sharding="none")
+    ours, whole = trace_workload(split, 1_000_000), trace_workload(plain, 1_000_000)
+    assert (ours.num_sharded, whole.num_sharded) == (1_024_000_000, 0)
+    assert ours.num_parameters == whole.num_parameters
+    assert ours.exchanged_per_image == 2 * 512
+    assert ours.pass_cost.flops_by_type == whole.pass_cost.flops_by_type
+    # Kept beside the products: the logits, or their softmax.
+    assert ours.pass_cost.kept_bytes == pytest.approx(whole.pass_cost.kept_bytes, rel=0.01)
 
 
 def test_classes_are_counted_without_building_them() -> None:
