@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfrecords_tools import files, gldv2, writer
+from tfrecords_tools import array_files, files, gldv2, writer
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.sharding import Images
@@ -84,7 +84,8 @@ def save_spec(spec: ShardSpec) -> str:
 
 def load_spec(path: str) -> ShardSpec:
     """Reads a specification back."""
-    with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as arrays:
+    arrays = array_files.load_archive(path, "a shard's specification")
+    with array_files.told(f"{path}: expected a shard's specification"):
         about = json.loads(arrays["about"].tobytes())
         layout = about["layout"]
         return ShardSpec(

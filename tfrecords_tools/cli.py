@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import jsonargparse
 import yaml
 
+from tfrecords_tools import sealed
 from tfrecords_tools.errors import UserError
 
 ConfigT = TypeVar("ConfigT")
@@ -122,6 +123,9 @@ def parse(
         default_config_files=[default_config] if default_config else [],
     )
     parser.arguments = arguments or [f"--config={default_config}"]
+    for path in filter(os.path.isfile, _config_files(arguments)):
+        with open(path, "rb") as file:
+            sealed.check(file.read(), path)  # What glrtf.tune wrote tells whether it was changed.
     parser.add_argument("--config", action="config", help="YAML file of settings; flags override")
     parser.add_class_arguments(config_class, None, as_positional=positional)
     for group in parser._action_groups:
@@ -256,9 +260,12 @@ def _near(name: str, options: Sequence[str]) -> str:
 
 def _config_file(argv: Sequence[str]) -> str:
     """``"file.yaml: "`` where the arguments name one."""
-    joined = " ".join(argv)
-    found = re.findall(r"--config[ =](\S+)", joined)
+    found = _config_files(argv)
     return f"{found[-1]}: " if found else ""
+
+
+def _config_files(argv: Sequence[str]) -> list[str]:
+    return re.findall(r"--config[ =](\S+)", " ".join(argv))
 
 
 def _type_trouble(text: str) -> str:

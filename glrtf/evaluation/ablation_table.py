@@ -22,7 +22,9 @@ def write_tables(rows: Sequence[Row], folder: str) -> None:
     write("ablation.md", markdown(rows))
     write("ablation.csv", csv_text(rows))
     write("ablation.svg", svg.standalone(chart(rows)))
-    files.write_json(files.join(folder, JSON_FILE), [dataclasses.asdict(row) for row in rows])
+    # An object, not a list: its checksum stands in it.
+    told = {"rows": [dataclasses.asdict(row) for row in rows]}
+    files.write_json(files.join(folder, JSON_FILE), told)
 
 
 def read_rows(folder: str) -> list[Row]:
@@ -33,8 +35,8 @@ def read_rows(folder: str) -> list[Row]:
     """
     path = files.join(folder, JSON_FILE)
     try:
-        return [Row(**row) for row in files.read_json(path)]
-    except TypeError as error:
+        return [Row(**row) for row in files.read_json(path)["rows"]]
+    except (TypeError, KeyError) as error:
         raise UserError(f"{path}: not what glrtf.ablate writes ({error})") from None
 
 

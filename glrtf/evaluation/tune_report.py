@@ -13,7 +13,7 @@ from glrtf.config.retrieval import RetrieveConfig
 from glrtf.evaluation import bar_chart, bootstrap, search_space, svg, text_table
 from glrtf.evaluation.svg import Series
 from glrtf.evaluation.tune_result import TuneResult
-from tfrecords_tools import files
+from tfrecords_tools import files, sealed
 
 _RESAMPLES = 2000
 _INPUTS = (
@@ -33,15 +33,16 @@ _INPUTS = (
 def write_result(config: TuneConfig, result: TuneResult) -> None:
     """Writes the result's files into the output folder, ``best.yaml`` last."""
 
-    def write(name: str, text: str) -> None:
-        files.write_bytes(files.join(config.output, name), text.encode())
+    def write(name: str, text: str | bytes) -> None:
+        data = text if isinstance(text, bytes) else text.encode()
+        files.write_bytes(files.join(config.output, name), data)
 
     files.write_json(files.join(config.output, "tune.json"), summary(result))
     write("trials.csv", _trials_csv(result))
     write("history.svg", svg.standalone(_history_chart(result)))
     if result.importance:
         write("importance.svg", svg.standalone(_importance_chart(result)))
-    write("best.yaml", best_yaml(result.best))
+    write("best.yaml", sealed.seal(best_yaml(result.best)))
 
 
 def best_yaml(settings: RetrieveConfig) -> str:

@@ -16,6 +16,7 @@ from glrtf import embedding_set
 from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import ShardSet
+from glrtf.embedding_arrays import load_array
 from glrtf.inference.embedders import Embedder
 from glrtf.inference.tta import embed_views, scaled_side
 from tfrecords_tools import files
@@ -166,7 +167,7 @@ def embed_split(
         for part in range(num_parts)
     ):
         return []
-    return [_finish(job, plan, num_parts) for job, plan in zip(jobs, plans, strict=True)]
+    return [_finish(job, plan, shard_set) for job, plan in zip(jobs, plans, strict=True)]
 
 
 def embed_shards(
@@ -224,18 +225,19 @@ def _embed_part(
         embedding_set.write_part(job.folder, part, num_parts, rows.astype(dtype), ids)
 
 
-def _finish(job: Job, plan: dict[str, Any], num_parts: int) -> embedding_set.EmbeddingSet:
-    rejected = sum(_count_rejects(job.folder, part, num_parts) for part in range(num_parts))
+def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_set.EmbeddingSet:
+    num_parts = len(shard_set.shards)
+    ids = (
+        files.join(job.folder, embedding_set.part_file("ids", part, num_parts))
+        for part in range(num_parts)
+    )
+    # What left no row; rejects-*.csv say why, for people: they carry no checksum.
+    rejected = shard_set.num_examples - sum(len(load_array(path)) for path in ids)
     return embedding_set.finish(job.folder, num_parts, **plan, num_rejected=rejected)
 
 
 def _rejects_path(folder: str, part: int, num_parts: int) -> str:
     return files.join(folder, f"rejects-{part:05d}-of-{num_parts:05d}.csv")
-
-
-def _count_rejects(folder: str, part: int, num_parts: int) -> int:
-    text = files.read_bytes(_rejects_path(folder, part, num_parts)).decode()
-    return sum(1 for _ in csv.reader(io.StringIO(text))) - 1
 
 
 def _plan(

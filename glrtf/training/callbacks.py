@@ -41,8 +41,13 @@ class CsvLogger:
         self._path = path
         self._rows: list[dict[str, str]] = []
         if files.exists(path):
-            rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()))
-            self._rows = [row for row in rows if int(row["update"]) <= start_update]
+            try:
+                rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()))
+                self._rows = [row for row in rows if int(row["update"]) <= start_update]
+            except (ValueError, KeyError, TypeError, csv.Error) as error:
+                raise UserError(
+                    f"{path}: damaged: not the log of a run ({error}); delete it to begin a new one"
+                ) from None
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """Adds a line and writes the file."""

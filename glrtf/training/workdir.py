@@ -17,15 +17,19 @@ _FREE = (
 def claim(config: TrainConfig) -> None:
     """Makes the run's workdir and saves the settings, or checks that they are the saved ones.
 
+    Until there is a checkpoint there is no run: one that could not fetch its weights, or had no
+    memory for its batch, is begun again under the settings that work.
+
     Raises:
         UserError: If the folder is another run's, or holds checkpoints without settings.
     """
     for folder in (config.folder, files.join(config.folder, "checkpoints")):
         files.remove_stale(folder)  # What killed processes left half written.
     path = files.join(config.folder, "config.yaml")
-    if files.exists(path):
+    begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
+    if begun and files.exists(path):
         _refuse_changes(checkpoints.read_config(config.folder), config)
-    elif checkpoints.list_all(files.join(config.folder, "checkpoints")):
+    elif begun:
         raise UserError(
             f"{config.folder}: expected config.yaml beside checkpoints/, found none; "
             "restore it or choose another --workdir"

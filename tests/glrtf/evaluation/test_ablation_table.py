@@ -65,6 +65,6 @@ def test_written_and_read_back(tmp_path):
 
 
 def test_another_file(tmp_path):
-    files.write_json(str(tmp_path / "ablation.json"), [{"name": "x"}])
+    files.write_json(str(tmp_path / "ablation.json"), {"rows": [{"name": "x"}]})
     with pytest.raises(UserError, match=r"not what glrtf\.ablate writes"):
         ablation_table.read_rows(str(tmp_path))
