@@ -10,6 +10,7 @@ or the compiler's refusal.
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -25,7 +26,8 @@ _ENVIRONMENT = {
 }
 
 
-_MOST_PARAMETERS = 2000
+_MOST_PARAMETERS = 3000
+_ALIASES = "mhlo.input_output_alias"
 
 
 def compile_program(program: bytes, topology_name: str) -> dict:
@@ -50,7 +52,9 @@ def compile_program(program: bytes, topology_name: str) -> dict:
     options = xla_client.CompileOptions()
     options.num_replicas = options.num_partitions = 1
     # As jax does for TPUs: a program takes some thousand parameters at most, but one tuple of any.
-    options.parameter_is_tupled_arguments = _num_parameters(module) > _MOST_PARAMETERS
+    if _num_parameters(module) > _MOST_PARAMETERS:
+        options.parameter_is_tupled_arguments = True
+        _alias_within_tuple(module)
     options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
     began = time.monotonic()
     result: dict = {
@@ -78,6 +82,19 @@ def _num_parameters(module: Any) -> int:
     functions = [op for op in module.body.operations if op.operation.name == "func.func"]
     [entry] = [op for op in functions if op.attributes["sym_name"].value == "main"]
     return len(entry.attributes["function_type"].value.inputs)
+
+
+def _alias_within_tuple(module: Any) -> None:
+    """Names the parameters whose memory results take over by their places in the one tuple."""
+    from jaxlib.mlir import ir
+
+    attributes = module.operation.attributes
+    if _ALIASES not in attributes:
+        return
+    single = r"parameter_index = array<i64>, parameter_number = (\d+)"
+    tupled = r"parameter_index = array<i64: \1>, parameter_number = 0"
+    text = re.sub(single, tupled, str(attributes[_ALIASES]))
+    attributes[_ALIASES] = ir.Attribute.parse(text, context=module.context)
 
 
 def main(argv: list[str]) -> int:
