@@ -4,7 +4,7 @@ from tf_devices import split_cpu
 split_cpu()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def small_networks():
     """Every backbone is a few layers, so that what is around it is what takes time."""
     from glrtf.models import efficientnet_v2
