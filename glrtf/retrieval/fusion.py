@@ -9,7 +9,7 @@ import numpy.typing as npt
 from glrtf.retrieval.bridge import Bridges
 from glrtf.retrieval.landmarks import NO_LANDMARK
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors
-from glrtf.retrieval.ordering import descending_in_groups, stable_order
+from glrtf.retrieval.ordering import descending_in_groups, places_in_groups, stable_order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,8 +157,7 @@ def _ranked(
 ) -> Ranking:
     """Each query's first `limit` entries in the order given."""
     asked = pool.queries[order]
-    counts = np.bincount(asked, minlength=queries)
-    places = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = places_in_groups(asked, queries)
     shown = places < limit
     where, entries = asked[shown] * limit + places[shown], order[shown]
 
