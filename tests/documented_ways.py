@@ -93,6 +93,8 @@ NOT_RUN: dict[str, str] = {
     ),
     r": benchmarks/": "measures, for minutes",
     r"tests/faults/campaign\.py": "kills processes, for minutes",
+    r"tests/faults/fuzz\.py": "takes ten minutes a reader; seconds of it by test_fuzz.py",
+    r": pip-audit ": "asks a database in the network",
     r": (pip|plan/bin/pip|apt) |python -m venv": "installs from the network",
     r": make |\.venv/bin/pre-commit|source \.venv": "installs, or runs the tests",
     r": python -m build": "makes packages from the network",

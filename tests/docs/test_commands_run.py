@@ -87,7 +87,9 @@ def _run_page(page, root):
 def _run(command):
     arguments = _completed(command)
     if not command.is_ours:
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+        script = [str(ROOT / command.module)] if command.module.endswith(".py") else []
+        way = [sys.executable, *script, *arguments]
+        done = subprocess.run(way, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return
     module = importlib.import_module(command.module)
