@@ -22,6 +22,6 @@ FROM python:3.11-slim-bookworm
 COPY --from=build /opt/glrtf /opt/glrtf
 ENV PATH=/opt/glrtf/bin:$PATH PYTHONUNBUFFERED=1
 RUN useradd --create-home --uid 1000 glrtf && install --directory --owner=glrtf /work
-USER glrtf
+USER 1000
 WORKDIR /work
 CMD ["python", "-m", "glrtf.train", "--help"]

@@ -14,8 +14,8 @@ _SCRIPT = re.compile(r"python ((?:benchmarks|docs|tests)/\S+\.py)(.*)")
 _LOOP = re.compile(r"^\s*for (\w+) in ([^;]+)")
 _VARIABLE = re.compile(r"^\s*(\w+)=(\S+|\"[^\"]*\"|'[^']*')\s*$")
 _PROGRAM = re.compile(
-    r"^\s*((?:source|pip|pip-audit(?= )|make(?= \w)|apt|curl|gcloud|docker|tensorboard|export(?= [A-Z_]+=)|"
-    r"\S+/pip|\.venv/bin/\S+|python -[cm](?! (?:glrtf|tfrecords_tools)))\b.*)"
+    r"^\s*((?:source|pip|pip-audit(?= )|make(?= \w)|apt|curl|gcloud|docker|tensorboard|"
+    r"export(?= [A-Z_]+=)|\S+/pip|\.venv/bin/\S+|python -[cm](?! (?:glrtf|tfrecords_tools)))\b.*)"
 )
 
 

@@ -121,30 +121,46 @@ def _merged(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> _Pool:
     """
     pairs = pool.queries * len(id_ranks) + id_ranks[pool.images]
     order = stable_order(pairs)
-    pairs = pairs[order]
-    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
-    pool = pool.take(order)
-    if len(starts) == len(pairs):
-        return pool
-    pair_of = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(pairs)))
-    bridged = np.maximum.reduceat(pool.bridged, starts)
-    stands = pool.bridged == bridged[pair_of]
-    own = np.maximum.reduceat(np.where(stands, pool.own, -np.inf), starts)
-    stands &= pool.own == own[pair_of]
+    starts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
+    merged = pool.take(order[starts])
+    counts = np.diff(starts, append=len(pairs))
+    # Nearly all pairs come once; only the others are compared with one another.
+    again = np.flatnonzero(counts > 1)
+    if len(again):
+        _merge_several(pool, order, starts[again], counts[again], merged, again)
+    return merged
+
+
+def _merge_several(
+    pool: _Pool,
+    order: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    merged: _Pool,
+    where: npt.NDArray[np.int64],
+) -> None:
+    """Fills in the merged entries of pairs that come several times."""
+    first = np.cumsum(counts) - counts
+    pair_of = np.repeat(np.arange(len(counts)), counts)
+    several = pool.take(order[np.arange(len(pair_of)) + (starts - first)[pair_of]])
+    bridged = np.maximum.reduceat(several.bridged, first)
+    stands = several.bridged == bridged[pair_of]
+    own = np.maximum.reduceat(np.where(stands, several.own, -np.inf), first)
+    stands &= several.own == own[pair_of]
     last = np.iinfo(np.int64).max
-    return _Pool(
-        queries=pool.queries[starts],
-        images=pool.images[starts],
-        direct=np.maximum.reduceat(pool.direct, starts),
-        bridged=bridged,
-        own=own,
-        landmarks=np.minimum.reduceat(np.where(stands, pool.landmarks, last), starts),
-    )
+    merged.direct[where] = np.maximum.reduceat(several.direct, first)
+    merged.bridged[where], merged.own[where] = bridged, own
+    merged.landmarks[where] = np.minimum.reduceat(np.where(stands, several.landmarks, last), first)
 
 
 def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
-    """Raises to a power, the sign kept for odd and fractional ones alike."""
-    return np.sign(values) * np.abs(values) ** exponent
+    """Raises to a power, the sign kept for odd and fractional ones alike; 0 stays 0."""
+    raised = np.zeros(len(values))
+    # Half of them are 0: an image is seldom both near and bridged.
+    some = np.flatnonzero(values != 0)
+    values = values[some]
+    raised[some] = np.copysign(np.abs(values) ** exponent, values)
+    return raised
 
 
 def _ranked(

@@ -8,11 +8,11 @@ from glrtf.retrieval import landmarks
 from glrtf.retrieval.landmark_keys import landmark_keys
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.likely_landmarks import LikelyFinder, LikelyLandmarks, concatenated
-from glrtf.retrieval.neighbors import Neighbors, for_all
+from glrtf.retrieval.neighbors import Neighbors, for_all, usable_processors
 from glrtf.retrieval.non_landmark import penalized_distances
 from glrtf.retrieval.ordering import descending_in_groups, places_in_groups
 
-_IMAGES_A_TASK = 1024
+_FEWEST_A_TASK = 512
 _IMAGES_AT_ONCE = 128
 """So few that their neighbours stay in the cache."""
 _MOST_ROUNDED = 16
@@ -62,12 +62,15 @@ class LandmarkKeeper:
             np.full((images, self._settings.keep), -np.inf),
         )
 
+        # Equal shares: with a task more for one processor the others would wait for it.
+        share = max(_FEWEST_A_TASK, -(-images // usable_processors()))
+
         def keep(start: int) -> None:
-            task = slice(start, start + _IMAGES_A_TASK)
+            task = slice(start, start + share)
             some = Neighbors(np.asarray(near.indices[task]), np.asarray(near.scores[task]))
             self._keep(some, LandmarkConfidences(kept.landmarks[task], kept.confidences[task]))
 
-        for_all(keep, range(0, images, _IMAGES_A_TASK))
+        for_all(keep, range(0, images, share))
         return kept
 
     def _keep(self, near: Neighbors, kept: LandmarkConfidences) -> None:

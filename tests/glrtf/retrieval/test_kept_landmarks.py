@@ -116,7 +116,7 @@ def test_most_images_need_no_exact_sums_of_everything(monkeypatch):
     world = random_world(rng, 3000, 300, 20_000, 700, 10**9, 0.3, 0.9, False)
     known, codes, unlike, near = world
     assert_same(near, known, codes, unlike, LandmarkConfig())
-    assert len(counts) == 3 and sum(counts) < 60
+    assert counts and sum(counts) < 60
 
 
 @pytest.mark.parametrize(
