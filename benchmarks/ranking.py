@@ -26,6 +26,7 @@ from glrtf.retrieval import output, ranking
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.landmarks import LandmarkConfidences
 from glrtf.retrieval.neighbors import Neighbors
+from glrtf.retrieval.ordering import id_ranks
 
 
 def after_the_search(
@@ -34,6 +35,7 @@ def after_the_search(
     near: Neighbors,
     direct: Neighbors,
     unlike: np.ndarray,
+    query_ids: np.ndarray,
     ids: np.ndarray,
     path: str,
 ) -> Ranking:
@@ -44,21 +46,20 @@ def after_the_search(
     sure = np.concatenate([block.confidences for block in blocks])
     asked = LandmarkConfidences(marks[:queries], sure[:queries])
     index = LandmarkConfidences(marks[queries:], sure[queries:])
-    return ranked(asked, index, direct, ids, path)
+    return ranked(asked, index, direct, query_ids, ids, path)
 
 
 def ranked(
     asked: LandmarkConfidences,
     index: LandmarkConfidences,
     direct: Neighbors,
+    query_ids: np.ndarray,
     ids: np.ndarray,
     path: str,
 ) -> Ranking:
     """Bridging, fusion and the written submission."""
-    ranks = np.empty(len(ids), np.int64)
-    ranks[np.argsort(ids)] = np.arange(len(ids))
+    ranks = id_ranks(ids)
     found = ranking.rank(direct, direct.scores, asked, index, ranks, FusionConfig())
-    query_ids = np.array([f"{row:016x}" for row in range(len(direct.indices))], "S16")
     output.write_submission(path, query_ids, ids, found.images)
     return found
 
@@ -71,7 +72,8 @@ def pandas(arguments: argparse.Namespace) -> None:
     queries, index, train, k = 500, 10_000, 60_000, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         known, codes, near, direct = made_up(queries, index, train, k, 2000, folder)
-        unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
+        unlike = np.random.default_rng(2).random(train) * 0.5
+        query_ids, ids = image_ids(queries), image_ids(index)
 
         def table(rows: np.ndarray, similarities: np.ndarray) -> pd.DataFrame:
             asked = np.repeat(np.arange(len(rows)), rows.shape[1])
@@ -92,7 +94,7 @@ def pandas(arguments: argparse.Namespace) -> None:
 
         def ours() -> Ranking:
             path = f"{folder}/submission.csv"
-            return after_the_search(known, codes, near, direct, unlike, ids, path)
+            return after_the_search(known, codes, near, direct, unlike, query_ids, ids, path)
 
         found, expected = ours(), transcribed()
         same = sum(ids[found.images[q]].tolist() == expected[q] for q in range(queries))
@@ -118,10 +120,12 @@ def large(arguments: argparse.Namespace) -> None:
     queries, index, train, k = 117_577, 761_757, 4_132_914, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         known, codes, near, direct = made_up(queries, index, train, k, 203_094, folder)
-        unlike, ids = np.random.default_rng(2).random(train) * 0.5, image_ids(index)
+        unlike = np.random.default_rng(2).random(train) * 0.5
+        query_ids, ids = image_ids(queries), image_ids(index)
         forget_peak()
         began, cpu = time.perf_counter(), time.process_time()
-        after_the_search(known, codes, near, direct, unlike, ids, f"{folder}/submission.csv")
+        path = f"{folder}/submission.csv"
+        after_the_search(known, codes, near, direct, unlike, query_ids, ids, path)
         took, used = time.perf_counter() - began, time.process_time() - cpu
         print(f"{queries} x {index}, {k} neighbours: {took:.0f} s ({used:.0f} CPU s)")
         print(f"peak memory {peak():.1f} GiB, mapped files among it")
@@ -147,7 +151,8 @@ def crowded(arguments: argparse.Namespace) -> None:
     forget_peak()
     before, began = peak(), time.perf_counter()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        ranked(of_query, of_index, direct, image_ids(index), f"{folder}/submission.csv")
+        query_ids, ids = image_ids(queries), image_ids(index)
+        ranked(of_query, of_index, direct, query_ids, ids, f"{folder}/submission.csv")
     took = time.perf_counter() - began
     print(
         f"{queries} queries of a landmark with 100000 of {index} images: {took:.1f} s, "

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.ordering import descending_in_groups
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,15 +65,19 @@ def list_by_landmark(
     """
     by_id = np.empty(len(id_ranks), np.int64)
     by_id[id_ranks] = np.arange(len(id_ranks))
-    of_images = index.landmarks[by_id]
-    rows, places = np.nonzero(of_images != NO_LANDMARK)
-    images, landmarks = by_id[rows], of_images[rows, places]
-    confidences = index.confidences[images, places]
+    keep = index.landmarks.shape[1]
+    of_images = index.landmarks.take(by_id, axis=0).reshape(-1)
+    places = np.flatnonzero(of_images != NO_LANDMARK)
+    images, landmarks = by_id.take(places // max(keep, 1)), of_images.take(places)
+    confidences = index.confidences.take(by_id, axis=0).reshape(-1).take(places)
     order = descending_in_groups(landmarks, confidences)
-    landmarks = landmarks[order]
-    starts = np.flatnonzero(np.diff(landmarks, prepend=-1))
+    landmarks = landmarks.take(order)
+    starts = first_of_each(landmarks)
     return ImagesByLandmark(
-        landmarks[starts], np.append(starts, len(order)), images[order], confidences[order]
+        landmarks.take(starts),
+        np.append(starts, len(order)),
+        images.take(order),
+        confidences.take(order),
     )
 
 
@@ -101,16 +105,22 @@ def best_bridges(
     own = queries.confidences[rows, places]
     starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
     heads = np.minimum(lengths, limit)
-    entries = np.repeat(starts - (np.cumsum(heads) - heads), heads) + np.arange(heads.sum())
+    begins = np.cumsum(heads) - heads
+    # Looked up by its number, since repeating is slow.
+    pair_of = np.repeat(np.arange(len(heads)), heads)
+    entries = (starts - begins).take(pair_of) + np.arange(len(pair_of))
     if not surest_first:
-        surer = _count_at_least(index.confidences, starts, lengths, own)
-        _prefer_small_ids(entries, np.cumsum(heads) - heads, lists, surer, index, id_ranks, limit)
+        crowded = np.flatnonzero(lengths > limit)
+        starts, lengths, own_of = starts[crowded], lengths[crowded], own[crowded]
+        surer = _count_at_least(index.confidences, starts, lengths, own_of)
+        _prefer_small_ids(entries, begins[crowded], lists[crowded], surer, index, id_ranks, limit)
+    theirs = index.confidences.take(entries)
     return Bridges(
-        queries=np.repeat(rows, heads),
-        images=index.images[entries],
-        confidences=np.minimum(np.repeat(own, heads), index.confidences[entries]),
-        own=index.confidences[entries],
-        landmarks=np.repeat(index.landmarks[lists], heads),
+        queries=rows.take(pair_of),
+        images=index.images.take(entries),
+        confidences=np.minimum(own.take(pair_of), theirs),
+        own=theirs,
+        landmarks=index.landmarks.take(lists).take(pair_of),
     )
 
 
@@ -126,27 +136,26 @@ def bridges_of_pairs(
         index: The index images' landmarks.
         images: (queries, n) int64 index rows, -1 for none.
     """
-    width = images.shape[1]
-    pairs, confidences, own, landmarks = [], [], [], []
+    width, keep = images.shape[1], queries.landmarks.shape[1]
     # No image keeps -2.
     asked = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
+    shared = [np.empty(0, np.int64)]
     for other in range(index.landmarks.shape[1]):
-        theirs = np.ascontiguousarray(index.landmarks[:, other])[images]
-        for place in range(asked.shape[1]):
-            shared = np.flatnonzero(theirs == asked[:, place, None])
-            rows, there = shared // width, images.reshape(-1)[shared]
-            pairs.append(shared)
-            own.append(index.confidences[there, other])
-            confidences.append(np.minimum(queries.confidences[rows, place], own[-1]))
-            landmarks.append(asked[rows, place])
-    found = np.concatenate(pairs)
-    there = images.reshape(-1)[found]
+        theirs = np.ascontiguousarray(index.landmarks[:, other]).take(images, mode="wrap")
+        shared += [np.flatnonzero(theirs == asked[:, place, None]) for place in range(keep)]
+    # All at once from here on: threads wait for each other at every small step.
+    pairs = np.concatenate(shared)
+    others, places = np.divmod(
+        np.repeat(np.arange(-1, len(shared) - 1), list(map(len, shared))), keep
+    )
+    rows, there = pairs // width, images.reshape(-1).take(pairs)
+    own = index.confidences[there, others]
     bridges = Bridges(
-        queries=found // width,
+        queries=rows,
         images=there,
-        confidences=np.concatenate(confidences),
-        own=np.concatenate(own),
-        landmarks=np.concatenate(landmarks),
+        confidences=np.minimum(queries.confidences[rows, places], own),
+        own=own,
+        landmarks=asked[rows, places],
     )
     return bridges if (there >= 0).all() else bridges.take(there >= 0)
 

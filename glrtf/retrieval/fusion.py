@@ -9,7 +9,7 @@ import numpy.typing as npt
 from glrtf.retrieval.bridge import Bridges
 from glrtf.retrieval.landmarks import NO_LANDMARK
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors
-from glrtf.retrieval.ordering import descending_in_groups, places_in_groups, stable_order
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, stable_order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Ranking:
 
 @dataclasses.dataclass(frozen=True)
 class _Pool:
-    """Candidates of all queries, one entry a place in any list."""
+    """Candidates of all queries, one entry a place in any list, the neighbours first."""
 
     queries: npt.NDArray[np.int64]
     images: npt.NDArray[np.int64]
@@ -41,9 +41,6 @@ class _Pool:
     bridged: npt.NDArray[np.float64]
     own: npt.NDArray[np.float64]
     landmarks: npt.NDArray[np.int64]
-
-    def take(self, order: npt.NDArray) -> "_Pool":
-        return _Pool(*(getattr(self, field.name)[order] for field in dataclasses.fields(self)))
 
 
 def concatenated(blocks: Sequence[Ranking]) -> Ranking:
@@ -80,55 +77,62 @@ def fuse(
         surest_first: Whether C(i, l) goes before image id among equals.
         limit: How many images are ranked.
     """
-    pool = _merged(_pooled(neighbors, direct, [bridges_of_direct, bridges]), id_ranks)
+    pool = _pooled(neighbors, direct, [bridges_of_direct, bridges])
+    first = _merge(pool, id_ranks)
     bridged = np.where(pool.landmarks == NO_LANDMARK, 0, pool.bridged / divisor)
     final = _power(pool.direct, direct_power) + _power(bridged, bridge_power)
+    # By query, and so they stay.
+    queries = pool.queries.take(first)
     if surest_first:
-        surest = descending_in_groups(pool.queries, pool.own)
-        pool, bridged, final = pool.take(surest), bridged[surest], final[surest]
-    order = descending_in_groups(pool.queries, final, bridged)
-    return _ranked(pool, final, bridged, order, len(neighbors.indices), limit)
+        first = first.take(descending_in_groups(queries, pool.own.take(first)))
+    best = first.take(descending_in_groups(queries, final.take(first), bridged.take(first)))
+    return _ranked(pool, final, bridged, queries, best, len(neighbors.indices), limit)
 
 
 def _pooled(
     neighbors: Neighbors, direct: npt.NDArray[np.float64], several: Sequence[Bridges]
 ) -> _Pool:
-    rows, places = np.nonzero(neighbors.indices != NO_ROW)
-    nothing = np.full(len(rows), -np.inf)
+    near = neighbors.indices.reshape(-1)
+    places = np.flatnonzero(near != NO_ROW)
+    nothing = np.full(len(places), -np.inf)
     bridged = sum(len(bridges.queries) for bridges in several)
     return _Pool(
-        queries=np.concatenate([rows, *(bridges.queries for bridges in several)]),
-        images=np.concatenate(
-            [neighbors.indices[rows, places], *(bridges.images for bridges in several)]
+        queries=np.concatenate(
+            [places // max(neighbors.k, 1), *(bridges.queries for bridges in several)]
         ),
-        direct=np.concatenate([direct[rows, places], np.zeros(bridged)]),
+        images=np.concatenate([near.take(places), *(bridges.images for bridges in several)]),
+        direct=np.concatenate([direct.reshape(-1).take(places), np.zeros(bridged)]),
         bridged=np.concatenate([nothing, *(bridges.confidences for bridges in several)]),
         own=np.concatenate([nothing, *(bridges.own for bridges in several)]),
         landmarks=np.concatenate(
             [
-                np.full(len(rows), NO_LANDMARK, np.int64),
+                np.full(len(places), NO_LANDMARK, np.int64),
                 *(bridges.landmarks for bridges in several),
             ]
         ),
     )
 
 
-def _merged(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> _Pool:
-    """One entry a pair, by query, then image id.
+def _merge(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Gathers in one entry what several entries say of one pair.
 
     Of several bridges the surest stands, then that of the greater C(i, l), then that of the
     smaller landmark id.
+
+    Returns:
+        (pairs,) int64 that entry of each pair, by query, then image id.
     """
-    pairs = pool.queries * len(id_ranks) + id_ranks[pool.images]
+    pairs = pool.queries * len(id_ranks)
+    pairs += id_ranks.take(pool.images)
     order = stable_order(pairs)
-    starts = np.flatnonzero(np.diff(pairs[order], prepend=-1))
-    merged = pool.take(order[starts])
+    starts = first_of_each(pairs.take(order))
+    first = order.take(starts)
     counts = np.diff(starts, append=len(pairs))
     # Nearly all pairs come once; only the others are compared with one another.
     again = np.flatnonzero(counts > 1)
     if len(again):
-        _merge_several(pool, order, starts[again], counts[again], merged, again)
-    return merged
+        _merge_several(pool, order, starts[again], counts[again])
+    return first
 
 
 def _merge_several(
@@ -136,21 +140,21 @@ def _merge_several(
     order: npt.NDArray[np.int64],
     starts: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
-    merged: _Pool,
-    where: npt.NDArray[np.int64],
 ) -> None:
-    """Fills in the merged entries of pairs that come several times."""
-    first = np.cumsum(counts) - counts
+    """Gathers what is said of pairs that come several times, in the first entry of each."""
+    begins = np.cumsum(counts) - counts
     pair_of = np.repeat(np.arange(len(counts)), counts)
-    several = pool.take(order[np.arange(len(pair_of)) + (starts - first)[pair_of]])
-    bridged = np.maximum.reduceat(several.bridged, first)
-    stands = several.bridged == bridged[pair_of]
-    own = np.maximum.reduceat(np.where(stands, several.own, -np.inf), first)
-    stands &= several.own == own[pair_of]
-    last = np.iinfo(np.int64).max
-    merged.direct[where] = np.maximum.reduceat(several.direct, first)
-    merged.bridged[where], merged.own[where] = bridged, own
-    merged.landmarks[where] = np.minimum.reduceat(np.where(stands, several.landmarks, last), first)
+    entries = order[np.arange(len(pair_of)) + (starts - begins)[pair_of]]
+    bridges, owns = pool.bridged[entries], pool.own[entries]
+    bridged = np.maximum.reduceat(bridges, begins)
+    stands = bridges == bridged[pair_of]
+    own = np.maximum.reduceat(np.where(stands, owns, -np.inf), begins)
+    stands &= owns == own[pair_of]
+    landmarks = np.where(stands, pool.landmarks[entries], np.iinfo(np.int64).max)
+    first = entries[begins]
+    pool.direct[first] = np.maximum.reduceat(pool.direct[entries], begins)
+    pool.bridged[first], pool.own[first] = bridged, own
+    pool.landmarks[first] = np.minimum.reduceat(landmarks, begins)
 
 
 def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
@@ -158,8 +162,11 @@ def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.f
     raised = np.zeros(len(values))
     # Half of them are 0: an image is seldom both near and bridged.
     some = np.flatnonzero(values != 0)
-    values = values[some]
-    raised[some] = np.copysign(np.abs(values) ** exponent, values)
+    values = values.take(some)
+    if values.min(initial=0) < 0:
+        raised[some] = np.copysign(np.abs(values) ** exponent, values)
+    else:
+        raised[some] = values**exponent
     return raised
 
 
@@ -167,20 +174,36 @@ def _ranked(
     pool: _Pool,
     final: npt.NDArray[np.float64],
     bridged: npt.NDArray[np.float64],
-    order: npt.NDArray[np.int64],
-    queries: int,
+    queries: npt.NDArray[np.int64],
+    best: npt.NDArray[np.int64],
+    num_queries: int,
     limit: int,
 ) -> Ranking:
-    """Each query's first `limit` entries in the order given."""
-    asked = pool.queries[order]
-    places = places_in_groups(asked, queries)
-    shown = places < limit
-    where, entries = asked[shown] * limit + places[shown], order[shown]
+    """Each query's first `limit` entries.
+
+    Args:
+        pool: All entries.
+        final: (entries,) F.
+        bridged: (entries,) B.
+        queries: (pairs,) ascending.
+        best: (pairs,) entries, those of a query together and the best first.
+        num_queries: How many queries there are.
+        limit: How many images are ranked.
+    """
+    bounds = np.searchsorted(queries, np.arange(num_queries + 1))
+    places = bounds[:-1, None] + np.arange(limit)
+    beyond = places >= bounds[1:, None]
+    # One entry more, so that there is one to look at where there is none to show.
+    entries = np.append(best, -1).take(places, mode="clip")
+    some_beyond = beyond.any()
 
     def table(values: npt.NDArray, nothing: float) -> npt.NDArray:
-        result = np.full((queries, limit), nothing, values.dtype)
-        result.reshape(-1)[where] = values[entries]
-        return result
+        if not len(values):
+            return np.full(places.shape, nothing, values.dtype)
+        shown = values.take(entries, mode="wrap")
+        if some_beyond:
+            shown[beyond] = nothing
+        return shown
 
     return Ranking(
         images=table(pool.images, NO_ROW),

@@ -12,6 +12,7 @@ from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, RowSource, join
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.retrieval import landmarks, non_landmark
 from glrtf.retrieval.neighbors import gather_rows
+from glrtf.retrieval.ordering import id_ranks
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -46,7 +47,7 @@ class Inputs:
         self.query: RowSource = self._open("query", config.query)
         self.index: RowSource = self._open("index", config.index)
         self.images: RowSource = ConcatenatedRows([self.index, self.query])
-        self.id_ranks = np.argsort(np.argsort(self.index.ids))
+        self.id_ranks = id_ranks(self.index.ids)
         if config.bridged:
             self._read_tables()
 

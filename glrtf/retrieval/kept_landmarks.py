@@ -7,7 +7,12 @@ from glrtf.config.retrieval import LandmarkConfig
 from glrtf.retrieval import landmarks
 from glrtf.retrieval.landmark_keys import landmark_keys
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.likely_landmarks import LikelyFinder, LikelyLandmarks, concatenated
+from glrtf.retrieval.likely_landmarks import (
+    LeaderFinder,
+    Leaders,
+    LikelyLandmarks,
+    looked_up,
+)
 from glrtf.retrieval.neighbors import Neighbors, for_all, usable_processors
 from glrtf.retrieval.non_landmark import penalized_distances
 from glrtf.retrieval.ordering import descending_in_groups, places_in_groups
@@ -47,7 +52,7 @@ class LandmarkKeeper:
         if settings.per_landmark <= min(_MOST_ROUNDED, k):
             weight = settings.non_landmark_weight
             self._keys = landmark_keys(codes, unlikeness, weight, len(known), k)
-        self._idle: list[LikelyFinder] = []
+        self._idle: list[LeaderFinder] = []
         """Their arrays are large: a thread takes one that none uses."""
 
     def __call__(self, near: Neighbors) -> LandmarkConfidences:
@@ -77,32 +82,33 @@ class LandmarkKeeper:
         """Fills in the landmarks of some images."""
         slowly = np.ones(len(near.indices), bool)
         if self._keys is not None:
-            found = self._likely(near)
-            for likely in found:
-                slowly[likely.images] = False
-            for likely in found:
-                slowly[likely.images[likely.doubtful]] = True
-            if found:
-                self._settle(concatenated(found), kept)
+            leaders = self._leaders(near)
+            slowly[leaders.images] = False
+            likely = looked_up(leaders, self._keys, near)
+            slowly[likely.images[likely.doubtful]] = True
+            self._settle(likely, kept)
         self._keep_slowly(near, np.flatnonzero(slowly), kept)
 
-    def _likely(self, near: Neighbors) -> list[LikelyLandmarks]:
+    def _leaders(self, near: Neighbors) -> Leaders:
+        """Those of all images whose scores are cosines."""
         finder = self._idle.pop() if self._idle else self._new_finder(near.k)
-        found = []
+        settings = self._settings
+        images = [np.empty(0, np.int64)]
+        keys = [np.empty((0, settings.per_landmark + 1), np.int64)]
         for start in range(0, len(near.indices), finder.at_once):
             block = slice(start, start + finder.at_once)
-            likely = finder(near.indices[block], near.scores[block])
-            if likely is not None:
-                likely.images[:] += start
-                found.append(likely)
+            leaders = finder(near.indices[block], near.scores[block])
+            if leaders is not None:
+                images.append(leaders.images + start)
+                keys.append(leaders.keys)
         self._idle.append(finder)
-        return found
+        return Leaders(np.concatenate(images), np.concatenate(keys))
 
-    def _new_finder(self, k: int) -> LikelyFinder:
+    def _new_finder(self, k: int) -> LeaderFinder:
         assert self._keys is not None
         settings = self._settings
         mean = settings.aggregate == "mean"
-        return LikelyFinder(self._keys, k, settings.per_landmark, settings.keep, mean)
+        return LeaderFinder(self._keys, k, settings.per_landmark, settings.keep, mean)
 
     def _settle(self, likely: LikelyLandmarks, kept: LandmarkConfidences) -> None:
         """Sums exactly and keeps the best."""
@@ -118,17 +124,18 @@ class LandmarkKeeper:
             distances.sort(axis=1)
         sums = 1 - distances[:, 0]
         for step in range(1, settings.per_landmark):
-            sums += np.where(likely.there[:, step], 1 - distances[:, step], 0)
+            np.add(sums, 1 - distances[:, step], out=sums, where=likely.there[:, step])
         if settings.aggregate == "mean":
             sums /= likely.there.sum(axis=1)
         # Equal ones stay as they stand: landmarks in ascending order.
         order = descending_in_groups(likely.images, sums)
-        images = likely.images[order]
-        places = places_in_groups(images, len(kept.landmarks))
-        best = places < settings.keep
-        order, images, places = order[best], images[best], places[best]
-        kept.landmarks[images, places] = self._known[likely.codes[order]]
-        kept.confidences[images, places] = sums[order]
+        places = places_in_groups(likely.images, len(kept.landmarks))
+        best = np.flatnonzero(places < settings.keep)
+        # The order is by image too, so that the places are those of the ordered.
+        cells = (likely.images * settings.keep + places).take(best)
+        order = order.take(best)
+        kept.landmarks.reshape(-1)[cells] = self._known.take(likely.codes.take(order))
+        kept.confidences.reshape(-1)[cells] = sums.take(order)
         kept.confidences[:, 0] += settings.best_bonus
 
     def _keep_slowly(

@@ -6,16 +6,16 @@ summed exactly elsewhere.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.landmark_keys import LANDMARK_SHIFT, LandmarkKeys
+from glrtf.retrieval.neighbors import Neighbors
 
 _NUMBERS_AT_ONCE = 153_600
 """512 images of 300 neighbours: they stay in the cache, and threads seldom wait for each other."""
-_HALVED_DOWN_TO = 8
+_HALVED_DOWN_TO = 4
 """A bound is looked for among this many maxima for each landmark kept, or a few more."""
 _NEVER = np.float32(2.0**60)
 """More than any sum of values in units."""
@@ -42,15 +42,47 @@ class LikelyLandmarks:
     doubtful: npt.NDArray[np.bool_]
 
 
-def concatenated(several: Sequence[LikelyLandmarks]) -> LikelyLandmarks:
-    """The likely landmarks of several blocks of images as one."""
-    names = [field.name for field in dataclasses.fields(LikelyLandmarks)]
+@dataclasses.dataclass(frozen=True)
+class Leaders:
+    """The first neighbour of each likely landmark, and those behind it in the sorted integers.
+
+    Attributes:
+        images: (n,) int64, ascending.
+        keys: (n, per_landmark + 1) int64, as `LandmarkKeys.pack` makes them; -1 beyond the
+            last image's last neighbour.
+    """
+
+    images: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.int64]
+
+
+def looked_up(leaders: Leaders, keys: LandmarkKeys, near: Neighbors) -> LikelyLandmarks:
+    """Which neighbours the integers stand for.
+
+    Args:
+        leaders: The integers.
+        keys: How they were made.
+        near: The images' neighbours.
+    """
+    k, per = near.k, leaders.keys.shape[1] - 1
+    marks = leaders.keys >> LANDMARK_SHIFT
+    there = marks == marks[:, :1]
+    # Rounded by less than a unit each, neighbours 3 units apart are in their order.
+    close = leaders.keys[:, per] - leaders.keys[:, per - 1] < 3 << keys.place_bits
+    places = leaders.keys[:, :per] & keys.places
+    # Beyond the last image's last neighbour there is none, and `there` says so.
+    places += (leaders.images * k)[:, None]
     return LikelyLandmarks(
-        *(np.concatenate([getattr(one, name) for one in several]) for name in names)
+        images=leaders.images,
+        codes=marks[:, 0] >> 1,
+        rows=near.indices.reshape(-1).take(places, mode="clip"),
+        scores=near.scores.reshape(-1).take(places, mode="clip"),
+        there=there[:, :per],
+        doubtful=there[:, per] & close,
     )
 
 
-class LikelyFinder:
+class LeaderFinder:
     """Finds likely landmarks, some images at a time; one thread's own.
 
     Args:
@@ -70,17 +102,16 @@ class LikelyFinder:
         self._keys, self._per, self._keep, self._mean = keys, per_landmark, keep, mean
         self.at_once = max(1, _NUMBERS_AT_ONCE // k)
         numbers = self.at_once * k
-        self._packed = np.empty((self.at_once, k), np.int64)
-        self._workspace = np.empty((self.at_once, k))
         # Reaching beyond an image's last neighbour costs no test with some that fit nowhere.
-        self._low = np.zeros(numbers + per_landmark, np.int32)
+        self._packed = np.empty(numbers + per_landmark, np.int64)
         self._marks = np.empty(numbers + per_landmark, np.int32)
         self._values = np.zeros(numbers + per_landmark, np.float32)
         self._alike = np.empty(numbers, np.float32)
+        self._workspace = np.empty((self.at_once, k))
 
     def __call__(
         self, rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float64]
-    ) -> LikelyLandmarks | None:
+    ) -> Leaders | None:
         """Finds the likely landmarks of some images.
 
         A rounded value is off by less than 4 units: one for s and n, one for the place
@@ -98,74 +129,52 @@ class LikelyFinder:
             None where the scores are no cosines.
         """
         images, k = rows.shape
-        packed = self._packed[:images]
-        if not self._keys.pack(rows, scores, packed, self._workspace[:images]):
-            return None
         numbers = images * k
-        np.copyto(self._low[:numbers], packed.reshape(-1), casting="unsafe")
-        packed >>= LANDMARK_SHIFT
-        np.copyto(self._marks[:numbers], packed.reshape(-1), casting="unsafe")
-        self._marks[numbers : numbers + self._per] = -1
-        sums = self._rounded_sums(numbers)
+        packed = self._packed[:numbers]
+        if not self._keys.pack(rows, scores, packed.reshape(images, k), self._workspace[:images]):
+            return None
+        self._packed[numbers : numbers + self._per] = -1
+        sums = self._rounded_sums(packed)
         if rows[:, -1].min() < 0:
             sums[self._marks[:numbers] >> 1 == self._keys.no_landmark] = -_NEVER
         sums = sums.reshape(images, k)
         slack = (4 * self._per + self._per**2) << self._keys.place_bits
         bound = np.maximum(_kth_best(sums, self._keep) - np.float32(2 * slack), -_NEVER / 2)
-        return self._gathered(np.flatnonzero(sums >= bound[:, None]), rows, scores)
+        first = np.flatnonzero(sums >= bound[:, None])
+        return Leaders(first // k, self._packed.take(first[:, None] + np.arange(self._per + 1)))
 
-    def _rounded_sums(self, numbers: int) -> npt.NDArray[np.float32]:
+    def _rounded_sums(self, packed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(numbers,) float32: 1 - d' in units, summed at each landmark's first neighbour.
 
         Elsewhere so low a number that it is never chosen.
         """
+        numbers = len(packed)
         marks, alike = self._marks, self._alike[:numbers]
         values, sums = self._values, self._values[:numbers]
-        np.copyto(sums, self._low[:numbers])
+        spare = self._workspace.reshape(-1)
+        high = np.right_shift(packed, LANDMARK_SHIFT, out=spare.view(np.int64)[:numbers])
+        np.copyto(marks[:numbers], high, casting="unsafe")
+        marks[numbers : numbers + self._per] = -1
+        low, products = spare.view(np.int32)[:numbers], spare.view(np.float32)[numbers:]
+        np.copyto(low, packed, casting="unsafe")
+        np.copyto(sums, low)
         np.subtract(np.float32(self._keys.one), sums, out=sums)
         if self._per > 2:
             sums = sums.copy()
         counts = np.ones(numbers, np.float32) if self._mean else None
-        follows = marks[:numbers] == marks[1 : numbers + 1]
-        for step in range(1, self._per):
-            same = follows if step == 1 else marks[:numbers] == marks[step : step + numbers]
-            np.copyto(alike, same)
+        for step in range(self._per - 1, 0, -1):
+            np.copyto(alike, marks[:numbers] == marks[step : step + numbers])
             if counts is not None:
                 counts += alike
-            alike *= values[step : step + numbers]
-            sums += alike
+            sums += np.multiply(alike, values[step : step + numbers], out=products[:numbers])
+        if self._per == 1:
+            np.copyto(alike, marks[:numbers] == marks[1 : numbers + 1])
         if counts is not None:
             sums /= counts
-        np.copyto(alike, follows)
+        # What follows one of its own landmark leads none.
         alike *= _NEVER
         sums[1:] -= alike[:-1]
         return sums
-
-    def _gathered(
-        self,
-        first: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        scores: npt.NDArray[np.float64],
-    ) -> LikelyLandmarks:
-        """Looks up the neighbours that stand at some places of the sorted integers, and behind."""
-        k, per = rows.shape[1], self._per
-        members = first[:, None] + np.arange(per + 1)
-        marks = self._marks.take(members)
-        there = marks == marks[:, :1]
-        low = self._low.take(members)
-        images = first // k
-        places = (low[:, :per] & self._keys.places) + (images * k)[:, None]
-        # Rounded by less than a unit each, neighbours 3 units apart are in their order.
-        low >>= self._keys.place_bits
-        doubtful = there[:, per] & (low[:, per] - low[:, per - 1] < 3)
-        return LikelyLandmarks(
-            images=images,
-            codes=marks[:, 0].astype(np.int64) >> 1,
-            rows=rows.take(places),
-            scores=scores.take(places),
-            there=there[:, :per],
-            doubtful=doubtful,
-        )
 
 
 def _kth_best(values: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 _BELOW_SIGN = np.int32(0x7FFFFFFF)
 _SCORE_BITS = 32
 _MOST_BITS = 63
+_DIGITS = 16
 
 
 def falling_bits(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
@@ -25,16 +26,34 @@ def scores_of_bits(falling: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
     return (bits ^ ((bits >> 31) & _BELOW_SIGN)).view(np.float32)
 
 
+def id_ranks(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
+    """The place of each of (n,) ids by ascending id; each comes once."""
+    numbers = _hexadecimal(ids)
+    ranks = np.empty(len(ids), np.int64)
+    ranks[np.argsort(ids if numbers is None else numbers)] = np.arange(len(ids))
+    return ranks
+
+
+def _hexadecimal(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64] | None:
+    """(n,) numbers in the order of (n,) ids of GLDv2: 16 hexadecimal digits; None for others."""
+    if ids.dtype.itemsize != _DIGITS:
+        return None
+    digits = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), _DIGITS)
+    letters = (digits >= ord("a")) & (digits <= ord("f"))
+    if not (letters | (digits >= ord("0")) & (digits <= ord("9"))).all():
+        return None
+    # "0" to "9" end in 0 to 9, "a" to "f" in 1 to 6.
+    values = (digits & 15) + letters * np.uint8(9)
+    pairs = (values[:, ::2] << 4) | values[:, 1::2]
+    return pairs.view(">u8").reshape(len(ids)).astype(np.uint64)
+
+
 def stable_order(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The places of (n,) integers from 0 on in ascending order, equal ones as they stand."""
-    places = max(len(keys) - 1, 1).bit_length()
-    if int(keys.max(initial=0)).bit_length() + places > _MOST_BITS:
+    bits = _bits_of_places(len(keys))
+    if int(keys.max(initial=0)).bit_length() + bits > _MOST_BITS:
         return np.argsort(keys, kind="stable")
-    packed = keys << places
-    packed |= np.arange(len(keys))
-    packed.sort()
-    packed &= (1 << places) - 1
-    return packed
+    return _sorted_with_places(keys, bits) & ((1 << bits) - 1)
 
 
 def descending_in_groups(
@@ -55,21 +74,26 @@ def descending_in_groups(
     Returns:
         (n,) int64 places.
     """
-    falling = falling_bits(scores.astype(np.float32)).astype(np.int64) + (1 << (_SCORE_BITS - 1))
-    bits = int(groups.max(initial=0)).bit_length() + len(groups).bit_length() + _SCORE_BITS
-    if bits <= _MOST_BITS:
-        order = stable_order((groups << _SCORE_BITS) | falling)
+    falling = falling_bits(scores.astype(np.float32)).astype(np.int64)
+    falling += 1 << (_SCORE_BITS - 1)
+    bits = _bits_of_places(len(groups))
+    if int(groups.max(initial=0)).bit_length() + bits + _SCORE_BITS <= _MOST_BITS:
+        packed = _sorted_with_places((groups << _SCORE_BITS) | falling, bits)
+        order = packed & ((1 << bits) - 1)
+        packed >>= bits
+        alike = np.flatnonzero(packed[1:] == packed[:-1])
     else:
         order = stable_order(falling)
         order = order[stable_order(groups[order])]
-    grouped, ordered = groups[order], scores[order]
-    wrong = ordered[1:] > ordered[:-1]
+        grouped, rounded = groups[order], falling[order]
+        alike = np.flatnonzero((grouped[1:] == grouped[:-1]) & (rounded[1:] == rounded[:-1]))
+    # Only what float32 did not tell apart can stand in the wrong order.
+    before, after = order[alike], order[alike + 1]
+    wrong = scores[after] > scores[before]
     if second is not None:
-        seconds = second[order]
-        wrong |= (ordered[1:] == ordered[:-1]) & (seconds[1:] > seconds[:-1])
-    wrong &= grouped[1:] == grouped[:-1]
+        wrong |= (scores[after] == scores[before]) & (second[after] > second[before])
     if wrong.any():
-        places = np.flatnonzero(np.isin(grouped, grouped[1:][wrong]))
+        places = np.flatnonzero(np.isin(groups[order], groups[after[wrong]]))
         again = np.sort(order[places])
         keys = [-scores[again], groups[again]]
         if second is not None:
@@ -85,5 +109,24 @@ def places_in_groups(groups: npt.NDArray[np.int64], num_groups: int) -> npt.NDAr
         groups: (n,) int64 in 0..num_groups-1, ascending.
         num_groups: How many groups there are.
     """
-    counts = np.bincount(groups, minlength=num_groups)
-    return np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.searchsorted(groups, np.arange(num_groups))
+    return np.arange(len(groups)) - starts.take(groups)
+
+
+def first_of_each(ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each run of equal values begins in (n,) values."""
+    first = np.ones(len(ascending), bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    return np.flatnonzero(first)
+
+
+def _bits_of_places(count: int) -> int:
+    return max(count - 1, 1).bit_length()
+
+
+def _sorted_with_places(keys: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
+    """Keys in ascending order, each with its place in the lowest bits."""
+    packed = keys << bits
+    packed |= np.arange(len(keys))
+    packed.sort()
+    return packed

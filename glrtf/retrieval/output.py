@@ -46,26 +46,18 @@ def _lines(
 ) -> bytes:
     """Lines of the CSV: a table of characters, its unused places left out."""
     queries, limit = images.shape
-    width = index_ids.dtype.itemsize + 1
-    text = np.zeros((queries, (limit + 1) * width), np.uint8)
-    cells = text.reshape(queries, limit + 1, width)
-    cells[:, 0, :-1] = _characters(query_ids)
-    cells[:, 0, -1] = ord(",")
+    cell = np.dtype([("id", index_ids.dtype), ("end", "S1")])
+    cells = np.empty((queries, limit + 1), cell)
+    cells["id"][:, 0], cells["end"][:, 0] = query_ids, b","
+    cells["id"][:, 1:], cells["end"][:, 1:] = index_ids.take(images, mode="wrap"), b" "
     there = images != NO_ROW
-    cells[:, 1:, :-1] = _characters(index_ids)[images]
-    cells[:, 1:, -1] = ord(" ")
     if not there.all():
-        cells[:, 1:][~there] = 0
+        cells[:, 1:][~there] = np.zeros((), cell)
     ends = there.sum(axis=1)
-    cells[np.arange(queries), ends, -1] = ord("\n")
-    cells[ends == 0, 0, -1], cells[ends == 0, 1, 0] = ord(","), ord("\n")
+    cells["end"][np.arange(queries), ends] = b"\n"
+    cells["end"][ends == 0, 0], cells["end"][ends == 0, 1] = b",", b"\n"
+    text = cells.view(np.uint8).reshape(-1)
     return text.tobytes() if text.all() else text[text != 0].tobytes()
-
-
-def _characters(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint8]:
-    """(n, 16) of (n,) ids; 0 beyond a shorter one's end."""
-    ids = np.ascontiguousarray(ids)
-    return ids.view(np.uint8).reshape(len(ids), ids.dtype.itemsize)
 
 
 def write_evidence(

@@ -17,6 +17,7 @@ from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.landmarks import NO_LANDMARK
 from glrtf.retrieval.neighbors import NO_ROW
 from glrtf.retrieval.opened import OpenedDatabase
+from glrtf.retrieval.ordering import id_ranks
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.landmark_evidence import LandmarkEvidence, LandmarkFinder, no_evidence
@@ -52,7 +53,7 @@ class Searcher:
         for one in (index, *([self.train] if self.train else [])):
             _refuse_other_model(model.embedder, one)
         self._opened = OpenedDatabase(index, config.search, folder)
-        self._id_ranks = np.argsort(np.argsort(index.ids))
+        self._id_ranks = id_ranks(index.ids)
         self._finder: LandmarkFinder | None = None
         self._landmark_names: dict[int, str] = {}
         self._photo_names: dict[str, str] = {}
