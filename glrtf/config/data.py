@@ -84,7 +84,7 @@ class InputConfig:
         max_bad_records: Broken records to skip, counted and listed, before giving up.
         sampling: natural: each image once an epoch. sqrt, uniform: each landmark by the root
             of its number of images, or all alike, in an epoch of the same length; drawn
-            from half a shuffle_buffer at a time.
+            from a shuffle_buffer at a time.
         image_mode: host-resize: this machine resizes. device-resize: photos go to the device
             as they are, on canvases, for shards built with a largest side.
         canvas: Side of the canvases of device-resize, in pixels: the shards' largest side.

@@ -3,10 +3,13 @@
 An epoch of a worker is its shards in a random order, read in groups of
 `files_at_once` that take turns of `CHUNK` records. The stream of records is cut into
 windows that are shuffled each by itself, so any place in it can be found again
-from the lengths alone. An epoch's first windows are short, so that the first
-batch need not wait for a whole one.
+from the lengths alone. The first epoch begins with short windows, so that the first
+batch need not wait for a whole one. Later ones do not: the same few records would
+share their batches epoch after epoch, which costs accuracy. They begin with a window of
+a random length, so that other records meet even where all shards are read at once.
 """
 
+import bisect
 import dataclasses
 from collections.abc import Iterator, Sequence
 
@@ -26,8 +29,8 @@ class EpochPlan:
         shards: int64 (n,), shard indices in order; groups are cut from the front.
         starts: int64 (n,), the first record wanted of each.
         drop: Records to drop of the stream that this gives.
-        first_window: Number of the window that begins after them.
-        num_windows: How many windows the whole epoch has.
+        first_window: Number of the window that begins after them, in the epoch.
+        windows: Records of that window and of each one after it.
         skip: Records to drop of the first window, once it is shuffled.
     """
 
@@ -36,25 +39,29 @@ class EpochPlan:
     starts: np.ndarray
     drop: int
     first_window: int
-    num_windows: int
+    windows: list[int]
     skip: int
 
 
-def window_start(number: int, window: int) -> int:
-    """Records of an epoch before a window: they grow from 64, or fewer, to `window` records."""
-    sizes = [_FIRST_WINDOW]
-    while sizes[-1] < window:
-        sizes.append(2 * sizes[-1])
-    growing = sizes[:-1]
-    return sum(growing[:number]) + max(0, number - len(growing)) * window
+def window_bounds(total: int, window: int, seed: int, epoch: int) -> list[int]:
+    """Where the windows of an epoch of `total` records begin, and at last `total`.
 
-
-def window_of(record: int, window: int) -> int:
-    """The number of the window that a record, counted within its epoch, lies in."""
-    number = record // window
-    while window_start(number + 1, window) <= record:
-        number += 1
-    return number
+    Args:
+        total: Records of the epoch.
+        window: Records of a window; where there are no more, later epochs are one window.
+        seed: Gives the length of later epochs' first windows.
+        epoch: Which epoch, from 0. The first one's windows grow from 64 records.
+    """
+    bounds = [0]
+    if epoch == 0:
+        size = _FIRST_WINDOW
+        while size < window and bounds[-1] < total:
+            bounds.append(bounds[-1] + size)
+            size *= 2
+    elif total > window:
+        bounds.append(int(np.random.default_rng([seed, epoch, 0, 1]).integers(1, window + 1)))
+    bounds.extend(range(bounds[-1] + window, total, window))
+    return [*(bound for bound in bounds if bound < total), total]
 
 
 def shard_order(
@@ -97,17 +104,23 @@ def plans(
         order = shard_order(len(sizes), seed, epoch, worker, num_workers)
         total = int(sizes[order].sum())
         if skip < total:
-            yield _resume(epoch, order, sizes[order], files_at_once, window, skip)
+            bounds = window_bounds(total, window, seed, epoch)
+            yield _resume(epoch, order, sizes[order], files_at_once, bounds, skip)
         skip = max(0, skip - total)
         epoch += 1
 
 
 def _resume(
-    epoch: int, order: np.ndarray, sizes: np.ndarray, files_at_once: int, window: int, skip: int
+    epoch: int,
+    order: np.ndarray,
+    sizes: np.ndarray,
+    files_at_once: int,
+    bounds: Sequence[int],
+    skip: int,
 ) -> EpochPlan:
     """The plan of an epoch of which `skip` records were delivered."""
-    number = window_of(skip, window)
-    begin = wanted = window_start(number, window)
+    number = bisect.bisect_right(bounds, skip) - 1
+    begin = wanted = bounds[number]
     first = 0
     while wanted >= (group := int(sizes[first : first + files_at_once].sum())) and wanted:
         wanted -= group
@@ -116,8 +129,8 @@ def _resume(
     starts = np.zeros(len(order) - first, np.int64)
     starts[:files_at_once] = np.minimum(rounds * CHUNK, sizes[first : first + files_at_once])
     drop = wanted - int(starts.sum())
-    num_windows = window_of(int(sizes.sum()) - 1, window) + 1
-    return EpochPlan(epoch, order[first:], starts, drop, number, num_windows, skip - begin)
+    windows = np.diff(bounds[number:]).tolist()
+    return EpochPlan(epoch, order[first:], starts, drop, number, windows, skip - begin)
 
 
 def _whole_rounds(sizes: np.ndarray, records: int) -> int:

@@ -4,7 +4,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,24 @@ from glrtf.data.shards import CHUNK, ShardSet
 
 Resample: TypeAlias = Callable[[Sequence[Record], np.random.Generator], list[Record]]
 """From a window's records to as many others, drawn from them."""
+
+
+class _Window(NamedTuple):
+    """Records that are shuffled together.
+
+    Attributes:
+        rows: Reads them.
+        size: How many they are, while none is broken.
+        epoch: Which epoch, from 0.
+        number: Which window of it.
+        skip: How many to drop once they are shuffled.
+    """
+
+    rows: Iterator[Record]
+    size: int
+    epoch: int
+    number: int
+    skip: int
 
 
 def shuffled_records(
@@ -39,8 +57,9 @@ def shuffled_records(
         skip: Records that were delivered before; they are not read again.
         resample: Draws a window's records; None takes each of them once.
     """
-    # While one window is handed out the next is read: two of them make the buffer.
-    window = max(1, config.shuffle_buffer // 2) if config.shuffle_buffer else CHUNK
+    # While one window is handed out the next is read at the same pace, so what is held is no
+    # more than one of them.
+    window = config.shuffle_buffer or CHUNK
     files_at_once = config.files_at_once if config.shuffle_buffer else 1
     plans = order.plans(
         shard_set.lengths,
@@ -56,27 +75,29 @@ def shuffled_records(
         generator = np.random.default_rng([seed, epoch, number])
         return _mixed(rows, generator, bool(config.shuffle_buffer), resample)
 
-    def windows(pool: ThreadPoolExecutor) -> Iterator[tuple[Iterator[Record], int, int, int]]:
+    def windows(pool: ThreadPoolExecutor) -> Iterator[_Window]:
         for plan in plans:
             rows = _epoch(plan, shard_set, files_at_once, config.deterministic, bad, pool)
             rows = itertools.islice(rows, plan.drop, None)
             skip = plan.skip
-            for number in range(plan.first_window, plan.num_windows):
-                begin, end = (order.window_start(number + i, window) for i in (0, 1))
-                yield itertools.islice(rows, end - begin), plan.epoch, number, skip
+            for number, size in enumerate(plan.windows, plan.first_window):
+                yield _Window(itertools.islice(rows, size), size, plan.epoch, number, skip)
                 skip = 0
 
     with ThreadPoolExecutor(files_at_once, thread_name_prefix="read") as pool:
         upcoming = windows(pool)
         ahead: list[Record] = []
-        rows, epoch, number, done = next(upcoming)
+        coming = next(upcoming)
         while True:
-            current = deque(mixed([*ahead, *rows], epoch, number)[done:])
-            rows, epoch, number, done = next(upcoming)
-            ahead = []
+            rows = mixed([*ahead, *coming.rows], coming.epoch, coming.number)
+            current = deque(rows[coming.skip :])
+            del rows  # Lest it hold what was handed out.
+            coming, ahead, count = next(upcoming), [], len(current)
             while current:
                 yield current.popleft()
-                ahead.extend(itertools.islice(rows, 1))
+                # At the end of one window the next is there, however much longer it is.
+                due = coming.size - coming.size * len(current) // count
+                ahead.extend(itertools.islice(coming.rows, due - len(ahead)))
 
 
 def _mixed(
