@@ -102,8 +102,8 @@ const glrtf = (() => {
   }
   function go(changes) {
     const target = hash(changes);
-    if (target === location.hash) Object.assign(state, changes);
-    else location.hash = target;
+    // Not by location.hash: its event comes later, and would draw over what was chosen meanwhile.
+    if (target !== location.hash) history.pushState(null, "", target);
     follow();
   }
   function follow() {
@@ -146,6 +146,7 @@ const glrtf = (() => {
     $("query-photo").replaceChildren(photo(id));
     drawFacts(q);
     $("ranks").textContent = "…";
+    state.rank = null;
     $("bridge").replaceChildren();
     $("missed").replaceChildren();
     if (!$("detail").open) $("detail").showModal();

@@ -198,6 +198,43 @@ def test_keyboard_alone(opened):
     wait(browser, "return !document.getElementById('detail').open")
 
 
+def test_a_rank_chosen_at_once_stays_chosen(opened):
+    browser, query_ids = opened
+    click(browser, f"a[data-id='{query_ids[1]}']")
+    wait(browser, "return document.querySelectorAll('#ranks .rank').length === 30")
+    # All that the page does by itself after a step is done a moment later.
+    script = (
+        "const done = arguments[arguments.length - 1];"
+        "document.getElementById('after').click();"
+        "document.querySelectorAll('#ranks .rank')[2].click();"
+        "setTimeout(() => done([...document.querySelectorAll('#ranks .rank')]"
+        ".map(rank => rank.getAttribute('aria-pressed'))), 300)"
+    )
+    assert browser.execute_async_script(script) == ["false"] * 2 + ["true"] + ["false"] * 27
+    assert text(browser, "#detail-title") == f"Query {query_ids[2]}"
+    browser.back()
+    wait(
+        browser,
+        "return document.getElementById('detail-title').textContent === arguments[0]",
+        f"Query {query_ids[1]}",
+    )
+
+
+def test_the_first_step_begins_at_a_query_s_first_rank(opened):
+    from selenium.webdriver.common.keys import Keys
+
+    browser, query_ids = opened
+    click(browser, f"a[data-id='{query_ids[1]}']")
+    wait(browser, "return document.querySelectorAll('#ranks .rank').length === 30")
+    press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    # The next query is not bridged: none of its ranks is chosen yet.
+    press(browser, "j")
+    press(browser, Keys.ARROW_RIGHT)
+    chosen = "return document.querySelectorAll('#ranks .rank')[0].getAttribute('aria-pressed')"
+    assert text(browser, "#detail-title") == f"Query {query_ids[2]}"
+    assert browser.execute_script(chosen) == "true"
+
+
 @pytest.mark.parametrize(("width", "columns"), [(1400, 12), (500, 4)])
 def test_wide_and_narrow_windows(opened, width, columns):
     browser, _ = opened
