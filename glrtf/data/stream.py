@@ -57,8 +57,6 @@ def shuffled_records(
         skip: Records that were delivered before; they are not read again.
         resample: Draws a window's records; None takes each of them once.
     """
-    # While one window is handed out the next is read at the same pace, so what is held is no
-    # more than one of them.
     window = config.shuffle_buffer or CHUNK
     files_at_once = config.files_at_once if config.shuffle_buffer else 1
     plans = order.plans(
@@ -85,19 +83,29 @@ def shuffled_records(
                 skip = 0
 
     with ThreadPoolExecutor(files_at_once, thread_name_prefix="read") as pool:
-        upcoming = windows(pool)
-        ahead: list[Record] = []
-        coming = next(upcoming)
-        while True:
-            rows = mixed([*ahead, *coming.rows], coming.epoch, coming.number)
-            current = deque(rows[coming.skip :])
-            del rows  # Lest it hold what was handed out.
-            coming, ahead, count = next(upcoming), [], len(current)
-            while current:
-                yield current.popleft()
-                # At the end of one window the next is there, however much longer it is.
-                due = coming.size - coming.size * len(current) // count
-                ahead.extend(itertools.islice(coming.rows, due - len(ahead)))
+        yield from _handed_out(windows(pool), mixed)
+
+
+def _handed_out(
+    windows: Iterator[_Window], mixed: Callable[[list[Record], int, int], list[Record]]
+) -> Iterator[Record]:
+    """Window after window without end, each in its own order.
+
+    While one is handed out the next is read at the same pace, so what is held is no more
+    than one of them.
+    """
+    ahead: list[Record] = []
+    coming = next(windows)
+    while True:
+        rows = mixed([*ahead, *coming.rows], coming.epoch, coming.number)
+        current = deque(rows[coming.skip :])
+        del rows  # Lest it hold what was handed out.
+        coming, ahead, count = next(windows), [], len(current)
+        while current:
+            yield current.popleft()
+            # At the end of one window the next is there, however much longer it is.
+            due = coming.size - coming.size * len(current) // count
+            ahead.extend(itertools.islice(coming.rows, due - len(ahead)))
 
 
 def _mixed(
