@@ -11,7 +11,7 @@ from glrtf.config.evaluation import TuneConfig, retrieve_settings
 from glrtf.evaluation import search_space
 from glrtf.evaluation.search_space import Parameter
 from glrtf.evaluation.tune_problem import Problem
-from glrtf.retrieval.neighbors import usable_processors
+from glrtf.retrieval.processors import usable_processors
 from tfrecords_tools import allocator, files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress

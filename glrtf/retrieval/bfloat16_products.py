@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from glrtf.embedding_arrays import NORM_TOLERANCE
 from glrtf.embedding_rows import FLOAT32_UNIT
-from glrtf.retrieval.neighbors import usable_processors
+from glrtf.retrieval.processors import usable_processors
 
 _LEAST_WORK = 2e11
 """Multiply-adds twice, from which on a trial of some milliseconds is worth making."""

@@ -12,7 +12,8 @@ from glrtf.retrieval import first_pass as first_passes
 from glrtf.retrieval.bfloat16_products import Bfloat16Products
 from glrtf.retrieval.candidates import ROOM
 from glrtf.retrieval.exact_block import QUERIES_A_PRODUCT, QueryBlock, rows_at_once
-from glrtf.retrieval.neighbors import Neighbors, score_pairs, stacked, usable_processors
+from glrtf.retrieval.neighbors import Neighbors, score_pairs, stacked
+from glrtf.retrieval.processors import usable_processors
 from glrtf.retrieval.streaming import search_parts
 
 _TILE_NUMBERS = 1 << 22

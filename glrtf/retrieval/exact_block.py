@@ -11,7 +11,8 @@ import numpy.typing as npt
 from glrtf.retrieval.bfloat16_products import Bfloat16Products
 from glrtf.retrieval.candidates import Candidates, PairScores
 from glrtf.retrieval.first_pass import FirstPass
-from glrtf.retrieval.neighbors import Neighbors, stacked, usable_processors
+from glrtf.retrieval.neighbors import Neighbors, stacked
+from glrtf.retrieval.processors import usable_processors
 from glrtf.retrieval.projection import Projection
 
 QUERIES_A_PRODUCT = 2048

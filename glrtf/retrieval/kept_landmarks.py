@@ -13,9 +13,10 @@ from glrtf.retrieval.likely_landmarks import (
     LikelyLandmarks,
     looked_up,
 )
-from glrtf.retrieval.neighbors import Neighbors, for_all, usable_processors
+from glrtf.retrieval.neighbors import Neighbors
 from glrtf.retrieval.non_landmark import penalized_distances
 from glrtf.retrieval.ordering import descending_in_groups, places_in_groups
+from glrtf.retrieval.processors import for_all, usable_processors
 
 _FEWEST_A_TASK = 512
 _IMAGES_AT_ONCE = 128

@@ -8,20 +8,16 @@ rows get equal scores to the last bit, and ties can be told from near-ties.
 
 import dataclasses
 import mmap
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from glrtf.embedding_rows import RowSource
+from glrtf.retrieval.processors import for_all, usable_processors
 
 NO_ROW = -1
 """Stands in `Neighbors.indices` where there are fewer than k rows."""
-
-_ResultT = TypeVar("_ResultT")
 
 _NUMBERS_AT_ONCE = 1 << 19
 _LONGEST_SUM = 8192
@@ -196,21 +192,6 @@ def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArr
         local = rows[here] - (ends[part] - database.part_lengths[part])
         result[here] = database.gather(int(part), local)
     return result
-
-
-def for_all(function: Callable[[int], _ResultT], items: Sequence[int]) -> list[_ResultT]:
-    """Calls a function for every item, on all processors where there are several items."""
-    if len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(usable_processors()) as pool:
-        return list(pool.map(function, items))
-
-
-def usable_processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def stacked(blocks: Sequence[Neighbors]) -> Neighbors:

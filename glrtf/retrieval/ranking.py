@@ -11,7 +11,8 @@ from glrtf.retrieval import bridge, fusion
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.kept_landmarks import LandmarkKeeper
 from glrtf.retrieval.landmarks import LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors, for_all, release
+from glrtf.retrieval.neighbors import Neighbors, release
+from glrtf.retrieval.processors import for_all
 from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 16_384
