@@ -133,22 +133,21 @@ def bridges_of_pairs(
 
     Args:
         queries: The queries' landmarks.
-        index: The index images' landmarks.
+        index: The index images' landmarks, column after column in memory where it is
+            large (`numpy.asfortranarray`): else they are copied so.
         images: (queries, n) int64 index rows, -1 for none.
     """
-    width, keep = images.shape[1], queries.landmarks.shape[1]
     # No image keeps -2.
     asked = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
-    shared = [np.empty(0, np.int64)]
-    for other in range(index.landmarks.shape[1]):
-        theirs = np.ascontiguousarray(index.landmarks[:, other]).take(images, mode="wrap")
-        shared += [np.flatnonzero(theirs == asked[:, place, None]) for place in range(keep)]
-    # All at once from here on: threads wait for each other at every small step.
-    pairs = np.concatenate(shared)
-    others, places = np.divmod(
-        np.repeat(np.arange(-1, len(shared) - 1), list(map(len, shared))), keep
-    )
-    rows, there = pairs // width, images.reshape(-1).take(pairs)
+    by_place = np.ascontiguousarray(asked.T)[:, :, None]
+    # In few steps, since threads wait for each other at every small one.
+    shared = [
+        np.flatnonzero(column.take(images, mode="wrap") == by_place)
+        for column in np.ascontiguousarray(index.landmarks.T)
+    ]
+    others = np.repeat(np.arange(len(shared)), list(map(len, shared)))
+    places, pairs = np.divmod(np.concatenate([np.empty(0, np.int64), *shared]), max(images.size, 1))
+    rows, there = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
     own = index.confidences[there, others]
     bridges = Bridges(
         queries=rows,

@@ -32,32 +32,43 @@ def write_submission(
         index_ids: (index images,) S16.
         images: (queries, limit) int64 index rows, -1 beyond the last.
     """
+    width = max(query_ids.itemsize, index_ids.itemsize)
+    # The last stands for an image that is not there, row -1.
+    cells = np.concatenate(
+        [
+            _cells(index_ids, b" ", width),
+            _cells(query_ids, b",", width),
+            np.zeros(1, f"V{width + 1}"),
+        ]
+    )
     with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(b"id,images\n")
         for start in range(0, len(images), _QUERIES_A_BLOCK):
-            block = slice(start, start + _QUERIES_A_BLOCK)
-            file.write(_lines(query_ids[block], index_ids, images[block]))
+            shown = images[start : start + _QUERIES_A_BLOCK]
+            first = len(index_ids) + start
+            file.write(_lines(cells, np.arange(first, first + len(shown)), shown))
+
+
+def _cells(ids: npt.NDArray[np.bytes_], end: bytes, width: int) -> npt.NDArray[np.void]:
+    """(n,) cells of `width` + 1 characters, zeros where an id is shorter."""
+    cells = np.zeros((len(ids), width + 1), np.uint8)
+    cells[:, : ids.itemsize] = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)
+    cells[:, -1] = ord(end)
+    return cells.view(f"V{width + 1}").reshape(-1)
 
 
 def _lines(
-    query_ids: npt.NDArray[np.bytes_],
-    index_ids: npt.NDArray[np.bytes_],
-    images: npt.NDArray[np.int64],
-) -> bytes:
-    """Lines of the CSV: a table of characters, its unused places left out."""
-    queries, limit = images.shape
-    cell = np.dtype([("id", index_ids.dtype), ("end", "S1")])
-    cells = np.empty((queries, limit + 1), cell)
-    cells["id"][:, 0], cells["end"][:, 0] = query_ids, b","
-    cells["id"][:, 1:], cells["end"][:, 1:] = index_ids.take(images, mode="wrap"), b" "
-    there = images != NO_ROW
-    if not there.all():
-        cells[:, 1:][~there] = np.zeros((), cell)
-    ends = there.sum(axis=1)
-    cells["end"][np.arange(queries), ends] = b"\n"
-    cells["end"][ends == 0, 0], cells["end"][ends == 0, 1] = b",", b"\n"
-    text = cells.view(np.uint8).reshape(-1)
-    return text.tobytes() if text.all() else text[text != 0].tobytes()
+    cells: npt.NDArray[np.void], queries: npt.NDArray[np.int64], images: npt.NDArray[np.int64]
+) -> memoryview:
+    """Lines of the CSV: a table of cells, its unused characters left out."""
+    shown = cells.take(np.column_stack([queries, images]), mode="wrap")
+    text = shown.view(np.uint8).reshape(*shown.shape, -1)
+    ends = (images != NO_ROW).sum(axis=1)
+    text[np.arange(len(images)), ends, -1] = ord("\n")
+    none = np.flatnonzero(ends == 0)
+    text[none, 0, -1], text[none, 1, -1] = ord(","), ord("\n")
+    written = text.reshape(-1)
+    return (written if written.all() else written[written != 0]).data
 
 
 def write_evidence(

@@ -68,6 +68,8 @@ def rank(
         settings: The parameters.
     """
     lists = bridge.list_by_landmark(index, id_ranks)
+    # Once for all blocks: what they look up lies column after column.
+    by_column = LandmarkConfidences(np.asfortranarray(index.landmarks), index.confidences)
     surest_first = settings.tie_break == "bridge"
     starts = range(0, len(nearest.indices), _QUERIES_AT_ONCE)
     lock = threading.Lock()
@@ -80,7 +82,7 @@ def rank(
             fused = fusion.fuse(
                 near,
                 np.asarray(direct[block]),
-                bridge.bridges_of_pairs(asked, index, near.indices),
+                bridge.bridges_of_pairs(asked, by_column, near.indices),
                 bridge.best_bridges(asked, lists, id_ranks, settings.limit + near.k, surest_first),
                 id_ranks,
                 divisor=settings.bridge_divisor,
