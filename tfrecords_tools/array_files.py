@@ -15,7 +15,8 @@ import numpy as np
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
-# What NumPy and zipfile let out when headers, directories or data are damaged.
+# What NumPy and zipfile let out when headers, directories or data are damaged. An archive whose
+# flipped bit names a compression that zipfile does not know is a NotImplementedError of its.
 _DAMAGE = (
     *(ValueError, KeyError, EOFError, OSError, SyntaxError, OverflowError, MemoryError),
     *(NotImplementedError, RuntimeError, AttributeError, TypeError, IndexError),

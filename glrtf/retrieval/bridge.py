@@ -23,12 +23,15 @@ class ImagesByLandmark:
         images: (entries,) int64 index rows: in a list the surest first, ties
             by ascending image id.
         confidences: (entries,) float64, C(i, l).
+        of_images: What each image keeps, the landmarks column after column in memory,
+            since single images are looked up so.
     """
 
     landmarks: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
     images: npt.NDArray[np.int64]
     confidences: npt.NDArray[np.float64]
+    of_images: LandmarkConfidences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +81,7 @@ def list_by_landmark(
         np.append(starts, len(order)),
         images.take(order),
         confidences.take(order),
+        LandmarkConfidences(np.asfortranarray(index.landmarks), index.confidences),
     )
 
 
@@ -126,15 +130,14 @@ def best_bridges(
 
 def bridges_of_pairs(
     queries: LandmarkConfidences,
-    index: LandmarkConfidences,
+    index: ImagesByLandmark,
     images: npt.NDArray[np.int64],
 ) -> Bridges:
     """All bridges of given pairs.
 
     Args:
         queries: The queries' landmarks.
-        index: The index images' landmarks, column after column in memory where it is
-            large (`numpy.asfortranarray`): else they are copied so.
+        index: The index images by landmark.
         images: (queries, n) int64 index rows, -1 for none.
     """
     # No image keeps -2.
@@ -143,12 +146,12 @@ def bridges_of_pairs(
     # In few steps, since threads wait for each other at every small one.
     shared = [
         np.flatnonzero(column.take(images, mode="wrap") == by_place)
-        for column in np.ascontiguousarray(index.landmarks.T)
+        for column in index.of_images.landmarks.T
     ]
     others = np.repeat(np.arange(len(shared)), list(map(len, shared)))
     places, pairs = np.divmod(np.concatenate([np.empty(0, np.int64), *shared]), max(images.size, 1))
     rows, there = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
-    own = index.confidences[there, others]
+    own = index.of_images.confidences[there, others]
     bridges = Bridges(
         queries=rows,
         images=there,

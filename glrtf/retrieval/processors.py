@@ -29,8 +29,8 @@ def for_all(function: Callable[[int], _ResultT], items: Sequence[int]) -> list[_
         The results in the order of the items.
 
     Raises:
-        BaseException: The first that the function raised; items that no thread had begun
-            are left out then.
+        BaseException: One that the function raised; items that no thread had begun are left
+            out then.
     """
     left = iter(enumerate(items))
     results: dict[int, _ResultT] = {}

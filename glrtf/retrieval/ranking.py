@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
 from glrtf.retrieval import bridge, fusion
+from glrtf.retrieval.bridge import ImagesByLandmark
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.kept_landmarks import LandmarkKeeper
 from glrtf.retrieval.landmarks import LandmarkConfidences
@@ -68,9 +69,6 @@ def rank(
         settings: The parameters.
     """
     lists = bridge.list_by_landmark(index, id_ranks)
-    # Once for all blocks: what they look up lies column after column.
-    by_column = LandmarkConfidences(np.asfortranarray(index.landmarks), index.confidences)
-    surest_first = settings.tie_break == "bridge"
     starts = range(0, len(nearest.indices), _QUERIES_AT_ONCE)
     lock = threading.Lock()
     with Progress("fusion", len(nearest.indices), "image") as progress:
@@ -79,20 +77,44 @@ def rank(
             block = slice(start, start + _QUERIES_AT_ONCE)
             asked = LandmarkConfidences(query.landmarks[block], query.confidences[block])
             near = Neighbors(np.array(nearest.indices[block]), np.array(nearest.scores[block]))
-            fused = fusion.fuse(
-                near,
-                np.asarray(direct[block]),
-                bridge.bridges_of_pairs(asked, by_column, near.indices),
-                bridge.best_bridges(asked, lists, id_ranks, settings.limit + near.k, surest_first),
-                id_ranks,
-                divisor=settings.bridge_divisor,
-                direct_power=settings.direct_power,
-                bridge_power=settings.bridge_power,
-                surest_first=surest_first,
-                limit=settings.limit,
-            )
+            fused = rank_block(near, np.asarray(direct[block]), asked, lists, id_ranks, settings)
             with lock:
                 progress.update(len(near.indices))
             return fused
 
         return fusion.concatenated(for_all(fuse, starts))
+
+
+def rank_block(
+    nearest: Neighbors,
+    direct: npt.NDArray[np.float64],
+    query: LandmarkConfidences,
+    lists: ImagesByLandmark,
+    id_ranks: npt.NDArray[np.int64],
+    settings: FusionConfig,
+) -> Ranking:
+    """Steps 5 and 8 for so few queries that all their candidates fit into memory.
+
+    Args:
+        nearest: The queries' nearest index images.
+        direct: (queries, k) float64, their direct confidences.
+        query: The queries' landmarks.
+        lists: The index images by landmark.
+        id_ranks: (index images,) int64, each one's place by ascending image id.
+        settings: The parameters.
+    """
+    surest_first = settings.tie_break == "bridge"
+    # So deep that `limit` of them remain when those among the neighbours are left out.
+    depth = settings.limit + nearest.k
+    return fusion.fuse(
+        nearest,
+        direct,
+        bridge.bridges_of_pairs(query, lists, nearest.indices),
+        bridge.best_bridges(query, lists, id_ranks, depth, surest_first),
+        id_ranks,
+        divisor=settings.bridge_divisor,
+        direct_power=settings.direct_power,
+        bridge_power=settings.bridge_power,
+        surest_first=surest_first,
+        limit=settings.limit,
+    )

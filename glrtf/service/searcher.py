@@ -12,12 +12,13 @@ from glrtf.embedding_rows import ArrayRows
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.evaluation.train_photos import landmark_names
 from glrtf.inference.embedders import Embedder, load_embedder
-from glrtf.retrieval import bridge, fusion
+from glrtf.retrieval import bridge
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.landmarks import NO_LANDMARK
 from glrtf.retrieval.neighbors import NO_ROW
 from glrtf.retrieval.opened import OpenedDatabase
 from glrtf.retrieval.ordering import id_ranks
+from glrtf.retrieval.ranking import rank_block
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.landmark_evidence import LandmarkEvidence, LandmarkFinder, no_evidence
@@ -94,21 +95,10 @@ class Searcher:
 
     def _rank(self, photos: ArrayRows, asked: LandmarkEvidence, limit: int) -> Ranking:
         """Steps 5, 7 and 8 of a retrieval."""
-        settings = FusionConfig()
+        settings = FusionConfig(limit=limit)
         near = self._opened.nearest(photos, settings.direct_k)
-        wanted, ranks = asked.confidences, self._id_ranks
-        return fusion.fuse(
-            near,
-            np.clip(near.scores, 0, 1),
-            bridge.bridges_of_pairs(wanted, self._of_index.confidences, near.indices),
-            bridge.best_bridges(wanted, self._lists, ranks, limit + near.k, surest_first=False),
-            ranks,
-            divisor=settings.bridge_divisor,
-            direct_power=settings.direct_power,
-            bridge_power=settings.bridge_power,
-            surest_first=False,
-            limit=limit,
-        )
+        direct = np.clip(near.scores, 0, 1)
+        return rank_block(near, direct, asked.confidences, self._lists, self._id_ranks, settings)
 
     def _landmarks_of(self, asked: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
         marks, sure = asked.confidences.landmarks[photo], asked.confidences.confidences[photo]

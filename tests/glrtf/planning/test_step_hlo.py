@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.planning import step_hlo
@@ -40,7 +41,7 @@ def test_a_split_head_is_one_replicas_with_the_images_of_all():
 
 def test_what_cannot_be_lowered_is_told_in_one_line(monkeypatch):
     def broken(*arguments):
-        raise NotImplementedError("no kernel\nfor this op")
+        raise tf.errors.UnimplementedError(None, None, "no kernel\nfor this op")
 
     monkeypatch.setattr(step_hlo, "training_step_hlo", broken)
     with pytest.raises(UserError, match=r"v2b0 at 32 px cannot be lowered .*no kernel for this op"):

@@ -120,7 +120,7 @@ def test_fusion_finds_the_best_of_all_pairs(images, limit, k, levels, surest_fir
     found = fusion.fuse(
         near,
         near.scores,
-        bridge.bridges_of_pairs(query, index, near.indices),
+        bridge.bridges_of_pairs(query, lists, near.indices),
         bridge.best_bridges(query, lists, ids, limit + k, surest_first),
         ids,
         divisor=3.0,
