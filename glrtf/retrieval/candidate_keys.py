@@ -19,7 +19,7 @@ HALF_SPACING = 2.0**-7 * 1.01
 
 
 def front(
-    keys: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.int64], last: npt.NDArray[np.int64] | np.int64
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Each row's keys up to its last, moved to its front, and how many they are."""
     passes = keys <= last
@@ -45,15 +45,17 @@ NOTHING = int(packed(np.array([-np.inf], np.float32), np.int64(ROWS))[0])
 
 
 def lowered(
-    scores: npt.NDArray[np.float32], error: float, slack: float = 0.0
+    scores: npt.NDArray[np.float32], error: float | npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """Scores less an error and their share of slack, rounded down; as they are without either."""
-    if error == 0 and slack == 0:
+    """Scores less an error, rounded down; as they are without one."""
+    if isinstance(error, float) and error == 0:
         return scores
-    least = scores - np.float32(error)
-    if slack:
-        least -= np.float32(slack) * np.abs(least, where=least > -np.inf, out=np.zeros_like(least))
-    return np.nextafter(least, np.float32(-np.inf))
+    return toward_nothing(scores - np.asarray(error, np.float32))
+
+
+def toward_nothing(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The next numbers below: what makes up for rounding upward."""
+    return np.nextafter(scores, np.float32(-np.inf))
 
 
 def halves_reaching(least: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:

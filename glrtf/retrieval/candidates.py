@@ -8,13 +8,14 @@ small buffers, and scored exactly at the end: first the k that seem best, whose
 true scores make the last floor, then who may still reach it.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.retrieval.bases import Bases
 from glrtf.retrieval.candidate_keys import (
-    HALF_SPACING,
     NOTHING,
     ROWS,
     front,
@@ -23,8 +24,10 @@ from glrtf.retrieval.candidate_keys import (
     lowered,
     packed,
     scores_of,
+    toward_nothing,
 )
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, padded
+from glrtf.retrieval.scan import Scan
 
 PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 """(queries, rows) of pairs -> their true scores."""
@@ -40,6 +43,9 @@ _FOLDED = 12
 """First floors are taken from the greater ones of pairs while those are this many times k."""
 _MOST_HALVES = 10
 """How many times k candidates may wait for their true scores where those at hand are rough."""
+
+_SHARES = (0.3, 1.0)
+"""Of those that reach the floors: so many are scored next, and then who still reaches them."""
 
 
 class Candidates:
@@ -57,13 +63,14 @@ class Candidates:
 
     def __init__(self, num_queries: int, k: int, pair_scores: PairScores | None) -> None:
         self._k = k
-        self._worst_error = self._worst_slack = 0.0
+        self._worst_error = 0.0
+        self._bases = Bases()
         self._pair_scores = pair_scores
         self._keys = np.full((num_queries, _FIRST_ROOM * k + 64), NOTHING)
         self._counts = np.zeros(num_queries, np.int64)
         self._fresh = 0
         self.floors = np.full(num_queries, -np.inf, np.float32)
-        self._mask: npt.NDArray[np.bool_] = np.empty(0, bool)
+        self._scan = Scan()
 
     def add(
         self,
@@ -86,33 +93,44 @@ class Candidates:
             values = scores.reshape(-1)[(asked - first_query) * scores.shape[1] + columns]
             self.insert(asked, columns + first_row, values)
 
+    def take_off(self, bases: npt.NDArray[np.float32], first_row: int) -> None:
+        """Says what is taken off scores before they are rounded to bfloat16.
+
+        Args:
+            bases: (num_queries,) for each query, nowhere below those named before.
+            first_row: The row from which on they hold, above all rows so far.
+        """
+        self._bases.follow(first_row, bases)
+
     def add_halves(
         self, halves: npt.NDArray[np.int16], first_row: int, error: float, first_query: int
     ) -> bool:
-        """Looks through one tile of scores that were rounded to bfloat16.
+        """Looks through one tile of scores that were rounded to bfloat16, less their bases.
 
         Positive bfloat16 numbers stand in the order of their bits as integers,
         and negative ones below them, so thresholds above 0 are compared as such.
 
         Args:
-            halves: (n, tile) int16, the bits of scores of n of the queries,
-                rounded to the nearest.
+            halves: (n, tile) int16, the bits of scores of n of the queries less the bases
+                last named, rounded to the nearest.
             first_row: The database row of the tile's first column.
             error: How far one of them may have been from the true one before it was rounded.
             first_query: Which query the first row of scores belongs to.
 
         Returns:
-            Whether it did; not where some query's floor is too low for that.
+            Whether it did; not where some query's floor is not above its base.
         """
-        least = self.thresholds(error)[first_query : first_query + len(halves)]
+        bases = self._bases.latest
+        least = (self.thresholds(error) - bases)[first_query : first_query + len(halves)]
         if not (least > 0).all():
             return False
         self._worst_error = max(self._worst_error, error)
-        self._worst_slack = HALF_SPACING
-        asked, columns = self._passing(halves, halves_reaching(least), first_query)
-        if len(asked):
-            values = halves.reshape(-1)[(asked - first_query) * halves.shape[1] + columns]
-            self.insert(asked, columns + first_row, least_of_halves(values))
+        which, columns = self._scan.reaching(halves, halves_reaching(toward_nothing(least)))
+        if len(which):
+            values = halves.reshape(-1)[which * halves.shape[1] + columns]
+            asked = which + first_query
+            scores = toward_nothing(least_of_halves(values) + bases[asked])
+            self.insert(asked, columns + first_row, scores)
         return True
 
     def passing(
@@ -120,27 +138,8 @@ class Candidates:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Which of a tile's scores may belong to the k best: queries, ascending, and columns."""
         least = self.thresholds(error)[first_query : first_query + len(scores)]
-        return self._passing(scores, least, first_query)
-
-    def _passing(
-        self, scores: npt.NDArray, least: npt.NDArray, first_query: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Which scores reach what their query asks at least."""
-        queries, width = scores.shape
-        # A power of two as row length: a position's query is then a shift.
-        shift = max(width - 1, 7).bit_length()
-        if self._mask.size < queries << shift:
-            self._mask = np.zeros(queries << shift, bool)
-        mask = self._mask[: queries << shift]
-        table = mask.reshape(queries, 1 << shift)
-        table[:, width:] = False
-        np.greater_equal(scores, least[:, None], out=table[:, :width])
-        # Few pass: eight are looked at in one, and singly only where one of them passed.
-        eights = mask.view(np.uint64)
-        some = np.flatnonzero(eights != 0)
-        passed = np.flatnonzero(eights[some].view(bool))
-        passed = (some[passed >> 3] << 3) + (passed & 7)
-        return (passed >> shift) + first_query, passed & ((1 << shift) - 1)
+        which, columns = self._scan.reaching(scores, least)
+        return which + first_query, columns
 
     def observe(self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0) -> None:
         """Learns how far scores may be off, and from the first ones the first floors.
@@ -161,10 +160,10 @@ class Candidates:
         place = scores.shape[1] - self._k
         self._raise(np.partition(scores, place, axis=1)[:, place], block)
 
-    def thresholds(self, error: float, slack: float = 0.0) -> npt.NDArray[np.float32]:
-        """(num_queries,) what a score with that error, and relatively that slack, must reach."""
+    def thresholds(self, error: float) -> npt.NDArray[np.float32]:
+        """(num_queries,) what a score with that error must reach."""
         # Rounded down, so that rounding never shuts out a row.
-        return lowered(self.floors, error, slack)
+        return lowered(self.floors, error)
 
     def insert(
         self,
@@ -192,7 +191,7 @@ class Candidates:
         self._counts += counts
         self._fresh += len(queries)
         due = _RAISE_AFTER * self._k * len(counts)
-        if self._worst_slack:
+        if self._bases:
             due = max(due, _RAISE_AFTER_HALVES * (int(self._counts.sum()) - self._fresh))
         if self._fresh > due:
             self._prune()
@@ -206,13 +205,24 @@ class Candidates:
             rows = np.where(keys == NOTHING, NO_ROW, keys & ROWS)
             return padded(Neighbors(rows, scores_of(keys).astype(np.float64)), self._k)
         # The pruned keys' first k are the best by approximate score.
-        first = keys[:, : self._k]
-        scores = self._true_scores(first, self._pair_scores)
-        self._raise_truly(scores)
-        rest = front(keys[:, self._k :], self._last_keys())[0]
-        scores = np.concatenate([scores, self._true_scores(rest, self._pair_scores)], axis=1)
-        kept = np.concatenate([first, rest], axis=1)
+        kept, rest = keys[:, : self._k], keys[:, self._k :]
+        scores = self._true_scores(kept, self._pair_scores)
+        for share in _SHARES:
+            self._raise_truly(scores)
+            rest = self._reaching(rest)
+            more, rest = np.split(rest, [math.ceil(share * rest.shape[1])], axis=1)
+            scores = np.concatenate([scores, self._true_scores(more, self._pair_scores)], axis=1)
+            kept = np.concatenate([kept, more], axis=1)
         return best(np.where(kept == NOTHING, NO_ROW, kept & ROWS), scores, self._k)
+
+    def _reaching(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of candidates that may still belong to the k best, the best in front."""
+        keys = front(keys, self._last_keys())[0]
+        if self._bases:
+            reaching = self._bases.greatest(keys) >= self.thresholds(self._worst_error)[:, None]
+            keys = front(np.where(reaching, keys, NOTHING), np.int64(NOTHING - 1))[0]
+        keys.sort(axis=1)
+        return keys
 
     def _true_scores(
         self, keys: npt.NDArray[np.int64], pair_scores: PairScores
@@ -224,10 +234,11 @@ class Candidates:
         return scores
 
     def _raise_truly(self, scores: npt.NDArray[np.float64]) -> None:
-        """Raises the floors to the least of k true scores each, where there are k."""
-        if scores.shape[1] == self._k:
-            least = np.nextafter(scores.min(axis=1).astype(np.float32), np.float32(-np.inf))
-            np.maximum(self.floors, least, out=self.floors)
+        """Raises the floors to the k-th best of true scores, where there are k."""
+        place = scores.shape[1] - self._k
+        if place >= 0:
+            least = np.partition(scores, place, axis=1)[:, place].astype(np.float32)
+            np.maximum(self.floors, toward_nothing(least), out=self.floors)
 
     def _raise(self, kth: npt.NDArray[np.float32], block: slice = slice(None)) -> None:
         floors = self.floors[block]
@@ -240,7 +251,8 @@ class Candidates:
 
     def _last_keys(self) -> npt.NDArray[np.int64]:
         """(num_queries, 1) the last keys that may still belong to the k best."""
-        least = self.thresholds(self._worst_error, self._worst_slack)
+        error = self._bases.coarseness(self.floors) + np.float32(self._worst_error)
+        least = lowered(self.floors, error)
         return np.minimum(packed(least, np.int64(ROWS)), NOTHING - 1)[:, None]
 
     def _prune(self) -> None:
@@ -259,7 +271,7 @@ class Candidates:
         keys[:, self._k :] = NOTHING
         keys[:, self._k : self._k + rest.shape[1]] = rest
         np.minimum(self._counts, self._k + counts, out=self._counts)
-        many = _MOST_HALVES if self._worst_slack else ROOM - 1
+        many = _MOST_HALVES if self._bases else ROOM - 1
         crowded = np.flatnonzero(self._counts > many * self._k + 64)
         if len(crowded) and self._pair_scores is not None:
             self._settle(crowded, self._pair_scores)

@@ -25,6 +25,8 @@ _MOST_PASSING = 0.02
 _BOUND_AFTER = 200
 """After this many times k rows, floors are high enough for bounds."""
 _PAIR_NUMBERS = 1 << 16
+_BELOW_FLOORS = 2.0**-6
+"""Bases are below floors by this: more than all errors, and small enough for fine steps."""
 _LEAST_ROWS = 256
 """Fewer rows at once would not be worth a product."""
 
@@ -68,7 +70,7 @@ class QueryBlock:
 
     def begin(self) -> None:
         """Forgets what was found."""
-        self._rows_seen = 0
+        self._rows_seen = self._rebase_at = 0
         count = len(self._vectors)
         self._candidates = [
             Candidates(min(self._share, count - start), self.k, self._shifted_scores(start))
@@ -80,7 +82,7 @@ class QueryBlock:
         at_once, columns = self._at_once, self._columns
         if self._rows_seen == 0:
             at_once, columns = max(1, _OPENING_SCORES // max(len(tile), 1)), max(len(tile), 1)
-        prepared = self._prepared(tile)
+        prepared = self._prepared(tile, first_row)
         self._rows_seen += len(tile)
         for column in range(0, len(tile), columns):
             some = slice(column, column + columns)
@@ -93,15 +95,27 @@ class QueryBlock:
                     products = self._multiplied(self._vectors[_slice(block)], tile[some])
                     self._scan(self._add_scores, block, open_, products, first_row + column)
 
-    def _prepared(self, tile: npt.NDArray[np.float32]) -> Any:
+    def _prepared(self, tile: npt.NDArray[np.float32], first_row: int) -> Any:
         """A tile as the first pass takes it; None where the full product is due at once."""
         before = self._before
         # The first rows make floors; held against low ones, too many would pass.
         if isinstance(before, Projection) and self._rows_seen >= _BOUND_AFTER * self.k:
             return before.extended(tile)
         if isinstance(before, Bfloat16Products) and self._rows_seen:
+            # Floors rise ever more slowly.
+            if self._rows_seen >= self._rebase_at:
+                self._rebase_at = 2 * self._rows_seen
+                self._rebase(before, first_row)
             return before.prepared(tile)
         return None
+
+    def _rebase(self, before: Bfloat16Products, first_row: int) -> None:
+        floors = np.concatenate([candidates.floors for candidates in self._candidates])
+        bases = before.rebase(floors - np.float32(_BELOW_FLOORS))
+        for start, candidates in zip(
+            range(0, len(bases), self._share), self._candidates, strict=True
+        ):
+            candidates.take_off(bases[start : start + self._share], first_row)
 
     def _add_cheaply(
         self,

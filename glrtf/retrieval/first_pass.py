@@ -70,7 +70,7 @@ def _cost_of_rounding(
     float64_scores: bool,
 ) -> float:
     """What a search by rounded products takes, in times of the full product."""
-    if share == np.inf or np.median(floors) < 2 * bfloat16_products.USUAL_ERROR:
+    if share == np.inf:
         return np.inf
     reached = np.count_nonzero(scores >= floors[:, None])
     nearly = np.count_nonzero(scores >= floors[:, None] - bfloat16_products.USUAL_ERROR)

@@ -19,7 +19,7 @@ from glrtf.embedding_rows import FLOAT32_UNIT
 
 _SHRUNK = 1 - 2.0**-12
 """V is shortened by this, so that rounding never lifts a singular value above 1."""
-_PAIR_COST = 60.0
+_PAIR_COST = 120.0
 """A pair multiplied alone costs this many times what it costs within a product."""
 _MOST_DIRECTIONS = 256
 WORTHWHILE = 0.6

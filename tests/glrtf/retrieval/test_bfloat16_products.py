@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, normalized
-from glrtf.retrieval import bfloat16_products, exact, exact_block, first_pass
+from glrtf.retrieval import bfloat16_products, exact, exact_block, first_pass, neighbors
 from glrtf.retrieval.bfloat16_products import Bfloat16Products, rounded
 from glrtf.retrieval.candidates import Candidates
 
@@ -55,19 +55,73 @@ def test_no_product_is_further_off_than_its_bound(threads, dimension):
     assert narrow.error(lost, dimension) < 0.009
 
 
+def test_bases_are_taken_off_before_products_are_rounded(threads):
+    queries, rows = unit_rows(40, 512, 1), unit_rows(60, 512, 2)
+    rows[:40] = queries
+    asked = np.linspace(-1, 1, 40).astype(np.float32)
+    narrow = Bfloat16Products(queries, threads)
+    bases = narrow.rebase(asked)
+    # Two bfloat16 numbers hold 16 bits, and the sign of the second is one more.
+    assert (np.abs(bases - asked) <= np.abs(asked) * 2.0**-17).all()
+    prepared, lost = narrow.prepared(rows)
+    found = wide(narrow.halves(slice(None), prepared, slice(None)).view(np.uint16))
+    true = queries.astype(float) @ rows.astype(float).T - bases[:, None]
+    error = narrow.error(lost, 512) + np.abs(true) * 2.0**-8 * 1.01
+    assert (np.abs(found - true) <= error).all()
+    # Beyond all scores, and below none: what has no floor yet.
+    far = narrow.rebase(np.full(40, -np.inf, np.float32))
+    np.testing.assert_array_equal(far, np.full(40, -2, np.float32))
+    shifted = wide(narrow.halves(slice(None), prepared, slice(None)).view(np.uint16))
+    assert np.abs(shifted - (true + bases[:, None] + 2)).max() < 3 * 2.0**-8
+
+
+def test_fine_steps_leave_fewer_pairs_to_score(monkeypatch):
+    """A cluster: scores around 0.97, where bfloat16 numbers are 0.004 apart and many would tie."""
+    centre = unit_rows(1, 256)
+    rows = normalized(centre + 0.01 * np.random.default_rng(1).normal(size=(6000, 256)))
+    queries = rows[:64].astype(np.float32)
+    scored = []
+
+    def counted(*arguments):
+        scored.append(len(arguments[2]))
+        return neighbors.score_pairs(*arguments)
+
+    monkeypatch.setattr(exact, "_TILE_NUMBERS", 512 * 256)
+    monkeypatch.setattr(exact, "score_pairs", counted)
+    monkeypatch.setattr(
+        first_pass, "choose", lambda vectors, *others, **_: Bfloat16Products(vectors, others[-1])
+    )
+    asked, searched = ArrayRows(queries), ArrayRows(rows.astype(np.float32))
+    found = exact.search(asked, searched, 10)
+    fine = sum(scored)
+    plain = exact.search(asked, searched, 10, first_pass=False)
+    np.testing.assert_array_equal(found.indices, plain.indices)
+    # Steps as they would be without bases.
+    monkeypatch.setattr(exact_block, "_BELOW_FLOORS", 1.0)
+    scored.clear()
+    exact.search(asked, searched, 10)
+    assert fine < 0.8 * sum(scored)
+
+
 @pytest.mark.parametrize("k", [1, 3, 50])
 @pytest.mark.parametrize("spread", [1.0, 1e-3])
-def test_candidates_survive_rounded_scores(k, spread):
+@pytest.mark.parametrize("best", [1.0, 0.02, -0.1])
+@pytest.mark.parametrize("below", [2.0**-6, 0.3])
+def test_candidates_survive_rounded_scores(k, spread, best, below):
     """Scores are moved by up to the error, then rounded; true ones tie in thousandths."""
     error = 2e-3
     rng = np.random.default_rng(k)
-    true = np.round(1 - spread * rng.random((6, 3000)), 3)
+    true = np.round(best - spread * rng.random((6, 3000)), 3)
     moved = (true + error * rng.choice([-0.999, 0, 0.999], size=true.shape)).astype(np.float32)
-    halves = rounded(moved)[0].view(np.int16)
     collected = Candidates(6, k, lambda queries, rows: true[queries, rows])
     collected.add(moved[:, :64], 0, error)
     for start in range(64, 3000, 50):
         block = slice(start, start + 50)
+        # Bases follow the floors now and then.
+        if start % 600 == 64:
+            bases = collected.floors - np.float32(below)
+            collected.take_off(bases, start)
+            halves = rounded(moved - bases[:, None])[0].view(np.int16)
         for first in (0, 2):
             some = slice(first, 2 if first == 0 else 6)
             assert collected.add_halves(halves[some, block].copy(), start, error, first)
@@ -77,9 +131,10 @@ def test_candidates_survive_rounded_scores(k, spread):
     np.testing.assert_array_equal(found.scores, np.take_along_axis(true, order, axis=1))
 
 
-def test_low_floors_are_left_to_the_full_product():
+def test_floors_not_above_their_bases_are_left_to_the_full_product():
     collected = Candidates(2, 1, lambda queries, rows: np.zeros(len(queries)))
     collected.add(np.array([[0.5, 0.1], [-0.2, 1e-4]], np.float32), 0, 1e-3)
+    collected.take_off(np.zeros(2, np.float32), 2)
     halves = np.zeros((2, 4), np.int16)
     assert collected.add_halves(halves[:1], 2, 1e-3, 0)
     assert not collected.add_halves(halves, 2, 1e-3, 0)
