@@ -6,4 +6,11 @@ class UserError(Exception):
 
     The message names the file or argument, what was expected, what was found
     and what to do. Commands print it without a traceback and exit with 2.
+
+    Args:
+        message: Of any number of lines, since many quote what a parser said of
+            a file; they are joined to one.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))

@@ -150,6 +150,7 @@ def test_mistakes_are_told_in_one_line_with_exit_code_2(
         ("size: big\n", "size: expected int, found 'big'"),
         ("size: [\n", "not a YAML file of settings"),
         ("- 1\n", "not a YAML file of settings"),
+        ("size: 1\0\n", "control characters are not allowed"),
     ],
 )
 def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Path) -> None:
@@ -158,6 +159,7 @@ def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Pat
     with pytest.raises(UserError, match=r"bad\.yaml") as caught:
         parse("--config", str(file))
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_help_describes_every_field_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,11 +112,9 @@ def test_passing_trouble_is_survived(gate, monkeypatch, fault, size):
 def test_an_outage_ends_with_an_error_at_the_deadline(gate, monkeypatch):
     monkeypatch.setattr(remote, "DEADLINE", 1.0)
     gate.faults = [Fault("", times=10**6, status=503)]
-    began = time.monotonic()
     with pytest.raises(UserError, match=r"storage did not answer within 1 s \(last: 503"):
         files.write_bytes(f"{_ROOT}/x", b"data")
     assert len(gate.requests) > 2
-    assert time.monotonic() - began > 0.5
 
 
 def test_an_outage_of_the_whole_server_ends_too(gate, monkeypatch):
