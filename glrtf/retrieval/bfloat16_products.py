@@ -35,8 +35,11 @@ USUAL_ERROR = 0.0036
 """How far products of unit rows may be off; `Bfloat16Products.error` says it exactly."""
 _TRIED_ROWS = 1024
 _TRIES = 5
+_QUIET = 0.15
+"""Seconds after which OpenBLAS's threads no longer wait busily for a next product."""
 _FLAGS = ("avx512_bf16", "amx_bf16")
-_ROWS_IN_CACHE = 64
+_NUMBERS_IN_CACHE = 1 << 18
+"""1 MB: fewer at a time, and threads would wait for each other between the steps."""
 _FURTHER = 4
 """Columns for the base: two halves of it, and nothing, for the sake of alignment."""
 _LARGEST_BASE = 2.0
@@ -146,15 +149,16 @@ def rounded(
     halves[:, dimension:] = 0
 
     kept = threading.local()
+    at_once = max(1, _NUMBERS_IN_CACHE // max(dimension, 1))
 
     def spare(count: int) -> npt.NDArray[np.uint32]:
         # Fresh pages would cost more than what is done in them.
         if not hasattr(kept, "bits"):
-            kept.bits = np.empty((2, _ROWS_IN_CACHE, dimension), np.uint32)
+            kept.bits = np.empty((2, at_once, dimension), np.uint32)
         return kept.bits[:, :count]
 
     def round_some(start: int) -> float:
-        some = rows[start : start + _ROWS_IN_CACHE]
+        some = rows[start : start + at_once]
         bits, low = spare(len(some))
         np.add(some.view(np.uint32), np.uint32(0x8000), out=bits)
         # Shifted and then narrowed: taking every second half is three times as slow.
@@ -163,7 +167,7 @@ def rounded(
         lost = np.subtract(some, bits.view(np.float32), out=bits.view(np.float32))
         return float(np.matmul(lost[:, None, :], lost[:, :, None]).max())
 
-    starts = range(0, len(rows), _ROWS_IN_CACHE)
+    starts = range(0, len(rows), at_once)
     squares = list(map(round_some, starts) if threads is None else threads.map(round_some, starts))
     # The differences are exact, their squares' sum is not quite.
     return halves, max(squares, default=0.0) ** 0.5 * 1.001
@@ -223,18 +227,18 @@ def _tried(dimension: int) -> float:
         # Other rows than the queries: NumPy would take half of a symmetric product only.
         others, every = rows[::-1].copy(), slice(None)
         prepared = narrow.prepared(others)[0]
-        quick, full = _least_seconds(
-            lambda: narrow.halves(every, prepared, every), lambda: rows @ others.T
-        )
-    return quick / full
+        if usable_processors() > 1:
+            # Products of before would be in the way of TensorFlow's threads: a search has few
+            # of NumPy's beside its rounded ones.
+            time.sleep(_QUIET)
+        quick = _least_seconds(lambda: narrow.halves(every, prepared, every))
+        return quick / _least_seconds(lambda: rows @ others.T)
 
 
-def _least_seconds(*runs: Callable[[], object]) -> list[float]:
-    """The least seconds of each, run in turn, so that other work on the machine hits all alike."""
-    least = [float("inf")] * len(runs)
+def _least_seconds(run: Callable[[], object]) -> float:
+    least = float("inf")
     for _ in range(_TRIES):
-        for place, run in enumerate(runs):
-            began = time.perf_counter()
-            run()
-            least[place] = min(least[place], time.perf_counter() - began)
+        began = time.perf_counter()
+        run()
+        least = min(least, time.perf_counter() - began)
     return least

@@ -19,7 +19,7 @@ from glrtf.retrieval.processors import for_all, usable_processors
 NO_ROW = -1
 """Stands in `Neighbors.indices` where there are fewer than k rows."""
 
-_NUMBERS_AT_ONCE = 1 << 19
+_NUMBERS_AT_ONCE = 1 << 20
 _LONGEST_SUM = 8192
 _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
