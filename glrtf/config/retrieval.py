@@ -14,12 +14,15 @@ class SearchConfig:
     Attributes:
         backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
             annoy (approximate, trees on disk).
+        metric: What makes rows near: cosine, the dot product of rows of length 1; by Euclidean
+            distance they stand in the same order. Rows of another length are refused.
         beam_options: beam only: options of Apache Beam, such as runner=DirectRunner.
         annoy_trees: annoy only: how many trees are built; more find more.
         annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
     """
 
     backend: Literal["exact", "tensorflow", "beam", "annoy"] = "exact"
+    metric: Literal["cosine"] = "cosine"
     beam_options: list[str] = dataclasses.field(default_factory=list)
     annoy_trees: int = 100
     annoy_search_nodes: int = 10
