@@ -26,6 +26,7 @@ from glrtf.retrieval.candidate_keys import (
     scores_of,
     toward_nothing,
 )
+from glrtf.retrieval.candidate_table import CandidateTable
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, padded
 from glrtf.retrieval.scan import Scan
 
@@ -66,8 +67,7 @@ class Candidates:
         self._worst_error = 0.0
         self._bases = Bases()
         self._pair_scores = pair_scores
-        self._keys = np.full((num_queries, _FIRST_ROOM * k + 64), NOTHING)
-        self._counts = np.zeros(num_queries, np.int64)
+        self._table = CandidateTable(num_queries, _FIRST_ROOM * k + 64)
         self._fresh = 0
         self.floors = np.full(num_queries, -np.inf, np.float32)
         self._scan = Scan()
@@ -178,28 +178,23 @@ class Candidates:
             rows: (n,) database rows.
             scores: (n,) float32 approximate scores, as far off as told to `add` at most.
         """
-        counts = np.bincount(queries, minlength=len(self._counts))
-        if (self._counts + counts > self._keys.shape[1]).any():
+        counts = np.bincount(queries, minlength=len(self.floors))
+        if not self._table.has_room(counts):
             self._prune()
-            room = int((self._counts + counts).max())
-            # Half as much again, lest the next tiles ask for a little more each.
-            self._widen(room + room // 2 if room > self._keys.shape[1] // 2 else room)
-        # Where each query's next place is, less how many stand before its first.
-        starts = np.arange(len(counts)) * self._keys.shape[1] + self._counts
-        places = np.arange(len(queries)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
-        self._keys.reshape(-1)[places] = packed(scores, rows)
-        self._counts += counts
+            self._table.make_room(counts)
+        waiting = int(self._table.counts.sum()) - self._fresh
+        self._table.put(queries, packed(scores, rows), counts)
         self._fresh += len(queries)
         due = _RAISE_AFTER * self._k * len(counts)
         if self._bases:
-            due = max(due, _RAISE_AFTER_HALVES * (int(self._counts.sum()) - self._fresh))
+            due = max(due, _RAISE_AFTER_HALVES * waiting)
         if self._fresh > due:
             self._prune()
 
     def finish(self) -> Neighbors:
         """The k best of all tiles: true scores, descending, ties by ascending row."""
         self._prune()
-        keys = self._keys[:, : int(self._counts.max(initial=0))]
+        keys = self._table.keys
         if self._pair_scores is None:
             keys.sort(axis=1)
             rows = np.where(keys == NOTHING, NO_ROW, keys & ROWS)
@@ -244,11 +239,6 @@ class Candidates:
         floors = self.floors[block]
         np.maximum(floors, lowered(kth, self._worst_error), out=floors)
 
-    def _widen(self, room: int) -> None:
-        more = room - self._keys.shape[1]
-        if more > 0:
-            self._keys = np.pad(self._keys, ((0, 0), (0, more)), constant_values=NOTHING)
-
     def _last_keys(self) -> npt.NDArray[np.int64]:
         """(num_queries, 1) the last keys that may still belong to the k best."""
         error = self._bases.coarseness(self.floors) + np.float32(self._worst_error)
@@ -258,36 +248,26 @@ class Candidates:
     def _prune(self) -> None:
         """Raises the floors and drops what no longer passes them; the k best go in front."""
         self._fresh = 0
-        keys = self._keys[:, : int(self._counts.max(initial=0))]
+        keys, counts = self._table.keys, self._table.counts
         if keys.shape[1] < self._k:
             return
         keys.partition(self._k - 1, axis=1)
         self._raise(scores_of(keys[:, self._k - 1]))
-        if self._pair_scores is None and self._counts.min() >= self._k:
-            keys[:, self._k :] = NOTHING
-            np.minimum(self._counts, self._k, out=self._counts)
+        if self._pair_scores is None and counts.min() >= self._k:
+            self._table.keep(self._k, None)
             return
-        rest, counts = front(keys[:, self._k :], self._last_keys())
-        keys[:, self._k :] = NOTHING
-        keys[:, self._k : self._k + rest.shape[1]] = rest
-        np.minimum(self._counts, self._k + counts, out=self._counts)
+        self._table.keep(self._k, self._last_keys())
         many = _MOST_HALVES if self._bases else ROOM - 1
-        crowded = np.flatnonzero(self._counts > many * self._k + 64)
+        crowded = np.flatnonzero(counts > many * self._k + 64)
         if len(crowded) and self._pair_scores is not None:
             self._settle(crowded, self._pair_scores)
 
     def _settle(self, crowded: npt.NDArray[np.int64], pair_scores: PairScores) -> None:
         """Decides queries with very many near-ties by their true scores."""
-        keys = self._keys[crowded]
-        there = np.arange(keys.shape[1]) < self._counts[crowded, None]
-        queries, slots = np.nonzero(there)
-        rows = keys & ROWS
-        true = np.full(rows.shape, -np.inf)
-        true[queries, slots] = pair_scores(crowded[queries], rows[queries, slots])
-        order = np.lexsort((rows, -true), axis=1)[:, : self._k]
+        keys = self._table.keys[crowded]
+        true = self._true_scores(keys, lambda asked, rows: pair_scores(crowded[asked], rows))
+        order = np.lexsort((keys & ROWS, -true), axis=1)[:, : self._k]
         kth = np.take_along_axis(true, order[:, -1:], axis=1)[:, 0]
-        self._keys[crowded] = NOTHING
-        self._keys[crowded, : self._k] = np.take_along_axis(keys, order, axis=1)
-        self._counts[crowded] = self._k
+        self._table.replace(crowded, np.take_along_axis(keys, order, axis=1))
         floor = np.nextafter(kth.astype(np.float32), np.float32(-np.inf))
         self.floors[crowded] = np.maximum(self.floors[crowded], floor)
