@@ -20,17 +20,20 @@ class CheckConfig:
 
     Attributes:
         output: A folder of shards with dataset_info.json, or one that holds such folders.
-        sample: How many images to decode and draw on a contact sheet.
-        sheet: The contact sheet's file, PNG.
+        sample: How many images to decode and draw on a contact sheet; by default 60 where
+            --sheet is given, and otherwise none.
+        sheet: The contact sheet's file, PNG; by default contact_sheet.png.
         workers: Processes; by default one for each processor.
     """
 
     output: str
-    sample: int = 0
-    sheet: str = "contact_sheet.png"
+    sample: int | None = None
+    sheet: str | None = None
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        if self.sample is None:
+            self.sample = 60 if self.sheet else 0
         if not 0 <= self.sample <= 2000:
             raise ValueError(f"--sample: expected 0 to 2000, found {self.sample}")
         if self.workers is not None and self.workers < 1:
@@ -90,8 +93,8 @@ def check(config: CheckConfig) -> int:
     for fault in faults:
         print(fault)
     if config.sample and not faults:
-        drawn = contact_sheet.draw(infos, config.sample, config.sheet)
-        print(f"{config.sheet}: {drawn} images")
+        sheet = config.sheet or "contact_sheet.png"
+        print(f"{sheet}: {contact_sheet.draw(infos, config.sample, sheet)} images")
     return 1 if faults else 0
 
 

@@ -153,6 +153,23 @@ def test_the_contact_sheet_shows_images_of_every_set(output, tmp_path, capsys):
     assert filled == [True] * 12 + [False] * 3
 
 
+@pytest.mark.parametrize(
+    ("flags", "drawn"),
+    [
+        ([], None),
+        (["--sample=2"], "contact_sheet.png: 2 images"),
+        (["--sheet=own.png"], "own.png: 30 images"),
+        (["--sheet=own.png", "--sample=0"], None),
+    ],
+)
+def test_either_flag_asks_for_a_sheet(output, tmp_path, capsys, monkeypatch, flags, drawn):
+    monkeypatch.chdir(tmp_path)
+    assert check.main([str(output), *flags]) == 0
+    sheets = [line for line in capsys.readouterr().out.splitlines() if ".png" in line]
+    assert sheets == ([drawn] if drawn else [])
+    assert len(list(tmp_path.glob("*.png"))) == len(sheets)
+
+
 def test_a_sample_of_more_than_all_draws_all(output, tmp_path, capsys):
     flags = ["--sample", "500", "--sheet", str(tmp_path / "sheet.png")]
     assert check.main([str(output), *flags]) == 0
