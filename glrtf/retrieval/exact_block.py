@@ -16,10 +16,10 @@ from glrtf.retrieval.processors import usable_processors
 from glrtf.retrieval.projection import Projection
 
 QUERIES_A_PRODUCT = 2048
-_SCORES_A_PRODUCT = 1 << 20
-"""Scores of a product for each processor, 4 MB: what its cache can hold."""
-_OPENING_SCORES = 1 << 22
-"""Scores of the first products, which are wide: they make the first floors."""
+_SCORES_A_PRODUCT = 1 << 22
+"""16 MB: in smaller products the time of packing the factors shows."""
+_OPENING_ROWS = 4096
+"""The first rows are multiplied at once: they make the first floors."""
 _MOST_PASSING = 0.02
 """If more of a tile's pairs pass the bound, the full product is cheaper."""
 _BOUND_AFTER = 200
@@ -65,7 +65,7 @@ class QueryBlock:
         processors = usable_processors()
         self._share = math.ceil(min(QUERIES_A_PRODUCT, len(vectors)) / processors) or 1
         self._at_once = self._share * processors
-        self._columns = rows_at_once(_SCORES_A_PRODUCT * processors // self._at_once)
+        self._columns = rows_at_once(_SCORES_A_PRODUCT // self._at_once)
         self.begin()
 
     def begin(self) -> None:
@@ -79,15 +79,19 @@ class QueryBlock:
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
         """Multiplies all queries with some database rows and keeps the candidates."""
-        at_once, columns = self._at_once, self._columns
         if self._rows_seen == 0:
-            at_once, columns = max(1, _OPENING_SCORES // max(len(tile), 1)), max(len(tile), 1)
+            self._add_some(tile[:_OPENING_ROWS], first_row, _OPENING_ROWS)
+            tile, first_row = tile[_OPENING_ROWS:], first_row + _OPENING_ROWS
+        if len(tile):
+            self._add_some(tile, first_row, self._columns)
+
+    def _add_some(self, tile: npt.NDArray[np.float32], first_row: int, columns: int) -> None:
         prepared = self._prepared(tile, first_row)
         self._rows_seen += len(tile)
         for column in range(0, len(tile), columns):
             some = slice(column, column + columns)
-            for start in range(0, len(self._vectors), at_once):
-                block = range(start, min(start + at_once, len(self._vectors)))
+            for start in range(0, len(self._vectors), self._at_once):
+                block = range(start, min(start + self._at_once, len(self._vectors)))
                 open_ = self._pieces(block)
                 if prepared is not None:
                     open_ = self._add_cheaply(block, tile, prepared, some, first_row)

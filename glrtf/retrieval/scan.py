@@ -1,7 +1,13 @@
 """Looking through a tile of scores for the few that reach what their query asks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import numpy.typing as npt
+
+_SHORT_BUFFER = 256
+"""Numbers. NumPy copies what it stretches over rows that are shorter than its buffer, 8192."""
 
 
 class Scan:
@@ -30,10 +36,21 @@ class Scan:
         mask = self._mask[: queries << shift]
         table = mask.reshape(queries, 1 << shift)
         table[:, width:] = False
-        np.greater_equal(scores, least[:, None], out=table[:, :width])
+        with _short_buffer():
+            np.greater_equal(scores, least[:, None], out=table[:, :width])
         # Few pass: eight are looked at in one, and singly only where one of them passed.
         eights = mask.view(np.uint64)
         some = np.flatnonzero(eights != 0)
         passed = np.flatnonzero(eights[some].view(bool))
         passed = (some[passed >> 3] << 3) + (passed & 7)
         return passed >> shift, passed & ((1 << shift) - 1)
+
+
+@contextmanager
+def _short_buffer() -> Iterator[None]:
+    """Comparing rows with a number each takes a third less time so, or half in the cache."""
+    before = np.setbufsize(_SHORT_BUFFER)
+    try:
+        yield
+    finally:
+        np.setbufsize(before)

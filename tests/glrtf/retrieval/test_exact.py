@@ -112,7 +112,7 @@ def test_many_tiles_of_near_ties(monkeypatch, clusters):
     monkeypatch.setattr(exact, "_TILE_NUMBERS", 64 * 24)
     monkeypatch.setattr(exact_block, "_LEAST_ROWS", 16)
     monkeypatch.setattr(exact_block, "_SCORES_A_PRODUCT", 16 * 20)
-    monkeypatch.setattr(exact_block, "_OPENING_SCORES", 700)
+    monkeypatch.setattr(exact_block, "_OPENING_ROWS", 40)
     monkeypatch.setattr(exact_block, "QUERIES_A_PRODUCT", 16)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(clusters, 24))
