@@ -17,3 +17,12 @@ def test_a_scan_is_a_comparison(dtype):
         slow_rows, slow_columns = np.nonzero(scores >= least[:, None])
         np.testing.assert_array_equal(rows, slow_rows)
         np.testing.assert_array_equal(columns, slow_columns)
+
+
+def test_a_scan_leaves_numpys_buffer_as_it_was():
+    before = np.getbufsize()
+    Scan().reaching(np.zeros((2, 3), np.float32), np.zeros(2, np.float32))
+    assert np.getbufsize() == before
+    with pytest.raises(ValueError):
+        Scan().reaching(np.zeros((2, 3), np.float32), np.zeros(5, np.float32))
+    assert np.getbufsize() == before
