@@ -47,8 +47,9 @@ types: install  ## Check types.
 contracts: install  ## Check that dependencies point down.
 	$(BIN)/lint-imports
 
+# Two processes: each may hold a gigabyte of TensorFlow. A file's tests share what it prepares.
 pytest: install  ## Run the tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 format: install  ## Format the code.
 	$(BIN)/ruff check --fix .
