@@ -15,11 +15,11 @@ import numpy as np
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
-# What NumPy and zipfile let out when headers, directories or data are damaged. An archive whose
-# flipped bit names a compression that zipfile does not know is a NotImplementedError of its.
+# What NumPy and zipfile let out when headers, directories or data are damaged. A flipped bit that
+# names a compression unknown to zipfile, or encryption, comes as a kind of RuntimeError.
 _DAMAGE = (
     *(ValueError, KeyError, EOFError, OSError, SyntaxError, OverflowError, MemoryError),
-    *(NotImplementedError, RuntimeError, AttributeError, TypeError, IndexError),
+    *(RuntimeError, AttributeError, TypeError, IndexError),
     *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
 

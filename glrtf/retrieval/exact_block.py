@@ -18,6 +18,8 @@ from glrtf.retrieval.projection import Projection
 QUERIES_A_PRODUCT = 2048
 _SCORES_A_PRODUCT = 1 << 22
 """16 MB: in smaller products the time of packing the factors shows."""
+_PROCESSORS_A_PRODUCT = 4
+"""For more of them it grows, lest they wait for each other more than they work."""
 _OPENING_ROWS = 4096
 """The first rows are multiplied at once: they make the first floors."""
 _MOST_PASSING = 0.02
@@ -65,7 +67,8 @@ class QueryBlock:
         processors = usable_processors()
         self._share = math.ceil(min(QUERIES_A_PRODUCT, len(vectors)) / processors) or 1
         self._at_once = self._share * processors
-        self._columns = rows_at_once(_SCORES_A_PRODUCT // self._at_once)
+        scores = _SCORES_A_PRODUCT * math.ceil(processors / _PROCESSORS_A_PRODUCT)
+        self._columns = rows_at_once(scores // self._at_once)
         self.begin()
 
     def begin(self) -> None:
