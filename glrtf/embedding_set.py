@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf import embedding_arrays as arrays
+from glrtf import embedding_digests
+from glrtf.embedding_digests import Verify
 from glrtf.embedding_info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
 from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
@@ -48,14 +50,18 @@ class EmbeddingSet:
     digest: str
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> "EmbeddingSet":
+    def open(cls, folder: str | os.PathLike[str], verify: Verify = "once") -> "EmbeddingSet":
         """Opens a set and checks that its files are what its JSON says.
 
-        Headers, shapes and ids are looked at; rows are checked as they are
-        read, and digests by `verify`.
+        Headers, shapes, ids and digests are compared; rows are checked again as they are read.
+
+        Args:
+            folder: The set.
+            verify: ``once`` does not read files again that were compared with their digests
+                before and stand unchanged; ``always`` compares all. See `embedding_digests`.
 
         Raises:
-            UserError: On a missing, truncated, pickled or ill-shaped file, a
+            UserError: On a missing, truncated, pickled, ill-shaped or changed file, a
                 set without its JSON, or an id that comes twice.
         """
         folder = os.fspath(folder)
@@ -77,6 +83,7 @@ class EmbeddingSet:
         for part in range(opened.num_parts):
             opened.part(part)
         arrays.refuse_duplicates(folder, opened.ids)
+        opened.verify(verify)
         return opened
 
     @property
@@ -155,17 +162,30 @@ class EmbeddingSet:
         """Any rows of a part as stored, float64 (len(rows), dimension)."""
         return self._rows(part)[rows].astype(np.float64)
 
-    def verify(self) -> None:
-        """Reads every file and compares it with its digest.
+    def verify(self, verify: Verify = "always") -> None:
+        """Compares the set's files with their digests.
+
+        Args:
+            verify: ``always`` reads every file; ``once`` those not compared before.
 
         Raises:
             UserError: Naming the first file that has changed.
         """
-        for part, expected in enumerate(read_info(self.folder)["parts"]):
-            for kind in ("embeddings", "ids"):
-                path = self._path(part, kind)
-                if files.sha256(local_copy(path)) != expected[f"{kind}_sha256"]:
-                    raise UserError(f"{path}: changed since the set was made; make the set again")
+        embedding_digests.compare(self.folder, self._digests(), verify)
+
+    def _digests(self) -> dict[str, str]:
+        """Path -> SHA-256 of every file of the set, as its JSON says."""
+        try:
+            return {
+                self._path(part, kind): described[f"{kind}_sha256"]
+                for part, described in enumerate(read_info(self.folder)["parts"])
+                for kind in ("embeddings", "ids")
+            }
+        except KeyError as error:
+            raise UserError(
+                f"{files.join(self.folder, INFO_FILE)}: expected {error} of every part, found "
+                "none; make the set again"
+            ) from None
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: memory maps are opened again there."""

@@ -3,11 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glrtf.config.whitening import WhitenConfig
 from tfrecords_tools import cli, files
 from tfrecords_tools.errors import UserError
+
+if TYPE_CHECKING:
+    from glrtf.embedding_digests import Verify
 
 WHITENING_FILE = "whitening.npz"
 _NOTE_FILE = "whitening.json"
@@ -25,7 +28,8 @@ def whiten(config: WhitenConfig) -> None:
     from glrtf.embedding_set import EmbeddingSet
 
     sets = {
-        role: [EmbeddingSet.open(folder) for folder in getattr(config, role)] for role in _ROLES
+        role: [EmbeddingSet.open(folder, config.verify) for folder in getattr(config, role)]
+        for role in _ROLES
     }
     for role in _ROLES:
         _require_models_of(sets["train"], role, sets[role])
@@ -34,7 +38,7 @@ def whiten(config: WhitenConfig) -> None:
     for role, some in rows.items():
         folder = files.join(config.output, role)
         meta = _meta(sets[role], digest) | {"source_digest": some.digest}
-        _write_set(folder, some, whitening, meta)
+        _write_set(folder, some, whitening, meta, config.verify)
         print(folder)
 
 
@@ -88,14 +92,16 @@ def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
     }
 
 
-def _write_set(folder: str, rows: Any, whitening: Any, meta: dict[str, Any]) -> None:
+def _write_set(
+    folder: str, rows: Any, whitening: Any, meta: dict[str, Any], verify: "Verify"
+) -> None:
     from glrtf import embedding_set
     from glrtf.embedding_info import INFO_FILE
     from glrtf.retrieval.whitening import whitened_part
     from tfrecords_tools.progress import Progress
 
     if files.exists(files.join(folder, INFO_FILE)):
-        if embedding_set.EmbeddingSet.open(folder).meta != meta:
+        if embedding_set.EmbeddingSet.open(folder, verify).meta != meta:
             raise UserError(f"{folder}: is another set; choose another --output or remove it")
         return
     lengths = rows.part_lengths

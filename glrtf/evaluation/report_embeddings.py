@@ -53,7 +53,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
         if not folders:
             continue
         try:
-            sets[role] = RowsById.open(folders, votes)
+            sets[role] = RowsById.open(folders, votes, config.verify)
         except UserError as error:
             if named:
                 raise

@@ -15,7 +15,6 @@ from glrtf.retrieval.neighbors import gather_rows
 from glrtf.retrieval.ordering import id_ranks
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.progress import Progress
 
 
 class Inputs:
@@ -43,7 +42,6 @@ class Inputs:
         self._config = config
         self.digests: dict[str, str] = {}
         self._models: dict[int, tuple[str, str]] = {}
-        self._unverified: list[EmbeddingSet] = []
         self.query: RowSource = self._open("query", config.query)
         self.index: RowSource = self._open("index", config.index)
         self.images: RowSource = ConcatenatedRows([self.index, self.query])
@@ -54,20 +52,6 @@ class Inputs:
     def _read_tables(self) -> None:
         """Reads what bridging needs, so that a wrong table is told before the long searches."""
         _ = self.train_landmarks, self.non_landmark_digest
-
-    def verify(self) -> None:
-        """Compares the files of the sets opened so far with their digests, each once.
-
-        Raises:
-            UserError: Naming the first file that has changed.
-        """
-        parts = sum(one.num_parts for one in self._unverified)
-        if not parts:
-            return
-        with Progress("verifying embedding sets", parts, "part") as progress:
-            while self._unverified:
-                self._unverified[0].verify()
-                progress.update(self._unverified.pop(0).num_parts)
 
     @functools.cached_property
     def train(self) -> RowSource:
@@ -123,10 +107,9 @@ class Inputs:
         return rows
 
     def _open(self, role: str, folders: Sequence[str]) -> RowSource:
-        sets = [EmbeddingSet.open(os.fspath(one)) for one in folders]
+        sets = [EmbeddingSet.open(os.fspath(one), self._config.verify) for one in folders]
         for place, (folder, one) in enumerate(zip(folders, sets, strict=True)):
             self._check_model(role, place, os.fspath(folder), one)
-        self._unverified += sets
         rows = join(sets, self._config.votes)
         if sum(rows.part_lengths) == 0:
             raise UserError(f"--{role} {rows.name}: expected at least one image, found none")

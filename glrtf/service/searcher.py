@@ -50,7 +50,7 @@ class Searcher:
     def __init__(self, model: BatchModel, index: EmbeddingSet, config: SearcherConfig) -> None:
         folder = config.cache_folder
         self.model, self.index = model, index
-        self.train = EmbeddingSet.open(config.train) if config.train else None
+        self.train = EmbeddingSet.open(config.train, config.verify) if config.train else None
         for one in (index, *([self.train] if self.train else [])):
             _refuse_other_model(model.embedder, one)
         self._opened = OpenedDatabase(index, config.search, folder)
@@ -148,7 +148,7 @@ def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         config: What to search with.
         max_batch: Most photos of one model call.
     """
-    index = EmbeddingSet.open(config.index)
+    index = EmbeddingSet.open(config.index, config.verify)
     model = BatchModel(load_embedder(config.model), config.tta, max_batch)
     return Searcher(model, index, config)
 
