@@ -10,6 +10,7 @@ from tfrecords_tools import cli, files
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
+    from glrtf.embedding_agreement import Agreement
     from glrtf.embedding_digests import Verify
 
 WHITENING_FILE = "whitening.npz"
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def whiten(config: WhitenConfig) -> None:
     """Fits the transformation, or finds it, and writes the sets that are not there yet."""
+    from glrtf.embedding_agreement import Agreement
     from glrtf.embedding_rows import join
     from glrtf.embedding_set import EmbeddingSet
 
@@ -31,8 +33,9 @@ def whiten(config: WhitenConfig) -> None:
         role: [EmbeddingSet.open(folder, config.verify) for folder in getattr(config, role)]
         for role in _ROLES
     }
+    agreement = Agreement()
     for role in _ROLES:
-        _require_models_of(sets["train"], role, sets[role])
+        _require_models_of(sets["train"], role, sets[role], agreement)
     rows = {role: join(some, config.votes) for role, some in sets.items() if some}
     whitening, digest = _fitted(config, rows["train"])
     for role, some in rows.items():
@@ -42,17 +45,20 @@ def whiten(config: WhitenConfig) -> None:
         print(folder)
 
 
-def _require_models_of(train: Sequence[Any], role: str, sets: Sequence[Any]) -> None:
+def _require_models_of(
+    train: Sequence[Any], role: str, sets: Sequence[Any], agreement: "Agreement"
+) -> None:
     if sets and len(sets) != len(train):
         raise UserError(
             f"--{role}: expected {len(train)} embedding sets as of --train, found {len(sets)}"
         )
-    for one, other in zip(train, sets, strict=False):
+    for place, (one, other) in enumerate(zip(train, sets, strict=False)):
         if one.dimension != other.dimension or _model(one) != _model(other):
             raise UserError(
                 f"--{role} {other.folder}: expected embeddings of the same model as "
                 f"{one.folder}, found another model's; name the sets in the same order"
             )
+        agreement.add(f"--{role} {other.folder}", other.meta, place)
 
 
 def _model(one: Any) -> Any:

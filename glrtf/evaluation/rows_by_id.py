@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.embedding_agreement import Agreement
 from glrtf.embedding_digests import Verify
 from glrtf.embedding_rows import RowSource, join
 from glrtf.embedding_set import EmbeddingSet
@@ -29,7 +30,11 @@ class RowsById:
 
     @classmethod
     def open(
-        cls, folders: Sequence[str], votes: Sequence[float] = (), verify: Verify = "once"
+        cls,
+        folders: Sequence[str],
+        votes: Sequence[float] = (),
+        verify: Verify = "once",
+        agreement: Agreement | None = None,
     ) -> "RowsById":
         """Opens embedding sets of the same images and joins them.
 
@@ -37,11 +42,15 @@ class RowsById:
             folders: The sets, one a model.
             votes: How much each counts.
             verify: As `EmbeddingSet.open` takes it.
+            agreement: The other sets that these are compared with.
 
         Raises:
-            UserError: On a set that is missing or not whole.
+            UserError: On a set that is missing, not whole, or made otherwise than the others.
         """
         sets = [EmbeddingSet.open(os.fspath(folder), verify) for folder in folders]
+        if agreement is not None:
+            for place, one in enumerate(sets):
+                agreement.add(one.folder, one.meta, place)
         return cls(join(sets, votes))
 
     def known(self, ids: Sequence[str]) -> list[str]:
