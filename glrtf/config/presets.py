@@ -39,7 +39,7 @@ def find_file(name: str) -> str | None:
 
 
 def _value(argv: Sequence[str], name: str) -> str | None:
-    for argument, following in zip(argv, [*argv[1:], None], strict=True):
+    for argument, following in zip(argv, [*argv[1:], None], strict=False):
         if argument == f"--{name}":
             return following
         if argument.startswith(f"--{name}="):
