@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from glrtf.config.service import ServeConfig
 from tfrecords_tools import cli
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 
 def run_serve(config: ServeConfig) -> None:
@@ -32,7 +32,7 @@ def _require_packages() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"expected the package {error.name}, found none; pip install 'glrtf[serve]'"
+            f"expected the package {error.name}, found none; {how_to_install('serve')}"
         ) from None
 
 
