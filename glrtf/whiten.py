@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glrtf.config.whitening import WhitenConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
 
 WHITENING_FILE = "whitening.npz"
@@ -24,6 +24,7 @@ def whiten(config: WhitenConfig) -> None:
     from glrtf.embedding_rows import join
     from glrtf.embedding_set import EmbeddingSet
 
+    expected.new_folder("--output", config.output)
     sets = {
         role: [EmbeddingSet.open(folder) for folder in getattr(config, role)] for role in _ROLES
     }

@@ -110,11 +110,27 @@ def open_shards(folder: str, split: str = "train") -> ShardSet:
         return _from_info(candidate, split)
     if names := _shard_names(folder, split):
         return _without_info(folder, names, split)
+    raise _none_found(folder, split)
+
+
+def require_shards(folder: str, split: str) -> None:
+    """Checks that a folder has shards of a split, without opening them.
+
+    Raises:
+        UserError: If it has none.
+    """
+    if candidate := _described(folder, split):
+        _info(candidate, split)
+    elif not _shard_names(folder, split):
+        raise _none_found(folder, split)
+
+
+def _none_found(folder: str, split: str) -> UserError:
     if others := sorted({name.partition("-")[0] for name in _shard_names(folder)}):
-        raise UserError(
+        return UserError(
             f"{folder}: expected shards of the split {split}, found those of {', '.join(others)}"
         )
-    raise UserError(
+    return UserError(
         f"{folder}: expected {FILE_NAME} there or in {split}/, or *.tfrec shards; found"
         " neither; build shards with python -m tfrecords_tools.build"
     )
@@ -122,7 +138,7 @@ def open_shards(folder: str, split: str = "train") -> ShardSet:
 
 def holds_shards(folder: str, split: str) -> bool:
     """Whether `open_shards` would find shards, sound or not."""
-    return bool(_described(folder, split) or _shard_names(folder))
+    return bool(_described(folder, split) or _shard_names(folder, split))
 
 
 def _described(folder: str, split: str) -> str:
@@ -140,10 +156,15 @@ def _shard_names(folder: str, split: str = "") -> list[str]:
     return [name for name in found if not split or name.startswith(f"{split}-")]
 
 
-def _from_info(folder: str, split: str) -> ShardSet:
+def _info(folder: str, split: str) -> DatasetInfo:
     info = DatasetInfo.load(folder)
     if info.split != split:
         raise UserError(f"{folder}: expected the split {split}, found {info.split}")
+    return info
+
+
+def _from_info(folder: str, split: str) -> ShardSet:
+    info = _info(folder, split)
     shards = tuple(
         Shard(path, shard.num_examples)
         for path, shard in zip(info.shard_paths, info.shards, strict=True)
