@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 SCHEME = "gs://"
 DEADLINE = 600.0
@@ -200,7 +200,7 @@ def client() -> Any:
             warnings.simplefilter("ignore", FutureWarning)
             from google.cloud import storage
     except ImportError:
-        raise UserError("gs:// paths need google-cloud-storage: pip install 'glrtf[gcs]'") from None
+        raise UserError(f"gs:// paths need google-cloud-storage: {how_to_install('gcs')}") from None
     import requests.adapters
 
     client = storage.Client()
@@ -224,7 +224,7 @@ def _told(path: str) -> Iterator[None]:
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
     except ImportError:
-        raise UserError("gs:// paths need google-cloud-storage: pip install 'glrtf[gcs]'") from None
+        raise UserError(f"gs:// paths need google-cloud-storage: {how_to_install('gcs')}") from None
     try:
         yield
     except GoogleAuthError as error:
