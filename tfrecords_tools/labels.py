@@ -2,13 +2,12 @@
 
 import csv
 import dataclasses
-import io
 from array import array
 from collections.abc import Iterator
 
 import numpy as np
 
-from tfrecords_tools import files, gldv2
+from tfrecords_tools import gldv2, text_tables
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.schema import NO_LABEL
 
@@ -94,7 +93,7 @@ def _clean_rows(path: str) -> Iterator[tuple[int, int]]:
 
 def _columns(path: str, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and the wanted fields of each row; blank lines do not count."""
-    with io.TextIOWrapper(files.open_read(path), "utf-8-sig", "replace", newline="") as text:
+    with text_tables.open_text(path) as text:
         reader = csv.reader(text)
         header = [name.strip() for name in next(reader, [])]
         if missing := [name for name in wanted if name not in header]:

@@ -1,10 +1,9 @@
 """CSV files by column names, their faults told in one line."""
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 
-from tfrecords_tools import files
+from tfrecords_tools import text_tables
 from tfrecords_tools.errors import UserError
 
 
@@ -21,7 +20,7 @@ def read_rows(path: str, *columns: Sequence[str]) -> Iterator[tuple[int, dict[st
     Raises:
         UserError: On a missing file, missing columns or bytes that are no text.
     """
-    with io.TextIOWrapper(files.open_read(path), encoding="utf-8-sig", newline="") as text:
+    with text_tables.open_text(path) as text:
         try:
             reader = csv.DictReader(text, restval="")
             found = reader.fieldnames or []
@@ -33,5 +32,5 @@ def read_rows(path: str, *columns: Sequence[str]) -> Iterator[tuple[int, dict[st
                 )
             for row in reader:
                 yield reader.line_num, row
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path}: expected a CSV in UTF-8, found {error}") from None
+        except csv.Error as error:
+            raise UserError(f"{path}: expected a CSV, found {error}") from None
