@@ -68,9 +68,13 @@ def _said(error: Exception, operation: str, deadline: float) -> str:
     if isinstance(error, DataCorruption):
         return f"its bytes were altered on the way while {operation}; {_RUN_AGAIN}"
     if isinstance(error, DefaultCredentialsError):
-        return f"no credentials for Google Cloud ({_short(error)}); {_ADVICE[401]}"
+        return (
+            f"no credentials for Google Cloud while {operation} ({_short(error)}); {_ADVICE[401]}"
+        )
     if isinstance(error, GoogleAuthError):
-        return f"could not sign in to Google Cloud ({_short(error)}); {_ADVICE[401]}"
+        return (
+            f"could not sign in to Google Cloud while {operation} ({_short(error)}); {_ADVICE[401]}"
+        )
     if isinstance(error, ValueError | KeyError | TypeError | AttributeError):
         return (
             f"expected an answer of Cloud Storage while {operation}, found another "
