@@ -37,7 +37,7 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
     from glrtf.evaluation.submissions import read_index_ids, read_submission
 
     solution = solutions.read_retrieval_solution(config.solution)
-    index_ids = read_index_ids(config.index) if config.index else None
+    index_ids = read_index_ids(config.index, config.verify) if config.index else None
 
     def judged_file(path: str) -> Judgement:
         one = judge(read_submission(path, index_ids), solution, name=path)

@@ -7,7 +7,7 @@ format is described in TensorFlow's ``lib/io/record_writer.h``.
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import google_crc32c
 
@@ -16,6 +16,13 @@ OVERHEAD = 16
 
 _MASK_DELTA = 0xA282EAD8
 _MAX_RECORD = 1 << 30
+
+
+class Reader(Protocol):
+    """What records are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next `size` bytes, fewer at the end."""
 
 
 class CorruptRecordError(ValueError):
@@ -34,7 +41,7 @@ def frame(data: bytes) -> tuple[bytes, bytes]:
     return length + struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(data))
 
 
-def read_records(file: BinaryIO) -> Iterator[bytes]:
+def read_records(file: BinaryIO | Reader) -> Iterator[bytes]:
     """Yields the data of each record of an open file, every checksum verified.
 
     Raises:

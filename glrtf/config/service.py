@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
@@ -24,6 +25,8 @@ class SearcherConfig:
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
+        verify: Whether the sets' files are compared with their digests once, as long as they
+            stand unchanged, or always.
     """
 
     model: str = ""
@@ -33,6 +36,7 @@ class SearcherConfig:
     tta: tuple[str, ...] = VIEWS
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
+    verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
         for name in ("model", "index"):

@@ -51,7 +51,7 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> ShardSet:
         title = _digest(repr((found[rows], image_ids[rows])))[:_ID_LENGTH]
         paths = [files.join(folder, name) for name in names[rows]]
         photos = tuple(zip(paths, image_ids[rows], strict=True))
-        shards.append(PhotoShard(files.join(folder, title), len(photos), photos))
+        shards.append(PhotoShard(files.join(folder, title), len(photos), photos=photos))
     return ShardSet(tuple(shards), split)
 
 

@@ -24,10 +24,12 @@ class Shard:
     Attributes:
         path: Where it is.
         num_examples: How many records it must hold.
+        sha256: Its digest as dataset_info.json says, 64 hex digits; empty where nothing does.
     """
 
     path: str
     num_examples: int
+    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,14 +136,32 @@ def _from_info(folder: str, split: str) -> ShardSet:
     if info.split != split:
         raise UserError(f"{folder}: expected the split {split}, found {info.split}")
     shards = tuple(
-        Shard(path, shard.num_examples)
+        Shard(path, shard.num_examples, shard.sha256)
         for path, shard in zip(info.shard_paths, info.shards, strict=True)
     )
-    if missing := [shard.path for shard in shards if not files.exists(shard.path)]:
-        raise UserError(f"{missing[0]}: named in {FILE_NAME} but missing; build the shards again")
+    _refuse_other_sizes(info)
     if not info.num_examples:
         raise UserError(f"{folder}: expected at least one record, found none")
     return ShardSet(shards, split, info.num_classes, info.schema, folder)
+
+
+def _refuse_other_sizes(info: DatasetInfo) -> None:
+    """One line for a shard that is missing, was cut, or is another build's."""
+    # On gs:// one listing says the size of all.
+    listed = dict(files.walk(info.folder)) if files.is_remote(info.folder) else None
+    for path, shard in zip(info.shard_paths, info.shards, strict=True):
+        if listed is not None:
+            size = listed.get(shard.name)
+        else:
+            state = files.state(path)
+            size = None if state is None else state.size
+        if size is None:
+            raise UserError(f"{path}: named in {FILE_NAME} but missing; build the shards again")
+        if size != shard.bytes:
+            raise UserError(
+                f"{path}: expected {shard.bytes} bytes as {FILE_NAME} says, found {size}; it was"
+                " cut, or is a shard of another build: build the shards again, or restore it"
+            )
 
 
 def _without_info(folder: str, names: Sequence[str], split: str) -> ShardSet:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from glrtf.embedding_digests import Verify
 from glrtf.evaluation import csv_files
 from tfrecords_tools import csv_rows, files
 from tfrecords_tools.errors import UserError
@@ -45,8 +46,12 @@ def require_unchanged(folder: str, name: str) -> str:
     return path
 
 
-def read_index_ids(path: str) -> frozenset[str]:
+def read_index_ids(path: str, verify: Verify = "once") -> frozenset[str]:
     """The index images' ids: those of an embedding set, or of a CSV file with a column ``id``.
+
+    Args:
+        path: The set's folder or the CSV file.
+        verify: As `EmbeddingSet.open` takes it.
 
     Raises:
         UserError: If it is missing or is not what it should be, or there are no ids.
@@ -54,7 +59,7 @@ def read_index_ids(path: str) -> frozenset[str]:
     if os.path.isdir(path):
         from glrtf.embedding_set import EmbeddingSet
 
-        ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path).ids)
+        ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path, verify).ids)
     else:
         ids = frozenset(image_id for _, (image_id,) in csv_files.read_rows(path, ("id",)))
     if not ids:
