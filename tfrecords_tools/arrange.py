@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import io
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from tfrecords_tools import cli, files, folders, gldv2
+from tfrecords_tools import cli, files, folders, gldv2, own_names, text_tables
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -28,8 +29,8 @@ class ArrangeConfig:
 
     Attributes:
         photos: Folder of the photos.
-        table: CSV with the columns photo (a path below the folder) and landmark (any name;
-            empty where it is not known).
+        table: CSV in UTF-8 with the columns photo (a path below the folder) and landmark (any
+            name; empty where it is not known).
         output: Folder to write: index/, train/ and metadata/, whole or not at all.
     """
 
@@ -43,7 +44,7 @@ class OwnPhoto:
     """One row of the table.
 
     Attributes:
-        name: The photo's path below the folder.
+        name: The photo's path below the folder, as the disk spells it.
         landmark: What it shows; empty where that is not known.
     """
 
@@ -52,8 +53,9 @@ class OwnPhoto:
 
     @property
     def number(self) -> int:
-        """The image id: the first 64 bits of the name's SHA-256."""
-        return int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big")
+        """The image id: the first 64 bits of the SHA-256 of the name in NFC."""
+        name = own_names.composed(self.name)
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def arrange(config: ArrangeConfig) -> None:
@@ -87,24 +89,57 @@ def arrange(config: ArrangeConfig) -> None:
 
 def _read_table(config: ArrangeConfig) -> list[OwnPhoto]:
     photos: dict[int, OwnPhoto] = {}
-    root = os.path.realpath(config.photos)
-    text = io.StringIO(files.read_bytes(config.table).decode("utf-8-sig", "replace"), newline="")
-    reader = csv.DictReader(text)
-    if not {"photo", "landmark"} <= set(reader.fieldnames or ()):
-        found = ",".join(reader.fieldnames or ())[:80]
-        raise UserError(f"{config.table}: expected the columns photo and landmark, found {found!r}")
-    for row in reader:
-        where = f"{config.table}: line {reader.line_num}"
-        photo = OwnPhoto((row["photo"] or "").strip(), (row["landmark"] or "").strip())
-        path = os.path.realpath(os.path.join(root, photo.name))
-        if not path.startswith(root + os.sep) or not os.path.isfile(path):
-            raise UserError(f"{where}: expected a file below {root}, found {photo.name!r}")
-        if photo.number in photos:
-            raise UserError(f"{where}: expected each photo once, found {photo.name!r} again")
+    finder = own_names.PhotoFinder(config.photos)
+    for line, given, landmark in _table_rows(config.table):
+        where = f"{config.table}: line {line}"
+        photo = OwnPhoto(finder.find(given, where), own_names.composed(landmark))
+        if known := photos.get(photo.number):
+            other = "" if known.name == photo.name else f" (two files, {known.name!r} is the other)"
+            raise UserError(f"{where}: expected each photo once, found {given!r} again{other}")
         photos[photo.number] = photo
     if not photos:
         raise UserError(f"{config.table}: expected photos below the header, found none")
     return [photos[number] for number in sorted(photos)]
+
+
+def _table_rows(path: str) -> Iterator[tuple[int, str, str]]:
+    """Yields line number, photo and landmark of each row that is not blank."""
+    with text_tables.open_text(path) as text:
+        reader = csv.reader(text, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            places = _columns(path, header)
+            for row in reader:
+                fields = [field.strip() for field in row]
+                if not any(fields):
+                    continue
+                if len(fields) > len(header) or any(fields[2:]) or len(fields) < 2:
+                    hint = "; put a name that holds a comma in double quotes"
+                    raise UserError(
+                        f"{path}: line {reader.line_num}: expected 2 fields"
+                        f" ({','.join(header[:2])}), found {len(fields)}"
+                        f"{hint if len(fields) > 1 else ''}"
+                    )
+                yield reader.line_num, fields[places[0]], fields[places[1]]
+        except csv.Error as error:
+            raise UserError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
+
+
+def _columns(path: str, header: Sequence[str]) -> tuple[int, int]:
+    """Where the photo and the landmark stand; columns without a name at the end are allowed."""
+    if {"photo", "landmark"} != set(header[:2]) or any(header[2:]):
+        line = ",".join(header)
+        hint = ""
+        if re.fullmatch(r"photo[;\t|]landmark", line.strip('"')):
+            hint = "; save it with commas between the columns"
+        elif line.startswith("sep="):
+            hint = "; delete its first line"
+        elif {"photo", "landmark"} <= set(header):
+            hint = "; delete the others"
+        raise UserError(
+            f"{path}: expected the columns photo and landmark, found {line[:80]!r}{hint}"
+        )
+    return header.index("photo"), header.index("landmark")
 
 
 def _link(source: str, target: str) -> None:
@@ -145,9 +180,9 @@ def _write_csv(folder: str, name: str, header: list[str], rows: Iterable[list[ob
 
 
 def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:
-    listed = {os.path.normpath(each.name) for each in photos}
+    listed = {each.name for each in photos}
     with contextlib.suppress(OSError):
-        return sum(1 for name, _ in files.walk(folder) if os.path.normpath(name) not in listed)
+        return sum(1 for name, _ in files.walk(folder) if name not in listed)
     return 0
 
 
@@ -160,11 +195,11 @@ def read_names(metadata: str) -> dict[str, str]:
     path = files.join(metadata, NAMES)
     if not files.exists(path):
         return {}
-    text = io.StringIO(files.read_bytes(path).decode("utf-8", "replace"), newline="")
-    rows = csv.DictReader(text)
-    if not {"id", "photo"} <= set(rows.fieldnames or ()):
-        return {}
-    return {row["id"]: row["photo"] for row in rows}
+    with text_tables.open_text(path) as text:
+        rows = csv.DictReader(text)
+        if not {"id", "photo"} <= set(rows.fieldnames or ()):
+            return {}
+        return {row["id"]: row["photo"] for row in rows}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

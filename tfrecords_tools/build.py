@@ -47,6 +47,9 @@ def build(config: BuildConfig) -> None:
         layout, scanned, known = _scan(config, layout)
         found = inventory.take_inventory(layout, labels, scanned)
         for fold in _folds(config, layout, labels, found, known):
+            if not len(fold.plan.images):
+                finish.leave_out(fold)
+                continue
             finish.settle(fold, labels, found)
             runners.run_shards(fold, config)
             _finish(config, fold, labels, found)
@@ -139,7 +142,8 @@ def _folds(
         num_shards = config.num_shards or sharding.count_shards(
             total, parse_size(config.shard_size)
         )
-        if config.only_missing:
+        # A validation fold that was empty so far has no finished build to add to.
+        if config.only_missing and (name != gldv2.VALIDATION or finish.is_finished(folder)):
             num_shards = len(finish.previous_info(folder).shards)
         yield Fold(
             name=name,

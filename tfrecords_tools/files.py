@@ -51,7 +51,7 @@ def list_names(folder: str) -> list[str]:
         UserError: If the folder does not exist.
     """
     if is_remote(folder):
-        if not (names := remote.list_names(folder)):
+        if (names := remote.list_names(folder)) is None:
             raise UserError(f"{folder}: no such folder")
         return names
     if not os.path.isdir(folder):
@@ -84,6 +84,23 @@ def state(path: str) -> FileState | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return FileState(status.st_size, str(status.st_mtime_ns))
+
+
+def states(folder: str) -> dict[str, FileState]:
+    """The states of all files directly in a folder, by name; on gs:// from one listing.
+
+    Temporary files are left out, and what goes while the folder is listed.
+
+    Raises:
+        UserError: If the folder does not exist.
+    """
+    if is_remote(folder):
+        if not (found := remote.states(folder)) and not exists(folder):
+            raise UserError(f"{folder}: no such folder")
+        return found
+    each = ((name, join(folder, name)) for name in list_names(folder))
+    known = ((name, state(path)) for name, path in each if os.path.isfile(path))
+    return {name: found for name, found in known if found is not None}
 
 
 def make_folder(folder: str) -> None:

@@ -1,15 +1,11 @@
 """Reading the small CSV files of the competitions, row by row."""
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 
-from tfrecords_tools import files
+from tfrecords_tools import csv_rows, text_tables
 from tfrecords_tools.cli import did_you_mean
 from tfrecords_tools.errors import UserError
-
-# A landmark with many index photos makes fields longer than the module's own limit.
-_LONGEST_FIELD = 1 << 28
 
 
 def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -28,13 +24,12 @@ def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str
         UserError: If the file is missing, empty or not text, lacks a column, or
             a line has too few fields or too many.
     """
-    with (
-        files.open_read(path) as binary,
-        io.TextIOWrapper(binary, encoding="utf-8-sig") as text,
-    ):
+    with text_tables.open_text(path) as text:
         try:
             header = [name.strip() for name in _fields(text.readline())]
             places = [_place(path, header, column) for column in columns]
+            if twice := csv_rows.repeated(header, columns):
+                raise UserError(f"{path}: expected one column {twice!r}, found it more than once")
             needed = max(places)
             for number, line in enumerate(text, start=2):
                 fields = _fields(line)
@@ -45,16 +40,15 @@ def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str
                         f"{path}, line {number}: expected {len(header)} fields "
                         f"({','.join(header)}), found {len(fields)}"
                     )
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+        except csv.Error as error:
+            raise UserError(f"{path}: not a CSV file ({error})") from None
 
 
 def _fields(line: str) -> list[str]:
     """A line's fields; the CSV reader's state machine only where it is needed."""
     if '"' not in line:
         return line.split(",")
-    csv.field_size_limit(_LONGEST_FIELD)
-    return next(csv.reader([line]))
+    return next(csv_rows.reader([line]))
 
 
 def read_header(path: str) -> list[str]:
@@ -63,12 +57,8 @@ def read_header(path: str) -> list[str]:
     Raises:
         UserError: If the file is missing or not text.
     """
-    with files.open_read(path) as binary:
-        line = binary.readline(1 << 16)
-    try:
-        return [name.strip() for name in line.decode("utf-8-sig").strip().split(",")]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    with text_tables.open_text(path) as text:
+        return [name.strip() for name in text.readline(1 << 16).strip().split(",")]
 
 
 def _place(path: str, header: Sequence[str], column: str) -> int:

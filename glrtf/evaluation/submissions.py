@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from glrtf.embedding_digests import Verify
 from glrtf.evaluation import csv_files
-from tfrecords_tools import files
+from tfrecords_tools import csv_rows, files
 from tfrecords_tools.errors import UserError
 
 SUBMISSION_FILE = "submission.csv"
@@ -128,16 +128,13 @@ def read_recognitions(path: str) -> dict[str, Recognition]:
 
 
 def _recognition(path: str, line: int, field: str) -> Recognition:
-    try:
-        landmark_id, score = field.split()
-        prediction = Recognition(int(landmark_id), float(score))
-    except ValueError:
-        prediction = Recognition(0, math.nan)
-    if not math.isfinite(prediction.score):
+    landmark_id, *scores = field.split()
+    number, value = csv_rows.whole_number(landmark_id), csv_rows.real_number(" ".join(scores))
+    if number is None or not math.isfinite(value):
         raise UserError(
             f"{path}, line {line}: expected a landmark number and a score, found {field[:60]!r}"
         )
-    return prediction
+    return Recognition(number, value)
 
 
 def _file_name(path: str, line: int, text: str) -> UserError:

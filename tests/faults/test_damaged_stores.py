@@ -144,7 +144,7 @@ def test_what_is_remembered_of_a_tar(tmp_path):
 
 
 def test_a_specification_for_beam(tmp_path):
-    columns = (np.uint64, np.int32, np.int32, np.uint64, np.uint32)
+    columns = (np.uint64, np.int32, np.int32, np.uint64, np.uint32, np.uint32)
     spec = ShardSpec(
         name="train-00001-of-00003.tfrecord",
         folder=str(tmp_path),

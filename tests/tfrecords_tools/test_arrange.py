@@ -1,5 +1,7 @@
 import csv
+import gzip
 import os
+import unicodedata
 
 import pytest
 from shard_writing import photo
@@ -78,6 +80,15 @@ def test_an_id_is_the_names_digest():
         ("photo,landmark\nnone.jpg,x\n", "line 2: expected a file below"),
         ("photo,landmark\n../table.csv,x\n", "line 2: expected a file below"),
         ("photo,landmark\ncat.jpg,x\ncat.jpg,y\n", "line 3: expected each photo once"),
+        ("photo,landmark\n./cat.jpg,x\ncat.jpg,y\n", "line 3: expected each photo once"),
+        ("photo,landmark\nRome/../cat.jpg,x\ncat.jpg,y\n", "line 3: expected each photo once"),
+        ("photo,landmark\ncat.jpg,Torre, di Pisa\n", "line 2: expected 2 fields"),
+        ("photo,landmark,\ncat.jpg,Torre, di Pisa\n", "line 2: expected 2 fields"),
+        ("photo,landmark\ncat.jpg\n", "line 2: expected 2 fields (photo,landmark), found 1"),
+        ("photo,landmark,year\ncat.jpg,x,1\n", "found 'photo,landmark,year'; delete the others"),
+        ("photo;landmark\ncat.jpg;x\n", "save it with commas between the columns"),
+        ("sep=,\nphoto,landmark\ncat.jpg,x\n", "delete its first line"),
+        ("photo,landmark\nrome\\COLOSSEUM 1.jpg,x\n", "did you mean 'Rome/Colosseum 1.jpg'?"),
     ],
 )
 def test_mistakes_take_one_line_and_nothing_is_written(own, capsys, table, message):
@@ -91,3 +102,59 @@ def test_mistakes_take_one_line_and_nothing_is_written(own, capsys, table, messa
 def test_a_folder_with_files_is_left_alone(own, capsys):
     assert arrange.main(flags(own, output=own / "photos")) == 2
     assert "expected a new folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("cp1252", "line 2: expected text in UTF-8, found another encoding near 'cat.jpg,Sées"),
+        ("utf-16", "expected CSV text in UTF-8, found UTF-16 text; save it as CSV UTF-8"),
+        ("utf-16-le", "expected CSV text in UTF-8, found UTF-16 text; save it as CSV UTF-8"),
+    ],
+)
+def test_another_encoding_is_refused(own, capsys, encoding, message):
+    # Read as UTF-8 with replacements, Sées and Sèes would be one landmark.
+    text = "photo,landmark\ncat.jpg,Sées\npisa.png,Sèes\n"
+    (own / "table.csv").write_bytes(text.encode(encoding))
+    assert arrange.main(flags(own)) == 2
+    assert message in capsys.readouterr().err
+    assert not (own / "root").exists()
+
+
+def test_a_packed_table_is_named_as_that(own, capsys):
+    (own / "table.csv").write_bytes(gzip.compress(b"photo,landmark\ncat.jpg,x\n"))
+    assert arrange.main(flags(own)) == 2
+    assert "found gzip data; unpack it first" in capsys.readouterr().err
+
+
+def test_names_composed_and_decomposed_are_one(own):
+    """A Mac's disk holds NFD; people and other systems type NFC."""
+    typed = ["Köln/Dom é.jpg", "Köln/a.jpg"]
+    for number, name in enumerate(typed):
+        stored = own / "photos" / unicodedata.normalize("NFD", name)
+        stored.parent.mkdir(exist_ok=True)
+        stored.write_bytes(photo(number))
+    rows = [(typed[0], "Köln"), (typed[1], unicodedata.normalize("NFD", "Köln"))]
+    with open(own / "table.csv", "w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file).writerows([("photo", "landmark"), *rows, ("", "")])
+    arrange.arrange(ArrangeConfig(str(own / "photos"), str(own / "table.csv"), str(own / "root")))
+    names = read_names(str(own / "root" / "metadata"))
+    # The ids are those that the typed names would have on any other system.
+    assert names == {
+        gldv2.format_id(OwnPhoto(name, "").number): unicodedata.normalize("NFD", name)
+        for name in typed
+    }
+    labels = (own / "root" / "metadata" / "train.csv").read_text().splitlines()[1:]
+    assert {line.rsplit(",", 1)[1] for line in labels} == {"0"}
+    categories = own / "root" / "metadata" / "train_label_to_category.csv"
+    assert categories.read_text().splitlines()[1:] == [f"0,{arrange._CATEGORY}K%C3%B6ln"]
+
+
+def test_a_file_is_one_photo_by_any_path(own):
+    paths = ["./cat.jpg", "Rome//Colosseum 1.jpg", str(own / "photos" / "pisa.png")]
+    with open(own / "table.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("photo", "landmark"), *((path, "x") for path in paths)])
+    arrange.arrange(ArrangeConfig(str(own / "photos"), str(own / "table.csv"), str(own / "root")))
+    names = read_names(str(own / "root" / "metadata"))
+    assert sorted(names.values()) == ["Rome/Colosseum 1.jpg", "cat.jpg", "pisa.png"]
+    assert names["0a6df48a27ef7db4"] == "cat.jpg"

@@ -27,6 +27,7 @@ def test_a_stored_specification_is_the_same(tmp_path):
             np.array([0, 1], np.int32),
             np.array([2**40, 512], np.uint64),
             np.array([10, 20], np.uint32),
+            np.array([2**32 - 1, 0], np.uint32),
         ),
         landmark_ids=np.array([140151, -1], np.int64),
         settings=images.ImageSettings(max_side=800),

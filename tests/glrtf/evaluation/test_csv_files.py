@@ -36,7 +36,9 @@ def test_very_long_quoted_field(tmp_path):
         (b"id,image\n", "expected the column 'images', found id,image; did you mean image?"),
         (b"id,images\nab\n", "line 2: expected 2 fields (id,images), found 1"),
         (b"id,images\na,b,c\n", "line 2: expected 2 fields (id,images), found 3"),
-        (b"\x89PNG\r\n\xff\xfe", "not a CSV file in UTF-8"),
+        (b"\x89PN\r\n\xff\xfe", "line 1: expected text in UTF-8, found another encoding"),
+        (b"\x89PNG\r\n\x1a\n\xff", "expected CSV text in UTF-8, found a PNG image"),
+        ("id,images\na,b\n".encode("utf-16"), "found UTF-16 text; save it as CSV UTF-8"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, data, message):
@@ -58,3 +60,9 @@ def test_header(tmp_path):
         "images",
         "Usage",
     ]
+
+
+def test_a_column_that_comes_twice_is_refused(tmp_path):
+    path = write(tmp_path, b"id,images,images\na,b,c\n")
+    with pytest.raises(UserError, match="expected one column 'images', found it more than once"):
+        list(csv_files.read_rows(path, ("id", "images")))

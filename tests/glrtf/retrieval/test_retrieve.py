@@ -182,7 +182,7 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
         assert expected in refused(capsys, arguments)
     table.write_bytes(b"id,landmark_id\n\xff\xfe,1\n")
     arguments = world.arguments("--output", tmp_path / "out", f"--landmarks={table}")
-    assert "expected a CSV in UTF-8" in refused(capsys, arguments)
+    assert "expected text in UTF-8" in refused(capsys, arguments)
     # Told before any search: not even a cache is there.
     assert not (tmp_path / "out").exists()
 
