@@ -36,7 +36,7 @@ class RowsById:
 
     def known(self, ids: Sequence[str]) -> list[str]:
         """Those of the ids that have a row, in their order."""
-        wanted = np.array(ids, "S16")
+        wanted = _encoded(ids)
         return [image_id for image_id, there in zip(ids, self._has(wanted), strict=True) if there]
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
@@ -48,7 +48,7 @@ class RowsById:
         Raises:
             KeyError: If an image has no row.
         """
-        wanted = np.array(ids, "S16")
+        wanted = _encoded(ids)
         there = self._has(wanted)
         if not there.all():
             raise KeyError(ids[int(np.flatnonzero(~there)[0])])
@@ -59,3 +59,8 @@ class RowsById:
             return np.zeros(len(wanted), bool)
         places = np.searchsorted(self._sorted, wanted).clip(max=len(self._sorted) - 1)
         return self._sorted[places] == wanted
+
+
+def _encoded(ids: Sequence[str]) -> np.ndarray:
+    """(n,) bytes as wide as the longest id: cut to 16, a longer one would be another image's."""
+    return np.array([*(image_id.encode() for image_id in ids), b""])[:-1]
