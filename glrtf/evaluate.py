@@ -1,5 +1,7 @@
 """python -m glrtf.evaluate SUBMISSION SOLUTION: scores a submission."""
 
+import csv
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -108,13 +110,13 @@ def _write_per_query(path: str, judged: Any) -> None:
 
     precisions = summary.average_precisions(judged)
     firsts = metrics.first_hit_rank(judged.hits)
-    lines = ["id,Usage,average_precision,first_hit_rank,relevant,hits"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
     for row, query_id in enumerate(judged.query_ids):
-        lines.append(
-            f"{query_id},{judged.usage[row]},{precisions[row]:.6f},{firsts[row]},"
-            f"{judged.num_relevant[row]},{judged.hits[row].sum()}"
-        )
-    files.write_bytes(path, "\n".join([*lines, ""]).encode())
+        counts = (firsts[row], judged.num_relevant[row], judged.hits[row].sum())
+        writer.writerow([query_id, judged.usage[row], f"{precisions[row]:.6f}", *counts])
+    files.write_bytes(path, text.getvalue().encode())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from glrtf.evaluation.photos import PhotoPlace
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids
 from tfrecords_tools.progress import Progress
 
 # A photo of more pixels is not decoded: 16 times a full-size GLDv2 photo.
@@ -44,8 +44,9 @@ def thumbnail(data: bytes, side: int) -> bytes:
 
 
 def relative_path(image_id: str, side: int) -> str:
-    """Where an image's thumbnail lies below the report's folder."""
-    return f"thumbnails-{side}/{image_id[:2]}/{image_id}.jpg"
+    """Where an image's thumbnail lies below the report's folder, whatever its id; see app.js."""
+    name = image_ids.file_name(image_id)
+    return f"thumbnails-{side}/{name[:2]}/{name}.jpg"
 
 
 def make_thumbnails(

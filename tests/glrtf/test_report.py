@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import re
 import sys
 import types
@@ -85,6 +86,23 @@ def test_ids_cannot_end_the_script(material):
     html, data = page_data(material)
     assert data["queries"][0]["strip"] == evil
     assert evil not in html
+
+
+def test_no_path_is_built_from_what_is_no_id(material):
+    """Ids come from CSV files: one that is a path neither reads nor writes elsewhere."""
+    outside = material / "outside"
+    outside.mkdir()
+    (outside / "photo.jpg").write_bytes(rf.jpeg(64, 32, (9, 9, 9)))
+    path = f"../..{outside}/photo"
+    lines = ["id,images", *(f"{q},{path}" for q in rf.QUERY_IDS), ""]
+    (material / "s.csv").write_text("\n".join(lines))
+    assert run(material, retrieval=material / "s.csv") == 0
+    html, data = page_data(material)
+    assert data["queries"][0]["strip"] == path
+    thumbnails = material / "report" / "thumbnails-192"
+    assert not os.path.exists(os.path.normpath(f"{thumbnails}/../{path}.jpg"))
+    # Photos of queries, relevant images and train photos; the path is one of the missing ones.
+    assert "2 of 9 photos are not in the source" in html
 
 
 def test_a_bare_submission_and_a_baseline(material):

@@ -33,7 +33,11 @@ const glrtf = (() => {
   }
   const number = (value, digits = 3) => (value === null || value === undefined ? "–" : value.toFixed(digits));
   const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(3);
-  const source = (id) => `thumbnails-${report.thumbnail}/${id.slice(0, 2)}/${id}.jpg`;
+  // As tfrecords_tools.image_ids.file_name writes them.
+  const escaped = (code) => "~" + code.toString(16).padStart(2, "0");
+  const letter = (code) => /^[A-Za-z0-9_-]$/.test(String.fromCharCode(code)) ? String.fromCharCode(code) : escaped(code);
+  const fileName = (id) => /^[A-Za-z0-9_-]*$/.test(id) ? id : Array.from(new TextEncoder().encode(id), letter).join("");
+  const source = (id) => { const name = fileName(id); return `thumbnails-${report.thumbnail}/${name.slice(0, 2)}/${name}.jpg`; };
 
   function photo(id, mark = "", bridged = false, title = "") {
     const box = element("span", { class: `photo ${mark}`, title: title || null });
