@@ -168,6 +168,7 @@ class Trainer:
         means = np.mean(self._seen, axis=0)
         metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
         metrics["epoch"] = round(self._plan.epoch(update), 4)
+        metrics["images"] = update * self._plan.global_batch_size
         metrics["learning_rate"] = float(self._state.updater.learning_rate)
         metrics["images_per_second"] = len(self._seen) * self._plan.global_batch_size / seconds
         self._seen.clear()
@@ -232,14 +233,16 @@ class Trainer:
         self._stop = True
 
 
-def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: int) -> int:
+def resume(
+    state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: int
+) -> checkpoints.Checkpoint | None:
     """Restores the run's last checkpoint, if it has one.
 
-    On another number of replicas an update holds another number of images:
-    the run then goes on from the same epoch.
+    On another number of replicas an update holds another number of images: the run then
+    resumes with the first update that begins after all images seen so far.
 
     Returns:
-        The update to go on from.
+        The checkpoint; None where there is none, so that the state is still a fresh one.
 
     Raises:
         UserError: If the checkpoint is damaged or of another number of classes.
@@ -248,18 +251,16 @@ def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: i
     files.remove_stale(folder)  # What a kill in the middle of a save left.
     found = checkpoints.latest(folder)
     if found is None:
-        return 0
+        return None
     if found.position.num_classes != num_classes:
         raise UserError(
             f"{config.folder}: its checkpoint has {found.position.num_classes} classes, the shards "
             f"have {num_classes}; choose another --workdir, with --init_from {config.folder}"
         )
     state.restore(found)
-    update = found.position.update
     if found.position.global_batch_size != plan.global_batch_size:
-        update = plan.update_at(found.position.epoch)
-        state.updater.iterations.assign(update)
-    return update
+        state.updater.iterations.assign(plan.update_at(found.position.images))
+    return found
 
 
 def _compile_average(strategy: tf.distribute.Strategy, state: TrainState) -> Callable[[], None]:
