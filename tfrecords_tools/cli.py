@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import jsonargparse
 import yaml
 
-from tfrecords_tools import sealed
+from tfrecords_tools import sealed, stopping
 from tfrecords_tools.errors import UserError
 
 ConfigT = TypeVar("ConfigT")
@@ -49,6 +49,7 @@ def run(
     argv: Sequence[str] | None = None,
     positional: bool = False,
     default_config: Callable[[Sequence[str]], str | None] | None = None,
+    resumes: bool = False,
 ) -> int:
     """Parses a command line into a dataclass and runs a command on it.
 
@@ -62,10 +63,12 @@ def run(
             that holds several values takes all that stand outside of flags.
         default_config: Finds, from the arguments, the YAML file whose settings
             hold where neither ``--config`` nor a flag says otherwise.
+        resumes: Whether the command, stopped and started again, takes up its work.
 
     Returns:
         The exit code: 0, what `main` returned, or 2 for a mistake in the
-        input, which has then been told on standard error in one line.
+        input, which has then been told on standard error in one line. Stopped by
+        Ctrl-C or SIGTERM: `stopping.STOPPED` for a command that resumes, else 130 or 143.
     """
     # TensorFlow reads this once, when it is loaded; its notes on the processor
     # would bury the command's own lines.
@@ -79,7 +82,8 @@ def run(
             positional=positional,
             default_config=default_config(arguments) if default_config else None,
         )
-        code = main(config) or 0
+        with stopping.sigterm_raises():
+            code = main(config) or 0
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -92,9 +96,10 @@ def run(
         if error.errno not in _MENDABLE:
             raise
         return _refuse(prog, f"{error.filename or 'output'}: {error.strerror}")
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        message, code = stopping.outcome(error, resumes)
+        print(f"{prog}: {message}", file=sys.stderr)
+        return code
 
 
 def parse(

@@ -142,7 +142,7 @@ def test_stages_change_the_size_of_the_images(config):
 
     def noting(size):
         step = compile_step(size)
-        return lambda batch: sizes.append((size, batch[0].shape[1])) or step(batch)
+        return lambda batch, stop: sizes.append((size, batch[0].shape[1])) or step(batch, stop)
 
     made._compile_step = noting
     made.run()
