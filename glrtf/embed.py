@@ -67,7 +67,7 @@ def run_embed(config: EmbedConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv)
+    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv, resumes=True)
 
 
 if __name__ == "__main__":

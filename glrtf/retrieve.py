@@ -70,7 +70,9 @@ def _description(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv)
+    return cli.run(
+        RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv, resumes=True
+    )
 
 
 if __name__ == "__main__":

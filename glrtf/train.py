@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from glrtf.config.presets import find_config
 from glrtf.config.training import TrainConfig
 from tfrecords_tools import cli, expected
+from tfrecords_tools.stopping import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +29,8 @@ def run_train(config: TrainConfig) -> int:
     if config.plot_schedule:
         print(config.plot_schedule)
     elif not result.finished:
-        print(
-            f"{config.folder}: stopped and saved after update {result.update}; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
+        done = f"and saved after update {result.update}" if result.update else "before an update"
+        raise Stopped(f"{config.folder}: stopped {done}")
     else:
         loss, accuracy = (result.metrics.get(f"train_{k}") for k in ("loss", "accuracy"))
         figures = "" if loss is None else f", loss {loss:.3f}, accuracy {accuracy:.3f}"
@@ -118,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m glrtf.train",
         argv=argv,
         default_config=find_config,
+        resumes=True,
     )
 
 

@@ -9,7 +9,7 @@ from tfrecords_tools import cli, expected
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(TuneConfig, run_tune, prog="python -m glrtf.tune", argv=argv)
+    return cli.run(TuneConfig, run_tune, prog="python -m glrtf.tune", argv=argv, resumes=True)
 
 
 def run_tune(config: TuneConfig) -> None:
