@@ -101,7 +101,9 @@ class ServeConfig(SearcherConfig):
         upload_timeout: Seconds an upload may take.
         answer_timeout: Seconds an answer may take from then on.
         shutdown_timeout: Seconds that open requests get to finish after SIGTERM.
-        decode_threads: Threads that read uploads and make thumbnails.
+        decode_threads: Processes that decode uploads and make thumbnails.
+        decode_seconds: Processor time that decoding one photo may take, seconds; its process is
+            ended then, and the photo refused.
     """
 
     photos: str = ""
@@ -117,6 +119,7 @@ class ServeConfig(SearcherConfig):
     answer_timeout: float = 30.0
     shutdown_timeout: int = 30
     decode_threads: int = 4
+    decode_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         _expect(self, "port", 0, 65_535)
@@ -129,6 +132,7 @@ class ServeConfig(SearcherConfig):
         _expect(self, "answer_timeout", 0.01, 3600)
         _expect(self, "shutdown_timeout", 0, 3600)
         _expect(self, "decode_threads", 1, 256)
+        _expect(self, "decode_seconds", 0.01, 3600)
         super().__post_init__()
 
     @property
