@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
@@ -20,6 +21,9 @@ class SearcherConfig:
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
             are taken from train_label_to_category.csv beside it, the photos' own from names.csv.
+        labels: CSV of the index photos' landmarks, written as --landmarks; empty takes --landmarks,
+            which has those of photos that are in both sets. By them it is known how often
+            answers are right.
         tta: Views whose embeddings are added up: plain, hflip.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
@@ -30,12 +34,15 @@ class SearcherConfig:
     index: str = ""
     train: str = ""
     landmarks: str = ""
+    labels: str = ""
     tta: tuple[str, ...] = VIEWS
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
 
+    needed: ClassVar[tuple[str, ...]] = ("model", "index")
+
     def __post_init__(self) -> None:
-        for name in ("model", "index"):
+        for name in self.needed:
             if not getattr(self, name):
                 raise ValueError(f"--{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
@@ -50,6 +57,11 @@ class SearcherConfig:
 
         if self.cache_folder.startswith("gs://"):
             raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+
+    @property
+    def index_labels(self) -> str:
+        """The CSV of the index photos' landmarks; empty for none."""
+        return self.labels or self.landmarks
 
     @property
     def cache_folder(self) -> str:
@@ -79,6 +91,44 @@ class PhotoSearchConfig(SearcherConfig):
             raise ValueError("photos: expected at least one, found none; see --help")
         _expect(self, "limit", 1, MOST_ANSWERS)
         super().__post_init__()
+
+
+@dataclass(frozen=True)
+class EvaluateIndexConfig(SearcherConfig):
+    """Measure how well an index answers, by photos whose landmark is known.
+
+    Without --photos every index photo with a landmark is searched as if it were new: left out
+    of the index and the train set. With --photos and --table those photos are searched, which
+    are in neither: what the model has not been trained on gives the number to go by. How sure
+    search and serve are of their answers is worked out by the same photos.
+
+    Attributes:
+        photos: Folder of photos to search with.
+        table: CSV with the columns photo (a path below the folder) and landmark (a name; empty, or
+            unknown to the index, for what nothing in the index shows).
+        most: Most index photos to search with, drawn at random; 0 for all.
+        json: File that also gets the measures, all landmarks and all confusions.
+    """
+
+    photos: str = ""
+    table: str = ""
+    most: int = 5000
+    json: str = ""
+
+    needed: ClassVar[tuple[str, ...]] = ("index",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.photos) != bool(self.table):
+            raise ValueError("photos: expected --photos and --table together, found one of them")
+        if self.photos and not self.model:
+            raise ValueError("--model: expected the model of the index for --photos, found none")
+        if not self.index_labels:
+            raise ValueError(
+                "--labels: expected the index photos' landmarks (--labels, or --train and"
+                " --landmarks), found none"
+            )
+        _expect(self, "most", 0, 1 << 40)
 
 
 @dataclass(frozen=True)
