@@ -29,7 +29,7 @@ def run_search(config: PhotoSearchConfig) -> int:
             print("\n".join([path, *answers[path].as_lines()]))
         else:
             print(f"python -m glrtf.search: error: {refused[path]}", file=sys.stderr)
-    if answers and searcher.calibration.source:
+    if answers and searcher.calibration.is_known:
         print(f"sure: how often such answers were right, by {searcher.calibration.source}")
     if config.json:
         listed = [

@@ -18,7 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
-from glrtf.service.answers import Answer
+from glrtf.service.answers import WEAK, Answer
 from glrtf.service.batching import Batcher
 from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
@@ -118,7 +118,7 @@ class Service:
 
     async def health(self) -> dict[str, Any]:
         """Whether the service lives, what it searches, and what it has done."""
-        train = self._searcher.train
+        train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",
             "index_photos": self._searcher.index.num_rows,
@@ -126,6 +126,8 @@ class Service:
             "shown": sorted(self._stores),
             "model_digest": self._searcher.model.embedder.digest,
             "max_upload": self._config.max_upload,
+            "calibration": calibration.source if calibration.is_known else "",
+            "weak": WEAK,
             "open_searches": self._admission.open,
             "batches": self._batcher.batches,
             "batched_photos": self._batcher.items,

@@ -61,7 +61,7 @@ def held_out(searcher: RowSearcher, photos: KnownPhotos, config: SearcherConfig)
     known = int((photos.landmarks != NO_LANDMARK).sum())
     source = f"{len(photos.rows)} held-out photos, {known} of them of known landmarks"
     fitted = _fitted(searcher, photos, source)
-    if fitted.landmark or fitted.photo:
+    if fitted.is_known:
         keep(searcher, config, fitted)
     return fitted
 

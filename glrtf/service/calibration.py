@@ -56,6 +56,11 @@ class Calibration:
     photo: Curve | None = None
     source: str = ""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether any score has a probability."""
+        return self.landmark is not None or self.photo is not None
+
     def of_landmark(self, confidence: float) -> float | None:
         """The probability that a photo shows a landmark of such a confidence."""
         return self.landmark(confidence) if self.landmark else None
