@@ -9,7 +9,7 @@ import numpy as np
 
 from tfrecords_tools import fast_jpeg, jpeg, pixels
 from tfrecords_tools.jpeg import JpegHeader
-from tfrecords_tools.pixels import RejectedError
+from tfrecords_tools.pixels import RejectedError as RejectedError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
