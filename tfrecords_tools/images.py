@@ -9,7 +9,7 @@ import numpy as np
 
 from tfrecords_tools import fast_jpeg, jpeg, pixels
 from tfrecords_tools.jpeg import JpegHeader
-from tfrecords_tools.pixels import RejectedError
+from tfrecords_tools.pixels import RejectedError as RejectedError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -145,6 +145,23 @@ def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
     return decoded
 
 
+def upright_image(data: bytes, settings: ImageSettings, draft: int = 0) -> "Image":
+    """Decodes any image file, for a picture to be looked at; damaged pixels are taken.
+
+    Args:
+        data: An image file's bytes.
+        settings: What images must be like.
+        draft: As of `pixels.read_upright`.
+
+    Returns:
+        The upright RGB picture.
+
+    Raises:
+        RejectedError: If the builder would reject it for anything but damaged pixels.
+    """
+    return _load(data, admit(data, settings), settings, draft)[0]
+
+
 def _must_change(header: JpegHeader, settings: ImageSettings) -> str:
     """Why a sound JPEG must be encoded anew, or an empty text."""
     if header.orientation != 1:
@@ -175,12 +192,15 @@ def _reencode(
     return Inspected(REENCODED, reason, encoded.getvalue(), *upright.size)
 
 
-def _load(data: bytes, header: JpegHeader | None, settings: ImageSettings) -> tuple["Image", str]:
+def _load(
+    data: bytes, header: JpegHeader | None, settings: ImageSettings, draft: int = 0
+) -> tuple["Image", str]:
     """`pixels.read_upright`, every failure with a reason."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pixels.read_upright(data, header, settings.min_side, settings.max_pixels)
+            bounds = settings.min_side, settings.max_pixels
+            return pixels.read_upright(data, header, *bounds, draft)
     except RejectedError:
         raise
     except Exception as error:

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from tfrecords_tools import writer
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.process_pool import process_pool
@@ -20,6 +19,10 @@ _SMALL = 64 << 20
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
+
+
+class WorkerDiedError(UserError):
+    """A worker process was killed, or ended itself badly."""
 
 
 def run_shards(fold: Fold, config: BuildConfig) -> None:
@@ -34,8 +37,12 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
     total = sum(int(starts[number + 1] - starts[number]) for number in numbers)
     num_bytes = int(fold.plan.images.sizes.sum(dtype=np.int64))
     workers, megabytes = count_workers(config.workers, len(numbers), num_bytes), 0.0
+    # Decoders may end a process; small builds do without another, which takes time to start.
+    here = workers == 1 and (config.workers == 1 or num_bytes <= _SMALL)
+    from tfrecords_tools import worker_deaths
+
     with Progress(f"build {fold.name}", total, "image") as progress:
-        for done in run_jobs(writer.write_shard, map(fold.spec, numbers), workers):
+        for done in worker_deaths.write_shards(fold, numbers, 0 if here else workers):
             megabytes += done.source_bytes / 1e6
             progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
 
@@ -54,7 +61,7 @@ def count_workers(asked: int | None, num_jobs: int, num_bytes: int) -> int:
 
 
 def run_jobs(
-    function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int
+    function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int, apart: bool = False
 ) -> Iterator[ResultT]:
     """Runs a function on each job and yields the results as they come.
 
@@ -67,11 +74,12 @@ def run_jobs(
             jobs travel to other processes.
         jobs: Their order is the order they begin in.
         workers: How many processes; 1 runs everything in this one.
+        apart: Whether 1 is a process of its own too.
 
     Raises:
-        UserError: If a worker process was killed.
+        WorkerDiedError: If a worker process was killed.
     """
-    if workers == 1:
+    if workers == 1 and not apart:
         yield from map(function, jobs)
         return
     with process_pool(workers) as pool:
@@ -88,7 +96,7 @@ def run_jobs(
                 for future in done:
                     yield future.result()
         except BrokenProcessPool:
-            raise UserError(
+            raise WorkerDiedError(
                 "a worker process was killed, perhaps for want of memory; run the same "
                 "command again to go on, with fewer --workers"
             ) from None
