@@ -4,12 +4,12 @@ import os
 import warnings
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
 from glrtf.config.weights import checkpoint_url, how_to_convert, published_weights
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
+from glrtf.models.keras_settings import keras
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
