@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
+from glrtf.models.keras_settings import keras
 from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
 

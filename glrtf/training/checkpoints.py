@@ -23,7 +23,7 @@ from tfrecords_tools import cli, files, sealed
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
-    import keras
+    from glrtf.models.keras_settings import keras
 
 _NAME = re.compile(r"(images-\d{12,}|step-\d{8,})\.json")
 _FORMAT = 1

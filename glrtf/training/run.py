@@ -4,11 +4,11 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import ShardSet, open_shards
+from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts
 from glrtf.training import loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
