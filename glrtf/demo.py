@@ -12,7 +12,7 @@ from glrtf.config import presets
 from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from glrtf.demo_stages import Stages
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 
 RANKINGS = {
     "direct": "direct only",
@@ -198,6 +198,9 @@ def table(result: DemoResult) -> str:
 
 def run(config: DemoConfig) -> int:
     """The command."""
+    expected.new_folder("--output", config.output)
+    if config.settings:
+        expected.file("--settings", config.settings)
     result = run_demo(config)
     print(f"\n{table(result)}\n\n{result.page}")
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glrtf.config.evaluation import EvaluateConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
 
 
@@ -21,6 +21,9 @@ def run_evaluate(config: EvaluateConfig) -> None:
     """Scores, prints the measures, and writes the files asked for."""
     from glrtf.evaluation import solutions
 
+    for option in ("json", "per_query"):
+        if path := getattr(config, option):
+            expected.new_file(f"--{option}", path)
     if config.solution.endswith(".json"):
         result = _evaluate_revisited(config)
     elif solutions.is_recognition(config.solution):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glrtf.config.retrieval import RetrieveConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.local_copies import copies_folder
 
 
@@ -18,6 +18,7 @@ def retrieve(config: RetrieveConfig) -> None:
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
+    expected.new_folder("--output", config.output)
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.evaluation import TuneConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,6 +16,7 @@ def run_tune(config: TuneConfig) -> None:
     """Runs the study up to its number of trials, judges the best, writes the result."""
     from glrtf.evaluation import study, tune_report, tune_result
 
+    expected.new_folder("--output", config.output)
     problem = study.open_problem(config)
     study.run_trials(config, problem)
     result = tune_result.judge_best(config, problem)

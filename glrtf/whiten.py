@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glrtf.config.whitening import WhitenConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def whiten(config: WhitenConfig) -> None:
     from glrtf.embedding_rows import join
     from glrtf.embedding_set import EmbeddingSet
 
+    expected.new_folder("--output", config.output)
     sets = {
         role: [EmbeddingSet.open(folder, config.verify) for folder in getattr(config, role)]
         for role in _ROLES

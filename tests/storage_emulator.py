@@ -95,7 +95,7 @@ class Gate(http.server.ThreadingHTTPServer):
     def forward(
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection("localhost", self.backend, timeout=30)
+        connection = http.client.HTTPConnection("localhost", self.backend, timeout=600)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -242,7 +242,7 @@ def running() -> Iterator[Gate]:
 
 
 def _wait_for(port: int, emulator: subprocess.Popen) -> None:
-    for _ in range(200):
+    for _ in range(12_000):
         if emulator.poll() is not None:
             raise RuntimeError(f"the emulator ended with code {emulator.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("localhost", port), 1):

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrecords_tools import (
     cli,
+    expected,
     files,
     finish,
     gldv2,
@@ -38,6 +39,7 @@ def build(config: BuildConfig) -> None:
     Raises:
         UserError: If the source, its CSVs or the output folder are not as expected.
     """
+    expected.new_folder("--output", config.output)
     sources = [_read_source(config, split) for split in config.splits]
     for layout, labels in sources:
         for name in _fold_names(config, layout.split):

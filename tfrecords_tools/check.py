@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfrecords_tools import cli, contact_sheet, files, gldv2, runners, schema, tfrecord
+from tfrecords_tools import cli, contact_sheet, expected, files, gldv2, runners, schema, tfrecord
 from tfrecords_tools.dataset_info import FILE_NAME, LABELS_NAME, DatasetInfo, ShardInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.hashing_reader import HashingReader
@@ -79,6 +79,8 @@ def check(config: CheckConfig) -> int:
     Returns:
         0 if all is well, 1 if there are faults.
     """
+    if config.sheet:
+        expected.new_file("--sheet", config.sheet)
     faults: list[str] = []
     infos = list(find_infos(config.output))
     for info in infos:

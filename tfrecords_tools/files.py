@@ -55,7 +55,8 @@ def list_names(folder: str) -> list[str]:
             raise UserError(f"{folder}: no such folder")
         return names
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder")
+        what = "expected a folder, found a file" if os.path.exists(folder) else "no such folder"
+        raise UserError(f"{folder}: {what}")
     return sorted(name for name in os.listdir(folder) if not disk_faults.TEMPORARY.match(name))
 
 
@@ -119,7 +120,9 @@ def open_read(path: str) -> BinaryIO:
         return remote.open_read(path)
     try:
         return open(path, "rb")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except IsADirectoryError:
+        raise UserError(f"{path}: expected a file, found a folder") from None
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file") from None
 
 

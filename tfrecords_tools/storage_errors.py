@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
-INSTALL = "gs:// paths need google-cloud-storage: pip install google-cloud-storage"
+INSTALL = f"gs:// paths need google-cloud-storage: {how_to_install('gcs')}"
 _LONGEST = 200
 
 _ADVICE = {

@@ -6,6 +6,7 @@ from typing import Literal
 
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
+from tfrecords_tools.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
 _BACKENDS = ("exact", "tensorflow", "annoy")
@@ -45,7 +46,10 @@ class SearcherConfig:
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
         if not self.tta or not set(self.tta) <= set(VIEWS):
-            raise ValueError(f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}")
+            raise ValueError(
+                f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}"
+                f"{separate_with_spaces(self.tta)}"
+            )
         if self.search.backend not in _BACKENDS:
             raise ValueError(
                 f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"

@@ -13,7 +13,7 @@ from glrtf.evaluation.search_space import Parameter
 from glrtf.evaluation.tune_problem import Problem
 from glrtf.retrieval.processors import usable_processors
 from tfrecords_tools import allocator, files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.progress import Progress
 
 JOURNAL = "journal.log"
@@ -214,5 +214,5 @@ def _require_optuna() -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise UserError(
-            "glrtf.tune needs Optuna, which is not installed: pip install 'glrtf[tune]'"
+            f"glrtf.tune needs Optuna, which is not installed: {how_to_install('tune')}"
         ) from None

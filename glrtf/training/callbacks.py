@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from tfrecords_tools import files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 
 class Logger(Protocol):
@@ -126,7 +126,7 @@ class WandbLogger:
             import wandb
         except ImportError:
             raise UserError(
-                "wandb_project: expected the package wandb, found none; pip install 'glrtf[wandb]'"
+                "wandb_project: expected the package wandb, found none; " + how_to_install("wandb")
             ) from None
         self._wandb = wandb
         self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")

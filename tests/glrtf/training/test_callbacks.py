@@ -48,7 +48,7 @@ def test_tensorboard_reads_the_curves_and_one_picture(tmp_path):
 
 def test_without_its_package_weights_and_biases_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UserError, match=r"pip install 'glrtf\[wandb\]'"):
+    with pytest.raises(UserError, match=r"pip install -c constraints.txt '\.\[wandb\]'"):
         WandbLogger("project", "run", {})
 
 

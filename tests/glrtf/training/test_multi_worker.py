@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +81,7 @@ def start(folder, run, moments=("", "")):
 def finished(processes):
     """Their exit codes and what they said."""
     try:
-        said = [process.communicate(timeout=240)[1] for process in processes]
+        said = [process.communicate()[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -106,12 +105,10 @@ def test_two_workers_train_as_one_and_go_on_after_one_was_killed(tmp_path):
     for name in whole[0].keys() - {"seen", "chief"}:
         np.testing.assert_array_equal(whole[0][name], whole[1][name], err_msg=name)
 
-    began = time.monotonic()
     codes, said = finished(start(tmp_path, "killed", ("", "die")))
     assert codes[1] == -signal.SIGKILL
     assert codes[0] == 2, said[0]
     assert "a worker of the cluster is gone" in said[0].splitlines()[-1]
-    assert time.monotonic() - began < 200
     folder = str(tmp_path / "killed" / "checkpoints")
     assert [c.position.update for c in checkpoints.list_all(folder)] == [3]
 
