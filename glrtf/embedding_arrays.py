@@ -73,15 +73,31 @@ def as_ids(ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
     return array.astype(ID_DTYPE)
 
 
-def load_array(path: str) -> np.ndarray:
-    """Memory-maps an array file or its local copy, or tells in one line why that cannot be."""
-    if not files.exists(path):
+def copy_of(path: str) -> str:
+    """Where an array file can be memory-mapped: itself, or its local copy.
+
+    Raises:
+        UserError: If there is no such file.
+    """
+    # Of gs:// the copy says it, which asks storage anyway.
+    if not files.is_remote(path) and not files.exists(path):
         raise UserError(f"{path}: no such file; the embedding set is not whole, make it again")
+    return local_copy(path)
+
+
+def load_array(path: str, copy: str = "") -> np.ndarray:
+    """Memory-maps an array file, or tells in one line why that cannot be.
+
+    Args:
+        path: The file.
+        copy: Its `copy_of`, where that is known.
+    """
+    copy = copy or copy_of(path)
     with array_files.told(
         f"{path}: expected an array file of plain numbers, found a truncated, pickled or foreign "
         "one; make the set again"
     ):
-        array = np.load(local_copy(path), mmap_mode="r", allow_pickle=False)
+        array = np.load(copy, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("an archive of arrays")
         return array

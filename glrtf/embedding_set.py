@@ -23,7 +23,7 @@ from glrtf.embedding_digests import Verify
 from glrtf.embedding_info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
 from tfrecords_tools import array_files, files, image_ids
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.local_copies import local_copy
+from tfrecords_tools.local_copies import listed, local_copy
 
 KINDS = ("embeddings", "ids")
 """The files of a part."""
@@ -84,10 +84,11 @@ class EmbeddingSet:
                 f"{files.join(folder, INFO_FILE)}: expected the description of an embedding set, "
                 f"found trouble with {error}; make the set again"
             ) from None
-        for part in range(opened.num_parts):
-            opened.part(part)
-        arrays.refuse_duplicates(folder, opened.ids)
-        opened.verify(verify)
+        with listed(folder):
+            for part in range(opened.num_parts):
+                opened.part(part)
+            arrays.refuse_duplicates(folder, opened.ids)
+            opened.verify(verify)
         return opened
 
     @property
@@ -207,8 +208,17 @@ class EmbeddingSet:
     def _path(self, part: int, kind: str) -> str:
         return files.join(self.folder, part_file(kind, part, self.num_parts))
 
+    @functools.cached_property
+    def _copies(self) -> dict[str, str]:
+        """Where the files are that were checked: for gs:// the copies of those versions."""
+        return {}
+
     def _load(self, part: int, kind: str) -> np.ndarray:
-        return arrays.load_array(self._path(part, kind))
+        path = self._path(part, kind)
+        copy = self._copies.get(path)
+        if copy is None or not os.path.exists(copy):
+            copy = self._copies[path] = arrays.copy_of(path)
+        return arrays.load_array(path, copy)
 
 
 def part_file(kind: str, part: int, num_parts: int) -> str:
@@ -279,6 +289,16 @@ def finish(
             lie about, or parts disagree in dimension or dtype.
     """
     _refuse_other_parts(folder, num_parts)
+    with listed(folder):
+        return _finish(folder, num_parts, receipts, meta)
+
+
+def _finish(
+    folder: str,
+    num_parts: int,
+    receipts: Sequence[Mapping[str, str]] | None,
+    meta: dict[str, Any],
+) -> EmbeddingSet:
     described: list[dict[str, Any]] = []
     kinds: set[tuple[int, str]] = set()
     for part in range(num_parts):

@@ -84,7 +84,7 @@ SMALL: dict[str, list[str]] = {
 NOT_RUN: dict[str, str] = {
     r"gs://": "wants a bucket; tests of remote shards, sets and workdirs use an emulated one",
     r"runner=(Dataflow|Flink|Spark)Runner": "wants a cluster",
-    r"runner=DirectRunner": "Beam's processes take long; run by test_runners_beam.py and others",
+    r"runner=FnApiRunner": "Beam's processes take long; run by test_runners_beam.py and others",
     r"--strategy (tpu|multiworker)|--tpu slice": "wants a TPU or several hosts",
     r"--compile\b": "compiles for a TPU with packages of another environment, for minutes",
     r": glrtf\.weights ": "wants a published checkpoint; test_weights.py writes one",

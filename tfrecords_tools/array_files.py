@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tfrecords_tools import files
+from tfrecords_tools import file_systems, files
 from tfrecords_tools.errors import UserError
 
 # What NumPy and zipfile let out when headers, directories or data are damaged. A flipped bit that
@@ -75,7 +75,7 @@ def create(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     handle = os.open(path, os.O_RDWR)
     try:
-        os.posix_fallocate(handle, 0, max(1, os.fstat(handle).st_size))
+        file_systems.reserve(handle)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
     finally:

@@ -1,4 +1,4 @@
-"""Writing shards on Apache Beam: DirectRunner, Dataflow, Flink, Spark.
+"""Writing shards on Apache Beam: this machine, Dataflow, Flink, Spark.
 
 A pipeline's graph may not hold millions of ids, so each shard's specification
 is put beside the shards for the run and the graph holds their paths alone.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfrecords_tools import array_files, files, gldv2, writer
+from tfrecords_tools import array_files, beam_options, files, gldv2, writer
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.sharding import Images
@@ -30,17 +30,16 @@ def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
         options: Beam's own options, with or without their leading dashes.
 
     Raises:
-        UserError: If Beam is not installed.
+        UserError: If Beam is not installed, or does not take the options.
     """
     try:
         import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
         raise UserError(f"--runner beam needs apache-beam: {how_to_install('beam')}") from None
-    flags = [option if option.startswith("-") else f"--{option}" for option in options]
+    parsed = beam_options.pipeline_options(options)
     paths = [save_spec(fold.spec(number)) for number in numbers]
     try:
-        with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+        with beam.Pipeline(options=parsed) as pipeline:
             _ = (
                 pipeline
                 | "Specifications" >> beam.Create(paths)

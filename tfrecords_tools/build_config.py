@@ -39,7 +39,8 @@ class BuildConfig:
         task_index: Which of num_tasks machines this is, from 0.
         num_tasks: How many machines share the work; each writes every num_tasks-th shard.
         runner: local runs processes here; beam hands the shards to Apache Beam.
-        beam_options: Options of Apache Beam, such as runner=DirectRunner or project=NAME.
+        beam_options: Options of Apache Beam, such as runner=DataflowRunner or project=NAME;
+            without a runner, processes of this machine (FnApiRunner).
     """
 
     source: str

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,9 @@ def run(
     # TensorFlow reads this once, when it is loaded; its notes on the processor
     # would bury the command's own lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Names of files that the terminal's encoding lacks are shown with escapes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments = sys.argv[1:] if argv is None else argv
         config = parse(

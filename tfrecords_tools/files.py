@@ -6,10 +6,10 @@ beside its place under a temporary name, flushed to the disk and renamed; for
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 
-from tfrecords_tools import disk_faults, remote
+from tfrecords_tools import disk_faults, file_systems, remote
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.remote import FileState
 
@@ -232,7 +232,7 @@ def atomic_path(path: str) -> Iterator[str]:
             remote.upload(temporary, path, crc32c(temporary))
         else:
             with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
+                file_systems.sync(written.fileno(), path)
             _move_in_place(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -244,15 +244,33 @@ def _locked_temporary(folder: str, name: str) -> tuple[int, str]:
     """A new file, locked until it is in place or this process is dead: see `remove_stale`."""
     while True:
         handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
+        file_systems.lock(handle, path)
+        if os.path.exists(path):
             return handle, path
         os.close(handle)  # Another process took it for stale before it was locked.
 
 
 def upload_folder() -> str:
-    """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>."""
-    return os.path.join(tempfile.gettempdir(), f"tfrecords_tools-{os.getuid()}")
+    """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>.
+
+    It is created where missing, for this user alone.
+
+    Raises:
+        UserError: If something of another user, or a link, has that name.
+    """
+    folder = os.path.join(tempfile.gettempdir(), f"tfrecords_tools-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        kind = "a link" if stat.S_ISLNK(found.st_mode) else f"one of user {found.st_uid}"
+        raise UserError(
+            f"{folder}: expected a folder of this user, found {kind}; remove it, or set TMPDIR to "
+            "a folder of your own"
+        )
+    if found.st_mode & 0o077:
+        file_systems.set_rights(folder, 0o700)
+    return folder
 
 
 def remove_stale(folder: str) -> None:
@@ -263,30 +281,21 @@ def remove_stale(folder: str) -> None:
     if is_remote(folder) or not os.path.isdir(folder):
         return
     for name in filter(disk_faults.TEMPORARY.match, os.listdir(folder)):
-        with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name)) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            os.unlink(file.name)
+        path = os.path.join(folder, name)
+        # Open for writing too, as locks on NFS want it.
+        with contextlib.suppress(FileNotFoundError, PermissionError), open(path, "rb+") as file:
+            # Without locks nobody knows whether it is still written.
+            if file_systems.lock(file.fileno(), path, wait=False):
+                os.unlink(path)
 
 
 def _move_in_place(temporary: str, path: str) -> None:
     # mkstemp makes private files; give it the rights any new file gets.
     umask = os.umask(0)
     os.umask(umask)
-    os.chmod(temporary, 0o666 & ~umask)
+    file_systems.set_rights(temporary, 0o666 & ~umask)
     os.replace(temporary, path)
-    _sync_folder(os.path.dirname(os.path.abspath(path)))
-
-
-def _sync_folder(folder: str) -> None:
-    """Makes a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    file_systems.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
 def write_bytes(path: str, data: bytes) -> None:
@@ -304,8 +313,22 @@ def write_json(path: str, value: Any) -> None:
     if isinstance(value, dict):
         # As it will be read: tuples become lists, numbers that were keys become text.
         value = json.loads(_json_text(value))
-        value[SEAL] = _seal(value)
-    write_bytes(path, _json_text(value).encode() + b"\n")
+    try:
+        if isinstance(value, dict):
+            value[SEAL] = _seal(value)
+        data = _json_text(value).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        raise _not_utf8(path, error) from None
+    write_bytes(path, data)
+
+
+def _not_utf8(path: str, error: UnicodeEncodeError) -> UserError:
+    """The error of a name, of bytes that are no UTF-8, that is to be written into a file."""
+    near = error.object[max(0, error.start - 20) : error.end + 20]
+    return UserError(
+        f"{path}: expected names in UTF-8 to write there, found {near!a}; rename that "
+        "file or folder"
+    )
 
 
 def _json_text(value: Any) -> str:

@@ -2,14 +2,13 @@
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 
-from tfrecords_tools import disk_faults, files
+from tfrecords_tools import disk_faults, file_systems, files
 from tfrecords_tools.errors import UserError
 
 # renameat2(2): paths as seen from the working directory; swap them.
@@ -39,10 +38,10 @@ def atomic_folder(folder: str) -> Iterator[str]:
     lock = os.open(temporary, os.O_RDONLY)
     try:
         # Held until this process is done or dead: see `_remove_stale`.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        file_systems.lock(lock, folder)
         with disk_faults.naming(folder):
             yield temporary
-        os.chmod(temporary, 0o755)
+        file_systems.set_rights(temporary, 0o755)
         _replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -100,7 +99,7 @@ def _remove_stale(parent: str, name: str) -> None:
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
+                if file_systems.lock(handle, path, wait=False):
+                    shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(handle)

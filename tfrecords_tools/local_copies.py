@@ -8,6 +8,8 @@ as long as the object stands. They lie in TFRECORDS_TOOLS_CACHE, or else in
 import contextlib
 import hashlib
 import os
+import threading
+from collections.abc import Iterator
 
 from tfrecords_tools import files, remote
 from tfrecords_tools.checked_reading import ATTEMPTS, altered
@@ -27,12 +29,35 @@ def copies_folder() -> str:
     return given or os.path.join(os.path.expanduser("~"), ".cache", "tfrecords_tools")
 
 
-def local_copy(path: str, state: FileState | None = None) -> str:
+_listings: dict[str, dict[str, FileState]] = {}
+_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def listed(folder: str) -> Iterator[None]:
+    """Inside, `local_copy` takes the states of a gs:// folder's files from one listing.
+
+    Else each call asks storage whether its object has changed. For work that opens
+    many files of a folder that nobody writes to meanwhile; all threads share it.
+    """
+    if not files.is_remote(folder) or folder in _listings or not files.exists(folder):
+        yield
+        return
+    found = files.states(folder)
+    with _lock:
+        _listings[folder] = found
+    try:
+        yield
+    finally:
+        with _lock:
+            _listings.pop(folder, None)
+
+
+def local_copy(path: str) -> str:
     """A local path that holds a file: its own, or for gs:// that of a copy.
 
     Args:
         path: The file.
-        state: Its state, where a listing has told it already: see `files.states`.
 
     Raises:
         UserError: If there is no such file, it is stored compressed, or what was fetched is
@@ -40,7 +65,8 @@ def local_copy(path: str, state: FileState | None = None) -> str:
     """
     if not files.is_remote(path):
         return path
-    state = state or files.state(path)
+    above, _, below = path.rpartition("/")
+    state = _listings.get(above, {}).get(below) or files.state(path)
     if state is None:
         raise UserError(f"{path}: no such file")
     if state.encoding:

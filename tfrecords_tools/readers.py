@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import google_crc32c
 
-from tfrecords_tools import files, gldv2, remote
+from tfrecords_tools import file_systems, files, gldv2, remote
 from tfrecords_tools.checked_reading import ATTEMPTS
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
@@ -47,7 +47,7 @@ def _from_tars(layout: Layout, places: list[_Place]) -> Iterator[bytes]:
             handles[tar] = _open(files.join(layout.folder, layout.tars[tar]))
         for row, (tar, offset, size) in enumerate(places):
             for later, start, length in _announced(places, row):
-                os.posix_fadvise(handles[later], start, length, os.POSIX_FADV_WILLNEED)
+                file_systems.advise(handles[later], start, length, os.POSIX_FADV_WILLNEED)
             path = files.join(layout.folder, layout.tars[tar])
             yield _checked(os.pread(handles[tar], size, offset), path, offset, size)
     finally:
@@ -65,7 +65,7 @@ def _open(path: str) -> int:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; it went since it was indexed") from None
-    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+    file_systems.advise(handle, 0, 0, os.POSIX_FADV_RANDOM)
     return handle
 
 

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from tfrecords_tools import array_files, checked_reading, files, gldv2, remote, tars
+from tfrecords_tools import array_files, checked_reading, file_systems, files, gldv2, remote, tars
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.remote import FileState
 
@@ -165,7 +165,7 @@ def _index(path: str, state: FileState) -> tars.TarIndex:
         return _remote_index(path, state)
     with files.open_read(path) as file:
         handle = file.fileno()
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+        file_systems.advise(handle, 0, 0, os.POSIX_FADV_RANDOM)
         return tars.index_tar(lambda offset, length: os.pread(handle, length, offset), state.size)
 
 

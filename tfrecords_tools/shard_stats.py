@@ -75,7 +75,7 @@ def load(folder: str, name: str) -> ShardStats | None:
         UserError: If the file is no receipt.
     """
     path = _path(folder, name)
-    if not files.exists(path):
+    if files.state(path) is None:
         return None
     values = files.read_json(path)
     try:

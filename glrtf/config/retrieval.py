@@ -16,7 +16,7 @@ class SearchConfig:
             annoy (approximate, trees on disk).
         metric: What makes rows near: cosine, the dot product of rows of length 1; by Euclidean
             distance they stand in the same order. Rows of another length are refused.
-        beam_options: beam only: options of Apache Beam, such as runner=DirectRunner.
+        beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more find more.
         annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
     """

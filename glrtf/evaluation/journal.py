@@ -1,16 +1,14 @@
 """The file behind a study: lines with checksums, whole or not there."""
 
-import fcntl
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import google_crc32c
 from optuna.storages.journal import BaseJournalBackend
 
-from tfrecords_tools import disk_faults
+from tfrecords_tools import disk_faults, file_systems
 from tfrecords_tools.errors import UserError
 
 _DIGITS = 8
@@ -58,13 +56,13 @@ class SealedJournal(BaseJournalBackend):
         """Adds entries, on the disk when it returns."""
         lines = b"".join(_sealed(json.dumps(log, separators=(",", ":"))) for log in logs)
         with disk_faults.naming(self._path), open(self._path, "a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            file_systems.lock(file.fileno(), self._path)
             file.seek(self._ends[-1])
             whole = self._ends[-1] + file.read().rfind(b"\n") + 1
             file.truncate(whole)
             file.write(lines)
             file.flush()
-            os.fsync(file.fileno())
+            file_systems.sync(file.fileno(), self._path)
 
     def _opened(self, line: bytes, number: int) -> dict[str, Any]:
         text = line[_DIGITS + 1 : -1]

@@ -1,4 +1,4 @@
-"""Embedding on Apache Beam: DirectRunner, Dataflow, Flink, Spark.
+"""Embedding on Apache Beam: this machine, Dataflow, Flink, Spark.
 
 A worker does what one task of `--task_index` does: it writes its part whole or
 not at all, so parts that a worker tries again come out the same.
@@ -10,6 +10,7 @@ import functools
 from glrtf.config.inference import EmbedConfig
 from glrtf.inference import tasks
 from glrtf.inference.extraction import Job
+from tfrecords_tools import beam_options
 from tfrecords_tools.errors import UserError, how_to_install
 
 
@@ -25,12 +26,11 @@ def run(config: EmbedConfig, num_parts: int) -> None:
     """
     try:
         import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
         raise UserError(f"--runner beam needs apache-beam: {how_to_install('beam')}") from None
-    flags = [option if option.startswith("-") else f"--{option}" for option in config.beam_options]
+    parsed = beam_options.pipeline_options(config.beam_options)
     alone = dataclasses.replace(config, runner="local", beam_options=())
-    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+    with beam.Pipeline(options=parsed) as pipeline:
         _ = (
             pipeline
             | "Parts" >> beam.Create(range(num_parts))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval import exact
 from glrtf.retrieval.neighbors import Neighbors, merge
-from tfrecords_tools import array_files, files
+from tfrecords_tools import array_files, beam_options, files
 from tfrecords_tools.errors import UserError, how_to_install
 
 _QUERIES_A_BLOCK = 2048
@@ -60,7 +60,7 @@ def search_blocks(
         database: The rows to search, one task a part and query block.
         k: How many neighbours are wanted.
         per_part: If positive, that many from each part instead.
-        options: Beam's own options, such as ``runner=DirectRunner``.
+        options: Beam's own options, such as ``runner=DataflowRunner``.
         folder: Where workers leave the blocks' neighbours for a while, unless the options
             name a temp_location on gs://.
 
@@ -69,18 +69,17 @@ def search_blocks(
     """
     try:
         import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
         raise UserError(
             "--search.backend beam: expected apache-beam, found none; "
             f"{how_to_install('beam')}, or choose --search.backend exact"
         ) from None
-    flags = [option if option.startswith("-") else f"--{option}" for option in options]
+    parsed = beam_options.pipeline_options(options, "--search.beam_options")
     blocks = _blocks(queries)
     parts = range(len(database.part_lengths))
     wanted = per_part * len(parts) if per_part else k
-    with _passing_folder(PipelineOptions(flags), folder) as passing:
-        with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+    with _passing_folder(parsed, folder) as passing:
+        with beam.Pipeline(options=parsed) as pipeline:
             _ = (
                 pipeline
                 | "Tasks" >> beam.Create([(n, part) for n in range(len(blocks)) for part in parts])

@@ -62,5 +62,5 @@ def test_without_beam_the_extra_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     rows = ArrayRows(normalized(np.ones((2, 3))))
-    with pytest.raises(UserError, match=r"glrtf\[beam\]"):
+    with pytest.raises(UserError, match=r"'\.\[beam\]'"):
         list(beam_search.search_blocks(rows, rows, 1, 0, [], str(tmp_path)))

@@ -1,6 +1,7 @@
 """Embedding sets and retrieval's output on gs://."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tiny_gldv2 import files_below
 
 from glrtf import retrieve
 from glrtf.embedding_set import EmbeddingSet
-from tfrecords_tools import files, remote
+from tfrecords_tools import files, local_copies, remote
 from tfrecords_tools.errors import UserError
 
 _ROOT = "gs://bucket"
@@ -42,7 +43,7 @@ def test_a_set_is_written_read_and_verified_there(copies):
     opened.verify()
     assert opened.digest == written.digest and opened.ids.tolist() == [i.encode() for i in ids]
     np.testing.assert_array_equal(opened.part(1)[0], small_rows()[4:])
-    assert len(os.listdir(copies)) == 4
+    assert len([name for name in os.listdir(copies) if name.endswith(".npy")]) == 4
 
 
 def test_a_copy_is_fetched_once_and_again_when_the_object_changes(copies, storage):
@@ -54,6 +55,33 @@ def test_a_copy_is_fetched_once_and_again_when_the_object_changes(copies, storag
     worlds.write(folder, [small_rows()[::-1]], np.array([f"{row:016x}" for row in range(6)]))
     np.testing.assert_array_equal(EmbeddingSet.open(folder).part(0)[0], small_rows()[::-1])
     assert len(os.listdir(copies)) == len(before)
+
+
+def _requests_to_open(storage, folder, parts):
+    rows = np.eye(parts, 4, dtype=np.float32)
+    rows[:, 3] = 1
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    ids = np.array([f"{row:016x}" for row in range(parts)])
+    worlds.write(folder, np.split(rows, parts), ids)
+    shutil.rmtree(local_copies.copies_folder())
+    found = []
+    for _ in range(2):
+        storage.requests.clear()
+        opened = EmbeddingSet.open(folder)
+        for part in range(parts):
+            opened.read(part, 0, 1)
+        found.append(list(storage.requests))
+    return found
+
+
+def test_a_folder_is_listed_once_and_no_part_is_asked_for(copies, storage):
+    """Beside the bytes of its two files, and the second time not even these."""
+    few, few_again = _requests_to_open(storage, f"{_ROOT}/few", 2)
+    many, many_again = _requests_to_open(storage, f"{_ROOT}/many", 6)
+    assert len(many) - len(few) == 2 * (6 - 2)
+    assert len(many_again) == len(few_again)
+    parts = [line for line in many if "of-00006.npy" in line]
+    assert len(parts) == 2 * 6 and all("alt=media" in line for line in parts)
 
 
 def test_a_missing_part_is_named(copies):

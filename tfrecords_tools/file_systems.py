@@ -1,0 +1,110 @@
+"""What not every file system can: locks, flushing a folder, reserving room, rights, advice.
+
+NFS, SMB and buckets mounted by FUSE lack some of it. Commands work on them all
+the same, and say once what is missing.
+"""
+
+import contextlib
+import errno
+import fcntl
+import functools
+import os
+import sys
+
+_MISSING = {
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EINVAL,
+    errno.ENOTTY,
+    errno.ENODEV,
+}
+"""What a file system answers to what it cannot do."""
+# NFS makes of a lock one of another kind, which files open for reading and folders cannot have.
+_WITHOUT_LOCKS = _MISSING | {errno.ENOLCK, errno.EBADF, errno.EISDIR, errno.EACCES}
+_BLOCK = 1 << 20
+
+
+def lock(handle: int, path: str, *, wait: bool = True) -> bool | None:
+    """Locks an open file or folder for this process.
+
+    Args:
+        handle: Its descriptor; closing it gives the lock back.
+        path: What the note calls it.
+        wait: Whether to wait for another process that holds the lock.
+
+    Returns:
+        True with the lock; False where another process holds it; None, after a
+        note, on a file system without locks.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+        _note(os.path.dirname(path), "has no locks: let one command at a time write there")
+        return None
+    return True
+
+
+def sync(handle: int, path: str) -> None:
+    """Makes what was written to an open file or folder survive a power cut, where that can be."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _MISSING | {errno.EBADF, errno.EISDIR}:
+            raise
+        _note(os.path.dirname(path), "does not flush: a power cut may lose what was written last")
+
+
+def sync_folder(folder: str) -> None:
+    """Makes a rename in a folder survive a power cut, where that can be."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in _MISSING | {errno.EISDIR, errno.EACCES}:
+            raise
+        return
+    try:
+        sync(handle, os.path.join(folder, ""))
+    finally:
+        os.close(handle)
+
+
+def reserve(handle: int) -> None:
+    """Gives an open file all its blocks on the disk.
+
+    Raises:
+        OSError: If there is no room.
+    """
+    size = os.fstat(handle).st_size
+    try:
+        os.posix_fallocate(handle, 0, max(1, size))
+    except OSError as error:
+        if error.errno not in _MISSING:
+            raise
+        # Written anew as they are, its blocks come into being.
+        for start in range(0, size, _BLOCK):
+            os.pwrite(handle, os.pread(handle, _BLOCK, start), start)
+
+
+def set_rights(path: str, mode: int) -> None:
+    """Changes a file's rights, where the file system knows any."""
+    try:
+        os.chmod(path, mode)
+    except OSError as error:
+        if error.errno not in _MISSING | {errno.EPERM, errno.EACCES}:
+            raise
+
+
+def advise(handle: int, offset: int, length: int, advice: int) -> None:
+    """Tells the system how a file will be read; it may not care."""
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(handle, offset, length, advice)
+
+
+@functools.cache
+def _note(folder: str, what: str) -> None:
+    print(f"note: {folder}: this file system {what}", file=sys.stderr)
