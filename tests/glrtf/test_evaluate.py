@@ -51,6 +51,15 @@ def test_compare(golden, capsys):
     assert f"mAP@100 of {other} minus" in capsys.readouterr().out
 
 
+def test_a_difference_whose_interval_holds_0_is_not_shown(golden, capsys):
+    same = golden / "same.csv"
+    same.write_text((golden / "submission.csv").read_text())
+    assert run(golden, "--compare", str(same)) == 0
+    assert "All: the interval holds 0: no difference is shown" in capsys.readouterr().out
+    assert run(golden, "--compare", str(same), "--resamples", "0") == 0
+    assert "no difference is shown" not in capsys.readouterr().out
+
+
 def test_more_than_100_predictions_are_cut_and_told(golden, capsys):
     names = " ".join(f"x{number}" for number in range(100))
     (golden / "submission.csv").write_text(f"id,images\nq2,{names} a\nq4,c\n")
