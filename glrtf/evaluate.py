@@ -63,7 +63,8 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
                 print(f"{part}: the interval holds 0: no difference is shown")
     if config.per_query:
         _write_per_query(config.per_query, judged)
-    counts = {name: getattr(judged, name) for name in ("missing", "cut", "repeats", "ignored")}
+    names = ("missing", "cut", "repeats", "ignored", "unlike")
+    counts = {name: getattr(judged, name) for name in names}
     return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
 
 
