@@ -60,9 +60,14 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
     for path, difference in differences.items():
         print(f"\nmAP@100 of {path} minus {config.submission}")
         print(text_table.measure_table(difference))
+        for part, values in difference.items():
+            low, high = values.get("interval", (1, 1))
+            if low <= 0 <= high:
+                print(f"{part}: the interval holds 0: no difference is shown")
     if config.per_query:
         _write_per_query(config.per_query, judged)
-    counts = {name: getattr(judged, name) for name in ("missing", "cut", "repeats", "ignored")}
+    names = ("missing", "cut", "repeats", "ignored", "unlike")
+    counts = {name: getattr(judged, name) for name in names}
     return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
 
 

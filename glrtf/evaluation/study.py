@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from glrtf.config.evaluation import TuneConfig, retrieve_settings
+from glrtf.config.paths import with_absolute_paths
 from glrtf.evaluation import search_space
 from glrtf.evaluation.search_space import Parameter
 from glrtf.evaluation.tune_problem import Problem
@@ -141,7 +142,7 @@ def best_note(journal: Any) -> str:
 
 
 def _description(config: TuneConfig, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
-    settings = dataclasses.asdict(retrieve_settings(config))
+    settings = with_absolute_paths(dataclasses.asdict(retrieve_settings(config)))
     del settings["output"]
     return {
         "settings": settings,

@@ -16,7 +16,7 @@ from glrtf.evaluation import study
 from glrtf.evaluation.study import SharedTrials, best_note, finished_trials
 from glrtf.evaluation.tune_problem import Problem
 from glrtf.retrieval.processors import usable_processors
-from tfrecords_tools import allocator
+from tfrecords_tools import allocator, files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -31,6 +31,8 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
     """
     journal = study.open_journal(config, problem.parameters)
     with _alone(config.output):
+        for folder in (config.output, problem.cache_folder):
+            files.remove_stale(folder)
         done = len(finished_trials(journal))
         if done >= config.trials:
             return

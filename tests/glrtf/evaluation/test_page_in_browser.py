@@ -113,6 +113,8 @@ def test_filters(opened):
     click(browser, "[data-filter=worst]")
     # Only the first query ranks its right images last.
     assert shown(browser)[0] == query_ids[0]
+    assert "queries, lowest average precision first" in text(browser, ".pager .where")
+    assert text(browser, "[data-filter=worst]").startswith("Worst first (")
     click(browser, "[data-filter=none]")
     assert set(shown(browser)) == {query_ids[row] for row in (14, 29, 44)}
     assert "page 1 of 1 · 3 queries" in text(browser, ".pager .where")
