@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glrtf.config.training import TrainConfig
-from glrtf.models.arrays import assign, read_arrays, write_arrays
+from glrtf.models.arrays import assign, not_finite, read_arrays, write_arrays
 from tfrecords_tools import cli, files, sealed
 from tfrecords_tools.errors import UserError
 
@@ -73,7 +73,8 @@ class Checkpoint:
         """All arrays by name, after their digest is checked.
 
         Raises:
-            UserError: If the file is missing, is cut short or was changed.
+            UserError: If the file is missing, is cut short, was changed, or holds NaN or
+                an infinity.
         """
         found = files.sha256(self.arrays_path)
         if found != self.sha256:
@@ -81,7 +82,13 @@ class Checkpoint:
                 f"{self.arrays_path}: digest: expected {self.sha256[:12]}…, found {found[:12]}…; "
                 "damaged: delete it and its .json to go on from the one before"
             )
-        return read_arrays(self.arrays_path)
+        arrays = read_arrays(self.arrays_path)
+        if name := not_finite(arrays):
+            raise UserError(
+                f"{self.arrays_path}: {name}: expected numbers, found NaN or infinity among them; "
+                "delete it and its .json to resume from the one before"
+            )
+        return arrays
 
 
 def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> Checkpoint:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import ShardSet
+from glrtf.models.arrays import not_finite
 from glrtf.training import checkpoints, inputs, pictures
 from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
 from glrtf.training.callbacks import Logger
@@ -152,18 +153,22 @@ class Trainer:
             logger.images(0, "augmented", pictures.grid(varied.numpy()))
 
     def _look(self, update: int) -> str:
-        """Fetches the figures of the updates since the last look; stops at a loss of NaN."""
+        """Fetches the figures of the updates since the last look; stops where one is no number."""
         values = [tensor.numpy()[: len(METRICS)] for tensor in self._pending]
         self._pending.clear()
         self._seen.extend(values)
-        if not all(math.isfinite(value[0]) for value in values):
-            good = checkpoints.latest(self._folder)
-            raise UserError(
-                f"loss: expected a number, found NaN or infinity by update {update}; the last good "
-                f"checkpoint is {good.path if good else 'none'}; try a smaller --learning_rate "
-                f"(the peak was {self._peak():.3g}) or --clip_norm 1"
-            )
+        for place, name in enumerate(METRICS):
+            if not all(math.isfinite(value[place]) for value in values):
+                raise self._no_number(name, update)
         return f"loss {values[-1][0]:.3f}, accuracy {values[-1][1]:.3f}" if values else ""
+
+    def _no_number(self, name: str, update: int) -> UserError:
+        good = checkpoints.latest(self._folder)
+        return UserError(
+            f"{name}: expected a number, found NaN or infinity by update {update}; the last good "
+            f"checkpoint is {good.path if good else 'none'}; try a smaller --learning_rate "
+            f"(the peak was {self._peak():.3g}) or --clip_norm 1"
+        )
 
     def _peak(self) -> float:
         return self._config.peak_learning_rate(self._strategy.num_replicas_in_sync)
@@ -211,7 +216,11 @@ class Trainer:
             global_batch_size=self._plan.global_batch_size,
             metrics=dict(metrics),
         )
-        checkpoints.write(self._folder, self._state.arrays(), position)
+        arrays = self._state.arrays()
+        # A gradient of NaN at a finite loss, in the last update before this save, is in here only.
+        if name := not_finite(arrays) or not_finite(metrics):
+            raise self._no_number(name, update)
+        checkpoints.write(self._folder, arrays, position)
         checkpoints.prune(self._folder, self._config.keep_checkpoints)
 
     def _compile_step(self, size: int) -> Callable[[tuple, tf.Tensor], tf.Tensor]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import two_replicas
 from tiny_runs import Recorder, folder_of, trainer, updates
@@ -106,6 +107,44 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved(config):
     with pytest.raises(UserError, match=r"loss: expected a number.*checkpoint is none"):
         made.run()
     assert updates(config) == []
+
+
+@pytest.mark.parametrize(
+    ("norm", "what"), [(np.nan, "gradient_norm"), (1.0, "embedding/conv/kernel")]
+)
+def test_a_gradient_of_nan_at_a_finite_loss_is_not_saved(config, norm, what):
+    config = dataclasses.replace(config, checkpoint_every=2)
+    made, state = trainer(config)
+    compile_step = made._compile_step
+
+    def spoilt(size):
+        step = compile_step(size)
+
+        def run(batch, stop):
+            values = step(batch, stop)
+            if int(state.updater.iterations.numpy()) < 4:
+                return values
+            # As such a gradient does: the weights have been made NaN, the loss was before that.
+            for variable in state.model.trainable_variables:
+                variable.assign(np.full(variable.shape, np.nan))
+            return tf.tensor_scatter_nd_update(values, [[2]], [norm])
+
+        return run
+
+    made._compile_step = spoilt
+    with pytest.raises(UserError, match=rf"^{what}: expected a number.*-0+8\.json"):
+        made.run()
+    assert updates(config) == [2]
+
+
+def test_a_checkpoint_that_holds_nan_is_not_resumed_from(config):
+    place = checkpoints.Position(3, 0.6, 5, 4)
+    _, state = trainer(config)
+    arrays = state.arrays()
+    arrays["embedding/conv/kernel"] = np.full_like(arrays["embedding/conv/kernel"], np.inf)
+    checkpoints.write(folder_of(config), arrays, place)
+    with pytest.raises(UserError, match=r"kernel: expected numbers, .*delete it and its \.json"):
+        trainer(config)
 
 
 def test_loggers_get_figures_an_epoch_and_the_augmented_photos_once(config):
