@@ -8,7 +8,7 @@ from tfrecords_tools import file_kinds
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (gzip.compress(b"id,url"), "gzip data"),
+        (gzip.compress(b"id,url", mtime=0), "gzip data"),
         ("id,url".encode("utf-16"), "UTF-16 text"),
         ("id,url".encode("utf-16-le"), "UTF-16 text"),
         ("id,url".encode("utf-16-be"), "UTF-16 text"),
