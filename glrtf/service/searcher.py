@@ -137,9 +137,9 @@ class Searcher:
         )
 
     def _train_ids(self, evidence: LandmarkEvidence, image: int, place: int) -> tuple[str, ...]:
-        assert self.train is not None
+        assert self._finder is not None
         rows = evidence.train_rows[image, place]
-        return tuple(self.train.ids[row].decode() for row in rows if row != NO_ROW)
+        return tuple(self._finder.train.ids[row].decode() for row in rows if row != NO_ROW)
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
