@@ -1,6 +1,7 @@
 """The arrays of an embedding set: saved, memory-mapped and checked."""
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,28 @@ def copy_of(path: str) -> str:
     return local_copy(path)
 
 
+def places_by_part(
+    rows: npt.NDArray[np.integer], part_lengths: Sequence[int]
+) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Which of some rows lie in which part.
+
+    Args:
+        rows: (n,) numbers of rows, counted over all parts.
+        part_lengths: How many rows each part has.
+
+    Yields:
+        For each part that has some: its number, their places among `rows`, and their numbers in
+        the part, ascending.
+    """
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order].astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(part_lengths, dtype=np.int64)])
+    bounds = np.searchsorted(ordered, starts)
+    for part in np.flatnonzero(np.diff(bounds)).tolist():
+        chunk = slice(bounds[part], bounds[part + 1])
+        yield part, order[chunk], ordered[chunk] - starts[part]
+
+
 def load_array(path: str, copy: str = "") -> np.ndarray:
     """Memory-maps an array file, or tells in one line why that cannot be.
 
@@ -97,7 +120,15 @@ def load_array(path: str, copy: str = "") -> np.ndarray:
         f"{path}: expected an array file of plain numbers, found a truncated, pickled or foreign "
         "one; make the set again"
     ):
-        array = np.load(copy, mmap_mode="r", allow_pickle=False)
+        try:
+            array = np.load(copy, mmap_mode="r", allow_pickle=False)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise UserError(
+                f"{path}: expected to open one more file, found the system's limit reached "
+                f"({error.strerror}); raise it (ulimit -n), or embed from fewer shards"
+            ) from None
         if not isinstance(array, np.ndarray):
             raise ValueError("an archive of arrays")
         return array

@@ -77,6 +77,8 @@ def remember(
         before = identity if identities is None else identities[path]
         if identity == before and now - max(identity[-2:]) > _YOUNG_NS:
             record[os.path.basename(path)] = [*identity, digest]
+    if not record:
+        return
     # Where nothing can be kept, files are compared each time.
     with contextlib.suppress(OSError):
         files.write_json(_record_path(folder), {"files": record})

@@ -6,7 +6,6 @@ each times its model's vote, and normalises: L2(vote_1·row_1, vote_2·row_2, �
 
 import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -155,6 +154,22 @@ class JoinedRows:
                 block *= np.float32(vote)
         joined /= np.sqrt(squares)[:, None]
 
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Any rows by their number in the first set, joined, float32 (len(rows), dimension).
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        blocks: list[npt.NDArray[np.float32]] = []
+        squares = np.zeros(len(rows), np.float32)
+        for one, vote, order in zip(self._sets, self._votes, self._orders, strict=True):
+            block = one.take(rows if order is None else order[rows])
+            squares += np.einsum("ij,ij->i", block, block) * np.float32(vote * vote)
+            blocks.append(block if vote == 1 else block * np.float32(vote))
+        joined: npt.NDArray[np.float32] = np.concatenate(blocks, axis=1)
+        joined /= np.sqrt(squares)[:, None]
+        return joined
+
     def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Any rows of a part, joined, float64 (len(rows), dimension)."""
         first = sum(self.part_lengths[:part])
@@ -221,12 +236,9 @@ def _counted(ids: npt.NDArray[np.bytes_]) -> str:
 
 def _take(one: EmbeddingSet, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     """Rows by their number in the whole set, float64 (len(rows), dimension)."""
-    ends = list(itertools.accumulate(one.part_lengths))
-    parts = np.searchsorted(ends, rows, side="right")
-    result = np.empty((len(rows), one.dimension))
-    for part in np.unique(parts):
-        here = parts == part
-        result[here] = one.gather(part, rows[here] - (ends[part] - one.part_lengths[part]))
+    result: npt.NDArray[np.float64] = np.empty((len(rows), one.dimension))
+    for part, places, local in arrays.places_by_part(rows, one.part_lengths):
+        result[places] = one.gather(part, local)
     return result
 
 

@@ -21,7 +21,7 @@ from glrtf import embedding_arrays as arrays
 from glrtf import embedding_digests
 from glrtf.embedding_digests import Verify
 from glrtf.embedding_info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
-from tfrecords_tools import array_files, files, image_ids
+from tfrecords_tools import array_files, files, image_ids, open_files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.local_copies import listed, local_copy
 
@@ -114,7 +114,8 @@ class EmbeddingSet:
     @functools.cached_property
     def ids(self) -> npt.NDArray[np.bytes_]:
         """All image ids, (num_rows,) S16, part after part."""
-        parts = [self._load(part, "ids") for part in range(self.num_parts)]
+        # Copied, so that no map stays open.
+        parts = [np.array(self._load(part, "ids")) for part in range(self.num_parts)]
         return np.concatenate(parts) if parts else np.empty(0, arrays.ID_DTYPE)
 
     def part(self, part: int) -> tuple[np.ndarray, npt.NDArray[np.bytes_]]:
@@ -163,6 +164,18 @@ class EmbeddingSet:
         numbers = range(first, first + len(target))
         return arrays.checked_squares(self.folder, target, self.ids[first:], numbers)
 
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Any rows by their number in the whole set, float32 (len(rows), dimension).
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        taken = np.empty((len(rows), self.dimension), np.float32)
+        for part, places, local in arrays.places_by_part(rows, self.part_lengths):
+            taken[places] = self._rows(part)[local]
+        arrays.checked_squares(self.folder, taken, self.ids[rows], rows)
+        return taken
+
     def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Any rows of a part as stored, float64 (len(rows), dimension)."""
         return self._rows(part)[rows].astype(np.float64)
@@ -198,6 +211,7 @@ class EmbeddingSet:
 
     @functools.cached_property
     def _memory_maps(self) -> dict[int, np.ndarray]:
+        open_files.announce(self.num_parts)
         return {}
 
     def _rows(self, part: int) -> np.ndarray:

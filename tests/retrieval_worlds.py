@@ -11,7 +11,11 @@ from glrtf.embedding_set import finish, write_part
 
 @dataclasses.dataclass
 class World:
-    """Rows in float64 as they are stored, ids, and where the sets lie."""
+    """Rows in float64 as they are stored, ids, and where the sets lie.
+
+    Those of train are by ascending id in the 20 parts of the published run, however their set
+    is cut.
+    """
 
     folder: Path
     test: np.ndarray
@@ -80,12 +84,13 @@ def make_world(
     write(folder / "non_landmark", [others], other_ids[:non_landmark])
     write_landmarks(folder / "train.csv", train_ids, numbers[train_which])
 
+    by_id = np.argsort(train_ids[:train])
     return World(
         folder=folder,
         test=stored(test_rows),
         index=stored(index_rows),
-        train_parts=[stored(part) for part in cut],
-        train_landmarks=numbers[train_which],
+        train_parts=[stored(part) for part in np.array_split(train_rows[by_id], 20)],
+        train_landmarks=numbers[train_which][by_id],
         non_landmark=stored(others),
         test_ids=test_ids,
         index_ids=index_ids,

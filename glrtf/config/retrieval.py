@@ -5,6 +5,8 @@ from typing import Literal
 
 PRESETS = ("fifth_place", "direct_dba", "direct")
 MAX_RANKED = 100
+PUBLISHED_PARTS = 20
+"""How many parts the train rows of the published run had."""
 
 
 @dataclasses.dataclass
@@ -39,7 +41,8 @@ class TrainNeighborsConfig:
     """The train images near to a test or index image.
 
     Attributes:
-        per_part: How many are taken from each part of the train set; 0 takes the k nearest of all.
+        per_part: How many are taken from each of 20 equal parts of the train set, which is cut
+            by image id, however its files are; 0 takes the k nearest of all.
         k: How many are taken when per_part is 0.
     """
 

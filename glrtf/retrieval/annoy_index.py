@@ -16,6 +16,8 @@ from tfrecords_tools.progress import Progress
 _QUERIES_AT_ONCE = 1024
 _ROWS_AT_ONCE = 4096
 _SEED = 20210831
+BUILD = 2
+"""The way trees are built: those of another way are not found again."""
 
 
 class AnnoyIndex:
@@ -58,7 +60,10 @@ class AnnoyIndex:
 
 
 def build(path: str, database: RowSource, part: int, trees: int) -> None:
-    """Builds the index of one part, whole or not at all.
+    """Builds the index of one part, whole or not at all; the same rows give the same bytes.
+
+    With several threads each would draw from a seed of its own, and their trees would stand in
+    the order in which they are ready: files and neighbours would depend on the processors.
 
     Args:
         path: Where to save it.
@@ -75,7 +80,7 @@ def build(path: str, database: RowSource, part: int, trees: int) -> None:
             for row, vector in enumerate(block, start):
                 index.add_item(row, vector)
             progress.update(len(block))
-    index.build(trees)
+    index.build(trees, n_jobs=1)
     with files.atomic_path(path) as temporary:
         index.save(temporary)
         description = {"bytes": os.path.getsize(temporary), "crc32c": files.crc32c(temporary)}
@@ -175,7 +180,7 @@ def open_indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyInde
         if length == 0:
             indexes.append(None)
             continue
-        path = files.join(folder, f"{database.digest[:16]}-{trees}-{part:05d}.annoy")
+        path = files.join(folder, f"{database.digest[:16]}-{BUILD}-{trees}-{part:05d}.annoy")
         if not (files.exists(path) and files.exists(_description(path))):
             build(path, database, part, trees)
         indexes.append(AnnoyIndex(path, database.dimension))

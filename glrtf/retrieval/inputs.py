@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embedding_agreement import Agreement
-from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, RowSource, join
+from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, JoinedRows, RowSource, join
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.retrieval import landmarks, non_landmark
 from glrtf.retrieval.neighbors import gather_rows
 from glrtf.retrieval.ordering import id_ranks
+from glrtf.retrieval.published_parts import PublishedParts
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
@@ -56,8 +57,8 @@ class Inputs:
 
     @functools.cached_property
     def train(self) -> RowSource:
-        """The train images."""
-        return self._open("train", self._config.train)
+        """The train images by ascending id, in the published number of parts."""
+        return PublishedParts(self._open("train", self._config.train))
 
     @functools.cached_property
     def train_landmarks(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -107,7 +108,7 @@ class Inputs:
         """Rows made from the inputs, as the steps after shall read them: here, as they are."""
         return rows
 
-    def _open(self, role: str, folders: Sequence[str]) -> RowSource:
+    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows:
         sets = [EmbeddingSet.open(os.fspath(one), self._config.verify) for one in folders]
         for place, (folder, one) in enumerate(zip(folders, sets, strict=True)):
             self._agreement.add(f"--{role} {os.fspath(folder)}", one.meta, place)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.embedding_arrays import places_by_part
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval.processors import for_all, usable_processors
 
@@ -187,10 +188,8 @@ def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArr
         part = int(parts[0])
         return database.gather(part, rows - (ends[part] - database.part_lengths[part]))
     result = np.empty((len(rows), database.dimension))
-    for part in np.unique(parts):
-        here = parts == part
-        local = rows[here] - (ends[part] - database.part_lengths[part])
-        result[here] = database.gather(int(part), local)
+    for part, places, local in places_by_part(rows, database.part_lengths):
+        result[places] = database.gather(part, local)
     return result
 
 

@@ -78,5 +78,11 @@ def width(database: RowSource, k: int, per_part: int) -> int:
 def cache_key(config: SearchConfig) -> dict[str, Any]:
     """What of the settings the neighbours depend on: exact back ends agree."""
     if config.backend == "annoy":
-        return {"trees": config.annoy_trees, "search_nodes": config.annoy_search_nodes}
+        from glrtf.retrieval import annoy_index
+
+        return {
+            "trees": config.annoy_trees,
+            "search_nodes": config.annoy_search_nodes,
+            "build": annoy_index.BUILD,
+        }
     return {}

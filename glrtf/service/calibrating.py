@@ -32,8 +32,8 @@ def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
         return kept
     photos = index_quality.photos_of_set(searcher.index, searcher.index_landmarks, _MOST)
     fitted = _fitted(searcher, photos, f"{len(photos.rows)} index photos, each left out in turn")
-    if fitted.landmark is None and searcher.train is not None:
-        photos = index_quality.photos_of_set(searcher.train, searcher.train_landmarks, _MOST)
+    if fitted.landmark is None and searcher.train_rows is not None:
+        photos = index_quality.photos_of_set(searcher.train_rows, searcher.train_landmarks, _MOST)
         source = f"{len(photos.rows)} train photos, each left out in turn"
         by_train = _fitted(searcher, photos, source)
         both = "; landmarks: ".join(filter(None, (fitted.source, source)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embedding_set import EmbeddingSet
+from glrtf.embedding_rows import RowSource
 from glrtf.evaluation import bootstrap, metrics
 from glrtf.retrieval.landmarks import NO_LANDMARK
 from glrtf.retrieval.neighbors import NO_ROW
@@ -61,7 +61,7 @@ class Found:
 
 
 def photos_of_set(
-    embedded: EmbeddingSet, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
+    embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
     """Those photos of a set whose landmark is known, at most so many, drawn at random.
 

@@ -14,6 +14,7 @@ from glrtf.retrieval import landmarks, non_landmark
 from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors
 from glrtf.retrieval.opened import OpenedDatabase
+from glrtf.retrieval.published_parts import PublishedParts
 from glrtf.retrieval.search import cache_key, search_blocks
 from glrtf.retrieval.stage_cache import StageCache
 from glrtf.retrieval.supporting import supporting_rows
@@ -64,7 +65,7 @@ class LandmarkFinder:
         folder: Where trees and the index photos' evidence are kept.
 
     Attributes:
-        train: The train photos.
+        train: The train photos by ascending id, in the published number of parts.
         of_rows: (train photos,) int64, what they show.
         known: Their landmark ids, ascending.
     """
@@ -72,13 +73,13 @@ class LandmarkFinder:
     def __init__(
         self, train: EmbeddingSet, landmarks_csv: str, search: SearchConfig, folder: str
     ) -> None:
-        self.train = train
+        self.train = PublishedParts(train)
         self._landmarks_csv = landmarks_csv
         self._search, self._folder = search, folder
-        self.of_rows = landmarks.read_landmarks(landmarks_csv, train)
+        self.of_rows = landmarks.read_landmarks(landmarks_csv, self.train)
         self.known, self._codes = np.unique(self.of_rows, return_inverse=True)
         self._neighbors, self._settings = TrainNeighborsConfig(), LandmarkConfig()
-        self._opened = OpenedDatabase(train, search, folder)
+        self._opened = OpenedDatabase(self.train, search, folder)
 
     def of_photos(self, photos: RowSource, left_out: LeftOut | None = None) -> LandmarkEvidence:
         """The landmarks of a few photos."""

@@ -7,7 +7,7 @@ import numpy as np
 from glrtf.config.retrieval import FusionConfig
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
 from glrtf.embedding_agreement import Agreement
-from glrtf.embedding_rows import ArrayRows
+from glrtf.embedding_rows import ArrayRows, RowSource
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.evaluation.train_photos import landmark_names
 from glrtf.retrieval import bridge
@@ -43,6 +43,7 @@ class RowSearcher:
     Attributes:
         index: What is searched.
         train: The train photos, if any.
+        train_rows: The train photos' rows in the order that `train_landmarks` has, if any.
         train_landmarks: (train photos,) int64, what they show.
         index_landmarks: (index photos,) int64, what they show; -1 where that is not known.
         landmark_names: What landmarks are called, where that is known.
@@ -58,6 +59,7 @@ class RowSearcher:
         self.train = EmbeddingSet.open(config.train, config.verify) if config.train else None
         self._refuse_unlike()
         self.index_landmarks = labels.landmarks_of(config.index_labels, index.ids)
+        self.train_rows: RowSource | None = None
         self.train_landmarks = np.empty(0, np.int64)
         self.calibration = Calibration()
         self._opened = OpenedDatabase(index, config.search, folder)
@@ -67,7 +69,7 @@ class RowSearcher:
         self._photo_names = labels.names_of_photos(index.folder)
         if self.train:
             self._finder = LandmarkFinder(self.train, config.landmarks, config.search, folder)
-            self.train_landmarks = self._finder.of_rows
+            self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
         if config.index_labels:
             known = {*self.train_landmarks.tolist(), *self.index_landmarks.tolist()}
             tables = os.path.dirname(config.landmarks or config.labels) or "."
@@ -169,9 +171,9 @@ class RowSearcher:
         )
 
     def _train_ids(self, evidence: LandmarkEvidence, image: int, place: int) -> tuple[str, ...]:
-        assert self.train is not None
+        assert self.train_rows is not None
         rows = evidence.train_rows[image, place]
-        return tuple(self.train.ids[row].decode() for row in rows if row != NO_ROW)
+        return tuple(self.train_rows.ids[row].decode() for row in rows if row != NO_ROW)
 
 
 def without(ranking: Ranking, gone: np.ndarray, limit: int) -> Ranking:

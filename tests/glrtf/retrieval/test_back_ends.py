@@ -1,6 +1,9 @@
 """Annoy and TensorFlow against the exact search."""
 
 import builtins
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +83,28 @@ def test_annoy_finds_most_and_scores_what_it_finds_exactly(tmp_path):
     again = find("annoy", queries, database, 10, tmp_path, annoy_trees=10)
     np.testing.assert_array_equal(again.indices, found.indices)
     assert times == [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())]
+
+
+_BUILD = """
+import os, sys
+import numpy as np
+from glrtf.embedding_rows import ArrayRows, normalized
+from glrtf.retrieval import annoy_index
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
+rows = normalized(np.random.default_rng(0).normal(size=(3000, 16))).astype(np.float32)
+annoy_index.build(sys.argv[2], ArrayRows(rows), 0, 10)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity")
+def test_annoy_trees_do_not_depend_on_the_processors(tmp_path):
+    """Where the machine has one processor, this still compares two builds."""
+    pytest.importorskip("annoy")
+    paths = [tmp_path / name for name in ("one", "two", "again")]
+    for path, processors in zip(paths, "122", strict=True):
+        command = [sys.executable, "-c", _BUILD, processors, str(path)]
+        subprocess.run(command, check=True, capture_output=True)
+    assert len({path.read_bytes() for path in paths}) == 1
 
 
 def test_a_damaged_annoy_index_is_refused_by_name(tmp_path):
