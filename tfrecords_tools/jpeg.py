@@ -108,9 +108,9 @@ def count_scans(data: bytes, header: JpegHeader) -> int:
     Progressive files refine the picture scan by scan, and a scan that changes
     nothing takes a few bytes and as much time as any other.
     """
-    in_first = data[header.scan_offset + 4] if header.scan_offset + 4 < len(data) else 0
-    if header.frame in (0xC0, 0xC1, 0xC9) and in_first == header.components:
-        return 1  # Decoders stop behind it, whatever follows.
+    has_more = data.find(b"\xff\xda", header.scan_offset + 2) >= 0
+    if not has_more and is_whole_in_first_scan(data, header):
+        return 1
     scans, position = 0, header.scan_offset
     while position + 4 <= len(data):
         marker = data[position + 1]
@@ -126,6 +126,12 @@ def count_scans(data: bytes, header: JpegHeader) -> int:
             break
         position = found.start()
     return scans
+
+
+def is_whole_in_first_scan(data: bytes, header: JpegHeader) -> bool:
+    """Whether the first scan completes the picture; libjpeg then takes no other one."""
+    in_first = data[header.scan_offset + 4] if header.scan_offset + 4 < len(data) else 0
+    return header.frame in (0xC0, 0xC1, 0xC9) and in_first == header.components
 
 
 def first_pixels(data: bytes, header: JpegHeader) -> bytes:
