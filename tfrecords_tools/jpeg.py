@@ -7,6 +7,8 @@ import dataclasses
 import re
 import struct
 
+import numpy as np
+
 from tfrecords_tools import exif
 
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -108,7 +110,9 @@ def count_scans(data: bytes, header: JpegHeader) -> int:
     Progressive files refine the picture scan by scan, and a scan that changes
     nothing takes a few bytes and as much time as any other.
     """
-    has_more = data.find(b"\xff\xda", header.scan_offset + 2) >= 0
+    rest = np.frombuffer(data, np.uint8, offset=header.scan_offset + 2)
+    # Many times faster than a search for two bytes of which one is everywhere.
+    has_more = ((rest[:-1] == 0xFF) & (rest[1:] == 0xDA)).any()
     if not has_more and is_whole_in_first_scan(data, header):
         return 1
     scans, position = 0, header.scan_offset
@@ -142,7 +146,7 @@ def first_pixels(data: bytes, header: JpegHeader) -> bytes:
     """
     place = header.frame_offset + 5
     end = len(data)
-    if count_scans(data, header) == 1:
+    if is_whole_in_first_scan(data, header):
         end = header.scan_offset + _FIRST_PIXELS
     return data[:place] + b"\0\x08\0\x08" + data[place + 4 : end] + _END_OF_IMAGE
 
@@ -162,7 +166,8 @@ ADOBE_CMYK = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
 def has_fractional_sampling(data: bytes, header: JpegHeader) -> bool:
     """Whether a colour's samples are no whole multiple apart, which libjpeg does not decode."""
-    factors = data[header.frame_offset + 11 :][: 3 * header.components : 3]
+    start = header.frame_offset + 11
+    factors = data[start : start + 3 * header.components : 3]
     wide, high = [each >> 4 for each in factors], [each & 15 for each in factors]
     if not (min(wide, default=0) and min(high, default=0)):
         return False  # Not fractional but damaged.
