@@ -113,6 +113,8 @@ def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
     if jpeg.has_fractional_sampling(data, header):
         raise RejectedError("unusual JPEG sampling")
     scans = jpeg.count_scans(data, header)
+    if scans > 1 and jpeg.is_whole_in_first_scan(data, header):
+        raise RejectedError("corrupt")
     if scans * header.width * header.height > _MOST_SCANS * settings.max_pixels:
         raise RejectedError(f"too much work ({header.width}x{header.height}, {scans} scans)")
     return header
@@ -215,7 +217,7 @@ def _why_unreadable(error: Exception, header: JpegHeader | None) -> str:
         return "unusual JPEG process"
     if header is not None and header.components not in (1, 3, 4):
         return f"{header.components} components"
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError) and header is None:
         return "not an image"
     if isinstance(error, Image.DecompressionBombError):
         return "too large"

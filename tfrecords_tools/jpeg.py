@@ -7,6 +7,8 @@ import dataclasses
 import re
 import struct
 
+import numpy as np
+
 from tfrecords_tools import exif
 
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -108,9 +110,11 @@ def count_scans(data: bytes, header: JpegHeader) -> int:
     Progressive files refine the picture scan by scan, and a scan that changes
     nothing takes a few bytes and as much time as any other.
     """
-    in_first = data[header.scan_offset + 4] if header.scan_offset + 4 < len(data) else 0
-    if header.frame in (0xC0, 0xC1, 0xC9) and in_first == header.components:
-        return 1  # Decoders stop behind it, whatever follows.
+    rest = np.frombuffer(data, np.uint8, offset=header.scan_offset + 2)
+    # Many times faster than a search for two bytes of which one is everywhere.
+    has_more = ((rest[:-1] == 0xFF) & (rest[1:] == 0xDA)).any()
+    if not has_more and is_whole_in_first_scan(data, header):
+        return 1
     scans, position = 0, header.scan_offset
     while position + 4 <= len(data):
         marker = data[position + 1]
@@ -128,6 +132,12 @@ def count_scans(data: bytes, header: JpegHeader) -> int:
     return scans
 
 
+def is_whole_in_first_scan(data: bytes, header: JpegHeader) -> bool:
+    """Whether the first scan completes the picture; libjpeg then takes no other one."""
+    in_first = data[header.scan_offset + 4] if header.scan_offset + 4 < len(data) else 0
+    return header.frame in (0xC0, 0xC1, 0xC9) and in_first == header.components
+
+
 def first_pixels(data: bytes, header: JpegHeader) -> bytes:
     """The file as one of 8 x 8 pixels, with its own tables, so that a decoder reads all of them.
 
@@ -136,7 +146,7 @@ def first_pixels(data: bytes, header: JpegHeader) -> bytes:
     """
     place = header.frame_offset + 5
     end = len(data)
-    if count_scans(data, header) == 1:
+    if is_whole_in_first_scan(data, header):
         end = header.scan_offset + _FIRST_PIXELS
     return data[:place] + b"\0\x08\0\x08" + data[place + 4 : end] + _END_OF_IMAGE
 
@@ -156,7 +166,8 @@ ADOBE_CMYK = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
 def has_fractional_sampling(data: bytes, header: JpegHeader) -> bool:
     """Whether a colour's samples are no whole multiple apart, which libjpeg does not decode."""
-    factors = data[header.frame_offset + 11 :][: 3 * header.components : 3]
+    start = header.frame_offset + 11
+    factors = data[start : start + 3 * header.components : 3]
     wide, high = [each >> 4 for each in factors], [each & 15 for each in factors]
     if not (min(wide, default=0) and min(high, default=0)):
         return False  # Not fractional but damaged.

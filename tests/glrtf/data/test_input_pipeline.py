@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from jpeg_files import sampled
 from shard_writing import kaggle_record, photo, record, write_shard, write_split
 
 from glrtf.config.data import InputConfig
@@ -251,6 +252,34 @@ def test_past_the_limit_the_error_names_shard_and_position(tmp_path):
     batches = train_batches(folder, size=8, batch_size=4)
     with pytest.raises(UserError, match=r"record 0 is broken: its checksum"), plain_errors():
         list(itertools.islice(batches, 6))
+
+
+def test_any_exception_of_a_decoder_is_a_counted_broken_record(tmp_path, monkeypatch):
+    from glrtf.data import input_pipeline
+
+    def unknown(encoded):
+        if encoded == photo(7):
+            raise KeyError(6)
+        return decode(encoded)
+
+    decode = input_pipeline.decode_on_host
+    monkeypatch.setattr(input_pipeline, "decode_on_host", unknown)
+    ids, bad = read_all(str(write_split(tmp_path / "train", (6, 6))), limit=1)
+    assert ids == [n for n in range(12) if n != 7]
+    [broken] = bad.report()
+    assert (broken.position, broken.image_id) == (1, f"{7:016x}")
+    assert broken.reason == "not a JPEG or PNG image (KeyError: 6)"
+
+
+def test_a_photo_of_odd_sampling_is_a_photo_like_any_other(tmp_path):
+    folder = write_split(tmp_path / "train", (6, 6))
+    [path] = folder.glob("train-00001-*")
+    encoded = sampled([(1, 4), (1, 1), (1, 1)])
+    odd = schema.encode_example(encoded, "f" * 16, 1, 101, 50, 70)
+    write_shard(path, [odd, *(record(n, n % 5) for n in range(7, 12))])
+    ids, bad = read_all(str(folder), limit=0)
+    assert ids == [*range(6), int("f" * 16, 16), *range(7, 12)]
+    assert not bad.report()
 
 
 def test_a_cut_shard_is_named_and_its_lost_records_counted(tmp_path):
