@@ -8,6 +8,7 @@ takes over a decoder must not reach the service through a pickle.
 import contextlib
 import json
 import math
+import os
 import resource
 import signal
 import sys
@@ -21,6 +22,7 @@ import numpy as np
 from glrtf.evaluation.thumbnails import thumbnail
 from tfrecords_tools import images
 from tfrecords_tools.images import ImageSettings
+from tfrecords_tools.pixels import RejectedError
 
 READY = b"ready"
 Task: TypeAlias = Callable[..., tuple[dict[str, Any], Any]]
@@ -43,17 +45,10 @@ def read_pixels(data: bytes, max_pixels: int = ImageSettings.max_pixels) -> np.n
         RefusedPhotoError: If it is not an image, too large or small, animated,
             truncated or damaged.
     """
-    import simplejpeg
-
-    settings = ImageSettings(verify="decode", max_pixels=max_pixels)
-    upright = images.inspect(data, settings)
-    if upright.fate == images.REJECTED:
-        raise RefusedPhotoError(upright.reason)
     try:
-        # The settings of TensorFlow's decoder: see `glrtf.data.decoding.decode_on_host`.
-        return simplejpeg.decode_jpeg(upright.encoded, "RGB", fastdct=True, fastupsample=False)
-    except ValueError:
-        raise RefusedPhotoError("corrupt") from None
+        return images.upright_pixels(data, ImageSettings(verify="decode", max_pixels=max_pixels))
+    except RejectedError as rejected:
+        raise RefusedPhotoError(str(rejected)) from None
 
 
 def answer_pixels(data: bytes, max_pixels: int) -> tuple[dict[str, Any], Any]:
@@ -78,7 +73,7 @@ def answer(connection: Connection) -> None:
 
     Args:
         connection: Gives tasks ``{"task", "cpu_seconds", **arguments}`` and bytes, takes
-            ``{"shape"}`` or ``{"refused"}`` and bytes.
+            ``{"length", "shape"}`` or ``{"length", "refused"}`` and so many bytes.
     """
     while True:
         task = json.loads(connection.recv_bytes())
@@ -90,8 +85,11 @@ def answer(connection: Connection) -> None:
             head, body = {"refused": str(refused)}, b""
         except MemoryError:
             head, body = {"refused": "too large for this machine's memory"}, b""
-        connection.send_bytes(json.dumps(head).encode())
-        connection.send_bytes(body)
+        body = memoryview(body)
+        connection.send_bytes(json.dumps({**head, "length": len(body)}).encode())
+        # Not as a message: whoever receives one holds it twice.
+        while body:
+            body = body[os.write(connection.fileno(), body) :]
 
 
 def _limit_processor_time(seconds: float) -> None:

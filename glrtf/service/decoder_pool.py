@@ -24,6 +24,8 @@ from glrtf.service.decoder_child import READY, RefusedPhotoError
 
 _CHILD = (sys.executable, "-m", "glrtf.service.decoder_child")
 _LOG = logging.getLogger("glrtf.service")
+_LONGEST_HEAD, _LONGEST_THUMBNAIL = 10_000, 10_000_000
+_LAST_SECONDS = 5.0
 # These come from outside the process: the photo is not to blame.
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 
@@ -67,12 +69,14 @@ class DecoderPool:
                 more processor time than allowed.
             DecoderTimeoutError: If the time is up.
         """
-        head, body = self._run({"task": "pixels", "max_pixels": max_pixels}, data, seconds)
-        return np.frombuffer(body, np.uint8).reshape(head["shape"])
+        task = {"task": "pixels", "max_pixels": max_pixels}
+        head, body = self._run(task, data, seconds, 3 * max_pixels)
+        return body.reshape(head["shape"])
 
     def thumbnail(self, data: bytes, side: int, seconds: float) -> bytes:
         """See `glrtf.evaluation.thumbnails.thumbnail`; arguments and errors as for `pixels`."""
-        return self._run({"task": "thumbnail", "side": side}, data, seconds)[1]
+        task = {"task": "thumbnail", "side": side}
+        return self._run(task, data, seconds, _LONGEST_THUMBNAIL)[1].tobytes()
 
     def close(self) -> None:
         """Ends the decoders; those at work when they are done."""
@@ -80,8 +84,9 @@ class DecoderPool:
             self._free.get().end()
 
     def _run(
-        self, task: dict[str, Any], data: bytes, seconds: float
-    ) -> tuple[dict[str, Any], bytes]:
+        self, task: dict[str, Any], data: bytes, seconds: float, most: int
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """A task's answer, of at most so many bytes."""
         until = time.monotonic() + seconds
         task = {**task, "cpu_seconds": self._cpu_seconds}
         for last in (False, True):
@@ -90,7 +95,7 @@ class DecoderPool:
             except queue.Empty:
                 raise DecoderTimeoutError from None
             try:
-                head, body = decoder.run(task, data, until - time.monotonic())
+                head, body = decoder.run(task, data, until - time.monotonic(), most)
                 break
             except _DiedError as died:
                 decoder.end()
@@ -152,9 +157,9 @@ class _Decoder:
         self._ready = False
 
     def run(
-        self, task: dict[str, Any], data: bytes, seconds: float
-    ) -> tuple[dict[str, Any], bytes]:
-        """Sends a task and waits for its answer.
+        self, task: dict[str, Any], data: bytes, seconds: float, most: int
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """Sends a task and waits for its answer, JSON and uint8 (bytes,).
 
         Raises:
             _DiedError: If the process ends before it has answered, or is ended as time is up.
@@ -174,14 +179,36 @@ class _Decoder:
                 self._ready = self._connection.recv_bytes(64) == READY
             self._connection.send_bytes(json.dumps(task).encode())
             self._connection.send_bytes(data)
-            return json.loads(self._connection.recv_bytes()), self._connection.recv_bytes()
+            head = json.loads(self._connection.recv_bytes(_LONGEST_HEAD))
+            if not 0 <= head["length"] <= most:
+                raise OSError("an answer of an unexpected length")
+            return head, self._read(head["length"])
         except (EOFError, OSError):
-            code = self._process.wait()
+            # Whatever it still does, it is of no use any more.
+            watch.cancel()
+            code = self._ended()
             if not self._ready and code > 0:
                 raise RuntimeError(f"a decoder does not start (exit code {code})") from None
             raise _DiedError(code, late.is_set()) from None
         finally:
             watch.cancel()
+
+    def _ended(self) -> int:
+        """The exit code; a process that has only stopped answering is ended."""
+        try:
+            return self._process.wait(_LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _read(self, length: int) -> np.ndarray:
+        body = np.empty(length, np.uint8)
+        rest = body.data
+        while rest:
+            if not (taken := os.readv(self._connection.fileno(), [rest])):
+                raise EOFError
+            rest = rest[taken:]
+        return body
 
     def end(self) -> None:
         """Ends the process, if it still lives, and lets go of it."""

@@ -1,5 +1,7 @@
 """From the bytes somebody sends to the pixels a model takes, or a refusal."""
 
+import contextlib
+import threading
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +13,8 @@ from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
 
 Tensor: TypeAlias = tf.Tensor
+
+_LARGE = 16_000_000
 
 __all__ = ["PhotoReader", "RefusedPhotoError"]
 
@@ -31,6 +35,7 @@ class PhotoReader:
         decoders: DecoderPool | None = None,
     ) -> None:
         self._max_pixels, self._decoders = max_pixels, decoders
+        self._large = threading.Lock()
         # One graph for all photos: sizes differ, and a trace for each would be kept for ever.
         self._square = tf.function(
             lambda pixels: decoding.resize(pixels, size), autograph=False
@@ -52,4 +57,6 @@ class PhotoReader:
             pixels = read_pixels(data, self._max_pixels)
         else:
             pixels = self._decoders.pixels(data, self._max_pixels, seconds)
-        return self._square(tf.constant(pixels)).numpy()
+        # TensorFlow makes a copy: one of a large photo at a time is enough.
+        with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
+            return self._square(tf.constant(pixels)).numpy()
