@@ -1,3 +1,11 @@
 """Landmark retrieval: train descriptors, embed photos, rank them, measure the ranking."""
 
+import os
+import sys
+
+# Importing TensorFlow imports Keras, which chooses its backend then, by this and by keras.json.
+# glrtf.models.keras_settings sets the rest.
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
 __version__ = "0.1.0"

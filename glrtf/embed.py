@@ -28,9 +28,12 @@ def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
         The finished sets, one a model; none while parts of other tasks are missing.
     """
     _check_inputs(config)
+    from glrtf.data.photo_folders import left_out_note
     from glrtf.inference import beam_extraction, tasks
 
     shard_set = tasks.open_input(config)
+    if note := left_out_note(shard_set):
+        print(f"note: {config.data}: {note}", file=sys.stderr)
     if config.runner == "beam":
         beam_extraction.run(config, len(shard_set.shards))
     return tasks.embed_parts(config, shard_set, tasks.load_jobs(config))
@@ -64,7 +67,7 @@ def run_embed(config: EmbedConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv)
+    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv, resumes=True)
 
 
 if __name__ == "__main__":

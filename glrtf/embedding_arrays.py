@@ -1,7 +1,6 @@
 """The arrays of an embedding set: saved, memory-mapped and checked."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,6 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.local_copies import local_copy
 
 ID_DTYPE = np.dtype("S16")
-_ID = re.compile(r"[!#-&(-+\--~]{1,16}")
-"""Printable ASCII but space, double and single quote, and comma."""
 NORM_TOLERANCE = 2e-3
 """How far from 1 a row's length may be: float16 rounds it by up to 5e-4."""
 
@@ -74,21 +71,6 @@ def as_ids(ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
     if array.dtype.kind not in "SU" or np.char.str_len(array).max() > ID_DTYPE.itemsize:
         raise ValueError(f"expected image ids of at most 16 characters, found {array.dtype}")
     return array.astype(ID_DTYPE)
-
-
-def refuse_bad_ids(ids: Iterable[str | bytes]) -> None:
-    """Raises a `ValueError` for the first image id that a set, or a submission, cannot hold.
-
-    An id longer than 16 characters would be cut to another one, and ids stand between spaces
-    and commas in submissions.
-    """
-    for one in ids:
-        text = one.decode(errors="backslashreplace") if isinstance(one, bytes) else one
-        if not _ID.fullmatch(text):
-            raise ValueError(
-                f"expected image ids of 1 to {ID_DTYPE.itemsize} ASCII characters without spaces, "
-                f"commas and quotes, found {text[:80]!r} ({len(text)} characters)"
-            )
 
 
 def copy_of(path: str) -> str:

@@ -21,7 +21,7 @@ from glrtf import embedding_arrays as arrays
 from glrtf import embedding_digests
 from glrtf.embedding_digests import Verify
 from glrtf.embedding_info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
-from tfrecords_tools import array_files, files
+from tfrecords_tools import array_files, files, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.local_copies import listed, local_copy
 
@@ -244,7 +244,8 @@ def write_part(
             and quotes.
 
     Raises:
-        UserError: On a NaN, infinite or not normalised row.
+        UserError: On a NaN, infinite or not normalised row, or an id that some file would not
+            carry (`image_ids.RULE`).
         ValueError: On shapes, dtypes or part numbers that do not fit.
     """
     rows, ids = np.ascontiguousarray(rows), arrays.as_ids(ids)
@@ -254,7 +255,7 @@ def write_part(
         raise ValueError(f"expected (n, dimension) rows and n ids, found {rows.shape}, {ids.shape}")
     if rows.dtype.name not in _FLOATS:
         raise ValueError(f"expected float32 or float16 rows, found {rows.dtype}")
-    arrays.refuse_bad_ids(ids.tolist())
+    image_ids.refuse_unsafe(folder, ids, "embed photos with --photo_ids digest, or rename them")
     for start in range(0, len(rows), _ROWS_A_CHECK):
         block = slice(start, start + _ROWS_A_CHECK)
         arrays.refuse_bad_rows(

@@ -1,5 +1,7 @@
 """python -m glrtf.evaluate SUBMISSION SOLUTION: scores a submission."""
 
+import csv
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -58,9 +60,14 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
     for path, difference in differences.items():
         print(f"\nmAP@100 of {path} minus {config.submission}")
         print(text_table.measure_table(difference))
+        for part, values in difference.items():
+            low, high = values.get("interval", (1, 1))
+            if low <= 0 <= high:
+                print(f"{part}: the interval holds 0: no difference is shown")
     if config.per_query:
         _write_per_query(config.per_query, judged)
-    counts = {name: getattr(judged, name) for name in ("missing", "cut", "repeats", "ignored")}
+    names = ("missing", "cut", "repeats", "ignored", "unlike")
+    counts = {name: getattr(judged, name) for name in names}
     return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
 
 
@@ -108,13 +115,13 @@ def _write_per_query(path: str, judged: Any) -> None:
 
     precisions = summary.average_precisions(judged)
     firsts = metrics.first_hit_rank(judged.hits)
-    lines = ["id,Usage,average_precision,first_hit_rank,relevant,hits"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
     for row, query_id in enumerate(judged.query_ids):
-        lines.append(
-            f"{query_id},{judged.usage[row]},{precisions[row]:.6f},{firsts[row]},"
-            f"{judged.num_relevant[row]},{judged.hits[row].sum()}"
-        )
-    files.write_bytes(path, "\n".join([*lines, ""]).encode())
+        counts = (firsts[row], judged.num_relevant[row], judged.hits[row].sum())
+        writer.writerow([query_id, judged.usage[row], f"{precisions[row]:.6f}", *counts])
+    files.write_bytes(path, text.getvalue().encode())
 
 
 if __name__ == "__main__":

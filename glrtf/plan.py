@@ -1,4 +1,4 @@
-"""Says, before a TPU is rented, whether a training run fits it and how fast it will be."""
+"""Says, before a TPU or GPU is rented, whether a training run fits it and how fast it will be."""
 
 import dataclasses
 import sys
@@ -59,17 +59,18 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
         known_only: Take the compiler's word only where it was asked before.
 
     Raises:
-        UserError: On an unknown TPU, or where the compiler is missing or broke.
+        UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
     """
-    from glrtf.planning.accelerators import find_slice
     from glrtf.planning.compiled import cache_key, find_compiled
     from glrtf.planning.estimate import estimate
     from glrtf.planning.trace import trace_workload
 
     config = _at_largest_size(config)
-    tpu = find_slice(config.tpu)
+    tpu = find_devices(config)
     utilization = config.utilization or _PAPER_UTILIZATION.get(config.backbone, _SMALL_UTILIZATION)
-    work = trace_workload(config, config.num_classes)
+    work = trace_workload(
+        config, config.num_classes, precision=tpu.device.precision, fused=tpu.device.fused
+    )
     found = estimate(
         work, tpu, utilization=utilization, activation_overhead=config.activation_overhead
     )
@@ -81,12 +82,23 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
     return Plan(tpu, work, utilization, found, compiled)
 
 
+def find_devices(config: PlanConfig) -> "Slice":
+    """The GPUs that the settings name, else the TPU slice.
+
+    Raises:
+        UserError: If there are none of that name.
+    """
+    from glrtf.planning.accelerators import find_slice
+    from glrtf.planning.gpus import find_gpus
+
+    return find_gpus(config.gpu, config.num_gpus) if config.gpu else find_slice(config.tpu)
+
+
 def run_plan(config: PlanConfig) -> None:
     """Plans and prints: the estimate at once, the compiler's word when it comes."""
     from glrtf.planning import describe
-    from glrtf.planning.accelerators import find_slice
 
-    find_slice(config.tpu)
+    find_devices(config)
     if config.json:
         expected.new_file("--json", config.json)
     config = _at_largest_size(config)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from glrtf.config.paths import with_absolute_paths
 from glrtf.config.retrieval import RetrieveConfig
 from tfrecords_tools import cli, expected, files
 from tfrecords_tools.local_copies import copies_folder
@@ -51,7 +52,7 @@ def _description(
 
     return {
         "schema_version": 1,
-        "parameters": dataclasses.asdict(config),
+        "parameters": with_absolute_paths(dataclasses.asdict(config)),
         "inputs": pipeline.inputs.digests,
         "counts": {
             role: len(getattr(pipeline.inputs, role).ids)
@@ -70,7 +71,9 @@ def _description(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv)
+    return cli.run(
+        RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv, resumes=True
+    )
 
 
 if __name__ == "__main__":

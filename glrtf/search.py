@@ -9,30 +9,54 @@ from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
 
 
-def run_search(config: PhotoSearchConfig) -> None:
-    """The command."""
-    photos = [files.read_bytes(path) for path in config.photos]
+def run_search(config: PhotoSearchConfig) -> int:
+    """The command; its exit code is 2 where some photo has no answer."""
+    missing = _missing(config.photos)
+    if len(missing) == len(config.photos):
+        raise UserError(missing[config.photos[0]])
     required.require_inputs(config)
     if config.json:
         expected.new_file("--json", config.json)
-    from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
+    from glrtf.service.own_photos import read_photos
     from glrtf.service.searcher import open_searcher
 
     searcher = open_searcher(config)
-    read = PhotoReader(searcher.model.embedder.size)
-    pixels = []
-    for path, data in zip(config.photos, photos, strict=True):
-        try:
-            pixels.append(read(data))
-        except RefusedPhotoError as refused:
-            raise UserError(f"{path}: expected a photo, found a file that is {refused}") from None
-    answers = searcher.search(pixels, config.limit)
-    for path, answer in zip(config.photos, answers, strict=True):
-        print("\n".join([path, *answer.as_lines()]))
+    there = [path for path in config.photos if path not in missing]
+    found = dict(zip(there, read_photos(there, searcher.model.embedder.size), strict=True))
+    refused = {**missing, **{p: each for p, each in found.items() if isinstance(each, str)}}
+    if len(refused) == len(set(config.photos)):
+        raise UserError(refused[config.photos[0]])
+    pixels = {path: each for path, each in found.items() if not isinstance(each, str)}
+    answers = dict(zip(pixels, searcher.search(list(pixels.values()), config.limit), strict=True))
+    for path in config.photos:
+        if path in answers:
+            print("\n".join([path, *answers[path].as_lines()]))
+        else:
+            print(f"python -m glrtf.search: error: {refused[path]}", file=sys.stderr)
+    if answers and searcher.calibration.is_known:
+        print(f"sure: how often such answers were right, by {searcher.calibration.source}")
     if config.json:
-        pairs = zip(config.photos, answers, strict=True)
-        listed = [{"photo": path, **answer.as_json()} for path, answer in pairs]
+        listed = [
+            answers[path].as_json() if path in answers else {"error": refused[path]}
+            for path in config.photos
+        ]
+        pairs = zip(config.photos, listed, strict=True)
+        listed = [{"photo": path, **answer} for path, answer in pairs]
         files.write_json(config.json, {"answers": listed})
+    return 2 if refused else 0
+
+
+def _missing(paths: Sequence[str]) -> dict[str, str]:
+    """Those that cannot be read, and why; found before anything slow."""
+    missing = {}
+    for path in paths:
+        try:
+            files.read_bytes(path)
+        except UserError as error:
+            missing[path] = str(error)
+        except OSError as error:
+            missing[path] = f"{path}: {error.strerror}"
+    return missing
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,12 +4,18 @@ import os
 import sys
 from collections.abc import Sequence
 
-from glrtf.config.weights import WeightsConfig
+from glrtf.config.weights import WeightsConfig, checkpoint_url
 from tfrecords_tools import cli, expected
+from tfrecords_tools.errors import UserError
 
 
 def run_weights(config: WeightsConfig) -> None:
     """Converts one checkpoint."""
+    if not os.path.exists(config.checkpoint) and not os.path.exists(f"{config.checkpoint}.index"):
+        raise UserError(
+            f"--checkpoint {config.checkpoint}: expected an unpacked checkpoint, found none of that"
+            f" name; fetch {checkpoint_url(config.backbone)} and unpack it there"
+        )
     if not os.path.exists(f"{config.checkpoint}.index"):
         expected.folder("--checkpoint", config.checkpoint)
     expected.new_file("--output", config.output)

@@ -1,5 +1,6 @@
 """The works of the fault campaign on small made-up inputs."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import retrieval_worlds
+import tuning_files
 from kills import Work, same_files
 from shard_writing import write_split
 from tiny_gldv2 import write_train
@@ -37,6 +39,13 @@ def retrieve(inputs: Path) -> Work:
         # It tells seconds and which stages were found done.
         same_files(without=["retrieval.json"]),
     )
+
+
+def tune(inputs: Path) -> Work:
+    """Sixteen trials, the later ones drawn from what the first ten found."""
+    given = [*tuning_files.write_inputs(inputs), "--solution", inputs / "solution.csv"]
+    flags = [*given, "--trials", "16"]
+    return Work("tune", lambda out: ["glrtf.tune", *flags, "--output", out], _same_study)
 
 
 def train(inputs: Path) -> Work:
@@ -87,6 +96,23 @@ def _same_weights(expected: Path, found: Path) -> None:
     assert wanted.keys() == arrays.keys()
     for name, value in wanted.items():
         np.testing.assert_allclose(arrays[name], value, rtol=0, atol=1e-6, err_msg=name)
+
+
+def _same_study(expected: Path, found: Path) -> None:
+    """The same results; the same trials but for their seconds.
+
+    Of the searches, other ones may be kept, and the journal holds processes and times.
+    """
+    assert _trials(expected) == _trials(found)
+    for name in ("best.yaml", "tune.json", "history.svg"):
+        assert (expected / name).read_bytes() == (found / name).read_bytes(), name
+    for folder in (found, found / "cache"):
+        assert not list(folder.glob("*.partial"))
+
+
+def _trials(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "trials.csv", newline="") as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
 def _without_figures(position: Any) -> Any:

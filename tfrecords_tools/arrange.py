@@ -202,6 +202,19 @@ def read_names(metadata: str) -> dict[str, str]:
         return {row["id"]: row["photo"] for row in rows}
 
 
+def read_table(photos: str, table: str) -> list[OwnPhoto]:
+    """The rows of a table of photos, by ascending image id.
+
+    Args:
+        photos: Folder of the photos.
+        table: CSV with the columns photo and landmark.
+
+    Raises:
+        UserError: If the table or a photo is not as expected.
+    """
+    return _read_table(ArrangeConfig(photos, table, ""))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
     return cli.run(ArrangeConfig, arrange, prog="python -m tfrecords_tools.arrange", argv=argv)

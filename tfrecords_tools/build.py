@@ -177,7 +177,9 @@ def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(BuildConfig, build, prog="python -m tfrecords_tools.build", argv=argv)
+    return cli.run(
+        BuildConfig, build, prog="python -m tfrecords_tools.build", argv=argv, resumes=True
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import jsonargparse
 import yaml
 
-from tfrecords_tools import cli_arguments, cli_messages, settings_files, settings_values
+from tfrecords_tools import cli_arguments, cli_messages, settings_files, settings_values, stopping
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.near_words import did_you_mean as did_you_mean
 
@@ -42,6 +42,7 @@ def run(
     argv: Sequence[str] | None = None,
     positional: bool = False,
     default_config: Callable[[Sequence[str]], str | None] | None = None,
+    resumes: bool = False,
 ) -> int:
     """Parses a command line into a dataclass and runs a command on it.
 
@@ -55,10 +56,12 @@ def run(
             that holds several values takes all that stand outside of flags.
         default_config: Finds, from the arguments, the YAML file whose settings
             hold where neither ``--config`` nor a flag says otherwise.
+        resumes: Whether the command, stopped and started again, takes up its work.
 
     Returns:
         The exit code: 0, what `main` returned, or 2 for a mistake in the
-        input, which has then been told on standard error in one line.
+        input, which has then been told on standard error in one line. Stopped by
+        Ctrl-C or SIGTERM: `stopping.STOPPED` for a command that resumes, else 130 or 143.
     """
     # TensorFlow reads this once, when it is loaded; its notes on the processor
     # would bury the command's own lines.
@@ -75,7 +78,8 @@ def run(
             positional=positional,
             default_config=default_config(arguments) if default_config else None,
         )
-        code = main(config) or 0
+        with stopping.sigterm_raises():
+            code = main(config) or 0
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -88,9 +92,10 @@ def run(
         if error.errno is None:
             raise
         return _refuse(prog, _os_trouble(error))
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        message, code = stopping.outcome(error, resumes)
+        print(f"{prog}: {message}", file=sys.stderr)
+        return code
 
 
 def parse(

@@ -3,16 +3,24 @@
 import dataclasses
 import io
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tfrecords_tools import jpeg
+import numpy as np
+
+from tfrecords_tools import fast_jpeg, jpeg, pixels
+from tfrecords_tools.jpeg import JpegHeader
+from tfrecords_tools.pixels import RejectedError as RejectedError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 KEPT, REENCODED, REJECTED = "kept", "reencoded", "rejected"
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 _KEEPABLE_FRAMES = (0xC0, 0xC1, 0xC2)
 # Entropy coding makes such a run only in flat pictures; elsewhere it is a hole in the file.
 _HOLE = bytes(512)
+# An encoder makes about ten scans; each takes 0.6 ns a pixel even if it holds nothing.
+_MOST_SCANS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +28,13 @@ class ImageSettings:
     """What an image must be like, and what is done to those that are not.
 
     Attributes:
-        verify: ``header`` looks at markers and the end of the file, and decodes
+        verify: ``header`` looks at markers, tables and the end of the file, and decodes
             only what looks damaged; ``decode`` decodes every image.
         max_side: Longer images are resized to this many pixels; None keeps their size.
         min_side: Images with a shorter side are rejected, pixels.
-        max_pixels: Images with more are rejected before they are decoded.
+        max_pixels: Images with more are rejected before they are decoded. A pixel of 16
+            bits a sample counts as two, one of 32 as four; a JPEG of more than 20 scans may
+            have as many fewer pixels, since each scan takes as long.
         quality: JPEG quality of images that are encoded anew, 1..95.
     """
 
@@ -54,45 +64,105 @@ class Inspected:
     height: int = 0
 
 
-class _RejectedError(Exception):
-    """Carries the reason for a refusal out of the steps below."""
-
-
 def inspect(data: bytes, settings: ImageSettings) -> Inspected:
     """Decides what becomes of a file: kept byte for byte, encoded anew, or rejected."""
     try:
-        header = jpeg.read_header(data)
+        header = admit(data, settings)
         if header is None:
-            return _reencode(data, _kind(data), settings)
-        _check_bounds(header.width, header.height, settings)
-        if not jpeg.has_end(data, header):
-            raise _RejectedError("truncated")
+            return _reencode(data, None, "not a JPEG", settings)
         if reason := _must_change(header, settings):
-            return _reencode(data, reason, settings)
+            fast_jpeg.verify(data, header)  # Pillow would take damaged pixels.
+            return _reencode(data, header, reason, settings)
         if settings.verify == "decode" or data.find(_HOLE, header.scan_offset) >= 0:
-            _check_pixels(data)
+            sound = fast_jpeg.verify(data, header)
+        else:
+            sound = fast_jpeg.verify_tables(data, header)
+        if not sound:
+            _load(data, header, settings)
         return Inspected(KEPT, "", data, header.width, header.height)
-    except _RejectedError as rejected:
+    except RejectedError as rejected:
         return Inspected(REJECTED, str(rejected))
+    except fast_jpeg.DamagedError:
+        return Inspected(REJECTED, "corrupt")
 
 
-def _kind(data: bytes) -> str:
-    """Why a file without a JPEG header is encoded anew; refuses what cannot be an image."""
+def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
+    """The guard before any decoder: what a file says of itself must be within bounds.
+
+    Args:
+        data: An image file's bytes.
+        settings: What images must be like.
+
+    Returns:
+        The header of a JPEG; None for other formats, whose bounds are checked when
+        Pillow has read their header.
+
+    Raises:
+        RejectedError: If it is no image, cut off, out of bounds or beyond every decoder.
+    """
     if not data:
-        raise _RejectedError("empty")
-    if data.startswith(b"\xff\xd8"):
-        raise _RejectedError("truncated" if len(data) < 1024 else "corrupt")
-    return "not a JPEG"
+        raise RejectedError("empty")
+    header = jpeg.read_header(data)
+    if header is None:
+        if data.startswith(b"\xff\xd8"):
+            raise RejectedError("truncated" if len(data) < 1024 else "corrupt")
+        return None
+    pixels.check_bounds(header.width, header.height, settings.min_side, settings.max_pixels)
+    if not jpeg.has_end(data, header):
+        raise RejectedError("truncated")
+    if jpeg.has_fractional_sampling(data, header):
+        raise RejectedError("unusual JPEG sampling")
+    scans = jpeg.count_scans(data, header)
+    if scans * header.width * header.height > _MOST_SCANS * settings.max_pixels:
+        raise RejectedError(f"too much work ({header.width}x{header.height}, {scans} scans)")
+    return header
 
 
-def _check_bounds(width: int, height: int, settings: ImageSettings) -> None:
-    if width * height > settings.max_pixels:
-        raise _RejectedError(f"too large ({width}x{height})")
-    if min(width, height) < settings.min_side:
-        raise _RejectedError(f"too small ({width}x{height})")
+def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
+    """Decodes any image file as the shards' builder and then the embedding do, without TensorFlow.
+
+    Of CMYK, turned and other files that the builder encodes anew, these are the pixels
+    of the new file.
+
+    Args:
+        data: An image file's bytes.
+        settings: What images must be like; with ``verify="decode"`` damage is refused.
+
+    Returns:
+        uint8 (h, w, 3), upright RGB. Values are those of TensorFlow's decoder, or
+        within 4 of them for a JPEG of unusual chroma sampling.
+
+    Raises:
+        RejectedError: If the builder would reject it; the message is the reason.
+    """
+    inspected = inspect(data, settings)
+    if inspected.fate == REJECTED:
+        raise RejectedError(inspected.reason)
+    decoded = fast_jpeg.decode(inspected.encoded)
+    if decoded is None:
+        header = jpeg.read_header(inspected.encoded)
+        decoded = np.asarray(_load(inspected.encoded, header, settings)[0])
+    return decoded
 
 
-def _must_change(header: jpeg.JpegHeader, settings: ImageSettings) -> str:
+def upright_image(data: bytes, settings: ImageSettings, draft: int = 0) -> "Image":
+    """Decodes any image file, for a picture to be looked at; damaged pixels are taken.
+
+    Args:
+        data: An image file's bytes.
+        settings: What images must be like.
+        draft: As of `pixels.read_upright`.
+
+    Returns:
+        The upright RGB picture.
+
+    Raises:
+        RejectedError: If the builder would reject it for anything but damaged pixels.
+    """
+    return _load(data, admit(data, settings), settings, draft)[0]
+
+
+def _must_change(header: JpegHeader, settings: ImageSettings) -> str:
     """Why a sound JPEG must be encoded anew, or an empty text."""
     if header.orientation != 1:
         return "rotated by Exif"
@@ -105,73 +175,48 @@ def _must_change(header: jpeg.JpegHeader, settings: ImageSettings) -> str:
     return ""
 
 
-def _check_pixels(data: bytes) -> None:
-    """Decodes at an eighth of the size: every coded bit is read, few pixels are made."""
-    import simplejpeg
-
-    try:
-        simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, strict=True)
-    except ValueError:
-        raise _RejectedError("corrupt") from None
-
-
-def _reencode(data: bytes, reason: str, settings: ImageSettings) -> Inspected:
+def _reencode(
+    data: bytes, header: JpegHeader | None, reason: str, settings: ImageSettings
+) -> Inspected:
     """Decodes whatever image this is and writes an upright RGB JPEG."""
-    if data.startswith(b"\xff\xd8"):
-        _check_pixels(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _rewrite(data, reason, settings)
-    except _RejectedError:
-        raise
-    except Exception as error:
-        # Decoders fed hostile bytes raise almost anything; whatever it is, no image came of it.
-        raise _RejectedError(_why_unreadable(error)) from None
+    from PIL.Image import Resampling
 
-
-def _why_unreadable(error: Exception) -> str:
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
-    if isinstance(error, Image.DecompressionBombError):
-        return "too large"
-    return "corrupt"
-
-
-def _rewrite(data: bytes, reason: str, settings: ImageSettings) -> Inspected:
-    from PIL import Image, ImageOps
-
-    Image.init()
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-        _check_bounds(image.width, image.height, settings)
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-            raise _RejectedError(f"animated {image.format}")
-        if reason == "not a JPEG":
-            reason = f"{image.format} named .jpg"
-        image.load()
-        upright = _to_rgb(ImageOps.exif_transpose(image))
+    upright, kind = _load(data, header, settings)
+    if reason == "not a JPEG":
+        reason = f"{kind} named .jpg"
     if settings.max_side and max(upright.size) > settings.max_side:
-        upright.thumbnail((settings.max_side, settings.max_side), Image.Resampling.LANCZOS)
-        _check_bounds(upright.width, upright.height, settings)
+        upright.thumbnail((settings.max_side, settings.max_side), Resampling.LANCZOS)
+        pixels.check_bounds(*upright.size, settings.min_side, settings.max_pixels)
     encoded = io.BytesIO()
     upright.save(encoded, "JPEG", quality=settings.quality)
     return Inspected(REENCODED, reason, encoded.getvalue(), *upright.size)
 
 
-def _to_rgb(image: Any) -> Any:
-    """Any mode to RGB: 16 bit scaled (not clipped) to 8, transparency laid on white."""
-    from PIL import Image
+def _load(
+    data: bytes, header: JpegHeader | None, settings: ImageSettings, draft: int = 0
+) -> tuple["Image", str]:
+    """`pixels.read_upright`, every failure with a reason."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            bounds = settings.min_side, settings.max_pixels
+            return pixels.read_upright(data, header, *bounds, draft)
+    except RejectedError:
+        raise
+    except Exception as error:
+        # Decoders fed hostile bytes raise almost anything; whatever it is, no image came of it.
+        raise RejectedError(_why_unreadable(error, header)) from None
 
-    if image.mode.startswith("I") or image.mode == "F":
-        import numpy as np
 
-        samples = np.asarray(image, dtype=np.float64)
-        scale = 65535 if samples.max(initial=0) > 255 else 255
-        image = Image.fromarray(np.clip(samples * (255 / scale), 0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+def _why_unreadable(error: Exception, header: JpegHeader | None) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if header is not None and not header.is_common:
+        return "unusual JPEG process"
+    if header is not None and header.components not in (1, 3, 4):
+        return f"{header.components} components"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, Image.DecompressionBombError):
+        return "too large"
+    return "corrupt"

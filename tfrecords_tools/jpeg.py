@@ -1,15 +1,23 @@
 """What a JPEG file says of itself before its pixels, read without decoding.
 
-Markers and their layout: ITU-T T.81, Annex B; orientation: Exif 2.3, 4.6.4.
+Markers and their layout: ITU-T T.81, Annex B.
 """
 
 import dataclasses
+import re
 import struct
+
+from tfrecords_tools import exif
 
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
-_ORIENTATION_TAG = 0x0112
 _END_OF_IMAGE = b"\xff\xd9"
+# Baseline, extended and progressive, Huffman (C0, C1, C2) or arithmetic coding (C9, CA).
+_COMMON_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+# Inside pixel data 0xFF is followed by 0 or a restart marker; fill bytes may precede a marker.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Longer than the first unit of pixels can be: 10 blocks of 64 values of at most 27 bits, stuffed.
+_FIRST_PIXELS = 6 << 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,6 +32,8 @@ class JpegHeader:
         frame: The start-of-frame marker: 0xC0 baseline, 0xC1 extended, 0xC2 progressive.
         orientation: Exif orientation 1..8; 1 is upright.
         scan_offset: Where the first scan's marker stands, in bytes.
+        frame_offset: Where the start-of-frame marker stands, in bytes.
+        has_adobe: Whether an Adobe marker precedes the pixels; it says how colours are coded.
     """
 
     width: int
@@ -33,6 +43,17 @@ class JpegHeader:
     frame: int
     orientation: int
     scan_offset: int
+    frame_offset: int
+    has_adobe: bool
+
+    @property
+    def is_common(self) -> bool:
+        """Whether every decoder of ours, and every scale, is known to be safe for this process.
+
+        Lossless and hierarchical files, and more than 8 bits a sample, are rare enough
+        that decoders are hardly tested on them.
+        """
+        return self.frame in _COMMON_FRAMES and self.precision == 8
 
 
 def read_header(data: bytes) -> JpegHeader | None:
@@ -40,22 +61,32 @@ def read_header(data: bytes) -> JpegHeader | None:
     if data[:3] != b"\xff\xd8\xff":
         return None
     frame: tuple[int, int, int, int, int] | None = None
-    orientation, position, size = 1, 2, len(data)
+    orientation, has_adobe = 0, False
+    position, frame_offset, size = 2, 0, len(data)
     while position + 4 <= size and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF or marker in _WITHOUT_LENGTH:
             position += 1 if marker == 0xFF else 2
             continue
         if marker == 0xDA:
-            return JpegHeader(*frame, orientation, position) if frame else None
+            if frame is None:
+                return None
+            orientation = orientation or exif.UPRIGHT
+            return JpegHeader(*frame, orientation, position, frame_offset, has_adobe)
         length = data[position + 2] << 8 | data[position + 3]
         if length < 2 or marker == 0xD9:
             return None
-        if marker in _START_OF_FRAME and position + 10 <= size:
+        if marker in _START_OF_FRAME:
+            if frame is not None or position + 10 > size:
+                return None
             precision, height, width, components = struct.unpack_from(">BHHB", data, position + 4)
-            frame = (width, height, components, precision, marker)
-        elif marker == 0xE1 and data[position + 4 : position + 10] == b"Exif\0\0":
-            orientation = _orientation(data[position + 10 : position + 2 + length])
+            frame, frame_offset = (width, height, components, precision, marker), position
+        elif marker == 0xE1 and not orientation:
+            if data[position + 4 : position + 10] == exif.MARK:
+                block = data[position + 10 : position + 2 + length]
+                orientation = exif.block_orientation(block)
+        elif marker == 0xEE and length >= 14 and data[position + 4 : position + 9] == b"Adobe":
+            has_adobe = True
         position += 2 + length
     return None
 
@@ -71,17 +102,62 @@ def has_end(data: bytes, header: JpegHeader) -> bool:
     )
 
 
-def _orientation(tiff: bytes) -> int:
-    """The orientation an Exif block (a small TIFF file) asks for, 1 where it is unreadable."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or len(tiff) < 8:
-        return 1
-    (directory,) = struct.unpack_from(order + "I", tiff, 4)
-    if directory + 2 > len(tiff):
-        return 1
-    (entries,) = struct.unpack_from(order + "H", tiff, directory)
-    for entry in range(directory + 2, min(directory + 2 + 12 * entries, len(tiff) - 11), 12):
-        tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
-        if tag == _ORIENTATION_TAG:
-            return value if kind == 3 and 1 <= value <= 8 else 1
-    return 1
+def count_scans(data: bytes, header: JpegHeader) -> int:
+    """How often a decoder passes over the picture.
+
+    Progressive files refine the picture scan by scan, and a scan that changes
+    nothing takes a few bytes and as much time as any other.
+    """
+    in_first = data[header.scan_offset + 4] if header.scan_offset + 4 < len(data) else 0
+    if header.frame in (0xC0, 0xC1, 0xC9) and in_first == header.components:
+        return 1  # Decoders stop behind it, whatever follows.
+    scans, position = 0, header.scan_offset
+    while position + 4 <= len(data):
+        marker = data[position + 1]
+        if marker == 0xD9:
+            break
+        scans += marker == 0xDA
+        # TEM has no length; the search goes on behind it.
+        position += (
+            2 if marker == 0x01 else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        )
+        found = _NEXT_MARKER.search(data, position)
+        if found is None:
+            break
+        position = found.start()
+    return scans
+
+
+def first_pixels(data: bytes, header: JpegHeader) -> bytes:
+    """The file as one of 8 x 8 pixels, with its own tables, so that a decoder reads all of them.
+
+    Of a sequential file only the start of the first scan remains. Of any other all
+    scans do: each has tables of its own.
+    """
+    place = header.frame_offset + 5
+    end = len(data)
+    if count_scans(data, header) == 1:
+        end = header.scan_offset + _FIRST_PIXELS
+    return data[:place] + b"\0\x08\0\x08" + data[place + 4 : end] + _END_OF_IMAGE
+
+
+def with_adobe(data: bytes) -> bytes:
+    """A JPEG file with an Adobe marker in front that says CMYK without a transform.
+
+    CMYK files without the marker hold inverted values as those with it do: browsers and
+    Pillow take them so. TensorFlow inverts only where it finds the marker.
+    """
+    return data[:2] + ADOBE_CMYK + data[2:]
+
+
+ADOBE_CMYK = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+"""An APP14 segment: version 100, no flags, transform 0."""
+
+
+def has_fractional_sampling(data: bytes, header: JpegHeader) -> bool:
+    """Whether a colour's samples are no whole multiple apart, which libjpeg does not decode."""
+    factors = data[header.frame_offset + 11 :][: 3 * header.components : 3]
+    wide, high = [each >> 4 for each in factors], [each & 15 for each in factors]
+    if not (min(wide, default=0) and min(high, default=0)):
+        return False  # Not fractional but damaged.
+    return any(max(wide) % each for each in wide) or any(max(high) % each for each in high)

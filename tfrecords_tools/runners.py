@@ -1,21 +1,17 @@
 """The same jobs in this process, in a pool of processes, as one task of many, or on Beam."""
 
 import concurrent.futures
-import contextlib
 import itertools
-import multiprocessing
-import multiprocessing.connection
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import numpy as np
 
-from tfrecords_tools import writer
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.process_pool import process_pool
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.specs import Fold
 
@@ -23,6 +19,10 @@ _SMALL = 64 << 20
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
+
+
+class WorkerDiedError(UserError):
+    """A worker process was killed, or ended itself badly."""
 
 
 def run_shards(fold: Fold, config: BuildConfig) -> None:
@@ -37,8 +37,12 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
     total = sum(int(starts[number + 1] - starts[number]) for number in numbers)
     num_bytes = int(fold.plan.images.sizes.sum(dtype=np.int64))
     workers, megabytes = count_workers(config.workers, len(numbers), num_bytes), 0.0
+    # Decoders may end a process; small builds do without another, which takes time to start.
+    here = workers == 1 and (config.workers == 1 or num_bytes <= _SMALL)
+    from tfrecords_tools import worker_deaths
+
     with Progress(f"build {fold.name}", total, "image") as progress:
-        for done in run_jobs(writer.write_shard, map(fold.spec, numbers), workers):
+        for done in worker_deaths.write_shards(fold, numbers, 0 if here else workers):
             megabytes += done.source_bytes / 1e6
             progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
 
@@ -57,27 +61,28 @@ def count_workers(asked: int | None, num_jobs: int, num_bytes: int) -> int:
 
 
 def run_jobs(
-    function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int
+    function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int, apart: bool = False
 ) -> Iterator[ResultT]:
     """Runs a function on each job and yields the results as they come.
 
     At most two jobs a worker are handed out ahead, so that jobs may be made lazily.
-    The first exception ends the run; jobs that have begun are completed first.
+    The first exception ends the run; jobs that have begun are completed first, but for
+    Ctrl-C and SIGTERM, which end them.
 
     Args:
         function: A module's function; with more than one worker it and its
             jobs travel to other processes.
         jobs: Their order is the order they begin in.
         workers: How many processes; 1 runs everything in this one.
+        apart: Whether 1 is a process of its own too.
 
     Raises:
-        UserError: If a worker process was killed.
+        WorkerDiedError: If a worker process was killed.
     """
-    if workers == 1:
+    if workers == 1 and not apart:
         yield from map(function, jobs)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, spawn, _end_with_parent) as pool:
+    with process_pool(workers) as pool:
         waiting = iter(jobs)
         pending = {pool.submit(function, job) for job in itertools.islice(waiting, 2 * workers)}
         try:
@@ -91,22 +96,7 @@ def run_jobs(
                 for future in done:
                     yield future.result()
         except BrokenProcessPool:
-            raise UserError(
+            raise WorkerDiedError(
                 "a worker process was killed, perhaps for want of memory; run the same "
                 "command again to go on, with fewer --workers"
             ) from None
-        finally:
-            with contextlib.suppress(BrokenProcessPool):
-                pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Lets a worker end when its parent is killed; it would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import google_crc32c
@@ -34,6 +34,8 @@ class ShardSpec:
             holds or rejected; all True where there is none.
         base: The digest of that earlier version, which holds the images that are
             not fresh and no others; empty where there is none.
+        deadly: Rows of `images` that ended a worker process, with the reason, which are
+            rejected unread.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ShardSpec:
     digest: str
     fresh: np.ndarray
     base: str = ""
+    deadly: tuple[tuple[int, str], ...] = ()
 
 
 def shard_name(split: str, number: int, num_shards: int) -> str:
@@ -52,8 +55,12 @@ def shard_name(split: str, number: int, num_shards: int) -> str:
     return f"{split}-{number:05d}-of-{num_shards:05d}.tfrecord"
 
 
-def write_shard(spec: ShardSpec) -> ShardStats:
+def write_shard(spec: ShardSpec, note: Callable[[int], None] | None = None) -> ShardStats:
     """Writes a shard and then its receipt, unless both are there and sound.
+
+    Args:
+        spec: The shard.
+        note: Called with the row of each image before it is decoded.
 
     Returns:
         What became of its images, from the receipt if it was done before.
@@ -69,25 +76,36 @@ def write_shard(spec: ShardSpec) -> ShardStats:
     stats.spec, stats.bytes = spec.digest, 0
     path = files.join(spec.folder, spec.name)
     with files.atomic_path(path) as temporary, open(temporary, "wb", _BUFFER) as file:
-        _write_records(_records(spec, stats, earlier), stats, file)
+        _write_records(_records(spec, stats, earlier, note), stats, file)
     stats.save(spec.folder)
     return stats
 
 
-def _records(spec: ShardSpec, stats: ShardStats, earlier: ShardStats | None) -> Iterator[bytes]:
+def _records(
+    spec: ShardSpec,
+    stats: ShardStats,
+    earlier: ShardStats | None,
+    note: Callable[[int], None] | None,
+) -> Iterator[bytes]:
     """Yields the shard's records in order, from the images and its earlier version."""
     ids = [gldv2.format_id(number) for number in spec.images.ids.tolist()]
     labels, landmark_ids = spec.images.labels.tolist(), spec.landmark_ids.tolist()
     fresh = readers.read_images(spec.layout, spec.images.take(spec.fresh))
     old = _old_records(spec) if earlier else iter(())
     rejected_before = {image_id for image_id, _ in earlier.rejects} if earlier else set()
+    deadly = dict(spec.deadly)
     for row, is_fresh in enumerate(spec.fresh.tolist()):
         if not is_fresh:
             if ids[row] not in rejected_before:
                 yield next(old)
             continue
         data = next(fresh)
-        inspected = images.inspect(data, spec.settings)
+        if row in deadly:
+            inspected = images.Inspected(images.REJECTED, deadly[row])
+        else:
+            if note:
+                note(row)
+            inspected = images.inspect(data, spec.settings)
         stats.count(ids[row], len(data), inspected)
         if inspected.fate != images.REJECTED:
             yield schema.encode_example(
@@ -100,6 +118,12 @@ def _records(spec: ShardSpec, stats: ShardStats, earlier: ShardStats | None) -> 
             )
     reasons = dict(stats.rejects)
     stats.rejects = [(image_id, reasons[image_id]) for image_id in ids if image_id in reasons]
+
+
+def inspect_one(spec: ShardSpec, row: int) -> None:
+    """Does with one image what `write_shard` does, to see whether a process survives it."""
+    for data in readers.read_images(spec.layout, spec.images.take(np.array([row]))):
+        images.inspect(data, spec.settings)
 
 
 def _old_records(spec: ShardSpec) -> Iterator[bytes]:

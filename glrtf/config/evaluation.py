@@ -138,7 +138,8 @@ class TuneConfig(RetrieveConfig):
         workers: How many processes run trials side by side.
         holdout: The share of the queries that is kept for judging the result.
         parameters: The settings to be tuned; by default all that the preset uses.
-        seed: What the sampler draws from; with one worker, equal seeds repeat a study.
+        seed: What the sampler draws from; with one worker, equal seeds repeat a study, also one
+            that was stopped and resumed.
     """
 
     solution: str

@@ -48,8 +48,9 @@ class EmbedConfig:
         data: Folder of built shards; without any, all photos below it are embedded.
         output: Folder of the embedding set to write.
         split: Which split to embed.
-        photo_ids: For photos: stem, their file names without the ending, of at most 16
-            characters; or digest, 16 hex digits of the path. photos.csv tells which is which.
+        photo_ids: For photos: stem, their file names without the ending, 1 to 16 ASCII
+            characters without space, comma, quote or slash; or digest, 16 hex digits of the
+            path. photos.csv says which is which, left_out.csv which files are no photos.
         tta: Views whose embeddings are added up: plain, hflip.
         scales: Of the model's input size, such as 0.7071 1 1.4142: every view is embedded at
             each, from photos resized to it, and all are added up.

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
@@ -22,6 +22,9 @@ class SearcherConfig:
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
             are taken from train_label_to_category.csv beside it, the photos' own from names.csv.
+        labels: CSV of the index photos' landmarks, written as --landmarks; empty takes --landmarks,
+            which has those of photos that are in both sets. By them it is known how often
+            answers are right.
         tta: Views whose embeddings are added up: plain, hflip.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
@@ -34,13 +37,16 @@ class SearcherConfig:
     index: str = ""
     train: str = ""
     landmarks: str = ""
+    labels: str = ""
     tta: tuple[str, ...] = VIEWS
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
     verify: Literal["once", "always"] = "once"
 
+    needed: ClassVar[tuple[str, ...]] = ("model", "index")
+
     def __post_init__(self) -> None:
-        for name in ("model", "index"):
+        for name in self.needed:
             if not getattr(self, name):
                 raise ValueError(f"--{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
@@ -58,6 +64,11 @@ class SearcherConfig:
 
         if self.cache_folder.startswith("gs://"):
             raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+
+    @property
+    def index_labels(self) -> str:
+        """The CSV of the index photos' landmarks; empty for none."""
+        return self.labels or self.landmarks
 
     @property
     def cache_folder(self) -> str:
@@ -90,6 +101,44 @@ class PhotoSearchConfig(SearcherConfig):
 
 
 @dataclass(frozen=True)
+class EvaluateIndexConfig(SearcherConfig):
+    """Measure how well an index answers, by photos whose landmark is known.
+
+    Without --photos every index photo with a landmark is searched as if it were new: left out
+    of the index and the train set. With --photos and --table those photos are searched, which
+    are in neither: what the model has not been trained on gives the number to go by. How sure
+    search and serve are of their answers is worked out by the same photos.
+
+    Attributes:
+        photos: Folder of photos to search with.
+        table: CSV with the columns photo (a path below the folder) and landmark (a name; empty, or
+            unknown to the index, for what nothing in the index shows).
+        most: Most index photos to search with, drawn at random; 0 for all.
+        json: File that also gets the measures, all landmarks and all confusions.
+    """
+
+    photos: str = ""
+    table: str = ""
+    most: int = 5000
+    json: str = ""
+
+    needed: ClassVar[tuple[str, ...]] = ("index",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.photos) != bool(self.table):
+            raise ValueError("photos: expected --photos and --table together, found one of them")
+        if self.photos and not self.model:
+            raise ValueError("--model: expected the model of the index for --photos, found none")
+        if not self.index_labels:
+            raise ValueError(
+                "--labels: expected the index photos' landmarks (--labels, or --train and"
+                " --landmarks), found none"
+            )
+        _expect(self, "most", 0, 1 << 40)
+
+
+@dataclass(frozen=True)
 class ServeConfig(SearcherConfig):
     """Answer photos over HTTP, with a page to drop them on.
 
@@ -109,7 +158,9 @@ class ServeConfig(SearcherConfig):
         upload_timeout: Seconds an upload may take.
         answer_timeout: Seconds an answer may take from then on.
         shutdown_timeout: Seconds that open requests get to finish after SIGTERM.
-        decode_threads: Threads that read uploads and make thumbnails.
+        decode_threads: Processes that decode uploads and make thumbnails.
+        decode_seconds: Processor time that decoding one photo may take, seconds; its process is
+            ended then, and the photo refused.
     """
 
     photos: str = ""
@@ -125,6 +176,7 @@ class ServeConfig(SearcherConfig):
     answer_timeout: float = 30.0
     shutdown_timeout: int = 30
     decode_threads: int = 4
+    decode_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         _expect(self, "port", 0, 65_535)
@@ -137,6 +189,7 @@ class ServeConfig(SearcherConfig):
         _expect(self, "answer_timeout", 0.01, 3600)
         _expect(self, "shutdown_timeout", 0, 3600)
         _expect(self, "decode_threads", 1, 256)
+        _expect(self, "decode_seconds", 0.01, 3600)
         super().__post_init__()
 
     @property

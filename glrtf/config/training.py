@@ -5,6 +5,7 @@ from typing import Literal
 
 from glrtf.config.backbone_names import BACKBONES, canonical
 from glrtf.config.data import AugmentConfig, InputConfig
+from glrtf.config.weights import published_weights
 from tfrecords_tools.near_words import did_you_mean
 
 SIZE_MULTIPLE = 32
@@ -59,7 +60,8 @@ class TrainConfig:
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Take BatchNorm's batch statistics over all replicas.
         weights: Backbone weights to begin with: none, imagenet, or a file of Keras weights or
-            of python -m glrtf.weights.
+            of python -m glrtf.weights. Those of the published settings are left out with
+            init_from, and without data.
         init_from: Workdir or checkpoint of another run to begin with; its size and classes
             may differ.
         precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and GPUs,
@@ -138,6 +140,8 @@ class TrainConfig:
                 f"backbone: expected one of {', '.join(BACKBONES)}, found {self.backbone!r}"
                 f"{did_you_mean(self.backbone, BACKBONES)}"
             )
+        if self.init_from and self.weights == published_weights(self.backbone):
+            object.__setattr__(self, "weights", "none")
         for size in [self.size, *self.sizes]:
             _check_size(size)
         _check_numbers(self)
@@ -172,9 +176,17 @@ class TrainConfig:
         return self.learning_rate or LEARNING_RATE_PER_IMAGE * self.micro_batch * replicas
 
     def for_sample(self, data: str) -> "TrainConfig":
-        """These settings on the embedded sample: small batches, few updates."""
+        """These settings on the embedded sample: small batches, no published weights."""
         steps = next(k for k in (self.accumulation_steps, 1) if self.sample_batch_size % k == 0)
-        return replace(self, data=data, batch_size=self.sample_batch_size, accumulation_steps=steps)
+        # The published weights are not to be fetched for a first try.
+        weights = "none" if self.weights == published_weights(self.backbone) else self.weights
+        return replace(
+            self,
+            data=data,
+            batch_size=self.sample_batch_size,
+            accumulation_steps=steps,
+            weights=weights,
+        )
 
 
 def _check_size(size: int) -> None:

@@ -1,11 +1,36 @@
-"""Settings of the conversion of published weights."""
+"""Settings of the conversion of published weights, and where those weights are."""
 
 from dataclasses import dataclass
 
 from glrtf.config.backbone_names import canonical
 from tfrecords_tools.near_words import did_you_mean
 
-AUTOML_BACKBONES = ("v2s", "v2m", "v2l", "v2xl")
+AUTOML_URL = "https://storage.googleapis.com/cloud-tpu-checkpoints/efficientnet/v2/{name}.tgz"
+AUTOML_NAMES = {
+    "v2s": "efficientnetv2-s",
+    "v2m": "efficientnetv2-m",
+    "v2l": "efficientnetv2-l",
+    "v2xl": "efficientnetv2-xl",
+}
+AUTOML_BACKBONES = tuple(AUTOML_NAMES)
+
+
+def published_weights(backbone: str) -> str:
+    """The file that the published settings of a backbone begin with: ImageNet-21k, converted."""
+    return f"weights/{backbone}_21k.npz"
+
+
+def checkpoint_url(backbone: str) -> str:
+    """Where google/automl keeps a backbone's ImageNet-21k checkpoint."""
+    return AUTOML_URL.format(name=f"{AUTOML_NAMES[backbone]}-21k")
+
+
+def how_to_convert(backbone: str, output: str) -> str:
+    """How a file of converted weights is made, as messages name it."""
+    return (
+        f"fetch {checkpoint_url(backbone)}, unpack it and run python -m glrtf.weights --checkpoint "
+        f"{AUTOML_NAMES[backbone]}-21k --backbone {backbone} --output {output}"
+    )
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-import simplejpeg
 import tensorflow as tf
 
+from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.fast_jpeg import Room
 
 Tensor: TypeAlias = tf.Tensor
-Room: TypeAlias = Callable[[int, int], np.ndarray | None]
-"""From an image's height and width to uint8 memory for it, without gaps, or None."""
 HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
 """Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
-
-_LARGEST = 1 << 29
-_COLOURS_ALIKE = ("YCbCr", "Gray", "RGB")
 
 
 def decode(encoded: Tensor) -> Tensor:
@@ -30,23 +26,25 @@ def decode(encoded: Tensor) -> Tensor:
 def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
     """As `decode`, the very same values, outside TensorFlow and from many threads at once.
 
+    CMYK without an Adobe marker alone differs: `decode` makes a negative of it.
+
     Args:
         encoded: A file's bytes.
         room: Where the image may be put; it comes there, or elsewhere.
 
+    Returns:
+        uint8 (h, w, 3).
+
     Raises:
         ValueError: If it is no JPEG or PNG image.
     """
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
-        if colours in _COLOURS_ALIKE and height * width * 3 < _LARGEST:
-            place = room(height, width) if room else None
-            # The settings of TensorFlow's decoder.
-            return simplejpeg.decode_jpeg(
-                encoded, "RGB", fastdct=True, fastupsample=False, buffer=place
-            )
-    except ValueError:
-        pass  # Whatever is no flawless JPEG, TensorFlow decides about.
+    decoded = fast_jpeg.decode(encoded, room)
+    if decoded is not None:
+        return decoded
+    # Whatever is no flawless JPEG of a usual kind, TensorFlow decides about.
+    header = jpeg.read_header(encoded)
+    if header is not None and header.components == 4 and not header.has_adobe:
+        encoded = jpeg.with_adobe(encoded)
     try:
         with tf.device("CPU:0"):
             image = tf.io.decode_jpeg(encoded, channels=3).numpy()

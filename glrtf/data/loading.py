@@ -17,6 +17,7 @@ from glrtf.data.buffers import Buffers
 from glrtf.data.records import BadRecord, BadRecords, Record
 from glrtf.data.shards import ShardSet
 from tfrecords_tools import schema
+from tfrecords_tools.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -157,4 +158,9 @@ class _Block:
             self._shaper.fill(said["encoded"], places)
         except ValueError:
             problem = f"not {self._shaper.wanted}"
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:
+            # Decoders fed strange bytes raise almost anything; it must not end the run.
+            problem = f"not {self._shaper.wanted} ({type(error).__name__}: {error})"
         return said["image_id"], said["label"], problem

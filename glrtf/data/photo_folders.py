@@ -1,87 +1,193 @@
 """Folders of photos as if they were shards: any photos, nested in any way."""
 
+import collections
 import csv
+import dataclasses
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from glrtf.data.shards import PhotoShard, ShardSet
-from tfrecords_tools import files
+from tfrecords_tools import file_kinds, files, image_ids, own_names
 from tfrecords_tools.errors import UserError
 
 PHOTOS_A_PART = 1024
 LIST_NAME = "photos.csv"
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff")
+LEFT_OUT_NAME = "left_out.csv"
+_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"),
+)
+_HEIC = (".heic", ".heif", ".hif")
 _ID_LENGTH = 16
 
 IdRule = Literal["stem", "digest"]
 
 
-def open_photos(folder: str, split: str, rule: IdRule = "stem") -> ShardSet:
+@dataclasses.dataclass(frozen=True)
+class PhotoSet(ShardSet):
+    """The photos of a folder.
+
+    Attributes:
+        left_out: Path below the folder and reason of each file, or linked folder, that is no
+            photo of the set; in the order of their paths.
+    """
+
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
     """Finds the photos below a folder, in the order of their names.
 
     Args:
-        folder: Local or gs://; links are not followed.
+        folder: Local or gs://; links to photos are followed, links to folders are not.
         split: What the set is called.
-        rule: What the image_ids are. ``stem``: file names without their ending, which must
-            be of at most 16 ASCII characters, each once. ``digest``: 16 hex digits of the
-            SHA-256 of the path below the folder.
+        rule: What the image_ids are. ``stem``: file names without their ending, each once, in
+            characters that all files carry (`image_ids.RULE`). ``digest``: 16 hex digits of
+            the SHA-256 of the path below the folder in NFC, as `tfrecords_tools.arrange`
+            makes them.
 
     Returns:
-        Parts of `PHOTOS_A_PART` photos, whose names tell paths and sizes by a digest.
+        Parts of `PHOTOS_A_PART` photos, whose names tell paths and sizes by a digest, and what
+        was left out.
 
     Raises:
         UserError: If there are no photos, or their names are no ids.
     """
-    found = sorted(
-        (name, size) for name, size in files.walk(folder) if name.lower().endswith(_SUFFIXES)
-    )
+    found: list[tuple[str, int]] = []
+    left_out: list[tuple[str, str]] = []
+    for name, size, reason in sorted(_entries(folder)):
+        if reason:
+            left_out.append((name, reason))
+        else:
+            found.append((name, size))
     if not found:
+        also = f" ({_told(left_out)})" if left_out else ""
         raise UserError(
-            f"{folder}: expected shards, or photos ({' '.join(_SUFFIXES)}), found neither"
+            f"{folder}: expected shards, or photos ({' '.join(_SUFFIXES)}), found neither{also}"
         )
     names = [name for name, _ in found]
-    image_ids = [_stem(name) if rule == "stem" else _digest(name)[:_ID_LENGTH] for name in names]
-    _refuse_unclear(folder, names, image_ids)
+    ids = [_stem(name) if rule == "stem" else _path_digest(name) for name in names]
+    _refuse_unclear(folder, names, ids)
     shards = []
     for first in range(0, len(found), PHOTOS_A_PART):
         rows = slice(first, first + PHOTOS_A_PART)
-        title = _digest(repr((found[rows], image_ids[rows])))[:_ID_LENGTH]
+        title = _digest(repr((found[rows], ids[rows])))[:_ID_LENGTH]
         paths = [files.join(folder, name) for name in names[rows]]
-        photos = tuple(zip(paths, image_ids[rows], strict=True))
+        photos = tuple(zip(paths, ids[rows], strict=True))
         shards.append(PhotoShard(files.join(folder, title), len(photos), photos=photos))
-    return ShardSet(tuple(shards), split)
+    return PhotoSet(tuple(shards), split, left_out=tuple(left_out))
+
+
+def left_out_note(shard_set: ShardSet) -> str:
+    """One line on what a folder holds besides the photos of the set; empty for nothing."""
+    if not isinstance(shard_set, PhotoSet) or not shard_set.left_out:
+        return ""
+    return (
+        f"{len(shard_set.left_out)} files or folders are left out ({_told(shard_set.left_out)});"
+        f" {LEFT_OUT_NAME} lists them"
+    )
 
 
 def write_list(shard_set: ShardSet, source: str, folder: str) -> None:
-    """Writes photos.csv, which photo has which image_id, where the set is of photos."""
+    """Writes photos.csv, which photo has which image_id, and left_out.csv, for a set of photos."""
+    if not isinstance(shard_set, PhotoSet):
+        return
+    photos = [
+        (image_id, os.path.relpath(path, source))
+        for shard in shard_set.shards
+        if isinstance(shard, PhotoShard)
+        for path, image_id in shard.photos
+    ]
+    _write_csv(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
+    _write_csv(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
+
+
+def _write_csv(path: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_id", "path"])
-    for shard in shard_set.shards:
-        if not isinstance(shard, PhotoShard):
-            return
-        writer.writerows([i, os.path.relpath(path, source)] for path, i in shard.photos)
-    files.write_bytes(files.join(folder, LIST_NAME), text.getvalue().encode(errors="replace"))
+    writer.writerow(header)
+    writer.writerows(rows)
+    files.write_bytes(path, text.getvalue().encode())
+
+
+def _entries(folder: str) -> Iterator[tuple[str, int, str]]:
+    """Yields name below the folder, size, and why it is left out (empty for a photo)."""
+    if files.is_remote(folder):
+        for name, size in files.walk(folder):
+            yield name, size, _unwanted(name, "")
+        return
+    unreadable: list[OSError] = []
+    for below, folders, names in os.walk(folder, onerror=unreadable.append):
+        for name in folders:
+            if os.path.islink(path := os.path.join(below, name)):
+                yield _shown(path, folder), 0, "a link to a folder; name the folder it leads to"
+        for name in names:
+            yield _local_entry(os.path.join(below, name), folder)
+    for error in unreadable:
+        yield _shown(str(error.filename), folder), 0, f"cannot be listed: {error.strerror}"
+
+
+def _local_entry(path: str, folder: str) -> tuple[str, int, str]:
+    name = os.path.relpath(path, folder)
+    if not os.path.isfile(path):
+        what = "a link to nothing" if os.path.islink(path) else "no regular file"
+        return _shown(path, folder), 0, what
+    if name != (shown := _shown(path, folder)):
+        return shown, 0, "a name that is not UTF-8; rename it"
+    return name, os.path.getsize(path), _unwanted(name, path)
+
+
+def _unwanted(name: str, path: str) -> str:
+    """Why a file is not taken for a photo; the path, where given, is looked into."""
+    ending = os.path.splitext(name)[1].lower()
+    if ending in _SUFFIXES:
+        return ""
+    if ending in _HEIC:
+        return "a HEIC photo; convert it to JPEG"
+    kind = ""
+    if path:
+        try:
+            with open(path, "rb") as file:
+                kind = file_kinds.describe(file.read(file_kinds.HEAD))
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+    if kind.endswith("image"):
+        return f"{kind} without a photo's ending; rename it"
+    return f"the ending {ending} is no photo's" if ending else "no ending of a photo"
+
+
+def _shown(path: str, folder: str) -> str:
+    """The path below the folder, in characters that a CSV in UTF-8 can hold."""
+    return os.path.relpath(path, folder).encode(errors="backslashreplace").decode()
+
+
+def _told(left_out: Sequence[tuple[str, str]]) -> str:
+    """How often each reason stands, the most frequent first."""
+    counts = collections.Counter(reason.partition(";")[0] for _, reason in left_out)
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common(5))
 
 
 def _stem(name: str) -> str:
     return os.path.splitext(os.path.basename(name))[0]
 
 
+def _path_digest(name: str) -> str:
+    return _digest(own_names.composed(name))[:_ID_LENGTH]
+
+
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refuse_unclear(folder: str, names: Sequence[str], image_ids: Sequence[str]) -> None:
+def _refuse_unclear(folder: str, names: Sequence[str], ids: Sequence[str]) -> None:
     """One line for the first photo whose name is no id."""
     seen: dict[str, str] = {}
-    for name, image_id in zip(names, image_ids, strict=True):
+    for name, image_id in zip(names, ids, strict=True):
         trouble = ""
-        if not image_id.isascii() or len(image_id) > _ID_LENGTH:
-            trouble = f"names of at most {_ID_LENGTH} ASCII characters"
+        if not image_ids.is_safe(image_id):
+            trouble = f"a name of {image_ids.RULE},"
         elif image_id in seen:
             trouble = f"another name than {seen[image_id]} has"
         if trouble:

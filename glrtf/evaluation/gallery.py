@@ -27,6 +27,8 @@ class RankedImage:
         direct: Direct confidence.
         bridged: Bridged confidence.
         landmark_id: The landmark of the bridge, None where there is none.
+        by_bridge: Whether the bridge decided the rank: by direct confidence alone the image
+            would stand lower, or not be found.
     """
 
     image_id: str
@@ -35,6 +37,7 @@ class RankedImage:
     direct: float | None = None
     bridged: float | None = None
     landmark_id: int | None = None
+    by_bridge: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +172,7 @@ def _ranked_images(
 ) -> tuple[RankedImage, ...]:
     row = None if evidence is None else evidence.rows.get(query_id)
     images = []
+    direct_ranks = _ranks_by_direct(query_id, evidence)
     for rank, image_id in enumerate(ranking):
         if relevant is None or image_id in ranking[:rank]:
             mark = IGNORED
@@ -186,9 +190,17 @@ def _ranked_images(
                 direct=float(evidence.direct[row, rank]),
                 bridged=float(evidence.bridged[row, rank]),
                 landmark_id=None if landmark_id < 0 else landmark_id,
+                by_bridge=landmark_id >= 0 and rank < direct_ranks.get(image_id, len(ranking)),
             )
         )
     return tuple(images)
+
+
+def _ranks_by_direct(query_id: str, evidence: Evidence | None) -> dict[str, int]:
+    """The rank, from 0, of each of a query's images by direct confidence alone."""
+    return {
+        image_id: rank for rank, image_id in enumerate(direct_ranking(query_id, evidence) or ())
+    }
 
 
 def _hash_order(view: QueryView) -> str:

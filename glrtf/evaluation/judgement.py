@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from glrtf.evaluation.id_forms import IdForm, without_zeros_hint
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 
@@ -27,6 +28,8 @@ class Judgement:
         cut: How many queries had more than k predictions.
         repeats: How many predictions, within k, stood higher up already.
         ignored: How many of the submission's queries are not scored.
+        unlike: How many predictions, within k, look like no id of the solution.
+        unlike_text: The first of them, and what the solution's ids look like.
     """
 
     query_ids: tuple[str, ...]
@@ -38,6 +41,8 @@ class Judgement:
     cut: int
     repeats: int
     ignored: int
+    unlike: int = 0
+    unlike_text: str = ""
 
 
 def hit_ranks(predictions: list[str], relevant: frozenset[str]) -> list[int]:
@@ -77,11 +82,13 @@ def judge(
     hit_places = array.array("q")
     num_predictions = np.zeros(len(rows), np.int64)
     answered = cut = repeats = ignored = 0
+    form = IdForm(solution.relevant.values())
+    unlike, example = 0, ""
     for query_id, predictions in submission:
         row = rows.get(query_id)
         if row is None:
             if query_id not in solution.usage:
-                raise _unknown(name, query_id, answered + ignored)
+                raise _unknown(name, query_id, answered + ignored, solution)
             ignored += 1
             continue
         answered += 1
@@ -90,6 +97,9 @@ def judge(
             predictions = predictions[:max_predictions]
         distinct = set(predictions)
         repeats += len(predictions) - len(distinct)
+        if odd := form.unlike(predictions):
+            unlike += len(odd)
+            example = example or odd[0]
         num_predictions[row] = len(predictions)
         ranks = _hit_ranks(predictions, distinct, solution.relevant[query_id])
         hit_places.extend([row * max_predictions + rank for rank in ranks])
@@ -111,6 +121,8 @@ def judge(
         cut=cut,
         repeats=repeats,
         ignored=ignored,
+        unlike=unlike,
+        unlike_text=f"such as {example!r}; it has {form.text}" if unlike else "",
     )
 
 
@@ -120,6 +132,11 @@ def oddities(judged: Judgement) -> list[str]:
     told = (
         (judged.missing, f"of {total} scored queries missing; a missing one scores 0"),
         (judged.cut, f"of {total} scored queries with more than 100 predictions; the rest is cut"),
+        (
+            judged.unlike,
+            f"predictions look like no id of the solution, {judged.unlike_text}; write whole ids"
+            " with spaces between",
+        ),
         (judged.repeats, "predictions repeated; they are skipped and keep their rank"),
     )
     lines = [f"{count} {text}" for count, text in told if count]
@@ -131,6 +148,8 @@ def oddities(judged: Judgement) -> list[str]:
     return lines
 
 
-def _unknown(name: str, query_id: str, known: int) -> UserError:
-    hint = "the two files belong to different test sets" if not known else "remove its line"
+def _unknown(name: str, query_id: str, known: int, solution: RetrievalSolution) -> UserError:
+    hint = without_zeros_hint(query_id, solution.usage)
+    if not hint:
+        hint = "the two files belong to different test sets" if not known else "remove its line"
     return UserError(f"{name}: query {query_id!r} is not in the solution; {hint}")

@@ -36,9 +36,7 @@ def query_list(views: Sequence[QueryView]) -> list[dict[str, Any]]:
             "score": _rounded(view.top_score),
             "strip": " ".join(image.image_id for image in view.images[:STRIP_LENGTH]),
             "marks": "".join(_MARKS[image.mark] for image in view.images[:STRIP_LENGTH]),
-            "bridged": "".join(
-                "01"[image.landmark_id is not None] for image in view.images[:STRIP_LENGTH]
-            ),
+            "bridged": "".join("01"[image.by_bridge] for image in view.images[:STRIP_LENGTH]),
         }
         for view in views
     ]
@@ -116,7 +114,7 @@ def script_json(value: Any) -> str:
 
 def _image(image: RankedImage) -> list[Any]:
     scores = [_rounded(score) for score in (image.final, image.direct, image.bridged)]
-    return [image.image_id, _MARKS[image.mark], *scores, image.landmark_id]
+    return [image.image_id, _MARKS[image.mark], *scores, image.landmark_id, int(image.by_bridge)]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -5,7 +5,7 @@ import os
 import tarfile
 from collections.abc import Collection, Iterator
 
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -42,7 +42,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
 
     Args:
         root: GLDv2's published layout, or photos in folders.
-        wanted: Image ids.
+        wanted: Image ids. Those that no file name may be made of are not looked for.
 
     Returns:
         The places of those that were found.
@@ -51,7 +51,8 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
         UserError: If the folder is missing or a tar is damaged.
     """
     folders = require_source(root)
-    places = {}
+    places: dict[str, PhotoPlace] = {}
+    wanted = set(filter(image_ids.is_safe, wanted))
     for image_id in wanted:
         for folder in folders:
             path = files.join(folder, *image_id[:3], f"{image_id}.jpg")
@@ -59,7 +60,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
                 places[image_id] = PhotoPlace(path)
                 break
     tars = [tar for folder in folders for tar in _tars(folder)]
-    _find_in_tars(tars, set(wanted) - set(places), places)
+    _find_in_tars(tars, wanted - set(places), places)
     return places
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids
+from tfrecords_tools.errors import UserError
 
 SPRITE_SIDE = 48
 # The projector's limit: a sprite image of 8192 x 8192 pixels.
@@ -44,7 +45,12 @@ def write_projector(
         rows: (n, dimension) float, n at most `MOST_POINTS`.
         labels: For each row its image id, its kind and its landmark.
         thumbnails: For each row the path of its small picture, None for none.
+
+    Raises:
+        UserError: On an id that the files would not carry: they know no quotes.
     """
+    if unsafe := [image_id for image_id, _, _ in labels if not image_ids.is_safe(image_id)]:
+        raise UserError(f"{folder}: expected image ids of {image_ids.RULE}; found {unsafe[0]!r}")
     lines = ("\t".join(f"{value:.6g}" for value in row) for row in rows)
     _write(folder, "tensors.tsv", "\n".join([*lines, ""]))
     named = ["\t".join(label) for label in (("id", "kind", "landmark"), *labels)]

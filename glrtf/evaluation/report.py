@@ -42,7 +42,8 @@ class Material:
         solution: The ground truth.
         judged: The marked submission.
         measures: Its measures, for each part of the test set.
-        gains: What every scored query gains on what it is compared with.
+        difference: What it gains on the baseline, as `summary.paired_difference` says of all
+            queries; None without a baseline.
         by_bridging: Whether that is what bridging gains.
         views: The queries that the gallery shows.
         train: For each bridging landmark some of its train photos.
@@ -58,7 +59,7 @@ class Material:
     solution: RetrievalSolution
     judged: Judgement
     measures: Mapping[str, Mapping[str, Any]]
-    gains: Sequence[float]
+    difference: Mapping[str, Any] | None
     by_bridging: bool
     views: Sequence[QueryView]
     train: Mapping[int, Sequence[str]]
@@ -92,7 +93,7 @@ def gather(config: ReportConfig) -> Material:
         solution=solution,
         judged=judged,
         measures=summary.retrieval_measures(judged, resamples=_RESAMPLES),
-        gains=[view.gain for view in everything if view.gain is not None],
+        difference=_difference(config, judged, baseline, solution),
         by_bridging=_shows_bridging(result, baseline),
         views=views,
         train={number: ids[:TRAIN_PHOTOS_SHOWN] for number, ids in train_ids.items()},
@@ -129,7 +130,7 @@ def compose(config: ReportConfig, material: Material, photo_notes: Sequence[str]
     has_evidence = material.result.evidence is not None
     return Page(
         title=f"Retrieval report: {name}",
-        figures=report_text.figures(material.measures, material.gains, material.by_bridging),
+        figures=report_text.figures(material.measures, material.difference, material.by_bridging),
         notes=[*material.notes, *photo_notes],
         measures=report_text.measure_rows(material.measures),
         parameters=report_text.parameter_rows(material.result.info),
@@ -141,7 +142,7 @@ def compose(config: ReportConfig, material: Material, photo_notes: Sequence[str]
         train_photos=material.train,
         bridges=material.bridges,
         landmark_names=material.names,
-        baseline_name="baseline" if config.baseline else "direct only",
+        baseline_name="baseline" if config.baseline else "by direct order",
         by_bridging=material.by_bridging,
         embedding_map=material.embedding_map,
         thumbnail=config.thumbnail,
@@ -168,11 +169,28 @@ def _views(
 
 
 def _shows_bridging(result: RetrievalResult, baseline: RetrievalResult | None) -> bool:
-    """Whether a ranking with bridges is compared with one without."""
+    """Whether a ranking with bridges is compared with one without.
+
+    The same images in the order of direct confidence are none: a ranking without bridges
+    finds others.
+    """
     if baseline is None:
-        return result.evidence is not None
+        return False
     presets = [one.info.get("parameters", {}).get("preset") for one in (result, baseline)]
     return presets[0] == "fifth_place" and presets[1] in ("direct", "direct_dba")
+
+
+def _difference(
+    config: ReportConfig,
+    judged: Judgement,
+    baseline: RetrievalResult | None,
+    solution: RetrievalSolution,
+) -> Mapping[str, Any] | None:
+    """The comparison that ``glrtf.evaluate BASELINE SOLUTION --compare RETRIEVAL`` makes."""
+    if baseline is None:
+        return None
+    other = judge(baseline.rankings.items(), solution, name=str(config.baseline))
+    return summary.paired_difference(other, judged, resamples=_RESAMPLES)["All"]
 
 
 def _train_photos(

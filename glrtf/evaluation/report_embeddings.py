@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from glrtf.config.evaluation import ReportConfig
+from glrtf.config.paths import moved
 from glrtf.embedding_agreement import Agreement
 from glrtf.evaluation import bridge_photos, embedding_map, projector, thumbnails
 from glrtf.evaluation.bridge_photos import Bridge
@@ -51,7 +52,10 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
     notes = []
     for role in ROLES:
         named: list[str] = getattr(config, role)
-        folders = named or parameters.get(role) or []
+        folders = named or [
+            moved(folder, parameters.get("output", ""), config.retrieval)
+            for folder in parameters.get(role) or []
+        ]
         if not folders:
             continue
         try:

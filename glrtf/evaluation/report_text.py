@@ -12,13 +12,16 @@ _LONGEST_VALUE = 120
 
 
 def figures(
-    measures: Mapping[str, Mapping[str, Any]], gains: Sequence[float], by_bridging: bool
+    measures: Mapping[str, Mapping[str, Any]],
+    difference: Mapping[str, Any] | None,
+    by_bridging: bool,
 ) -> list[Figure]:
     """The numbers to be seen first.
 
     Args:
         measures: For each part of the test set its measures.
-        gains: What every scored query gains on what it is compared with.
+        difference: What it gains on a baseline: ``difference``, ``interval``, ``better`` and
+            ``worse``; None without one.
         by_bridging: Whether that is what bridging gains.
     """
     result = []
@@ -32,12 +35,21 @@ def figures(
     result.append(Figure("First image right", f"{whole['precision@1']:.1%}", "precision at 1"))
     result.append(Figure("Found in 100", f"{whole['recall@100']:.1%}", "mean recall at 100"))
     result.append(Figure("No hit at all", str(whole["queries_without_hit"]), "queries, in 100"))
-    if gains:
-        better, worse = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
+    if difference:
         name = "Bridging gains" if by_bridging else "Gain on the baseline"
-        note = f"mAP; {better} queries better, {worse} worse"
-        result.append(Figure(name, f"{sum(gains) / len(gains):+.4f}", note))
+        result.append(_gain(name, difference))
     return result
+
+
+def _gain(name: str, difference: Mapping[str, Any]) -> Figure:
+    """A gain in mAP is only shown where its interval does not hold 0."""
+    low, high = difference["interval"]
+    better, worse = difference["better"], difference["worse"]
+    note = f"95 % {low:+.4f} to {high:+.4f}; {better} queries better, {worse} worse"
+    value = f"{difference['difference']:+.4f}"
+    if low <= 0 <= high:
+        return Figure(name, "not shown", f"mAP {value}, {note}: the interval holds 0")
+    return Figure(name, value, f"mAP, {note}")
 
 
 def measure_rows(measures: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
@@ -110,6 +122,7 @@ def gallery_text(shown: int, queries: int, baseline: str | None, has_evidence: b
     if has_evidence:
         return (
             f"{text} A query's average precision is compared with that of the same images "
-            "ordered by direct confidence alone."
+            "ordered by direct confidence alone; what bridging gains is seen with --baseline, a "
+            "retrieval of --preset direct."
         )
     return text

@@ -8,6 +8,8 @@ from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
 
 USAGES = ("Public", "Private", "Ignored")
+# What lists leave in a field of ids; no id that the project writes has them.
+_LIST_SIGNS = frozenset(",\"'")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,11 @@ def read_retrieval_solution(path: str) -> RetrievalSolution:
             sets[images] = frozenset(images.split())
             if ".jpg" in images:
                 raise UserError(f"{path}, line {line}: expected ids without .jpg as images")
+            if mangled := next(filter(_LIST_SIGNS.intersection, images.split()), ""):
+                raise UserError(
+                    f"{path}, line {line}: expected ids with spaces between as images, found"
+                    f" {mangled!r}; write them without commas and quotes"
+                )
         relevant[query_id] = sets[images]
     if not relevant:
         raise UserError(f"{path}: expected scored queries, found {len(usage)}, all Ignored")

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 
 from glrtf.evaluation.photos import PhotoPlace
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids, images
+from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.progress import Progress
 
-# A photo of more pixels is not decoded: 16 times a full-size GLDv2 photo.
-_MOST_PIXELS = 64_000_000
+# The builder's limit of pixels, 16 times a full-size GLDv2 photo; any side will do.
+_SETTINGS = ImageSettings(min_side=1)
 _QUALITY = 82
 
 
@@ -27,15 +28,9 @@ def thumbnail(data: bytes, side: int) -> bytes:
     Raises:
         OSError: If the bytes are no picture that can be decoded.
     """
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise OSError(f"{image.width} x {image.height} pixels")
-            image.draft("RGB", (2 * side, 2 * side))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        upright = images.upright_image(data, _SETTINGS, draft=2 * side)
+    except images.RejectedError as error:
         raise OSError(str(error)) from None
     upright.thumbnail((side, side))
     out = io.BytesIO()
@@ -44,8 +39,9 @@ def thumbnail(data: bytes, side: int) -> bytes:
 
 
 def relative_path(image_id: str, side: int) -> str:
-    """Where an image's thumbnail lies below the report's folder."""
-    return f"thumbnails-{side}/{image_id[:2]}/{image_id}.jpg"
+    """Where an image's thumbnail lies below the report's folder, whatever its id; see app.js."""
+    name = image_ids.file_name(image_id)
+    return f"thumbnails-{side}/{name[:2]}/{name}.jpg"
 
 
 def make_thumbnails(

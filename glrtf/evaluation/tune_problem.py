@@ -29,6 +29,7 @@ class Problem:
     Attributes:
         base: The settings to start from.
         parameters: What is tuned.
+        cache_folder: Where the searches are kept.
         tune: (T,) int64, places of the scored queries to tune on.
         holdout: (H,) int64, places of those kept aside.
         num_missing: How many scored queries the embedding set lacks.
@@ -41,8 +42,9 @@ class Problem:
         self.base = retrieve_settings(config)
         self.parameters = search_space.parameters_for(config, config.parameters)
         self._inputs = HeldInputs(self.base)
+        self.cache_folder = files.join(config.output, "cache")
         self._cache = TrialCache(
-            files.join(config.output, "cache"),
+            self.cache_folder,
             self._inputs.train.part_lengths if self.base.bridged else (),
             cut=self.base.search.backend != "annoy",
         )

@@ -1,46 +1,61 @@
 """Turning photos upright inside a TensorFlow graph, as their Exif orientation says.
 
-TensorFlow decodes a JPEG as it is stored; cameras store a photo as the sensor
-saw it and say beside it how it was held. Layout: Exif 2.32, section 4.5 (JPEG
-marker APP1, then a TIFF header and its first directory, tag 0x0112).
+TensorFlow decodes a file as it is stored; cameras store a photo as the sensor
+saw it and note how it was held. The rule is that of `tfrecords_tools.exif`, which
+this follows operation by operation: the first Exif block before the pixels, its first
+directory, the first entry, SHORT or LONG. Layout: ITU-T T.81, Annex B; Exif 2.32, 4.5;
+PNG 3rd edition, 5.3.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
+from tfrecords_tools import exif, jpeg
+
 Tensor: TypeAlias = tf.Tensor
 
-_HEAD = 65536 + 4096
-_MARK = b"Exif\x00\x00"
 _ORIENTATION_TAG = 0x0112
-_MOST_ENTRIES = 64
+_SHORT, _LONG = 3, 4
+
+
+class Header(NamedTuple):
+    """What a file says before its pixels.
+
+    Attributes:
+        orientation: Scalar int32, 1 to 8; 1 where none is stated.
+        is_plain_cmyk: Scalar bool, whether it is a CMYK JPEG without an Adobe marker.
+    """
+
+    orientation: Tensor
+    is_plain_cmyk: Tensor
+
+
+def read_header(encoded: Tensor) -> Header:
+    """Reads the header of a JPEG or PNG file's bytes, a scalar string."""
+    is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
+    is_png = tf.strings.substr(encoded, 0, 8) == exif.PNG_SIGNATURE
+    nothing = tf.constant(b"")
+    block, is_cmyk = tf.cond(
+        is_jpeg,
+        lambda: _walk_jpeg(encoded),
+        lambda: (
+            tf.cond(is_png, lambda: _walk_png(encoded), lambda: nothing),
+            tf.constant(False),
+        ),
+    )
+    return Header(_block_orientation(block), is_cmyk)
 
 
 def orientation(encoded: Tensor) -> Tensor:
-    """The Exif orientation, 1 to 8, of a JPEG file's bytes; 1 where none is told.
+    """The orientation, scalar int32 of 1 to 8, of a JPEG or PNG file's bytes, a scalar string."""
+    return read_header(encoded).orientation
 
-    Args:
-        encoded: Scalar string.
 
-    Returns:
-        Scalar int32.
-    """
-    head = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, _HEAD), tf.uint8), tf.int32)
-    # A tail of zeros: whatever a damaged directory points at can be looked up.
-    head = tf.concat([head, tf.zeros([64], tf.int32)], axis=0)
-    mark, found = _find(head, _MARK)
-    tiff = mark + len(_MARK)
-    little = _at(head, tiff) == ord("I")
-    directory = tiff + _number(head, tiff + 4, 4, little)
-    entries = directory + 2 + 12 * tf.range(_MOST_ENTRIES)
-    tags = _number(head, entries, 2, little)
-    told = tf.range(_MOST_ENTRIES) < _number(head, directory, 2, little)
-    is_it = told & (tags == _ORIENTATION_TAG)
-    values = _number(head, entries + 8, 2, little)
-    value = tf.reduce_max(tf.where(is_it, values, 0))
-    is_jpeg = (_at(head, 0) == 0xFF) & (_at(head, 1) == 0xD8)
-    return tf.where(is_jpeg & found & (value >= 1) & (value <= 8), value, 1)
+def with_adobe(encoded: Tensor) -> Tensor:
+    """As `jpeg.with_adobe`, a scalar string: TensorFlow then makes no negative of the CMYK."""
+    rest = tf.strings.substr(encoded, 2, tf.strings.length(encoded) - 2)
+    return tf.strings.join([b"\xff\xd8", jpeg.ADOBE_CMYK, rest])
 
 
 def upright(image: Tensor, value: Tensor) -> Tensor:
@@ -70,26 +85,120 @@ def _swapped(image: Tensor) -> Tensor:
     return tf.gather(tf.reshape(image, [height * width, tf.shape(image)[2]]), places)
 
 
-def _find(head: Tensor, mark: bytes) -> tuple[Tensor, Tensor]:
-    """Where the bytes first come behind an APP1 marker and its length, and whether they do."""
-    wanted = [0xFF, 0xE1, None, None, *mark]
-    places = tf.range(tf.maximum(tf.size(head) - len(wanted), 1))
-    matches = tf.fill(tf.shape(places), True)
-    for offset, byte in enumerate(wanted):
-        if byte is not None:
-            matches &= _at(head, places + offset) == byte
-    return tf.argmax(tf.cast(matches, tf.int32), output_type=tf.int32) + 4, tf.reduce_any(matches)
+def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor]:
+    """The first Exif block before the pixels, and whether it is CMYK without Adobe marker."""
+    size = tf.strings.length(encoded)
+
+    def follow(position: Tensor, *found: Tensor) -> tuple[Tensor, ...]:
+        byte = _bytes(tf.strings.substr(encoded, position, 4))
+        marker, length = byte[1], byte[2] * 256 + byte[3]
+        bare = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD7))
+        stop = (byte[0] != 0xFF) | (marker == 0xDA)
+        # A fill byte, a marker without length, the end of the header, or a segment.
+        step = tf.where(marker == 0xFF, 1, tf.where(bare, 2, 2 + length))
+        bad = (length < 2) | (marker == 0xD9)
+        stop |= (marker != 0xFF) & ~bare & bad
+        is_segment = (marker != 0xFF) & ~bare & ~stop
+        found = tf.cond(
+            is_segment, lambda: segment(position, marker, length, *found), lambda: found
+        )
+        return tf.where(stop, size, position + step), *found
+
+    def segment(
+        position: Tensor, marker: Tensor, length: Tensor, *found: Tensor
+    ) -> tuple[Tensor, ...]:
+        block, has_block, components, has_adobe = found
+        mark = tf.strings.substr(encoded, position + 4, 6)
+        is_block = (marker == 0xE1) & (mark == exif.MARK) & ~has_block
+        # What is too long is cut at the file's end.
+        start = tf.minimum(position + 10, size)
+        content = tf.strings.substr(encoded, start, tf.maximum(length - 8, 0))
+        block = tf.where(is_block, content, block)
+        no_frame = (marker == 0xC4) | (marker == 0xC8) | (marker == 0xCC)
+        is_frame = (marker >= 0xC0) & (marker <= 0xCF) & ~no_frame & (position + 10 <= size)
+        last = _bytes(tf.strings.substr(encoded, tf.minimum(position + 9, size - 1), 1))[0]
+        components = tf.where(is_frame, last, components)
+        is_adobe = tf.strings.substr(mark, 0, 5) == b"Adobe"
+        has_adobe |= (marker == 0xEE) & (length >= 14) & is_adobe
+        return block, has_block | is_block, components, has_adobe
+
+    start = (
+        tf.constant(2),
+        tf.constant(b""),
+        tf.constant(False),
+        tf.constant(0),
+        tf.constant(False),
+    )
+    _, block, _, components, has_adobe = tf.while_loop(
+        lambda position, *_: position + 4 <= size, follow, start
+    )
+    return block, (components == 4) & ~has_adobe
 
 
-def _at(head: Tensor, places: Tensor | int) -> Tensor:
-    """Bytes at places, which are kept within what there is."""
-    return tf.gather(head, tf.clip_by_value(places, 0, tf.size(head) - 1))
+def _walk_png(encoded: Tensor) -> Tensor:
+    """The first eXIf chunk."""
+    size = tf.strings.length(encoded)
+
+    def follow(position: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        length = _number(_bytes(tf.strings.substr(encoded, position, 4)), 4, tf.constant(False))
+        kind = tf.strings.substr(encoded, position + 4, 4)
+        is_block = kind == b"eXIf"
+        held = tf.cast(tf.minimum(length, tf.cast(size, tf.int64)), tf.int32)
+        content = tf.strings.substr(encoded, position + 8, held)
+        after = tf.cast(position, tf.int64) + 12 + length
+        after = tf.where(is_block | (kind == b"IEND"), tf.cast(size, tf.int64), after)
+        after = tf.cast(tf.minimum(after, tf.cast(size, tf.int64)), tf.int32)
+        return after, tf.where(is_block, content, b"")
+
+    start = (tf.constant(len(exif.PNG_SIGNATURE)), tf.constant(b""))
+    return tf.while_loop(lambda position, _: position + 8 <= size, follow, start)[1]
 
 
-def _number(head: Tensor, places: Tensor, width: int, little: Tensor) -> Tensor:
-    """Unsigned numbers of so many bytes; what does not fit an int32 is kept non-negative."""
-    total = tf.zeros_like(places)
-    for offset in range(width):
-        order = tf.where(little, width - 1 - offset, offset)
-        total = total * 256 + _at(head, places + order)
-    return tf.maximum(total, 0)
+def _block_orientation(tiff: Tensor) -> Tensor:
+    """`exif.block_orientation` of a scalar string, scalar int32."""
+    size = tf.cast(tf.strings.length(tiff), tf.int64)
+    start = tf.strings.substr(tiff, 0, 4)
+    little = start == b"II*\0"
+    is_tiff = (little | (start == b"MM\0*")) & (size >= 8)
+
+    def entries() -> Tensor:
+        directory = _number(_bytes(tf.strings.substr(tiff, 4, 4)), 4, little)
+        readable = directory + 2 <= size
+        return tf.cond(readable, lambda: first_entry(directory), _upright)
+
+    def first_entry(directory: Tensor) -> Tensor:
+        place = tf.cast(directory, tf.int32)
+        told = _number(_bytes(tf.strings.substr(tiff, place, 2)), 2, little)
+        held = tf.minimum(told, (size - directory - 2) // 12)
+        content = tf.strings.substr(tiff, place + 2, tf.cast(12 * held, tf.int32))
+        # A row of zeros behind them: there may be no entry.
+        rows = tf.reshape(_bytes(tf.strings.join([content, bytes(12)])), [-1, 12])
+        is_it = _number(rows[:, 0:2], 2, little) == _ORIENTATION_TAG
+        first = tf.argmax(tf.cast(is_it, tf.int32))
+        return tf.cond(tf.reduce_any(is_it), lambda: value(rows[first]), _upright)
+
+    def value(entry: Tensor) -> Tensor:
+        kind, count = _number(entry[2:4], 2, little), _number(entry[4:8], 4, little)
+        short, long = _number(entry[8:10], 2, little), _number(entry[8:12], 4, little)
+        told = tf.where(kind == _SHORT, short, long)
+        good = ((kind == _SHORT) | (kind == _LONG)) & (count == 1) & (told >= 1) & (told <= 8)
+        return tf.cast(tf.where(good, told, exif.UPRIGHT), tf.int32)
+
+    return tf.cond(is_tiff, entries, _upright)
+
+
+def _upright() -> Tensor:
+    return tf.constant(exif.UPRIGHT)
+
+
+def _bytes(text: Tensor) -> Tensor:
+    """The bytes (n,) int32 of a scalar string."""
+    return tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int32)
+
+
+def _number(values: Tensor, width: int, little: Tensor) -> Tensor:
+    """Unsigned numbers int64 (...,) of bytes (..., width)."""
+    places = tf.range(width, dtype=tf.int64)
+    places = tf.where(little, places, width - 1 - places)
+    shares = tf.bitwise.left_shift(tf.ones_like(places), 8 * places)
+    return tf.reduce_sum(tf.cast(values, tf.int64) * shares, axis=-1)

@@ -17,12 +17,12 @@ from glrtf import embedding_set
 from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
-from glrtf.embedding_arrays import ID_DTYPE, load_array, refuse_bad_ids
+from glrtf.embedding_arrays import ID_DTYPE, load_array
 from glrtf.inference import receipts
 from glrtf.inference.embedders import Embedder
 from glrtf.inference.shard_plans import first_difference
 from glrtf.inference.tta import embed_views, scaled_side
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -235,14 +235,11 @@ def _results(
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
     """(n,) S16; none is cut, by which it would be another image's or come twice."""
-    try:
-        refuse_bad_ids(ids.tolist())
-    except ValueError as error:
-        shard = shard_set.shards[0]
-        photos = isinstance(shard, PhotoShard)
-        where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
-        hint = "use --photo_ids digest" if photos else "build the data with such ids"
-        raise UserError(f"{where}: {error}; {hint}") from None
+    shard = shard_set.shards[0]
+    photos = isinstance(shard, PhotoShard)
+    where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
+    remedy = "use --photo_ids digest" if photos else "build the data with such ids"
+    image_ids.refuse_unsafe(where, ids.astype(np.bytes_), remedy)
     return ids.astype(ID_DTYPE)
 
 

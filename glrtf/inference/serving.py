@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
+from glrtf.models.keras_settings import keras
 from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
 
@@ -90,7 +90,9 @@ class ServingModel(tf.Module):
 
 def _decode_upright(encoded: Tensor) -> Tensor:
     """Decodes a file's bytes to uint8 (h, w, 3), turned upright as the shards' builder does."""
-    image = exif.upright(decoding.decode(encoded), exif.orientation(encoded))
+    header = exif.read_header(encoded)
+    readable = tf.cond(header.is_plain_cmyk, lambda: exif.with_adobe(encoded), lambda: encoded)
+    image = exif.upright(decoding.decode(readable), header.orientation)
     return tf.ensure_shape(image, [None, None, 3])
 
 

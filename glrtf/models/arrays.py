@@ -25,11 +25,17 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
+def not_finite(arrays: Mapping[str, np.ndarray] | Mapping[str, float]) -> str:
+    """The name of the first array that holds NaN or an infinity; empty where none does."""
+    return next((name for name, value in arrays.items() if not np.isfinite(value).all()), "")
+
+
 def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Gives variables the values of the arrays of the same names.
 
     Raises:
-        UserError: If one is missing or has another shape; nothing is assigned then.
+        UserError: If one is missing, has another shape or holds NaN or an infinity; nothing
+            is assigned then.
     """
     for name, variable in variables.items():
         if name not in arrays:
@@ -39,5 +45,7 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sourc
                 f"{source}: {name}: expected the shape {whole_shape(variable)}, "
                 f"found {tuple(arrays[name].shape)}"
             )
+    if name := not_finite({name: arrays[name] for name in variables}):
+        raise UserError(f"{source}: {name}: expected numbers, found NaN or infinity among them")
     for name, variable in variables.items():
         assign_whole(variable, arrays[name])

@@ -3,16 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from glrtf.config.weights import AUTOML_NAMES
 from glrtf.models import efficientnet_v2
 from tfrecords_tools.errors import UserError
-
-URL = "https://storage.googleapis.com/cloud-tpu-checkpoints/efficientnet/v2/{name}.tgz"
-NAMES = {
-    "v2s": "efficientnetv2-s",
-    "v2m": "efficientnetv2-m",
-    "v2l": "efficientnetv2-l",
-    "v2xl": "efficientnetv2-xl",
-}
 
 _AVERAGE = "/ExponentialMovingAverage"
 _NORM = "tpu_batch_normalization"
@@ -27,7 +20,7 @@ def checkpoint_names(backbone: str) -> dict[str, str]:
     """Our variable paths -> names in an automl checkpoint, without the model's prefix.
 
     Args:
-        backbone: One of `NAMES`.
+        backbone: One of `AUTOML_NAMES`.
     """
     names = dict(_layer("stem_conv", "stem/conv2d", ("kernel",)))
     names |= _norm("stem_bn", f"stem/{_NORM}")
@@ -44,7 +37,7 @@ def match(
     """Which variable of a checkpoint each of ours takes, averages preferred.
 
     Args:
-        backbone: One of `NAMES`.
+        backbone: One of `AUTOML_NAMES`.
         wanted: Our variable paths.
         found: The checkpoint's names and shapes.
         source: The checkpoint's path, for messages.
@@ -81,10 +74,10 @@ def _prefix(found: Iterable[str], backbone: str, source: str) -> str:
         if name.removesuffix(_AVERAGE).endswith("stem/conv2d/kernel"):
             prefix = name.removesuffix(_AVERAGE).removesuffix("stem/conv2d/kernel")
             model = prefix.rstrip("/").rpartition("/")[2]
-            if model.startswith("efficientnetv2-") and model != NAMES[backbone]:
+            if model.startswith("efficientnetv2-") and model != AUTOML_NAMES[backbone]:
                 raise UserError(
-                    f"{source}: expected a checkpoint of {NAMES[backbone]}, found one of {model}; "
-                    "choose the --backbone it belongs to"
+                    f"{source}: expected a checkpoint of {AUTOML_NAMES[backbone]}, found one of "
+                    f"{model}; choose the --backbone it belongs to"
                 )
             return prefix
     raise UserError(

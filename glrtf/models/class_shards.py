@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:  # Checkpoints are listed and read without TensorFlow.
-    import keras
     import tensorflow as tf
+
+    from glrtf.models.keras_settings import keras
 
 # Where a Keras variable keeps its layout.
 _ATTRIBUTE = "class_shards"

@@ -8,10 +8,10 @@ one-hot matrix and no kept copy of the normalised weights.
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import keras
 import tensorflow as tf
 
 from glrtf.models.cosine import cosines
+from glrtf.models.keras_settings import keras
 from glrtf.models.margins import add_angular_margin, bend_true_logits
 
 # With what each image of a batch is mixed: the row of another (batch,) int32, and how much of

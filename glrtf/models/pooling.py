@@ -1,7 +1,6 @@
 """From a feature map to one vector an image."""
 
-import keras
-from keras import ops
+from glrtf.models.keras_settings import keras
 
 
 @keras.saving.register_keras_serializable(package="glrtf")
@@ -32,9 +31,9 @@ class GeMPooling(keras.layers.Layer):
 
     def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Pools `(batch, height, width, channels)` to `(batch, channels)`."""
-        x = ops.maximum(ops.cast(features, "float32"), self.epsilon)
-        power = ops.convert_to_tensor(self.power)
-        return ops.power(ops.mean(ops.power(x, power), axis=(1, 2)), 1.0 / power)
+        x = keras.ops.maximum(keras.ops.cast(features, "float32"), self.epsilon)
+        power = keras.ops.convert_to_tensor(self.power)
+        return keras.ops.power(keras.ops.mean(keras.ops.power(x, power), axis=(1, 2)), 1.0 / power)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """`(batch, channels)`."""
@@ -55,7 +54,7 @@ class AtLeastOne(keras.constraints.Constraint):
 
     def __call__(self, value: keras.KerasTensor) -> keras.KerasTensor:
         """The projected weight."""
-        return ops.maximum(value, 1.0)
+        return keras.ops.maximum(value, 1.0)
 
 
 def build_pooling(kind: str, name: str = "pooling") -> keras.layers.Layer:

@@ -7,10 +7,10 @@ inputs, for one more forward pass.
 
 from collections.abc import Callable, Sequence
 
-import keras
 import tensorflow as tf
 
 from glrtf.models.backbones import deep_recursion
+from glrtf.models.keras_settings import keras
 
 
 class RematerialisedModel:

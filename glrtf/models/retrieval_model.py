@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
+from glrtf.models.keras_settings import keras
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel
 from glrtf.models.replicas import Replicas

@@ -9,11 +9,11 @@ of an image; only embeddings and a few numbers an image cross replicas.
 
 from collections.abc import Callable, Mapping
 
-import keras
 import tensorflow as tf
 
 from glrtf.models.class_shards import ClassShards, assign_whole, made_split, mark
 from glrtf.models.heads import ArcFaceHead, CurricularFaceHead, Pairing
+from glrtf.models.keras_settings import keras
 from glrtf.models.replicas import LoneReplica, Replicas
 
 # A cosine and a logit of no class, below any that a class may have; finite, since

@@ -4,11 +4,12 @@ import os
 import warnings
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
+from glrtf.config.weights import checkpoint_url, how_to_convert, published_weights
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
+from glrtf.models.keras_settings import keras
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
@@ -89,9 +90,8 @@ def _imagenet_file(backbone: str) -> str:
     """The weight file of keras.applications, fetched if it is not there yet."""
     if backbone not in _KERAS_FILES:
         raise UserError(
-            f"weights: Keras has no imagenet weights of {backbone}; unpack "
-            f"{automl.URL.format(name='efficientnetv2-xl-21k')}, convert the folder with python -m "
-            f"glrtf.weights --backbone {backbone}, and give its output as --weights"
+            f"weights: Keras has no imagenet weights of {backbone}; "
+            f"{how_to_convert(backbone, published_weights(backbone))}, and give that as --weights"
         )
     name, digest = _KERAS_FILES[backbone]
     home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
@@ -149,7 +149,7 @@ def _checkpoint_path(backbone: str, checkpoint: str) -> str:
             return os.path.join(checkpoint, stems[0])
         found = ", ".join(sorted(stems)) or "none"
         raise UserError(f"{checkpoint}: expected one checkpoint in the folder, found {found}")
-    url = automl.URL.format(name=f"{automl.NAMES.get(backbone, 'efficientnetv2-s')}-21k")
+    url = checkpoint_url(backbone)
     raise UserError(f"{checkpoint}: no such checkpoint; fetch {url} and unpack it there")
 
 

@@ -9,7 +9,7 @@ from tfrecords_tools.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Accelerator:
-    """One device as TensorFlow sees it: a core of v2 to v4, a chip of later ones.
+    """One device as TensorFlow sees it: a core of v2 to v4, a chip of later TPUs, a GPU.
 
     Attributes:
         generation: Its name, such as ``"v3"``.
@@ -18,6 +18,9 @@ class Accelerator:
         peak_flops: bfloat16 multiply-add rate, floating point operations a second.
         bandwidth: Of its HBM, bytes a second.
         lanes: The last dimension of an array is stored in multiples of this.
+        precision: What it trains in: mixed_bfloat16, or float32 where it has no bfloat16.
+        fused: Whether the step is compiled by XLA, which repeats normalisation and activation
+            where they are read instead of keeping their results; on GPUs it is not.
     """
 
     generation: str
@@ -25,11 +28,13 @@ class Accelerator:
     peak_flops: float
     bandwidth: float
     lanes: int = 128
+    precision: str = "mixed_bfloat16"
+    fused: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """A TPU slice: so many devices of one kind on so many hosts."""
+    """A TPU slice, or a machine's GPUs: so many devices of one kind on so many hosts."""
 
     name: str
     device: Accelerator
@@ -42,19 +47,21 @@ _GIB = 2**30
 # Peak rates and bandwidths are Google's published figures per chip (Cloud TPU
 # documentation, "System architecture" of each version), halved where a chip
 # holds two cores that TensorFlow sees as two devices. Usable memory is what the
-# TPU compiler itself allows.
+# TPU compiler itself allows, libtpu 0.0.52, in hundredths of a GiB rounded down.
 _GENERATIONS = {
-    "v2": Accelerator("v2", int(7.5 * _GIB), 45e12 / 2, 700e9 / 2),
-    "v3": Accelerator("v3", int(15.5 * _GIB), 123e12 / 2, 900e9 / 2),
-    "v4": Accelerator("v4", int(15.3 * _GIB), 275e12 / 2, 1228e9 / 2),
-    "v5e": Accelerator("v5e", int(15.8 * _GIB), 197e12, 819e9),
-    "v5p": Accelerator("v5p", int(95.7 * _GIB), 459e12, 2765e9),
-    "v6e": Accelerator("v6e", int(31.3 * _GIB), 918e12, 1640e9),
+    "v2": Accelerator("v2", int(7.48 * _GIB), 45e12 / 2, 700e9 / 2),
+    "v3": Accelerator("v3", int(15.48 * _GIB), 123e12 / 2, 900e9 / 2),
+    "v4": Accelerator("v4", int(15.25 * _GIB), 275e12 / 2, 1228e9 / 2),
+    "v5e": Accelerator("v5e", int(15.75 * _GIB), 197e12, 819e9),
+    "v5p": Accelerator("v5p", int(95.73 * _GIB), 459e12, 2765e9),
+    "v6e": Accelerator("v6e", int(31.24 * _GIB), 918e12, 1640e9),
 }
 
 # Names count TensorCores up to v4 and for v5p, chips for v5e and v6e.
 _DEVICES_PER_COUNT = {"v2": 1.0, "v3": 1.0, "v4": 1.0, "v5e": 1.0, "v5p": 0.5, "v6e": 1.0}
-_DEVICES_PER_HOST = {"v2": 8, "v3": 8, "v4": 8, "v5e": 8, "v5p": 4, "v6e": 8}
+_DEVICES_PER_HOST = {"v2": 8, "v3": 8, "v4": 8, "v5e": 4, "v5p": 4, "v6e": 4}
+# Up to eight chips of these may be one VM; larger slices are made of VMs of four.
+_ON_ONE_HOST = {"v5e": 8, "v6e": 8}
 _COUNTS = {
     "v2": (8, 32, 128, 256, 512),
     "v3": (8, 32, 64, 128, 256, 512, 1024, 2048),
@@ -89,5 +96,6 @@ def find_slice(name: str) -> Slice:
         )
     kind, _, count = canonical.partition("-")
     devices = max(1, int(int(count) * _DEVICES_PER_COUNT[kind]))
-    hosts = -(-devices // _DEVICES_PER_HOST[kind])
+    alone = devices <= _ON_ONE_HOST.get(kind, 0)
+    hosts = 1 if alone else -(-devices // _DEVICES_PER_HOST[kind])
     return Slice(canonical, _GENERATIONS[kind], devices, hosts)

@@ -12,8 +12,8 @@ from tfrecords_tools.progress import format_seconds
 _GIB = 2**30
 
 _ASSUMPTIONS = (
-    "weights, optimizer and gradients float32, activations bfloat16 and kept at convolutions and "
-    "residual sums; {utilization:.0%} of {peak:.1f} TFLOPS a device; "
+    "weights, optimizer and gradients float32, activations {activations}; "
+    "{utilization:.0%} of {peak:.1f} TFLOPS a device; "
     "{overhead:g} x the activations for padding and working space; input never late"
 )
 
@@ -41,7 +41,7 @@ def to_text(
         "memory per device",
         *(f"  {name:<19} {size / _GIB:>16.2f} GiB" for name, size in _parts(memory).items()),
         f"  {'total':<19} {memory.total / _GIB:>16.2f} GiB of "
-        f"{tpu.device.memory / _GIB:.1f} GiB: {verdict}",
+        f"{tpu.device.memory / _GIB:.2f} GiB: {verdict}",
         f"largest micro-batch   {largest}",
         "",
         f"speed                 {found.images_per_second:>16,.0f} images/s "
@@ -54,7 +54,10 @@ def to_text(
     if config.price_per_hour:
         cost = found.cost_per_million(config.price_per_hour)
         lines.append(f"cost per million photos {cost:,.2f} at {config.price_per_hour:g} an hour")
+    dtype = tpu.device.precision.removeprefix("mixed_")
+    kept = "at convolutions and residual sums" if tpu.device.fused else "wherever gradients read"
     assumed = _ASSUMPTIONS.format(
+        activations=f"{dtype} and kept {kept}",
         utilization=utilization,
         peak=tpu.device.peak_flops / 1e12,
         overhead=config.activation_overhead,
@@ -70,7 +73,7 @@ def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
     estimated = found.memory.total / compiled.peak_bytes
     return (
         f"compiled ({compiled.compiler}, {took}): peak {compiled.peak_bytes / _GIB:.2f} GiB of "
-        f"{tpu.device.memory / _GIB:.1f} GiB a device; the estimate is {estimated:.2f} of that"
+        f"{tpu.device.memory / _GIB:.2f} GiB a device; the estimate is {estimated:.2f} of that"
     )
 
 
@@ -82,7 +85,7 @@ def to_json(
         "backbone": config.backbone,
         "size": config.size,
         "num_classes": config.num_classes,
-        "tpu": dataclasses.asdict(tpu),
+        "tpu" if tpu.device.fused else "gpu": dataclasses.asdict(tpu),
         "micro_batch": work.micro_batch,
         "accumulation_steps": work.accumulation_steps,
         "global_batch_size": global_batch_size(work, tpu),

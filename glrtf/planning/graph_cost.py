@@ -18,6 +18,9 @@ _RECOMPUTED = {
     *("Mul", "Sub", "AddV2", "BiasAdd", "Sigmoid", "Rsqrt", "Maximum", "Minimum", "SelectV2"),
 }
 
+# Without a compiler all of these are kept; what only looks at its input in another way is not.
+_VIEWS = {"Identity", "IdentityN", "Reshape", "StopGradient", "Squeeze", "ExpandDims"}
+
 _WEIGHTS = {"Const", "ReadVariableOp", "Placeholder", "ResourceGather"}
 
 # Backward passes read these for their shape alone, which XLA knows statically.
@@ -42,7 +45,7 @@ class GraphCost:
     flops_by_type: dict[str, int]
 
 
-def graph_cost(graph: Any) -> GraphCost:
+def graph_cost(graph: Any, *, fused: bool = True) -> GraphCost:
     """Counts a graph whose shapes are all static.
 
     Convolutions and matrix products are counted; the rest (normalisation,
@@ -52,6 +55,8 @@ def graph_cost(graph: Any) -> GraphCost:
     Args:
         graph: A concrete function's graph, holding a forward pass and the
             gradients that a `tf.GradientTape` added.
+        fused: Whether a compiler repeats cheap operations where they are read; else
+            the results of all that the backward pass reads are kept.
     """
     forward: Counter[str] = Counter()
     backward: Counter[str] = Counter()
@@ -64,7 +69,7 @@ def graph_cost(graph: Any) -> GraphCost:
             forward[op.type] += _flops(op)
         for op in after:
             backward[op.type] += _flops(op)
-        kept_bytes += _kept_bytes(before, after)
+        kept_bytes += _kept_bytes(before, after, _RECOMPUTED if fused else _VIEWS)
     return GraphCost(
         forward_flops=sum(forward.values()),
         backward_flops=sum(backward.values()),
@@ -73,7 +78,7 @@ def graph_cost(graph: Any) -> GraphCost:
     )
 
 
-def _kept_bytes(before: list[Any], after: list[Any]) -> int:
+def _kept_bytes(before: list[Any], after: list[Any], repeated: set[str]) -> int:
     """Bytes of the forward results that the backward operations go back to."""
     # In creation order a result's sources are known before it is met itself.
     sources: dict[str, frozenset[str]] = {}
@@ -83,7 +88,7 @@ def _kept_bytes(before: list[Any], after: list[Any]) -> int:
         for tensor in op.outputs:
             if op.type in _WEIGHTS:
                 sources[tensor.name] = frozenset()
-            elif op.type in _RECOMPUTED and not _joins_branches(op):
+            elif op.type in repeated and not _joins_branches(op):
                 sources[tensor.name] = inherited
             else:
                 sources[tensor.name] = frozenset([tensor.name])

@@ -22,13 +22,20 @@ _TRACED_BATCH = 2
 _TRACED_CLASSES = 1024
 
 
-def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
-    """Builds the model, traces a micro-batch in mixed_bfloat16 and counts it.
+def trace_workload(
+    config: TrainConfig,
+    num_classes: int,
+    *,
+    precision: str = "mixed_bfloat16",
+    fused: bool = True,
+) -> Workload:
+    """Builds the model, traces a micro-batch and counts it.
 
     Args:
-        config: The training configuration; its precision is taken as
-            mixed_bfloat16, which is what TPUs train in.
+        config: The training configuration; its own precision is not looked at.
         num_classes: How many classes the head has.
+        precision: What the device trains in; TPUs in mixed_bfloat16.
+        fused: See `graph_cost`.
     """
     from glrtf.models.retrieval_model import (
         RetrievalModel,
@@ -36,12 +43,12 @@ def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
         head_from_config,
     )
 
-    embedding_model = embedding_model_from_config(config, precision="mixed_bfloat16")
+    embedding_model = embedding_model_from_config(config, precision=precision)
     head = head_from_config(config, _TRACED_CLASSES, config.margin)
     model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
-    whole = _trace(model, (_TRACED_BATCH, config.size, config.size, 3))
+    whole = _trace(model, (_TRACED_BATCH, config.size, config.size, 3), fused)
     more_classes = (num_classes - _TRACED_CLASSES) / _TRACED_CLASSES
-    small, large = (_trace_head(config, n * _TRACED_CLASSES) for n in (1, 2))
+    small, large = (_trace_head(config, n * _TRACED_CLASSES, fused) for n in (1, 2))
     centers = config.num_centers if config.head == "subcenter" else 1
     of_head = num_classes * config.embedding_dim * centers
     sharded = config.head_sharding == "classes"
@@ -60,19 +67,18 @@ def trace_workload(config: TrainConfig, num_classes: int) -> Workload:
     )
 
 
-def _trace_head(config: TrainConfig, num_classes: int) -> GraphCost:
+def _trace_head(config: TrainConfig, num_classes: int, fused: bool) -> GraphCost:
     """The cost of a head on embeddings that are trained too."""
-    import keras
-
+    from glrtf.models.keras_settings import keras
     from glrtf.models.retrieval_model import RetrievalModel, head_from_config
 
     dimension = config.embedding_dim
     embeddings = keras.Sequential([keras.Input([dimension]), keras.layers.Dense(dimension)])
     model = RetrievalModel(embeddings, head_from_config(config, num_classes, config.margin))
-    return _trace(model, (_TRACED_BATCH, dimension))
+    return _trace(model, (_TRACED_BATCH, dimension), fused)
 
 
-def _trace(model: Any, shape: tuple[int, ...]) -> GraphCost:
+def _trace(model: Any, shape: tuple[int, ...], fused: bool) -> GraphCost:
     """The cost of a model's loss and gradients on inputs of that shape."""
     import tensorflow as tf
 
@@ -84,7 +90,7 @@ def _trace(model: Any, shape: tuple[int, ...]) -> GraphCost:
         return loss, tape.gradient(loss, model.trainable_variables)
 
     inputs, labels = tf.TensorSpec(shape, tf.float32), tf.TensorSpec(shape[:1], tf.int32)
-    return graph_cost(one_pass.get_concrete_function(inputs, labels).graph)
+    return graph_cost(one_pass.get_concrete_function(inputs, labels).graph, fused=fused)
 
 
 def _extrapolate(base: GraphCost, small: GraphCost, large: GraphCost, times: float) -> GraphCost:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.neighbors import NO_ROW
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids
 
 SUBMISSION_FILE = "submission.csv"
 EVIDENCE_FILE = "evidence.npz"
@@ -31,7 +31,12 @@ def write_submission(
         query_ids: (queries,) S16.
         index_ids: (index images,) S16.
         images: (queries, limit) int64 index rows, -1 beyond the last.
+
+    Raises:
+        UserError: On an id that the file would not carry (`image_ids.RULE`).
     """
+    for ids in (query_ids, index_ids):
+        image_ids.refuse_unsafe(path, ids, "embed photos with --photo_ids digest, or rename them")
     with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(b"id,images\n")
         for query_id, rows in zip(query_ids.tolist(), images, strict=True):

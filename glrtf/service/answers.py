@@ -3,6 +3,9 @@
 import dataclasses
 from typing import Any
 
+LIKELY, WEAK = 0.7, 0.3
+"""Probabilities from which on an answer is called likely, and below which weak."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LandmarkFound:
@@ -11,14 +14,22 @@ class LandmarkFound:
     Attributes:
         landmark_id: Which.
         name: What it is called; empty where that is not known.
-        confidence: C, how sure.
+        confidence: C, a sum of similarities.
+        probability: That it is right, 0 to 1; None where that is not known. See
+            `glrtf.service.calibration`.
         train_photos: The photo's nearest train photos of it, which make it sure.
     """
 
     landmark_id: int
     name: str
     confidence: float
+    probability: float | None
     train_photos: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Its name, or its number."""
+        return self.name or f"landmark {self.landmark_id}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +40,8 @@ class PhotoFound:
         image_id: Which.
         name: What its owner calls it; empty where that is not known.
         final: F, by which the photos are ordered.
-        direct: D, how sure from likeness alone.
+        probability: That it shows the same, 0 to 1; None where that is not known.
+        direct: D, how sure from similarity alone.
         bridged: B, how sure through a landmark of the train set.
         landmark_id: That landmark; None where there is none.
         train_photos: The train photos of it that are nearest to this index photo.
@@ -38,6 +50,7 @@ class PhotoFound:
     image_id: str
     name: str
     final: float
+    probability: float | None
     direct: float
     bridged: float
     landmark_id: int | None
@@ -56,25 +69,65 @@ class Answer:
     landmarks: tuple[LandmarkFound, ...]
     photos: tuple[PhotoFound, ...]
 
+    @property
+    def probability(self) -> float | None:
+        """That the best of the answer is right, its first landmark or its first photo."""
+        best = [one.probability for one in self.landmarks[:1]]
+        best += [one.probability for one in self.photos[:1]]
+        return max((one for one in best if one is not None), default=None)
+
+    @property
+    def verdict(self) -> str | None:
+        """``likely``, ``unsure`` or ``unknown``; None where that is not known."""
+        if self.probability is None:
+            return None
+        if self.probability >= LIKELY:
+            return "likely"
+        return "unsure" if self.probability >= WEAK else "unknown"
+
     def head(self, limit: int) -> "Answer":
         """The same with no more than so many index photos."""
         return Answer(self.landmarks, self.photos[:limit])
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, under the names above."""
-        return dataclasses.asdict(self)
+        return {
+            "verdict": self.verdict,
+            "probability": self.probability,
+            **dataclasses.asdict(self),
+        }
 
     def as_lines(self) -> list[str]:
         """Lines for a terminal."""
         marks = ", ".join(_named(each) for each in self.landmarks) or "none known"
-        lines = [f"  landmarks: {marks}", "  image_id          final  direct  bridged  by"]
+        lines = [f"  {line}" for line in (self._summary(), f"landmarks: {marks}") if line]
+        lines.append("  sure    final  direct  bridged  by        photo")
         for one in self.photos:
             by = "" if one.landmark_id is None else str(one.landmark_id)
             scores = f"{one.final:>7.3f}{one.direct:>8.3f}{one.bridged:>9.3f}"
-            lines.append(f"  {one.image_id:<16}{scores}  {by:<8}{one.name}".rstrip())
+            weak = one.probability is not None and one.probability < WEAK
+            title = (one.name or one.image_id) + (" (weak)" if weak else "")
+            lines.append(f"  {_percent(one.probability):>5} {scores}  {by:<8}  {title}")
         return lines
+
+    def _summary(self) -> str:
+        surest = self.landmarks[0] if self.landmarks else None
+        by_landmark = surest is not None and surest.probability == self.probability
+        best = surest.title if surest and by_landmark else "the first photo shows the same"
+        perhaps = f"perhaps {best}" if by_landmark else "the first photo may show the same"
+        sure = _percent(self.probability)
+        return {
+            "likely": f"likely: {best} ({sure})",
+            "unsure": f"unsure: {perhaps} ({sure})",
+            "unknown": f"unknown: nothing in the index is sure to match ({perhaps}, {sure})",
+        }.get(self.verdict or "", "")
+
+
+def _percent(probability: float | None) -> str:
+    return "-" if probability is None else f"{100 * probability:.0f} %"
 
 
 def _named(landmark: LandmarkFound) -> str:
     name = f" {landmark.name}" if landmark.name else ""
-    return f"{landmark.landmark_id}{name} ({landmark.confidence:.2f})"
+    sure = "" if landmark.probability is None else f"{_percent(landmark.probability)}, "
+    return f"{landmark.landmark_id}{name} ({sure}{landmark.confidence:.2f})"

@@ -15,13 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
-from glrtf.evaluation.thumbnails import thumbnail
-from glrtf.service.answers import Answer
+from glrtf.service.answers import WEAK, Answer
 from glrtf.service.batching import Batcher
 from glrtf.service.counters import Counters
-from glrtf.service.limits import Admission, SecurityHeaders, read_upload
+from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
+from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
 from glrtf.service.photo_store import PhotoStore
 from glrtf.service.searcher import Searcher
@@ -53,7 +54,8 @@ class Service:
         self, searcher: Searcher, stores: Mapping[str, PhotoStore], config: ServeConfig
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
-        self._read = PhotoReader(searcher.model.embedder.size, config.max_pixels)
+        self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
+        self._read = PhotoReader(searcher.model.embedder.size, config.max_pixels, self._decoders)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
         self._reading = 0
         self._batcher: Batcher[np.ndarray, Answer] = Batcher(
@@ -74,15 +76,20 @@ class Service:
         finally:
             await self._batcher.stop()
             self._threads.shutdown()
+            self._decoders.close()
 
     async def search(
         self, request: Request, limit: Annotated[int, Query(ge=1, le=MOST_ANSWERS)] = 20
-    ) -> JSONResponse:
+    ) -> Response:
         """Which landmarks the photo of a form shows, and which index photos show it too."""
         began = time.monotonic()
         try:
-            with self._admission.one():
-                answer = await self._answer(request)
+            with self._admission.one() as place:
+                answer = await self._answer(request, place)
+        except ClientDisconnect:
+            # Nobody is left to read this.
+            self._counters.aborted()
+            return Response(status_code=400)
         except HTTPException as refused:
             self._counters.refused(refused.status_code)
             raise
@@ -102,14 +109,16 @@ class Service:
         data = await self._in_thread(place.read)
         if side:
             try:
-                data = await self._in_thread(thumbnail, data, side)
-            except OSError:
+                data = await self._in_thread(
+                    self._decoders.thumbnail, data, side, self._config.answer_timeout
+                )
+            except (RefusedPhotoError, DecoderTimeoutError):
                 raise HTTPException(404, "the photo cannot be shown") from None
         return Response(data, media_type="image/jpeg", headers=_KEEP)
 
     async def health(self) -> dict[str, Any]:
         """Whether the service lives, what it searches, and what it has done."""
-        train = self._searcher.train
+        train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",
             "index_photos": self._searcher.index.num_rows,
@@ -117,21 +126,27 @@ class Service:
             "shown": sorted(self._stores),
             "model_digest": self._searcher.model.embedder.digest,
             "max_upload": self._config.max_upload,
+            "calibration": calibration.source if calibration.is_known else "",
+            "weak": WEAK,
             "open_searches": self._admission.open,
             "batches": self._batcher.batches,
             "batched_photos": self._batcher.items,
+            "decoders_replaced": self._decoders.replaced,
             "model_traces": self._searcher.model.num_traces,
             **self._counters.as_json(),
         }
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request, place: Place) -> Answer:
         config = self._config
         try:
             self._reading += 1
             try:
-                data = await read_upload(request, FIELD, config.max_upload, config.upload_timeout)
+                data = await read_upload(
+                    request, FIELD, config.max_upload, config.upload_timeout, place
+                )
+                until = time.monotonic() + config.answer_timeout
                 pixels = await asyncio.wait_for(
-                    self._in_thread(self._read, data), config.answer_timeout
+                    self._in_thread(self._read_until, data, until), config.answer_timeout
                 )
             finally:
                 self._reading -= 1
@@ -140,9 +155,12 @@ class Service:
             not_an_image = str(refused) in ("not an image", "empty")
             message = f"expected a photo, found a file that is {refused}"
             raise HTTPException(415 if not_an_image else 422, message) from None
-        except asyncio.TimeoutError:
+        except (asyncio.TimeoutError, DecoderTimeoutError):
             message = f"no answer within {config.answer_timeout:g} seconds; try again later"
             raise HTTPException(503, message, {"Retry-After": "5"}) from None
+
+    def _read_until(self, data: bytes, until: float) -> np.ndarray:
+        return self._read(data, until - time.monotonic())
 
     async def _in_thread(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         loop = asyncio.get_running_loop()
@@ -169,6 +187,7 @@ def make_app(searcher: Searcher, stores: Mapping[str, PhotoStore], config: Serve
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _told_invalid)
     app.add_exception_handler(Exception, _told_failure)
+    app.add_middleware(SameSite)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=config.hosts, www_redirect=False)
     app.add_middleware(SecurityHeaders)
     return app

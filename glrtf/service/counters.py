@@ -26,8 +26,16 @@ class Counters:
         """A search was refused with an HTTP status."""
         self._outcomes[str(status)] += 1
 
+    def aborted(self) -> None:
+        """A client went away before its upload was whole."""
+        self._outcomes["aborted"] += 1
+
     def as_json(self) -> dict[str, Any]:
-        """Outcomes (``answered`` or the status), uptime in s, latencies in ms of the last 1000."""
+        """What `/healthz` shows of them.
+
+        Counts by outcome (``answered``, ``aborted`` or the status), uptime in seconds, and
+        latencies of the last 1000 answers in milliseconds.
+        """
         ranks = np.percentile(list(self._seconds) or [0.0], [50, 99])
         return {
             "uptime_s": round(time.monotonic() - self._began, 1),

@@ -21,6 +21,26 @@ from tfrecords_tools import files
 
 
 @dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """What searches do as if they did not know of, one entry a photo.
+
+    Attributes:
+        ids: (photos,) S16, index and train photos of that id.
+        landmarks: (photos,) int64, all photos of that landmark; -1 for none.
+    """
+
+    ids: npt.NDArray[np.bytes_]
+    landmarks: npt.NDArray[np.int64]
+
+    def covers(
+        self, ids: npt.NDArray[np.bytes_], landmarks: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """(photos, k) bool, of (photos, k) ids and landmarks: whether they are left out."""
+        known = landmarks != NO_LANDMARK
+        return (ids == self.ids[:, None]) | (known & (landmarks == self.landmarks[:, None]))
+
+
+@dataclasses.dataclass(frozen=True)
 class LandmarkEvidence:
     """The landmarks of images and what makes them sure.
 
@@ -45,6 +65,7 @@ class LandmarkFinder:
 
     Attributes:
         train: The train photos.
+        of_rows: (train photos,) int64, what they show.
         known: Their landmark ids, ascending.
     """
 
@@ -54,15 +75,21 @@ class LandmarkFinder:
         self.train = train
         self._landmarks_csv = landmarks_csv
         self._search, self._folder = search, folder
-        of_rows = landmarks.read_landmarks(landmarks_csv, train)
-        self.known, self._codes = np.unique(of_rows, return_inverse=True)
+        self.of_rows = landmarks.read_landmarks(landmarks_csv, train)
+        self.known, self._codes = np.unique(self.of_rows, return_inverse=True)
         self._neighbors, self._settings = TrainNeighborsConfig(), LandmarkConfig()
         self._opened = OpenedDatabase(train, search, folder)
 
-    def of_photos(self, photos: RowSource) -> LandmarkEvidence:
+    def of_photos(self, photos: RowSource, left_out: LeftOut | None = None) -> LandmarkEvidence:
         """The landmarks of a few photos."""
         wanted = self._neighbors
-        return self._evidence(self._opened.nearest(photos, wanted.k, wanted.per_part))
+        near = self._opened.nearest(photos, wanted.k, wanted.per_part)
+        if left_out is not None:
+            gone = left_out.covers(self.train.ids[near.indices], self.of_rows[near.indices])
+            near = Neighbors(
+                np.where(gone, NO_ROW, near.indices), np.where(gone, -np.inf, near.scores)
+            )
+        return self._evidence(near)
 
     def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
         """The landmarks of all index photos, found once and kept on disk."""

@@ -2,17 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from starlette.datastructures import FormData, MutableHeaders, UploadFile
+from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# What a form may hold beside its photo: boundaries and part headers.
+ResultT = TypeVar("ResultT")
+
+# What a form may hold besides its photo: boundaries and part headers.
 _FORM_EXTRA = 16_384
 # The rest of a refused upload is not waited for.
 _CLOSE = {"Connection": "close"}
+# An upload this young, in seconds, keeps its place however slow it seems.
+_GRACE = 1.0
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -47,8 +54,98 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+class SameSite:
+    """ASGI middleware that refuses what another site's page makes a browser send.
+
+    A browser states where a request comes from: ``Sec-Fetch-Site``, or where that is
+    missing ``Origin`` with every POST. Programs other than browsers send neither.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        app = self._app
+        changes = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if changes and not _is_own(Headers(scope=scope)):
+            message = "expected a request of this server's own page, found one of another site"
+            app = JSONResponse({"error": message}, 403, _CLOSE)
+        await app(scope, receive, send)
+
+
+def _is_own(headers: Headers) -> bool:
+    if site := headers.get("sec-fetch-site"):
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    # The scheme is not compared: a proxy in front may speak TLS.
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+class Place:
+    """One search that is being worked on.
+
+    Attributes:
+        uploading: Whether its upload is still arriving.
+        taken: Bytes of it that have arrived.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self._given_up: asyncio.Future[None] = loop.create_future()
+        self.uploading = True
+        self.taken = 0
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was admitted."""
+        return asyncio.get_running_loop().time() - self._began
+
+    @property
+    def speed(self) -> float:
+        """Bytes a second that have arrived."""
+        return self.taken / max(self.age, 1e-9)
+
+    def give_up(self) -> None:
+        """Ends its upload, so that another can have its place."""
+        self.uploading = False
+        if not self._given_up.done():
+            self._given_up.set_result(None)
+
+    async def receive(self, message: Coroutine[Any, Any, Message], seconds: float) -> Message:
+        """The upload's next part.
+
+        Args:
+            message: Brings it.
+            seconds: How long the upload may take from its beginning.
+
+        Raises:
+            HTTPException: 408, too slow, also because others need the place.
+        """
+        task = asyncio.ensure_future(message)
+        try:
+            await asyncio.wait(
+                {task, self._given_up},
+                timeout=max(0.0, seconds - self.age),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if self._given_up.done():
+                raise HTTPException(408, "the upload was too slow while others waited", _CLOSE)
+            if not task.done():
+                raise HTTPException(408, f"the upload took more than {seconds:g} seconds", _CLOSE)
+            received = task.result()
+        finally:
+            task.cancel()
+        self.taken += len(received.get("body", b""))
+        return received
+
+
 class Admission:
-    """Lets so many requests work at once and turns away the rest.
+    """Lets so many searches work at once and turns away the rest.
+
+    Where all places are taken, the slowest upload that is still arriving gives its place
+    to the newcomer: clients that send little by little cannot hold all of them.
 
     Args:
         most: How many.
@@ -56,29 +153,46 @@ class Admission:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.open = 0
+        self._places: set[Place] = set()
+
+    @property
+    def open(self) -> int:
+        """How many are at work."""
+        return len(self._places)
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
+    def one(self) -> Iterator[Place]:
         """A place for the time of the block.
 
         Raises:
             HTTPException: 503, if all places are taken.
         """
-        if self.open >= self._most:
+        if self.open >= self._most and not self._free_one():
             raise HTTPException(
                 503,
                 f"busy with {self._most} searches; try again in a second",
                 {"Retry-After": "1", **_CLOSE},
             )
-        self.open += 1
+        place = Place()
+        self._places.add(place)
         try:
-            yield
+            yield place
         finally:
-            self.open -= 1
+            self._places.discard(place)
+
+    def _free_one(self) -> bool:
+        slow = [each for each in self._places if each.uploading and each.age >= _GRACE]
+        if not slow:
+            return False
+        slowest = min(slow, key=lambda each: each.speed)
+        slowest.give_up()
+        self._places.discard(slowest)
+        return True
 
 
-async def read_upload(request: Request, field: str, max_bytes: int, seconds: float) -> bytes:
+async def read_upload(
+    request: Request, field: str, max_bytes: int, seconds: float, place: Place
+) -> bytes:
     """The bytes of the one file of a form; no more than allowed are ever taken in.
 
     Args:
@@ -86,10 +200,12 @@ async def read_upload(request: Request, field: str, max_bytes: int, seconds: flo
         field: The file's field.
         max_bytes: How long it may be.
         seconds: How long its arrival may take.
+        place: The search it is for.
 
     Raises:
         HTTPException: 413, too long, as soon as that is known; 408, too slow; 415, no
             form; 400, a form without that file.
+        ClientDisconnect: If the client goes away.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HTTPException(
@@ -99,10 +215,15 @@ async def read_upload(request: Request, field: str, max_bytes: int, seconds: flo
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal() or int(announced) > most:
         raise _too_long(max_bytes)
-    try:
-        form = await asyncio.wait_for(_read_form(request, most, max_bytes), seconds)
-    except asyncio.TimeoutError:
-        raise HTTPException(408, f"the upload took more than {seconds:g} seconds", _CLOSE) from None
+
+    async def receive() -> Message:
+        message = await place.receive(request.receive(), seconds)
+        if place.taken > most:
+            raise _too_long(max_bytes)
+        return message
+
+    form = await _read_form(Request(request.scope, receive))
+    place.uploading = False
     try:
         file = form.get(field)
         if not isinstance(file, UploadFile):
@@ -115,20 +236,8 @@ async def read_upload(request: Request, field: str, max_bytes: int, seconds: flo
     return data
 
 
-async def _read_form(request: Request, most: int, max_bytes: int) -> FormData:
-    taken = 0
-
-    async def receive() -> Message:
-        nonlocal taken
-        message = await request.receive()
-        taken += len(message.get("body", b""))
-        if taken > most:
-            raise _too_long(max_bytes)
-        return message
-
-    return await Request(request.scope, receive).form(
-        max_files=1, max_fields=4, max_part_size=_FORM_EXTRA
-    )
+async def _read_form(request: Request) -> FormData:
+    return await request.form(max_files=1, max_fields=4, max_part_size=_FORM_EXTRA)
 
 
 def _too_long(max_bytes: int) -> HTTPException:

@@ -6,44 +6,50 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
-from tfrecords_tools import images
+from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
+from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
 
 Tensor: TypeAlias = tf.Tensor
 
-
-class RefusedPhotoError(Exception):
-    """Bytes that are no photo to be taken; the message is the reason in a few words."""
+__all__ = ["PhotoReader", "RefusedPhotoError"]
 
 
 class PhotoReader:
     """Reads photos as the shards' builder and the embedding do.
 
-    The header is looked at first: what claims too many pixels is never decoded.
-
     Args:
         size: Side of the model's input in pixels.
         max_pixels: Photos with more are refused.
+        decoders: Processes that decode; without, this process does.
     """
 
-    def __init__(self, size: int, max_pixels: int = ImageSettings.max_pixels) -> None:
-        self._settings = ImageSettings(verify="decode", max_pixels=max_pixels)
+    def __init__(
+        self,
+        size: int,
+        max_pixels: int = ImageSettings.max_pixels,
+        decoders: DecoderPool | None = None,
+    ) -> None:
+        self._max_pixels, self._decoders = max_pixels, decoders
         # One graph for all photos: sizes differ, and a trace for each would be kept for ever.
         self._square = tf.function(
-            lambda encoded: decoding.resize(decoding.decode(encoded), size), autograph=False
-        ).get_concrete_function(tf.TensorSpec([], tf.string))
+            lambda pixels: decoding.resize(pixels, size), autograph=False
+        ).get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
 
-    def __call__(self, data: bytes) -> np.ndarray:
+    def __call__(self, data: bytes, seconds: float = 60.0) -> np.ndarray:
         """Pixels uint8 (size, size, 3) of an image file's bytes, turned upright.
+
+        Args:
+            data: The file's bytes.
+            seconds: How long a decoder may take, waiting for it included.
 
         Raises:
             RefusedPhotoError: If they are not an image, too large or small, animated,
-                truncated or damaged.
+                truncated or damaged, or cannot be decoded at a bearable cost.
+            DecoderTimeoutError: If the time is up.
         """
-        upright = images.inspect(data, self._settings)
-        if upright.fate == images.REJECTED:
-            raise RefusedPhotoError(upright.reason)
-        try:
-            return self._square(tf.constant(upright.encoded)).numpy()
-        except tf.errors.InvalidArgumentError:
-            raise RefusedPhotoError("corrupt") from None
+        if self._decoders is None:
+            pixels = read_pixels(data, self._max_pixels)
+        else:
+            pixels = self._decoders.pixels(data, self._max_pixels, seconds)
+        return self._square(tf.constant(pixels)).numpy()

@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 
-import keras
 import tensorflow as tf
 
 from glrtf.models.class_shards import assign_whole, copy, made_split, mark, read_whole, shards_of
+from glrtf.models.keras_settings import keras
 
 
 class WeightAverage:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from glrtf.models.class_shards import made_split, mark, shards_of
+from glrtf.models.keras_settings import keras
 
 # Pulling a BatchNorm scale or a bias towards zero regularises nothing.
 _NOT_DECAYED = ("bias", "gamma", "beta", "power")

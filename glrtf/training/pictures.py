@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from glrtf.models.keras_settings import keras
 from glrtf.training.plan import RunPlan
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError, how_to_install

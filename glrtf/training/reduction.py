@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from glrtf.models.class_shards import shards_of
+from glrtf.models.keras_settings import keras
 
 
 def reduce_gradients(

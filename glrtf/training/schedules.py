@@ -1,7 +1,8 @@
 """The learning rate's course over a run, per update."""
 
-import keras
 import tensorflow as tf
+
+from glrtf.models.keras_settings import keras
 
 _EXPONENTIAL_START = 1e-6
 _EXPONENTIAL_WARMUP_UNITS = 4

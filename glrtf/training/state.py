@@ -1,11 +1,11 @@
 """Everything that training changes, as one thing to save and restore."""
 
-import keras
 import numpy as np
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import read_whole
+from glrtf.models.keras_settings import keras
 from glrtf.models.replicas import Replicas
 from glrtf.models.retrieval_model import (
     RetrievalModel,

@@ -13,7 +13,7 @@ from pathlib import Path
 import fault_works
 import kills
 
-_WORKS = ("build", "retrieve", "embed", "export", "train")
+_WORKS = ("build", "retrieve", "embed", "export", "train", "tune")
 
 
 def main() -> int:

@@ -154,7 +154,7 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("name", ["step-00000020.npz", "step-00000020.json"])
+@pytest.mark.parametrize("name", ["images-000000000160.npz", "images-000000000160.json"])
 def test_a_checkpoint(run, name):
     def read():
         found = checkpoints.find(str(run))

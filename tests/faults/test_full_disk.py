@@ -116,7 +116,7 @@ def test_a_checkpoint_onto_a_full_disk(disk, tmp_path):
     with pytest.raises(OSError, match="No space left on device"):
         checkpoints.write(folder, weights, checkpoints.Position(2, 0.2, 3, 8))
     assert checkpoints.latest(folder) == first
-    assert sorted(os.listdir(folder)) == ["step-00000001.json", "step-00000001.npz"]
+    assert sorted(os.listdir(folder)) == ["images-000000000008.json", "images-000000000008.npz"]
 
 
 def test_an_embedding_set_onto_a_full_disk(disk):

@@ -5,7 +5,7 @@ import kills
 import pytest
 
 
-@pytest.mark.parametrize("name", ["build", "retrieve"])
+@pytest.mark.parametrize("name", ["build", "retrieve", "tune"])
 def test_killed_and_gone_on_with(tmp_path, name):
     (tmp_path / "inputs").mkdir()
     work = getattr(fault_works, name)(tmp_path / "inputs")

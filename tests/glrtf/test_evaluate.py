@@ -31,7 +31,7 @@ def test_prints_and_writes_the_golden_values(golden, capsys):
     result = json.loads(out.read_text())
     assert result["task"] == "retrieval"
     assert result["measures"]["All"]["map@100"] == pytest.approx(0.458333, abs=1e-6)
-    assert result["counts"] == {"missing": 1, "cut": 0, "repeats": 0, "ignored": 1}
+    assert result["counts"] == {"missing": 1, "cut": 0, "repeats": 0, "ignored": 1, "unlike": 0}
     assert (golden / "per_query.csv").read_text().splitlines() == [
         "id,Usage,average_precision,first_hit_rank,relevant,hits",
         "q1,Public,0.000000,101,2,0",
@@ -49,6 +49,15 @@ def test_compare(golden, capsys):
     result = json.loads((golden / "o.json").read_text())
     assert result["compare"][str(other)]["All"]["difference"] == pytest.approx(0.375)
     assert f"mAP@100 of {other} minus" in capsys.readouterr().out
+
+
+def test_a_difference_whose_interval_holds_0_is_not_shown(golden, capsys):
+    same = golden / "same.csv"
+    same.write_text((golden / "submission.csv").read_text())
+    assert run(golden, "--compare", str(same)) == 0
+    assert "All: the interval holds 0: no difference is shown" in capsys.readouterr().out
+    assert run(golden, "--compare", str(same), "--resamples", "0") == 0
+    assert "no difference is shown" not in capsys.readouterr().out
 
 
 def test_more_than_100_predictions_are_cut_and_told(golden, capsys):
@@ -183,3 +192,38 @@ def test_wrong_solutions_are_one_line(golden, capsys, solution, message):
     assert message in captured.err
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("mangle", "score", "count", "example"),
+    [
+        # Ids as a list with commas: all but the last are lost, which is (1/2) / 2.
+        (lambda ids: ", ".join(ids), 0.25, 1, "0000000000000001,"),
+        (lambda ids: str(ids).replace('"', ""), 0, 2, "['0000000000000001',"),
+        # A spreadsheet's numbers.
+        (lambda ids: " ".join(i.lstrip("0") for i in ids), 0.25, 1, "1"),
+        (lambda ids: " ".join(i.upper() for i in ids), 0.5, 1, "A000000000000002"),
+        (lambda ids: " ".join(ids), 1, 0, ""),
+    ],
+)
+def test_predictions_that_lost_their_form_are_counted(
+    tmp_path, capsys, mangle, score, count, example
+):
+    ids = ["0000000000000001", "a000000000000002"]
+    query = "0000000000000009"
+    (tmp_path / "solution.csv").write_text(f"id,images,Usage\n{query},{' '.join(ids)},Private\n")
+    (tmp_path / "submission.csv").write_text(f'id,images\n{query},"{mangle(ids)}"\n')
+    assert run(tmp_path, "--json", str(tmp_path / "out.json")) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert result["counts"]["unlike"] == count
+    assert result["measures"]["All"]["map@100"] == pytest.approx(score)
+    note = capsys.readouterr().err
+    assert (f"{count} predictions look like no id of the solution, such as" in note) == bool(count)
+    assert not count or f"{example!r}; it has ids of 16 digits 0-9 and a-f; write whole ids" in note
+
+
+def test_a_query_that_lost_its_zeros(tmp_path, capsys):
+    (tmp_path / "solution.csv").write_text("id,images,Usage\n0000000000000009,a,Private\n")
+    (tmp_path / "submission.csv").write_text("id,images\n9,a\n")
+    assert run(tmp_path) == 2
+    assert "'0000000000000009' is: its leading zeros were lost" in capsys.readouterr().err

@@ -34,7 +34,7 @@ CASES = [
     ("glrtf.train --data shards/index", "expected the split train, found index"),
     ("glrtf.train --data shards --workdir file", "--workdir file: expected a folder to write to"),
     ("glrtf.train --workdir file/run", f"--workdir file/run: {IN_FILE}"),
-    ("glrtf.train --data shards --weights no.npz", "--weights no.npz: expected a file, found none"),
+    ("glrtf.train --data shards --weights no.npz", "--weights no.npz: expected none, imagenet or"),
     ("glrtf.train --data shards --init_from empty", "expected a workdir with checkpoints"),
     ("glrtf.train --data shards --plot_schedule .", "--plot_schedule .: expected a file to write"),
     ("glrtf.train --backbone v2q", "expected one of v2s, v2m"),
@@ -67,7 +67,22 @@ CASES = [
     ),
     ("glrtf.serve --model export --index set --cache file", "--cache file: expected a folder to"),
     ("glrtf.serve --model export --index set --photos none", f"--photos none: {NONE}"),
-    ("glrtf.weights --checkpoint none --backbone v2s --output a.npz", f"--checkpoint none: {NONE}"),
+    (
+        "glrtf.weights --checkpoint none --backbone v2s --output a.npz",
+        "efficientnetv2-s-21k.tgz and unpack it there",
+    ),
+    (
+        "glrtf.train --data shards --backbone v2m --size 640",
+        "--weights weights/v2m_21k.npz: expected none, imagenet or a file, found no file of that "
+        "name; fetch https://storage.googleapis.com/cloud-tpu-checkpoints/efficientnet/v2/"
+        "efficientnetv2-m-21k.tgz, unpack it and run python -m glrtf.weights --checkpoint "
+        "efficientnetv2-m-21k --backbone v2m --output weights/v2m_21k.npz, or give --weights ",
+    ),
+    (
+        "glrtf.train --data shards --backbone v2xl --size 640 --weights imagenet",
+        "--weights imagenet: Keras has none of v2xl; fetch https://",
+    ),
+    ("glrtf.train --data shards --weights imagnet", "did you mean imagenet?"),
     ("glrtf.weights --checkpoint . --backbone v2s --output file/a.npz", IN_FILE),
     ("glrtf.plan --tpu v9-8", "unknown TPU 'v9-8'"),
     ("glrtf.plan --json .", "--json .: expected a file to write, found a folder"),

@@ -48,7 +48,7 @@ def test_a_head_of_ten_million_classes_fits_split(capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     # v2b0 without its head has 6,514,576 parameters.
     assert f"5,126,514,576, {6_514_576 + 640_000_000:,} a device (head split)" in text
-    assert "31.3 GiB: fits" in text
+    assert "31.24 GiB: fits" in text
 
 
 def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
@@ -64,6 +64,9 @@ def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
     ("argv", "message"),
     [
         (["--tpu", "v3-9"], "unknown TPU 'v3-9'; did you mean v3-8?"),
+        (["--gpu", "a100"], "unknown GPU 'a100'; did you mean a100-"),
+        (["--gpu", "t4", "--compile"], "--compile: expected a TPU"),
+        (["--gpu", "t4", "--num_gpus", "0"], "num_gpus: expected more than 0, found 0"),
         (["--num_classes", "0"], "num_classes: expected more than 0, found 0"),
         (["--head_sharding", "classes", "--optimizer", "lamb"], "use adam, adamw or sgd"),
         (["--head_sharding", "classes", "--strategy", "multiworker"], "use mirrored or tpu"),

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import re
 import sys
 import types
@@ -49,7 +50,7 @@ def test_the_page_and_what_it_loads(material, capsys):
     details = json.loads(re.fullmatch(r"glrtf\.receive\(0, (.*)\);\n", script, re.S)[1])
     assert details["train"] == {"7": rf.TRAIN[:2], "8": rf.TRAIN[2:]}
     image = details["queries"][rf.QUERY_IDS[0]]["images"][2]
-    assert image == [rf.B, "r", 0.125, 0.0, 0.5, 7]
+    assert image == [rf.B, "r", 0.125, 0.0, 0.5, 7, 1]
     for image_id in (rf.A, rf.QUERY_IDS[3], rf.TRAIN[0]):
         path = material / "report" / "thumbnails-192" / image_id[:2] / f"{image_id}.jpg"
         assert path.is_file()
@@ -87,6 +88,23 @@ def test_ids_cannot_end_the_script(material):
     assert evil not in html
 
 
+def test_no_path_is_built_from_what_is_no_id(material):
+    """Ids come from CSV files: one that is a path neither reads nor writes elsewhere."""
+    outside = material / "outside"
+    outside.mkdir()
+    (outside / "photo.jpg").write_bytes(rf.jpeg(64, 32, (9, 9, 9)))
+    path = f"../..{outside}/photo"
+    lines = ["id,images", *(f"{q},{path}" for q in rf.QUERY_IDS), ""]
+    (material / "s.csv").write_text("\n".join(lines))
+    assert run(material, retrieval=material / "s.csv") == 0
+    html, data = page_data(material)
+    assert data["queries"][0]["strip"] == path
+    thumbnails = material / "report" / "thumbnails-192"
+    assert not os.path.exists(os.path.normpath(f"{thumbnails}/../{path}.jpg"))
+    # Photos of queries, relevant images and train photos; the path is one of the missing ones.
+    assert "2 of 9 photos are not in the source" in html
+
+
 def test_a_bare_submission_and_a_baseline(material):
     bare = material / "retrieval" / "submission.csv"
     assert run(material, f"--baseline={bare}", retrieval=bare) == 0
@@ -121,6 +139,53 @@ def test_bridges_show_the_train_photos_most_like_either_end(drawn):
     for pair, photos in details["near"].items():
         assert 1 <= len(photos) <= 3
         assert {landmarks[photo] for photo in photos} == {pair.split()[1]}
+
+
+def test_a_baseline_is_compared_as_evaluate_compares(drawn, capsys):
+    from glrtf import evaluate, retrieve
+
+    inputs = [
+        f"--{role}={drawn / split}" for role, split in (("query", "test"), ("index", "index"))
+    ]
+    assert retrieve.main([*inputs, "--preset=direct", f"--output={drawn / 'direct'}"]) == 0
+    assert run_drawn(drawn, f"--baseline={drawn / 'direct'}") == 0
+    html, _ = page_data(drawn)
+    compared = ["--compare", str(drawn / "retrieval"), "--json", str(drawn / "scores.json")]
+    assert evaluate.main([str(drawn / "direct"), str(drawn / "solution.csv"), *compared]) == 0
+    [found] = json.loads((drawn / "scores.json").read_text())["compare"].values()
+    found = found["All"]
+    low, high = found["interval"]
+    shown = f"{found['difference']:+.4f}" if low > 0 or high < 0 else "not shown"
+    card = html[html.index("Bridging gains") :][:400]
+    assert f"<b>{shown}</b>" in card
+    assert f"95 % {low:+.4f} to {high:+.4f}" in card
+    assert f"{found['better']} queries better, {found['worse']} worse" in card
+    # Without a baseline nothing is said of what bridging gains.
+    assert run_drawn(drawn) == 0
+    html, _ = page_data(drawn)
+    assert "Bridging gains" not in html and "helped by bridging" not in html
+
+
+def test_the_map_is_found_from_any_folder(tmp_path, monkeypatch, capsys):
+    """Sets that were named by relative paths, seen from elsewhere and after a move."""
+    from glrtf import retrieve
+
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    write_inputs(tmp_path / "work")
+    sets = ["--query=test", "--index=index", "--train=train", "--landmarks=train.csv"]
+    assert retrieve.main([*sets, "--output=retrieval"]) == 0
+    parameters = json.loads((tmp_path / "work/retrieval/retrieval.json").read_text())["parameters"]
+    assert parameters["index"] == [str(tmp_path / "work/index")]
+    assert parameters["landmarks"] == str(tmp_path / "work/train.csv")
+    (tmp_path / "work/source").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run_drawn(tmp_path / "work", method="pca") == 0
+    assert page_data(tmp_path / "work")[1]["map"]
+    (tmp_path / "work").rename(tmp_path / "moved")
+    assert run_drawn(tmp_path / "moved", method="pca") == 0
+    assert page_data(tmp_path / "moved")[1]["map"]
+    assert "cannot be shown" not in capsys.readouterr().err
 
 
 def test_map_of_embeddings(drawn, capsys):

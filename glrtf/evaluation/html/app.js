@@ -7,12 +7,12 @@ const glrtf = (() => {
   const scored = (q) => q.usage !== "Ignored";
   const by = (key, sign) => (a, b) => sign * (key(a) - key(b)) || (a.id < b.id ? -1 : 1);
   const FILTERS = {
-    all: { belongs: () => true, order: null },
-    worst: { belongs: scored, order: by((q) => q.ap, 1) },
-    best: { belongs: scored, order: by((q) => q.ap, -1) },
-    helped: { belongs: (q) => q.gain > 0, order: by((q) => q.gain, -1) },
-    hurt: { belongs: (q) => q.gain !== null && q.gain < 0, order: by((q) => q.gain, 1) },
-    none: { belongs: (q) => !scored(q), order: by((q) => q.score, -1) },
+    all: { belongs: () => true, order: null, sorted: "in the solution's order" },
+    worst: { belongs: scored, order: by((q) => q.ap, 1), sorted: "lowest average precision first" },
+    best: { belongs: scored, order: by((q) => q.ap, -1), sorted: "highest average precision first" },
+    helped: { belongs: (q) => q.gain > 0, order: by((q) => q.gain, -1), sorted: "largest gain first" },
+    hurt: { belongs: (q) => q.gain !== null && q.gain < 0, order: by((q) => q.gain, 1), sorted: "largest loss first" },
+    none: { belongs: (q) => !scored(q), order: by((q) => q.score, -1), sorted: "highest score first" },
   };
   const details = new Map();
   const train = new Map();
@@ -33,7 +33,11 @@ const glrtf = (() => {
   }
   const number = (value, digits = 3) => (value === null || value === undefined ? "–" : value.toFixed(digits));
   const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(3);
-  const source = (id) => `thumbnails-${report.thumbnail}/${id.slice(0, 2)}/${id}.jpg`;
+  // As tfrecords_tools.image_ids.file_name writes them.
+  const escaped = (code) => "~" + code.toString(16).padStart(2, "0");
+  const letter = (code) => /^[A-Za-z0-9_-]$/.test(String.fromCharCode(code)) ? String.fromCharCode(code) : escaped(code);
+  const fileName = (id) => /^[A-Za-z0-9_-]*$/.test(id) ? id : Array.from(new TextEncoder().encode(id), letter).join("");
+  const source = (id) => { const name = fileName(id); return `thumbnails-${report.thumbnail}/${name.slice(0, 2)}/${name}.jpg`; };
 
   function photo(id, mark = "", bridged = false, title = "") {
     const box = element("span", { class: `photo ${mark}`, title: title || null });
@@ -82,7 +86,7 @@ const glrtf = (() => {
       button.setAttribute("aria-pressed", button.dataset.filter === state.filter);
     }
     for (const pager of document.querySelectorAll(".pager")) {
-      pager.querySelector(".where").textContent = `page ${state.page + 1} of ${pages} · ${chosen.length} queries`;
+      pager.querySelector(".where").textContent = `page ${state.page + 1} of ${pages} · ${chosen.length} queries, ${FILTERS[state.filter].sorted}`;
       pager.querySelector(".previous").disabled = state.page === 0;
       pager.querySelector(".next").disabled = state.page === pages - 1;
     }
@@ -179,10 +183,10 @@ const glrtf = (() => {
       element("i", { style: `--v:${width}` }), element("span", {}, number(value, 2)));
   }
   function card(q, image, rank) {
-    const [id, mark, final, direct, bridged, landmark] = image;
+    const [id, mark, final, direct, bridged, , byBridge] = image;
     const title = `rank ${rank + 1}, ${MARKS[mark][1]}, score ${number(final)}, ${id}`;
     return element("button", { class: "rank", "aria-pressed": "false", "aria-label": title, title: id, onclick: () => choose(q, rank) },
-      photo(id, mark, landmark !== null),
+      photo(id, mark, Boolean(byBridge)),
       element("span", { class: "line" }, element("span", {}, `#${rank + 1} ${MARKS[mark][1]}`), element("span", {}, final === null ? "" : number(final))),
       meter("direct confidence", direct, "d"), meter("bridged confidence", bridged, "b"));
   }
@@ -191,7 +195,8 @@ const glrtf = (() => {
     $("ranks").replaceChildren(...cards);
     if (!cards.length) $("ranks").textContent = "The submission ranks no image for this query.";
     $("scores-key").hidden = !detail.images.some((image) => image[2] !== null);
-    const firstBridged = detail.images.findIndex((image) => image[5] !== null);
+    const byBridge = detail.images.findIndex((image) => image[6]);
+    const firstBridged = byBridge >= 0 ? byBridge : detail.images.findIndex((image) => image[5] !== null);
     if (firstBridged >= 0) choose(q, firstBridged);
     else if (detail.images.some((image) => image[2] !== null)) {
       $("bridge").replaceChildren(element("p", { class: "soft" }, "No image of this query was reached over a train landmark."));
@@ -207,7 +212,7 @@ const glrtf = (() => {
     const detail = details.get(q.id);
     state.rank = rank;
     [...$("ranks").children].forEach((button, i) => button.setAttribute("aria-pressed", i === rank));
-    const [id, mark, , direct, bridged, landmark] = detail.images[rank];
+    const [id, mark, , direct, bridged, landmark, byBridge] = detail.images[rank];
     if (landmark === null) {
       const text = direct === null ? "" : `Rank ${rank + 1} was found by its own similarity (direct confidence ${number(direct)}), without a bridge.`;
       $("bridge").replaceChildren(element("p", {}, text));
@@ -218,7 +223,7 @@ const glrtf = (() => {
     const titled = (node, text) => element("figure", {}, node, element("figcaption", {}, text));
     const photos = (ids) => element("div", { class: "train" }, ...ids.map((t) => photo(t, "", false, `train ${t}`)));
     $("bridge").replaceChildren(element("div", { class: "bridge" },
-      element("h3", {}, `Rank ${rank + 1} bridged by train landmark ${landmark}${name ? `, ${name}` : ""}`),
+      element("h3", {}, `Rank ${rank + 1} ${byBridge ? "bridged" : "also reached, not decided,"} by train landmark ${landmark}${name ? `, ${name}` : ""}`),
       element("span", { class: "small" }, `bridged confidence ${number(bridged)}, direct confidence ${number(direct)}`),
       element("div", { class: "way" }, titled(photo(q.id), "query"), step(), ...trainPhotos(q.id, id, landmark, photos, titled),
         step(), titled(photo(id, mark), `rank ${rank + 1}, ${MARKS[mark][1]}`))));

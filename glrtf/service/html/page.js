@@ -1,7 +1,7 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-let state = { shown: [], max_upload: Infinity };
+let state = { shown: [], max_upload: Infinity, weak: 0 };
 let turn = 0;
 
 // All text goes in as text, never as HTML: names come from files that others wrote.
@@ -18,7 +18,7 @@ function say(text, wrong = false) {
 }
 
 function photo(split, id, side, alt) {
-  const address = `/photos/${split}/${id}`;
+  const address = `/photos/${split}/${encodeURIComponent(id)}`;
   if (!state.shown.includes(split)) return element("span", { class: "photo none", title: id });
   const image = element("img", { src: `${address}?side=${side}`, alt, loading: "lazy" });
   const link = element("a", { class: "photo", href: address, title: id }, image);
@@ -32,11 +32,30 @@ function trainStrip(ids, of) {
 }
 
 const named = (mark) => mark.name || `landmark ${mark.landmark_id}`;
+const percent = (probability) => `${Math.round(100 * probability)} %`;
+const isWeak = (each) => each.probability !== null && each.probability < state.weak;
+
+// How sure a landmark or photo is: a probability where it is known, else the score itself.
+function sureness(each, score, digits) {
+  const known = each.probability !== null;
+  const title = known ? `how often answers with such a score were right; score ${score.toFixed(digits)}` : "score";
+  return element("span", { class: "number", title }, known ? percent(each.probability) : score.toFixed(digits));
+}
+
+function verdict(answer) {
+  if (answer.verdict === null) return "";
+  const [mark, sure] = [answer.landmarks[0], percent(answer.probability)];
+  const byMark = mark && mark.probability === answer.probability;
+  if (answer.verdict === "likely") return `Likely: ${byMark ? named(mark) : "the first photo shows it too"} (${sure})`;
+  const perhaps = byMark ? `perhaps ${named(mark)}` : "the first photo may show it too";
+  if (answer.verdict === "unsure") return `Unsure: ${perhaps} (${sure})`;
+  return `Unknown: nothing here is sure to match (${perhaps}, ${sure})`;
+}
 
 function markItem(mark) {
-  const sure = element("span", { class: "number", title: "landmark confidence" }, mark.confidence.toFixed(2));
+  const sure = sureness(mark, mark.confidence, 2);
   const line = element("div", { class: "line" }, element("b", {}, named(mark)), sure);
-  return element("li", {}, line, trainStrip(mark.train_photos, named(mark)));
+  return element("li", isWeak(mark) ? { class: "weak" } : {}, line, trainStrip(mark.train_photos, named(mark)));
 }
 
 function meter(kind, label, value) {
@@ -56,8 +75,9 @@ function bridge(found, marks) {
 
 function foundItem(found, place, marks) {
   const rank = element("b", {}, `${place + 1}.`);
-  const final = element("span", { class: "number", title: "final confidence" }, found.final.toFixed(3));
-  const item = element("li", { "data-id": found.image_id },
+  const final = sureness(found, found.final, 3);
+  const kind = isWeak(found) ? { class: "weak" } : {};
+  const item = element("li", { "data-id": found.image_id, ...kind },
     photo("index", found.image_id, 320, `Ranked ${place + 1}`),
     element("div", { class: "line" }, rank, final),
     meter("d", "direct", found.direct), meter("b", "bridged", found.bridged));
@@ -67,6 +87,8 @@ function foundItem(found, place, marks) {
 }
 
 function show(answer) {
+  byId("verdict").textContent = verdict(answer);
+  byId("verdict").className = answer.verdict || "";
   byId("none").hidden = answer.landmarks.length > 0;
   byId("marks").replaceChildren(...answer.landmarks.map(markItem));
   byId("found").replaceChildren(...answer.photos.map((each, n) => foundItem(each, n, answer.landmarks)));
@@ -139,6 +161,10 @@ async function begin() {
   const response = await fetch("/healthz");
   state = await reply(response);
   const train = state.train_photos ? `, through ${state.train_photos.toLocaleString("en")} train photos` : "";
+  const scale = byId("scale");
+  scale.textContent = state.calibration
+    ? `Percentages: how often answers with such a score were right, by ${state.calibration}. Faded: under ${percent(state.weak)}.`
+    : "How sure these scores are is not known: too few photos of known landmarks.";
   byId("about").textContent = `Searches ${state.index_photos.toLocaleString("en")} photos${train}.`;
   document.documentElement.dataset.ready = "yes";
 }

@@ -20,7 +20,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--backbone", "v2s", "--size", "96"], ["--size=96", "--backbone=v2s"]]
+    "argv",
+    [
+        ["--backbone", "v2s", "--size", "96"],
+        ["--size=96", "--backbone=v2s"],
+        ["--size=96", "--backbone=EfficientNetV2-S"],
+    ],
 )
 def test_the_pair_names_the_file(folder: Path, argv: list[str]) -> None:
     assert find_config(argv) == "configs/v2s_96.yaml"

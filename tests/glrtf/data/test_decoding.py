@@ -4,10 +4,12 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from jpeg_files import cmyk_without_adobe, sampled
 from PIL import Image
 from shard_writing import photo
 
 from glrtf.data import decoding
+from tfrecords_tools import jpeg
 from tfrecords_tools.errors import UserError
 
 
@@ -64,6 +66,9 @@ def saved(mode="RGB", kind="JPEG", **settings):
         saved("CMYK"),
         saved(kind="PNG"),
         saved("P", kind="PNG"),
+        sampled([(1, 4), (1, 1), (1, 1)]),
+        sampled([(2, 2), (2, 1), (1, 2)]),
+        sampled([(2, 2), (1, 1), (1, 1), (1, 1)], before=jpeg.ADOBE_CMYK),
     ],
 )
 def test_the_host_decodes_to_tensorflows_very_values(encoded):
@@ -91,6 +96,13 @@ def test_real_files_decode_alike_or_are_refused_alike(faults):
                 decoding.decode_on_host(encoded)
         else:
             np.testing.assert_array_equal(decoding.decode_on_host(encoded), expected, str(path))
+
+
+def test_cmyk_without_a_marker_is_no_negative_on_the_host():
+    # Stored samples are inverted: 255 is no ink. Full cyan and half black leave (0, 127, 127).
+    levels = np.full((32, 32, 4), (0, 255, 255, 127), np.uint8)
+    found = decoding.decode_on_host(cmyk_without_adobe(levels))
+    assert np.abs(found.astype(int) - (0, 127, 127)).max() <= 6
 
 
 def test_fast_resize_without_opencv_says_what_to_do(monkeypatch):

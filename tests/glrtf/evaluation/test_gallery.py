@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import retrieval_files as rf
 
@@ -27,6 +28,29 @@ def test_marks_scores_and_what_bridging_gains(retrieval, solution):
     assert first.gain == pytest.approx(2 / 9)
     assert (first.first_hit, first.num_relevant, first.hits) == (1, 3, 2)
     assert first.missed == (rf.C,)
+
+
+def test_bridges_that_decide_a_rank(retrieval, solution):
+    result = results.read_result(str(retrieval))
+    # b has no direct confidence; d is alone, and first with or without its bridge.
+    assert [image.by_bridge for image in view(result, solution, 0).images] == [False, False, True]
+    [only] = view(result, solution, 2).images
+    assert only.landmark_id == 8 and not only.by_bridge
+
+
+def test_a_bridge_that_lifts_an_image_over_another():
+    rows = {"q": 0}
+    ids = np.array([[b"a", b"b", b"c", b""]], "S16")
+    direct = np.array([[0.4, 0.6, 0.3, 0]], np.float32)
+    bridged = np.array([[0.9, 0.5, 0.2, 0]], np.float32)
+    landmarks = np.array([[1, 2, 3, -1]])
+    evidence = results.Evidence(rows, ids, direct + bridged, direct, bridged, landmarks)
+    result = results.RetrievalResult({"q": ["a", "b", "c"]}, evidence, {})
+    truth = solutions.RetrievalSolution({"q": frozenset("a")}, {"q": "Public"})
+    options = {"baseline": None, "max_ranks": 100, "max_missed": 10}
+    shown = gallery.query_view("q", result, truth, **options)
+    # By direct confidence b, a, c: only a stands higher than there.
+    assert [image.by_bridge for image in shown.images] == [True, False, False]
 
 
 def test_query_without_landmark_is_ignored(retrieval, solution):

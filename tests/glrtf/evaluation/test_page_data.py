@@ -5,8 +5,9 @@ from glrtf.evaluation import page_data
 from glrtf.evaluation.gallery import QueryView, RankedImage
 
 IMAGES = (
-    RankedImage("a", "right", 1.23456, 0.9, 0.5, 7),
-    RankedImage("b", "wrong", 0.5, 0.5, 0.0, None),
+    RankedImage("a", "right", 1.23456, 0.9, 0.5, 7, by_bridge=True),
+    # Reached over a landmark too, but it would stand there without.
+    RankedImage("b", "wrong", 0.5, 0.5, 0.1, 7),
     RankedImage("c", "ignored"),
 )
 VIEW = QueryView("q", "Public", 0.123456, 0.25, 1, 3, 1, IMAGES, ("d",))
@@ -36,8 +37,11 @@ def test_a_chunk_hands_its_details_to_the_page():
     bridges = {("q", 7): ["t1"], ("a", 7): ["t2"], ("a", 8): ["t3"]}
     text = page_data.chunk_script(3, [VIEW], train, bridges)
     told = json.loads(re.fullmatch(r"glrtf\.receive\(3, (.*)\);\n", text, re.S)[1])
-    assert told["queries"]["q"]["images"][0] == ["a", "r", 1.2346, 0.9, 0.5, 7]
-    assert told["queries"]["q"]["images"][2] == ["c", "i", None, None, None, None]
+    assert told["queries"]["q"]["images"][:2] == [
+        ["a", "r", 1.2346, 0.9, 0.5, 7, 1],
+        ["b", "w", 0.5, 0.5, 0.1, 7, 0],
+    ]
+    assert told["queries"]["q"]["images"][2] == ["c", "i", None, None, None, None, 0]
     assert told["queries"]["q"]["missed"] == ["d"]
     # Only what bridges an image of the chunk is handed over.
     assert told["train"] == {"7": ["t1", "t2"]}

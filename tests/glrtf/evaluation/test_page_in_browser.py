@@ -113,6 +113,8 @@ def test_filters(opened):
     click(browser, "[data-filter=worst]")
     # Only the first query ranks its right images last.
     assert shown(browser)[0] == query_ids[0]
+    assert "queries, lowest average precision first" in text(browser, ".pager .where")
+    assert text(browser, "[data-filter=worst]").startswith("Worst first (")
     click(browser, "[data-filter=none]")
     assert set(shown(browser)) == {query_ids[row] for row in (14, 29, 44)}
     assert "page 1 of 1 · 3 queries" in text(browser, ".pager .where")
@@ -270,3 +272,22 @@ def test_a_photo_that_is_missing_says_so(opened):
     wait(browser, "return document.querySelector('.strip .photo.none') !== null")
     browser.get_log("browser")
     assert query_ids
+
+
+def test_photos_of_ids_that_an_address_would_read_otherwise(browser, tmp_path):
+    """``#``, ``?`` and ``%`` mean something in an address."""
+    query, *index = ids = ["#1?a=(b)", "50%25;c", "~7e+@"]
+    source = tmp_path / "source"
+    for image_id in ids:
+        place = source.joinpath(*image_id[:3])
+        place.mkdir(parents=True)
+        (place / f"{image_id}.jpg").write_bytes(rf.jpeg(40, 40, (90, 9, 9)))
+    (tmp_path / "ranking.csv").write_text(f"id,images\n{query},{' '.join(index)}\n")
+    (tmp_path / "solution.csv").write_text(f"id,images,Usage\n{query},{index[0]},Public\n")
+    names = {"retrieval": "ranking.csv", "solution": "solution.csv", "source": "source"}
+    flags = [f"--{name}={tmp_path / file}" for name, file in names.items()]
+    assert report.main([*flags, f"--output={tmp_path / 'report'}"]) == 0
+    browser.get((tmp_path / "report" / "index.html").as_uri())
+    loaded = "return [...document.images].filter((i) => i.complete && i.naturalWidth > 0).length"
+    wait(browser, f"{loaded} == 3")
+    assert browser.execute_script("return document.querySelectorAll('.photo.none').length") == 0

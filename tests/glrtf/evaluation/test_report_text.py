@@ -19,14 +19,27 @@ def values(figures):
 
 
 def test_the_numbers_seen_first():
-    shown = values(report_text.figures({"Public": PART, "Private": PART, "All": PART}, [], False))
+    shown = values(report_text.figures({"Public": PART, "Private": PART, "All": PART}, None, False))
     assert shown["mAP@100, all"] == ("0.2500", "4 queries, 95 % 0.125 to 0.375")
     assert shown["First image right"][0] == "50.0%"
     assert "Gain on the baseline" not in shown
     # With one part all is the same as that part, and is not said twice.
-    shown = values(report_text.figures({"Private": PART, "All": PART}, [0.5, -0.25, 0], True))
+    gain = {"difference": 0.08333, "interval": [0.01, 0.15], "better": 52, "worse": 24}
+    shown = values(report_text.figures({"Private": PART, "All": PART}, gain, True))
     assert "mAP@100, all" not in shown
-    assert shown["Bridging gains"] == ("+0.0833", "mAP; 1 queries better, 1 worse")
+    assert shown["Bridging gains"] == (
+        "+0.0833",
+        "mAP, 95 % +0.0100 to +0.1500; 52 queries better, 24 worse",
+    )
+
+
+def test_a_gain_whose_interval_holds_0_is_not_shown():
+    gain = {"difference": 0.0129, "interval": [-0.002, 0.028], "better": 45, "worse": 32}
+    shown = values(report_text.figures({"Private": PART, "All": PART}, gain, False))
+    assert shown["Gain on the baseline"] == (
+        "not shown",
+        "mAP +0.0129, 95 % -0.0020 to +0.0280; 45 queries better, 32 worse: the interval holds 0",
+    )
 
 
 def test_parameters_by_their_dotted_names():

@@ -42,3 +42,13 @@ def test_an_id_too_long_for_a_set_is_not_cut_to_one_that_is_in_it(tmp_path):
 def test_missing_set(tmp_path):
     with pytest.raises(UserError):
         RowsById.open([str(tmp_path / "none")])
+
+
+def test_a_longer_id_is_not_cut_to_another(tmp_path):
+    ids = np.array(["0123456789abcdef", "b"])
+    embedding_set.write_part(str(tmp_path), 0, 1, np.eye(2, dtype=np.float32), ids)
+    embedding_set.finish(str(tmp_path), 1)
+    rows = RowsById.open([str(tmp_path)])
+    assert rows.known(["0123456789abcdefg", "é", "0123456789abcdef"]) == ["0123456789abcdef"]
+    with pytest.raises(KeyError, match="0123456789abcdefg"):
+        rows.rows(["0123456789abcdefg"])

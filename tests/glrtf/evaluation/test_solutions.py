@@ -34,6 +34,8 @@ def test_recognition_solution(tmp_path):
         ("id,images,Usage\nq,a,Public\nq,a,Public\n", "line 3: q is repeated"),
         ("id,images,Usage\nq,,Public\n", "query q has Usage Public but no relevant image"),
         ("id,images,Usage\nq,None,Private\n", "its Usage must be Ignored"),
+        ('id,images,Usage\nq,"a, b",Public\n', "line 2: expected ids with spaces between"),
+        ("id,images,Usage\nq,['a'],Public\n", "found \"['a']\"; write them without commas"),
         ("id,images,Usage\nq,None,Ignored\n", "expected scored queries, found 1, all Ignored"),
     ],
 )

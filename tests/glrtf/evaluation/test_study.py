@@ -2,7 +2,7 @@ import pytest
 from tuning_files import write_inputs
 
 from glrtf.config.evaluation import TuneConfig
-from glrtf.evaluation import study
+from glrtf.evaluation import study, tune_workers
 from glrtf.evaluation.study import SharedTrials
 from tfrecords_tools import cli
 from tfrecords_tools.errors import UserError
@@ -26,9 +26,9 @@ def test_trials_of_one_process_are_known_to_the_next(flags):
     problem = study.open_problem(config)
     first = SharedTrials(config, problem, 0)
     for _ in range(3):
-        first.run_one()
+        study.share(first.journal, first.run_one())
     second = SharedTrials(config, problem, 1)
-    second.run_one()
+    study.share(second.journal, second.run_one())
     shared = study.finished_trials(second.journal)
     assert [trial.number for trial in shared] == [0, 1, 2, 3]
     assert len({trial.user_attrs["by"] for trial in shared}) == 2
@@ -46,7 +46,7 @@ def test_equal_seeds_draw_equal_trials(flags, tmp_path):
     for name in ("a", "b"):
         config = config_of(flags, "--output", str(tmp_path / name), "--trials", "5")
         problem = study.open_problem(config)
-        study.run_trials(config, problem)
+        tune_workers.run_trials(config, problem)
         journal = study.open_journal(config, problem.parameters)
         drawn.append([(t.params, t.value) for t in study.finished_trials(journal)])
     assert drawn[0] == drawn[1]

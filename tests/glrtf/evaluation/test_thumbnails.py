@@ -3,9 +3,11 @@ import io
 import numpy as np
 import pytest
 import retrieval_files as rf
+from jpeg_files import exif, sampled
 from PIL import Image
 
 from glrtf.evaluation import photos, thumbnails
+from tfrecords_tools import jpeg
 
 
 def opened(data):
@@ -24,6 +26,21 @@ def test_orientation_is_followed():
     out = io.BytesIO()
     image.save(out, "JPEG", exif=exif)
     assert opened(thumbnails.thumbnail(out.getvalue(), 40)).size == (20, 40)
+
+
+def test_orientation_follows_the_builders_rule():
+    twice = exif((0x0112, 3, 1, 1), (0x0112, 3, 1, 6))
+    assert opened(thumbnails.thumbnail(sampled([(1, 1)], before=twice), 35)).size == (35, 25)
+
+
+def test_rare_coding_processes_are_not_decoded_at_a_reduced_scale(monkeypatch):
+    data = bytearray(rf.jpeg(400, 200, "red"))
+    data[jpeg.read_header(bytes(data)).frame_offset + 1] = 0xC7  # The header alone is changed.
+    asked = []
+    monkeypatch.setattr(Image.Image, "draft", lambda *_: asked.append(1))
+    with pytest.raises(OSError, match="unusual JPEG process"):
+        thumbnails.thumbnail(bytes(data), 40)
+    assert not asked
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])

@@ -1,4 +1,6 @@
 import csv
+import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from shard_writing import photo, write_split
 from glrtf import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.data import photo_folders
+from tfrecords_tools.arrange import OwnPhoto
 from tfrecords_tools.errors import UserError
 
 PLACES = ("a/0000000000000002.jpg", "a/b/0000000000000000.jpeg", "c d/0000000000000001.JPG")
@@ -73,13 +76,70 @@ def test_digests_of_paths_take_any_names(tmp_path):
     assert len(set(ids)) == 4 and all(len(i) == 16 and int(i, 16) >= 0 for i in ids)
 
 
+def test_what_is_no_photo_is_counted_and_listed(saved_model, tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", ("1.jfif", "2.JPE"))
+    elsewhere = write_photos(tmp_path / "elsewhere", ("3.jpg",))
+    (photos / "4.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic")
+    (photos / "5").write_bytes(photo(5))
+    (photos / "6").write_text("notes")
+    (photos / "7.txt").write_text("notes")
+    (photos / "linked").symlink_to(elsewhere)
+    (photos / "8.jpg").symlink_to(elsewhere / "none.jpg")
+    (photos / "9.jpg").symlink_to(elsewhere / "3.jpg")
+    os.mkfifo(photos / "10.jpg")
+    with open(os.fsencode(photos) + b"/\xff.jpg", "wb") as file:
+        file.write(photo(1))
+    flags = [f"--model={saved_model}", f"--data={photos}", f"--output={tmp_path / 'set'}"]
+    assert embed.main([*flags, "--batch_size=4", "--strategy=cpu"]) == 0
+    captured = capsys.readouterr()
+    assert "3 rows" in captured.out
+    assert f"note: {photos}: 8 files or folders are left out (1 no regular file, " in captured.err
+    with open(tmp_path / "set" / "left_out.csv", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["path", "reason"],
+            ["10.jpg", "no regular file"],
+            ["4.HEIC", "a HEIC photo; convert it to JPEG"],
+            ["5", "a JPEG image without a photo's ending; rename it"],
+            ["6", "no ending of a photo"],
+            ["7.txt", "the ending .txt is no photo's"],
+            ["8.jpg", "a link to nothing"],
+            ["\\udcff.jpg", "a name that is not UTF-8; rename it"],
+            ["linked", "a link to a folder; name the folder it leads to"],
+        ]
+    with open(tmp_path / "set" / "photos.csv", newline="") as file:
+        assert [row[1] for row in csv.reader(file)][1:] == ["1.jfif", "2.JPE", "9.jpg"]
+
+
+def test_digests_are_those_of_arranged_photos(tmp_path):
+    """One name in NFC and NFD, on two disks, is one photo."""
+    ids = []
+    for form in ("NFC", "NFD"):
+        folder = tmp_path / form
+        folder.mkdir()
+        (folder / unicodedata.normalize(form, "Köln é.jpg")).write_bytes(photo(1))
+        [shard] = photo_folders.open_photos(str(folder), "test", "digest").shards
+        ids.append(shard.photos[0][1])
+    number = OwnPhoto("Köln é.jpg", "").number
+    assert ids == [f"{number:016x}"] * 2
+
+
 @pytest.mark.parametrize(
     ("places", "message"),
     [
         (["a/1.jpg", "b/1.png"], r"b/1\.png: expected another name than a/1\.jpg has"),
-        (["12345678901234567.jpg"], "expected names of at most 16 ASCII characters"),
-        (["é.jpg"], "expected names of at most 16 ASCII characters"),
-        (["notes.txt"], "expected shards, or photos"),
+        (["12345678901234567.jpg"], "expected a name of 1 to 16 characters"),
+        (["é.jpg"], "expected a name of 1 to 16 characters: ASCII"),
+        (
+            ["IMG (2).jpg"],
+            r"without space.* found 'IMG \(2\)'; rename it, or use --photo_ids digest",
+        ),
+        (["a,b.jpg"], "without space, comma"),
+        (['a"b.jpg'], "without space, comma, quote"),
+        (["a\nb.jpg"], r"found 'a\\nb'"),
+        (["..a.jpg"], "with no dot at the start"),
+        (["a.jpg.png"], "found 'a.jpg'"),
+        (["None.png"], "found 'None'"),
+        (["notes.txt", "a.HEIC"], r"found neither \(1 a HEIC photo, 1 a JPEG image"),
     ],
 )
 def test_unclear_names_take_one_line(tmp_path, places, message):

@@ -6,7 +6,20 @@ from tfrecords_tools.errors import UserError
 
 @pytest.mark.parametrize(
     ("name", "devices", "hosts"),
-    [("v2-8", 8, 1), ("v3-8", 8, 1), ("v3-32", 32, 4), ("v5p-8", 4, 1), ("v6e-1", 1, 1)],
+    [
+        ("v2-8", 8, 1),
+        ("v3-8", 8, 1),
+        ("v3-32", 32, 4),
+        ("v5p-8", 4, 1),
+        ("v6e-1", 1, 1),
+        ("v5p-16", 8, 2),
+        ("v6e-8", 8, 1),
+        ("v6e-16", 16, 4),
+        ("v6e-32", 32, 8),
+        ("v5e-8", 8, 1),
+        ("v5e-16", 16, 4),
+        ("v4-16", 16, 2),
+    ],
 )
 def test_names_give_devices_and_hosts(name: str, devices: int, hosts: int) -> None:
     found = find_slice(name)
@@ -16,7 +29,16 @@ def test_names_give_devices_and_hosts(name: str, devices: int, hosts: int) -> No
 def test_a_core_of_v3_is_half_a_chip() -> None:
     device = find_slice("v3-8").device
     assert device.peak_flops == 61.5e12  # 123 TFLOPS a chip, two cores
-    assert device.memory == 15.5 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("generation", "gib"),
+    [("v2", 7.48), ("v3", 15.48), ("v4", 15.25), ("v5e", 15.75), ("v5p", 95.73), ("v6e", 31.24)],
+)
+def test_usable_memory_is_never_rounded_up(generation: str, gib: float) -> None:
+    """Hundredths of a GiB of what the compiler of libtpu 0.0.52 allows, rounded down."""
+    [first, *_] = [name for name in slice_names() if name.startswith(f"{generation}-")]
+    assert find_slice(first).device.memory == int(gib * 2**30)
 
 
 def test_v5e_has_two_names() -> None:

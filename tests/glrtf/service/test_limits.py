@@ -2,8 +2,12 @@ import asyncio
 import threading
 import time
 
+import pytest
 from asking import hold, one_line, send
 from shard_writing import photo
+from starlette.exceptions import HTTPException
+
+from glrtf.service import limits
 
 
 def test_a_pixel_limit_of_ones_own(client_with):
@@ -105,3 +109,110 @@ def test_a_late_answer_is_given_up(client_with, parts, monkeypatch):
     assert late.status_code == 503 and late.headers["retry-after"] == "5"
     assert "no answer within 0.05 seconds" in one_line(late)
     free.set()
+
+
+FOREIGN = "http://evil.example"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),  # a program
+        ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "https://localhost"}, 200),  # a proxy that speaks TLS
+        ({"Origin": FOREIGN, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": FOREIGN}, 403),
+        ({"Origin": "http://localhost:81"}, 403),
+        ({"Origin": "http://localhost:81", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_other_sites_cannot_send_photos(client_with, headers, status):
+    client = client_with()
+    answer = client.post("/search", files={"photo": ("x.jpg", photo(1))}, headers=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert "another site" in one_line(answer) and FOREIGN not in answer.text
+        assert client.get("/healthz", headers=headers).status_code == 200
+        assert client.get("/healthz").json()["searches"] == {}
+
+
+def test_a_client_that_goes_away_is_no_failure(client_with, caplog):
+    client = client_with()
+    sent = ask_in_parts(client.app, [BEGINNING + b"x", None])
+    assert sent and not caplog.records
+    assert client.get("/healthz").json()["searches"] == {"aborted": 1}
+
+
+BEGINNING = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
+
+
+def ask_in_parts(app, parts):
+    """What is answered to a search whose body comes in parts; None is the client's end."""
+    sent = []
+
+    async def ask():
+        coming = iter(parts)
+
+        async def receive():
+            part = next(coming)
+            if part is None:
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": part, "more_body": True}
+
+        async def keep(message):
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=b")]
+        scope = {"type": "http", "method": "POST", "path": "/search", "headers": headers}
+        scope |= {"query_string": b"", "scheme": "http", "server": ("localhost", 80)}
+        await app(scope, receive, keep)
+
+    asyncio.run(ask())
+    return sent
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+async def part(length):
+    return {"type": "http.request", "body": bytes(length), "more_body": True}
+
+
+def test_the_slowest_upload_makes_way_when_all_places_are_taken(monkeypatch):
+    monkeypatch.setattr(limits, "_GRACE", 0.0)
+
+    async def compete():
+        admission = limits.Admission(3)
+        with admission.one() as working, admission.one() as fast, admission.one() as slow:
+            working.uploading = False
+            await fast.receive(part(1000), 60)
+            await slow.receive(part(10), 60)
+            waiting = asyncio.create_task(slow.receive(never(), 60))
+            await asyncio.sleep(0)
+            with admission.one() as newcomer:
+                with pytest.raises(HTTPException) as ended:
+                    await waiting
+                assert ended.value.status_code == 408
+                newcomer.uploading = fast.uploading = False
+                assert admission.open == 3
+                # Nobody uploads any more: what is at work stays.
+                with pytest.raises(HTTPException) as busy, admission.one():
+                    pass
+                assert busy.value.status_code == 503
+            return admission
+
+    assert asyncio.run(compete()).open == 0
+
+
+def test_an_upload_keeps_its_place_for_a_moment():
+    async def compete():
+        admission = limits.Admission(1)
+        with admission.one() as first:
+            with pytest.raises(HTTPException), admission.one():
+                pass
+            assert (await first.receive(part(1), 60))["body"] == bytes(1)
+
+    asyncio.run(compete())

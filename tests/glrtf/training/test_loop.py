@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import two_replicas
 from tiny_runs import Recorder, folder_of, trainer, updates
@@ -66,8 +67,8 @@ def test_checkpoints_that_a_kill_left_half_are_never_read(config):
     first.run()
     # kill -9 during the save of update 6: arrays, perhaps cut short, and no JSON.
     folder = Path(folder_of(config))
-    whole = (folder / "step-00000005.npz").read_bytes()
-    (folder / "step-00000006.npz").write_bytes(whole[: len(whole) // 2])
+    whole = (folder / "images-000000000020.npz").read_bytes()
+    (folder / "images-000000000024.npz").write_bytes(whole[: len(whole) // 2])
     _, state = trainer(config)
     assert int(state.updater.iterations.numpy()) == 5
 
@@ -108,6 +109,44 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved(config):
     assert updates(config) == []
 
 
+@pytest.mark.parametrize(
+    ("norm", "what"), [(np.nan, "gradient_norm"), (1.0, "embedding/conv/kernel")]
+)
+def test_a_gradient_of_nan_at_a_finite_loss_is_not_saved(config, norm, what):
+    config = dataclasses.replace(config, checkpoint_every=2)
+    made, state = trainer(config)
+    compile_step = made._compile_step
+
+    def spoilt(size):
+        step = compile_step(size)
+
+        def run(batch, stop):
+            values = step(batch, stop)
+            if int(state.updater.iterations.numpy()) < 4:
+                return values
+            # As such a gradient does: the weights have been made NaN, the loss was before that.
+            for variable in state.model.trainable_variables:
+                variable.assign(np.full(variable.shape, np.nan))
+            return tf.tensor_scatter_nd_update(values, [[2]], [norm])
+
+        return run
+
+    made._compile_step = spoilt
+    with pytest.raises(UserError, match=rf"^{what}: expected a number.*-0+8\.json"):
+        made.run()
+    assert updates(config) == [2]
+
+
+def test_a_checkpoint_that_holds_nan_is_not_resumed_from(config):
+    place = checkpoints.Position(3, 0.6, 5, 4)
+    _, state = trainer(config)
+    arrays = state.arrays()
+    arrays["embedding/conv/kernel"] = np.full_like(arrays["embedding/conv/kernel"], np.inf)
+    checkpoints.write(folder_of(config), arrays, place)
+    with pytest.raises(UserError, match=r"kernel: expected numbers, .*delete it and its \.json"):
+        trainer(config)
+
+
 def test_loggers_get_figures_an_epoch_and_the_augmented_photos_once(config):
     recorder = Recorder()
     trainer(config, loggers=[recorder])[0].run()
@@ -126,9 +165,9 @@ def test_loggers_get_figures_an_epoch_and_the_augmented_photos_once(config):
 def test_on_two_replicas_a_run_of_one_goes_on_at_the_same_epoch(config):
     stopper = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     trainer(config, loggers=[stopper])[0].run()
-    # Twice the images an update: one epoch is 2.5 updates, rounded to 2; the run has 5.
+    # Twice the images an update: one epoch is 2.5 updates, so 3 hold it; the run has 5.
     made, state = trainer(config, strategy=two_replicas())
-    assert int(state.updater.iterations.numpy()) == 2
+    assert int(state.updater.iterations.numpy()) == 3
     assert made.run().update == 5
     local = two_replicas().experimental_local_results(state.model.non_trainable_variables[0].value)
     np.testing.assert_array_equal(local[0].numpy(), local[1].numpy())
@@ -142,7 +181,7 @@ def test_stages_change_the_size_of_the_images(config):
 
     def noting(size):
         step = compile_step(size)
-        return lambda batch: sizes.append((size, batch[0].shape[1])) or step(batch)
+        return lambda batch, stop: sizes.append((size, batch[0].shape[1])) or step(batch, stop)
 
     made._compile_step = noting
     made.run()
@@ -159,11 +198,11 @@ def test_a_label_beyond_the_classes_is_named(tmp_path, config):
 def test_a_damaged_checkpoint_is_named(config):
     first, _ = trainer(config, loggers=[Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))])
     first.run()
-    path = Path(folder_of(config), "step-00000005.npz")
+    path = Path(folder_of(config), "images-000000000020.npz")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"step-00000005\.npz: digest: expected .* damaged"):
+    with pytest.raises(UserError, match=r"images-000000000020\.npz: digest: expected .* damaged"):
         trainer(config)
 
 

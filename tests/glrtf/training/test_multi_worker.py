@@ -35,15 +35,17 @@ def noted(*arguments):
 inputs.distributed_batches = noted
 config = TrainConfig(size=32, data=data, workdir=workdir, epochs=2, batch_size=2,
                      accumulation_steps=2, checkpoint_every=3)
-killer = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGKILL) if moment == "die" else None)
+numbers = {"die": signal.SIGKILL, "stop": signal.SIGTERM}
+killer = Recorder(5, lambda: os.kill(os.getpid(), numbers[moment]) if moment else None)
 made, state = trainer(config, strategy=strategy, loggers=[killer], classes=20,
                       chief=is_chief(strategy))
 try:
-    made.run()
+    result = made.run()
 except UserError as error:
     print(error, file=sys.stderr, flush=True)
     os._exit(2)
 np.savez(output, seen=seen, chief=is_chief(strategy), **state.arrays())
+sys.exit(0 if result.finished else 75)
 """
 
 
@@ -92,7 +94,7 @@ def ends(folder, run):
     return [dict(np.load(folder / f"{run}-{index}.npz")) for index in range(2)]
 
 
-def test_two_workers_train_as_one_and_go_on_after_one_was_killed(tmp_path):
+def test_two_workers_train_as_one_and_resume_after_one_was_killed_or_stopped(tmp_path):
     # 20 photos of 20 landmarks, 10 a worker; 2 a worker and update: an epoch is 5 updates.
     write_split(tmp_path / "data" / "train", [10, 10], num_classes=20)
     codes, said = finished(start(tmp_path, "whole"))
@@ -111,6 +113,12 @@ def test_two_workers_train_as_one_and_go_on_after_one_was_killed(tmp_path):
     assert "a worker of the cluster is gone" in said[0].splitlines()[-1]
     folder = str(tmp_path / "killed" / "checkpoints")
     assert [c.position.update for c in checkpoints.list_all(folder)] == [3]
+
+    # SIGTERM comes to one of them after update 5, so in the answers to update 6, which both read
+    # when they have made update 7.
+    codes, said = finished(start(tmp_path, "killed", ("", "stop")))
+    assert codes == [75, 75], said
+    assert [c.position.update for c in checkpoints.list_all(folder)] == [3, 6, 7]
 
     codes, said = finished(start(tmp_path, "killed"))
     assert codes == [0, 0], said

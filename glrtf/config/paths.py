@@ -1,0 +1,48 @@
+"""Settings that are paths, written so that they lead to the same files from any folder."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tfrecords_tools import files
+
+_PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks")
+_MORE = ("non_landmark_solution", "non_landmark_scores")
+
+
+def absolute(path: str) -> str:
+    """A path that does not depend on the working folder; gs:// stays as it is."""
+    return path if not path or files.is_remote(path) else os.path.abspath(path)
+
+
+def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of ``glrtf.retrieve`` with every path made absolute.
+
+    Args:
+        settings: Of a `RetrieveConfig`, by name; others may be among them.
+    """
+    result = dict(settings)
+    for name in (*_PATHS, *_MORE):
+        value = settings.get(name)
+        if isinstance(value, str):
+            result[name] = absolute(value)
+        elif value:
+            result[name] = [absolute(path) for path in value]
+    return result
+
+
+def moved(path: str, written: str, found: str) -> str:
+    """Where a path leads after the whole tree of folders was moved.
+
+    Args:
+        path: A path, written when the folder was made.
+        written: The path that the folder had then; empty where that is not known.
+        found: Where the folder is now.
+
+    Returns:
+        The path itself where it is there, or nothing is where it should have moved to.
+    """
+    if not written or any(map(files.is_remote, (path, written))) or os.path.exists(path):
+        return path
+    candidate = os.path.normpath(os.path.join(found, os.path.relpath(path, written)))
+    return candidate if os.path.exists(candidate) else path

@@ -1,0 +1,34 @@
+"""Keras as this project needs it, whatever ~/.keras/keras.json and the environment say.
+
+Keras takes its backend, its default dtype, the order of image axes and its epsilon from a file in
+the user's home that any program may write. With ``floatx: float16`` embeddings change in the
+fourth digit, with ``channels_first`` no model here can be built. So the modules of this project
+import Keras from here:
+
+    from glrtf.models.keras_settings import keras
+"""
+
+import os
+
+from tfrecords_tools.errors import UserError
+
+_BACKEND = "tensorflow"
+# What Keras itself begins with where there is no keras.json.
+_FLOATX = "float32"
+_EPSILON = 1e-7
+_IMAGE_DATA_FORMAT = "channels_last"
+
+try:
+    import keras as keras
+except ValueError as error:
+    home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
+    raise UserError(f"{home}/keras.json: refused by Keras ({error}); mend or remove it") from None
+
+if keras.config.backend() != _BACKEND:
+    raise UserError(
+        f"Keras: expected the backend {_BACKEND}, found {keras.config.backend()}, which was chosen "
+        f"before glrtf was imported; set KERAS_BACKEND={_BACKEND}"
+    )
+keras.config.set_floatx(_FLOATX)
+keras.config.set_epsilon(_EPSILON)
+keras.config.set_image_data_format(_IMAGE_DATA_FORMAT)

@@ -1,0 +1,142 @@
+"""From scores to probabilities: how often answers of such a score were right.
+
+Scores are sums of similarities; what 1.76 means depends on the model and the index. Photos
+whose landmark is known are searched as if they were new, and a curve is laid through
+how often the answers were right (Platt, "Probabilistic outputs for support vector
+machines", 1999). Each photo is asked twice: once with its landmark in the index, once as
+if there were none, so that photos of something else count as much as photos of
+something known.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FEWEST = 10
+"""Right answers, and wrong ones, below which there is no curve."""
+_STEPS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Probability of being right, 1 / (1 + exp(-(slope · score + shift))).
+
+    Attributes:
+        slope: Above 0.
+        shift: At a score of 0.
+    """
+
+    slope: float
+    shift: float
+
+    def __call__(self, score: float) -> float:
+        """The probability, 0 to 1."""
+        exponent = np.clip(self.slope * score + self.shift, -700, 700)
+        return float(1 / (1 + np.exp(-exponent)))
+
+    def score(self, probability: float) -> float:
+        """The score of a probability."""
+        return (float(np.log(probability / (1 - probability))) - self.shift) / self.slope
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """How sure answers are.
+
+    Attributes:
+        landmark: From a landmark confidence C; None where it is not known.
+        photo: From the cube root of a final confidence F, which is a similarity where
+            nothing bridges; None where it is not known.
+        source: By which photos, in words.
+    """
+
+    landmark: Curve | None = None
+    photo: Curve | None = None
+    source: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any score has a probability."""
+        return self.landmark is not None or self.photo is not None
+
+    def of_landmark(self, confidence: float) -> float | None:
+        """The probability that a photo shows a landmark of such a confidence."""
+        return self.landmark(confidence) if self.landmark else None
+
+    def of_photo(self, final: float) -> float | None:
+        """The probability that an index photo of such a final confidence shows the same."""
+        return self.photo(float(np.cbrt(final))) if self.photo else None
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values, under the names above."""
+        return dataclasses.asdict(self)
+
+    def as_line(self) -> str:
+        """In words, for a terminal."""
+        known = [
+            f"{name} 50 % at {curve.score(0.5):.2f}, 90 % at {curve.score(0.9):.2f}"
+            for name, curve in (("landmark", self.landmark), ("photo", self.photo))
+            if curve
+        ]
+        if not known:
+            return f"not known: fewer than {FEWEST} right or wrong answers by {self.source}"
+        return f"{'; '.join(known)} (by {self.source})"
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Calibration | None":
+        """What `as_json` gave; None for anything else."""
+        try:
+            curves = {name: _curve(values[name]) for name in ("landmark", "photo")}
+            return cls(source=str(values["source"]), **curves)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def _curve(values: Any) -> Curve | None:
+    if values is None:
+        return None
+    curve = Curve(float(values["slope"]), float(values["shift"]))
+    if not (np.isfinite([curve.slope, curve.shift]).all() and curve.slope > 0):
+        raise ValueError("no curve")
+    return curve
+
+
+def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve | None:
+    """The curve of greatest likelihood.
+
+    Targets are Platt's, a little inside 0 and 1, so that a clean separation gives no
+    step; Newton's method with a little damping.
+
+    Args:
+        scores: (n,).
+        right: (n,) bool.
+
+    Returns:
+        None where there are fewer than `FEWEST` of either kind, or better scores are not
+        more often right.
+    """
+    positive = int(right.sum())
+    negative = len(right) - positive
+    if min(positive, negative) < FEWEST:
+        return None
+    targets = np.where(right, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    # Of unit spread, so that one damping suits all.
+    mean, spread = float(scores.mean()), float(scores.std())
+    if spread == 0:
+        return None
+    inputs = np.stack([(scores - mean) / spread, np.ones(len(scores))])
+    found = np.array([0.0, np.log((positive + 1) / (negative + 1))])
+    for _ in range(_STEPS):
+        guessed = 1 / (1 + np.exp(-np.clip(found @ inputs, -700, 700)))
+        gradient = inputs @ (targets - guessed)
+        hessian = (inputs * (guessed * (1 - guessed))) @ inputs.T + 1e-6 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        found += step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-9:
+            break
+    if found[0] <= 0:
+        return None
+    slope = float(found[0]) / spread
+    return Curve(slope, float(found[1]) - slope * mean)

@@ -1,0 +1,131 @@
+"""The process that decodes photos for a service: no TensorFlow, no access to its memory.
+
+Run as ``python -m glrtf.service.decoder_child FD`` by `glrtf.service.decoder_pool`. A
+task is two messages, JSON and a file's bytes; so is its answer. JSON, because whoever
+takes over a decoder must not reach the service through a pickle.
+"""
+
+import contextlib
+import json
+import math
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from glrtf.evaluation.thumbnails import thumbnail
+from tfrecords_tools import images
+from tfrecords_tools.images import ImageSettings
+
+READY = b"ready"
+Task: TypeAlias = Callable[..., tuple[dict[str, Any], Any]]
+
+
+class RefusedPhotoError(Exception):
+    """Bytes that are no photo to be taken; the message is the reason in a few words."""
+
+
+def read_pixels(data: bytes, max_pixels: int = ImageSettings.max_pixels) -> np.ndarray:
+    """An image file's pixels, uint8 (h, w, 3), upright, converted as the shards' builder does.
+
+    The header is read first: a photo that claims too many pixels is never decoded.
+
+    Args:
+        data: The file's bytes.
+        max_pixels: Photos with more are refused.
+
+    Raises:
+        RefusedPhotoError: If it is not an image, too large or small, animated,
+            truncated or damaged.
+    """
+    import simplejpeg
+
+    settings = ImageSettings(verify="decode", max_pixels=max_pixels)
+    upright = images.inspect(data, settings)
+    if upright.fate == images.REJECTED:
+        raise RefusedPhotoError(upright.reason)
+    try:
+        # The settings of TensorFlow's decoder: see `glrtf.data.decoding.decode_on_host`.
+        return simplejpeg.decode_jpeg(upright.encoded, "RGB", fastdct=True, fastupsample=False)
+    except ValueError:
+        raise RefusedPhotoError("corrupt") from None
+
+
+def answer_pixels(data: bytes, max_pixels: int) -> tuple[dict[str, Any], Any]:
+    """The task `read_pixels`: the shape, and the values row by row."""
+    pixels = read_pixels(data, max_pixels)
+    return {"shape": pixels.shape}, pixels.reshape(-1)
+
+
+def answer_thumbnail(data: bytes, side: int) -> tuple[dict[str, Any], Any]:
+    """The task `thumbnail`: a JPEG file's bytes."""
+    try:
+        return {}, thumbnail(data, side)
+    except OSError as error:
+        raise RefusedPhotoError(str(error)) from None
+
+
+TASKS: Mapping[str, Task] = {"pixels": answer_pixels, "thumbnail": answer_thumbnail}
+
+
+def answer(connection: Connection) -> None:
+    """Does tasks until the other side closes.
+
+    Args:
+        connection: Gives tasks ``{"task", "cpu_seconds", **arguments}`` and bytes, takes
+            ``{"shape"}`` or ``{"refused"}`` and bytes.
+    """
+    while True:
+        task = json.loads(connection.recv_bytes())
+        data = connection.recv_bytes()
+        _limit_processor_time(task.pop("cpu_seconds"))
+        try:
+            head, body = TASKS[task.pop("task")](data, **task)
+        except RefusedPhotoError as refused:
+            head, body = {"refused": str(refused)}, b""
+        except MemoryError:
+            head, body = {"refused": "too large for this machine's memory"}, b""
+        connection.send_bytes(json.dumps(head).encode())
+        connection.send_bytes(body)
+
+
+def _limit_processor_time(seconds: float) -> None:
+    """Ends this process by SIGXCPU once it has worked so long from now on."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+    )
+
+
+def _set_apart() -> None:
+    """What concerns the service does not concern this process, and the other way round."""
+    # Ctrl-C and a supervisor's SIGTERM reach the whole group; open requests are still answered.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where memory runs out the kernel takes the decoder, not the service. Linux only.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
+def main() -> int:
+    """Answers on the file descriptor that the command line names."""
+    _set_apart()
+    connection = Connection(int(sys.argv[1]))
+    from PIL import Image
+
+    Image.init()  # Loading the formats' plug-ins belongs to the start.
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        connection.send_bytes(READY)
+        answer(connection)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

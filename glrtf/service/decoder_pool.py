@@ -1,0 +1,197 @@
+"""Decoders in processes of their own: one that dies or takes too long is replaced.
+
+A decoder reads what strangers send. A crash in it, or a small file that costs minutes,
+ends a child process and refuses one photo; the service lives on. A thread could not be
+ended.
+"""
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from glrtf.service.decoder_child import READY, RefusedPhotoError
+
+_CHILD = (sys.executable, "-m", "glrtf.service.decoder_child")
+_LOG = logging.getLogger("glrtf.service")
+# These come from outside the process: the photo is not to blame.
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+
+
+class DecoderTimeoutError(Exception):
+    """There was no result in time; the decoder was ended."""
+
+
+class DecoderPool:
+    """Child processes that decode, each one photo at a time.
+
+    Safe to use from many threads; a call waits until a decoder is free.
+
+    Args:
+        size: How many.
+        cpu_seconds: Processor time a photo may take; rounded up to whole seconds.
+
+    Attributes:
+        replaced: How many decoders died or were ended.
+    """
+
+    def __init__(self, size: int, cpu_seconds: float) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._free: queue.LifoQueue[_Decoder] = queue.LifoQueue()
+        for _ in range(size):
+            self._free.put(_Decoder())
+        self._size = size
+        self._counting = threading.Lock()
+        self.replaced = 0
+
+    def pixels(self, data: bytes, max_pixels: int, seconds: float) -> np.ndarray:
+        """See `decoder_child.read_pixels`.
+
+        Args:
+            data: An image file's bytes.
+            max_pixels: Photos with more are refused.
+            seconds: How long it may take, waiting for a decoder included.
+
+        Raises:
+            RefusedPhotoError: If it is no photo to be taken, kills its decoder, or needs
+                more processor time than allowed.
+            DecoderTimeoutError: If the time is up.
+        """
+        head, body = self._run({"task": "pixels", "max_pixels": max_pixels}, data, seconds)
+        return np.frombuffer(body, np.uint8).reshape(head["shape"])
+
+    def thumbnail(self, data: bytes, side: int, seconds: float) -> bytes:
+        """See `glrtf.evaluation.thumbnails.thumbnail`; arguments and errors as for `pixels`."""
+        return self._run({"task": "thumbnail", "side": side}, data, seconds)[1]
+
+    def close(self) -> None:
+        """Ends the decoders; those at work when they are done."""
+        for _ in range(self._size):
+            self._free.get().end()
+
+    def _run(
+        self, task: dict[str, Any], data: bytes, seconds: float
+    ) -> tuple[dict[str, Any], bytes]:
+        until = time.monotonic() + seconds
+        task = {**task, "cpu_seconds": self._cpu_seconds}
+        for last in (False, True):
+            try:
+                decoder = self._free.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                raise DecoderTimeoutError from None
+            try:
+                head, body = decoder.run(task, data, until - time.monotonic())
+                break
+            except _DiedError as died:
+                decoder.end()
+                with self._counting:
+                    self.replaced += 1
+                decoder = _Decoder()
+                self._judge(died, len(data), last)
+            finally:
+                self._free.put(decoder)
+        if "refused" in head:
+            raise RefusedPhotoError(head["refused"])
+        return head, body
+
+    def _judge(self, died: "_DiedError", length: int, last: bool) -> None:
+        """Says what a decoder's death means for its photo; returns where it may be tried again."""
+        if died.code == -signal.SIGXCPU:
+            raise RefusedPhotoError(
+                f"too costly: decoding takes more than {self._cpu_seconds:g} s of processor time"
+            )
+        if died.late:
+            _LOG.warning("a decoder was ended: no result in time for a photo of %d bytes", length)
+            raise DecoderTimeoutError
+        _LOG.warning("a decoder ended with %s on a photo of %d bytes", _name(died.code), length)
+        if died.code not in _FROM_OUTSIDE or last:
+            raise RefusedPhotoError("not decodable: the decoder stopped working on it")
+
+
+class _DiedError(Exception):
+    """A decoder ended in the middle of a task.
+
+    Attributes:
+        code: Its exit code.
+        late: Whether it was ended because the time was up.
+    """
+
+    def __init__(self, code: int, late: bool) -> None:
+        self.code, self.late = code, late
+
+
+class _Decoder:
+    """One child process and the way to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*_CHILD, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={
+                    **os.environ,
+                    # What the service imports the child can import, wherever it was started.
+                    "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
+            )
+        self._connection = Connection(ours.detach())
+        self._ready = False
+
+    def run(
+        self, task: dict[str, Any], data: bytes, seconds: float
+    ) -> tuple[dict[str, Any], bytes]:
+        """Sends a task and waits for its answer.
+
+        Raises:
+            _DiedError: If the process ends before it has answered, or is ended as time is up.
+            RuntimeError: If it does not even start.
+        """
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        watch = threading.Timer(max(0.0, seconds), end)
+        watch.daemon = True
+        watch.start()
+        try:
+            if not self._ready:
+                self._ready = self._connection.recv_bytes(64) == READY
+            self._connection.send_bytes(json.dumps(task).encode())
+            self._connection.send_bytes(data)
+            return json.loads(self._connection.recv_bytes()), self._connection.recv_bytes()
+        except (EOFError, OSError):
+            code = self._process.wait()
+            if not self._ready and code > 0:
+                raise RuntimeError(f"a decoder does not start (exit code {code})") from None
+            raise _DiedError(code, late.is_set()) from None
+        finally:
+            watch.cancel()
+
+    def end(self) -> None:
+        """Ends the process, if it still lives, and lets go of it."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _name(code: int) -> str:
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"exit code {code}"

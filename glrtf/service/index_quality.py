@@ -1,0 +1,270 @@
+"""How good an index answers, by photos whose landmark is known."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embedding_set import EmbeddingSet
+from glrtf.evaluation import bootstrap, metrics
+from glrtf.retrieval.landmarks import NO_LANDMARK
+from glrtf.retrieval.neighbors import NO_ROW
+from glrtf.service import calibration
+from glrtf.service.calibration import Calibration, Curve
+from glrtf.service.landmark_evidence import LeftOut
+from glrtf.service.row_searcher import RowSearcher
+from tfrecords_tools.progress import Progress
+
+RANKED = 100
+_AT_ONCE = 256
+# So many photos of an answer are looked at by whoever asks.
+_SHOWN = 24
+_LISTED = 10
+# Stands for what no answer can be.
+_NEVER = -2
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownPhotos:
+    """Photos whose landmark is known.
+
+    Attributes:
+        rows: (photos, d) float32, of length 1.
+        ids: (photos,) S16; under these they are left out of index and train set; empty for
+            photos of neither.
+        landmarks: (photos,) int64; -1 for what is no landmark of the index.
+    """
+
+    rows: npt.NDArray[np.float32]
+    ids: npt.NDArray[np.bytes_]
+    landmarks: npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was found for known photos.
+
+    Attributes:
+        final: (photos, k) float64, F of the index photos ranked.
+        shown: (photos, k) int64, their landmarks; -1 where not known or beyond the last.
+        confidences: (photos, keep) float64, C of the landmarks found; -inf beyond the last.
+        marks: (photos, keep) int64, these landmarks.
+    """
+
+    final: npt.NDArray[np.float64]
+    shown: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+    marks: npt.NDArray[np.int64]
+
+
+def photos_of_set(
+    embedded: EmbeddingSet, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
+) -> KnownPhotos:
+    """Those photos of a set whose landmark is known, at most so many, drawn at random.
+
+    Args:
+        embedded: The set.
+        landmarks: (its rows,) int64, what they show; -1 where that is not known.
+        most: How many; 0 for all.
+        seed: Equal seeds draw the same.
+    """
+    chosen = np.flatnonzero(landmarks != NO_LANDMARK)
+    if most and len(chosen) > most:
+        chosen = np.sort(np.random.default_rng(seed).choice(chosen, most, replace=False))
+    rows = np.empty((len(chosen), embedded.dimension), np.float32)
+    start = 0
+    for part, length in enumerate(embedded.part_lengths):
+        here = (chosen >= start) & (chosen < start + length)
+        rows[here] = embedded.gather(part, chosen[here] - start)
+        start += length
+    return KnownPhotos(rows, embedded.ids[chosen], landmarks[chosen])
+
+
+def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) -> Found:
+    """Searches with photos as if they were new.
+
+    Args:
+        searcher: What is asked.
+        photos: The photos.
+        unknown: As if their landmark were new too.
+    """
+    found = []
+    with Progress("search", len(photos.rows), "photo") as progress:
+        for start in range(0, len(photos.rows), _AT_ONCE):
+            block = slice(start, start + _AT_ONCE)
+            landmarks = photos.landmarks[block]
+            hidden = landmarks if unknown else np.full(len(landmarks), NO_LANDMARK)
+            evidence, ranking = searcher.rank(
+                photos.rows[block], RANKED, LeftOut(photos.ids[block], hidden)
+            )
+            shown = searcher.index_landmarks[ranking.images]
+            shown[ranking.images == NO_ROW] = NO_LANDMARK
+            kept = evidence.confidences
+            found.append(Found(ranking.final, shown, kept.confidences, kept.landmarks))
+            progress.update(len(landmarks))
+    return Found(
+        *(
+            np.concatenate([getattr(one, field.name) for one in found])
+            for field in dataclasses.fields(Found)
+        )
+    )
+
+
+def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) -> Calibration:
+    """How sure answers are.
+
+    Args:
+        photos: What was asked.
+        found: What was found.
+        unknown: What was found as if their landmarks were new; all of it is wrong.
+        source: What the photos are, in words.
+    """
+    truth = np.where(photos.landmarks == NO_LANDMARK, _NEVER, photos.landmarks)[:, None]
+    marks, seen = [], []
+    for one, right in ((found, truth), (unknown, np.full_like(truth, _NEVER))):
+        there = np.isfinite(one.confidences)
+        marks.append((one.confidences[there], (one.marks == right)[there]))
+        shown, final = one.shown[:, :_SHOWN], one.final[:, :_SHOWN]
+        known = shown != NO_LANDMARK
+        seen.append((np.cbrt(final[known]), (shown == right)[known]))
+    return Calibration(_curve(marks), _curve(seen), source)
+
+
+def _curve(
+    parts: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]],
+) -> Curve | None:
+    scores, right = zip(*parts, strict=True)
+    return calibration.fit(np.concatenate(scores), np.concatenate(right))
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """How well known photos are answered.
+
+    Attributes:
+        queries: Photos with at least one other photo of their landmark in the index.
+        unanswerable: The others: nothing in the index is right for them.
+        map_100: Mean average precision of the first 100 index photos.
+        map_100_interval: Its bootstrap interval, 95 %.
+        recall_1: Share of queries whose first index photo shows the same landmark.
+        landmark_1: Share of queries whose surest landmark is right, of those whose landmark has
+            train photos; None where none has.
+        worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
+        confusions: Landmarks shown first instead of the right one, the most frequent
+            first: id, name, found_id, found_name, count.
+    """
+
+    queries: int
+    unanswerable: int
+    map_100: float
+    map_100_interval: tuple[float, float]
+    recall_1: float
+    landmark_1: float | None
+    worst: list[dict[str, Any]]
+    confusions: list[dict[str, Any]]
+
+
+def are_answerable(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.bool_]:
+    """(photos,) bool, whether another photo of the same landmark is in the index."""
+    return _relevant(searcher, photos) > 0
+
+
+def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality:
+    """Measures what was found.
+
+    Args:
+        searcher: What was asked.
+        photos: What was asked about, some of it answerable.
+        found: What was found.
+    """
+    relevant = _relevant(searcher, photos)
+    some = relevant > 0
+    truth, shown = photos.landmarks[some], found.shown[some]
+    hits = shown == truth[:, None]
+    precisions = metrics.average_precision(hits, relevant[some], RANKED)
+    low, high = bootstrap.mean_interval(precisions)
+    names = searcher.landmark_names
+    worst = []
+    for landmark in np.unique(truth).tolist():
+        own = truth == landmark
+        worst.append(
+            {
+                "landmark_id": landmark,
+                "name": names.get(landmark, ""),
+                "queries": int(own.sum()),
+                "map_100": float(precisions[own].mean()),
+                "recall_1": float(hits[own, 0].mean()),
+            }
+        )
+    return Quality(
+        queries=int(some.sum()),
+        unanswerable=int((~some).sum()),
+        map_100=float(precisions.mean()),
+        map_100_interval=(low, high),
+        recall_1=float(hits[:, 0].mean()),
+        landmark_1=_share_right(searcher, truth, found.marks[some, 0]),
+        worst=sorted(worst, key=lambda each: (each["map_100"], each["landmark_id"])),
+        confusions=_confusions(truth, shown[:, 0], names),
+    )
+
+
+def _share_right(
+    searcher: RowSearcher, truth: npt.NDArray[np.int64], first: npt.NDArray[np.int64]
+) -> float | None:
+    trained = np.isin(truth, searcher.train_landmarks)
+    return float((first == truth)[trained].mean()) if trained.any() else None
+
+
+def _relevant(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.int64]:
+    """How many index photos are right for each photo, itself not counted."""
+    known, counts = np.unique(searcher.index_landmarks, return_counts=True)
+    by_landmark = dict(zip(known.tolist(), counts.tolist(), strict=True))
+    by_landmark[NO_LANDMARK] = 0
+    totals = np.array([by_landmark.get(one, 0) for one in photos.landmarks.tolist()], np.int64)
+    own = dict(zip(searcher.index.ids.tolist(), searcher.index_landmarks.tolist(), strict=True))
+    pairs = zip(photos.ids.tolist(), photos.landmarks.tolist(), strict=True)
+    itself = np.array([mark != NO_LANDMARK and own.get(one) == mark for one, mark in pairs], bool)
+    return totals - itself
+
+
+def _confusions(
+    truth: npt.NDArray[np.int64], first: npt.NDArray[np.int64], names: dict[int, str]
+) -> list[dict[str, Any]]:
+    wrong = (first != truth) & (first != NO_LANDMARK)
+    pairs = Counter(zip(truth[wrong].tolist(), first[wrong].tolist(), strict=True))
+    ordered = sorted(pairs.items(), key=lambda each: (-each[1], each[0]))
+    return [
+        {
+            "landmark_id": right,
+            "name": names.get(right, ""),
+            "found_id": other,
+            "found_name": names.get(other, ""),
+            "count": count,
+        }
+        for (right, other), count in ordered
+    ]
+
+
+def as_lines(quality: Quality) -> list[str]:
+    """Lines for a terminal."""
+    low, high = quality.map_100_interval
+    lines = [
+        f"photos    {quality.queries}, and {quality.unanswerable} with nothing right in the index",
+        f"mAP@100   {quality.map_100:.4f}  (95 % of resamples: {low:.4f} to {high:.4f})",
+        f"recall@1  {quality.recall_1:.4f}  (the first photo shows the same landmark)",
+    ]
+    if quality.landmark_1 is not None:
+        lines.append(f"landmark  {quality.landmark_1:.4f}  (the surest landmark is right)")
+    lines.append("worst landmarks:         mAP@100  recall@1  photos")
+    for one in quality.worst[:_LISTED]:
+        name = one["name"] or str(one["landmark_id"])
+        numbers = f"{one['map_100']:>7.4f}{one['recall_1']:>10.4f}{one['queries']:>8}"
+        lines.append(f"  {name[:22]:<22} {numbers}")
+    lines.append("taken for another landmark:" if quality.confusions else "none taken for another")
+    for one in quality.confusions[:_LISTED]:
+        name = one["name"] or str(one["landmark_id"])
+        lines.append(f"  {one['count']:>4} × {name} as {one['found_name'] or one['found_id']}")
+    return lines

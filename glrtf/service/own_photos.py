@@ -1,0 +1,115 @@
+"""Photos of a folder and a table that an index is measured with."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from glrtf.config.service import EvaluateIndexConfig
+from glrtf.retrieval.landmarks import NO_LANDMARK
+from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
+from glrtf.service.index_quality import KnownPhotos
+from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
+from glrtf.service.searcher import Searcher
+from tfrecords_tools import arrange, files, gldv2
+from tfrecords_tools.arrange import OwnPhoto
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+_AT_ONCE = 32
+_CPU_SECONDS = _SECONDS = 60.0
+
+
+def read_photos(paths: list[str], size: int) -> Iterator[np.ndarray | str]:
+    """The pixels of image files, uint8 (size, size, 3), or why there are none.
+
+    Args:
+        paths: The files.
+        size: Side of the model's input in pixels.
+    """
+    decoders = DecoderPool(1, _CPU_SECONDS)
+    try:
+        read = PhotoReader(size, decoders=decoders)
+        for path in paths:
+            try:
+                yield read(files.read_bytes(path), _SECONDS)
+            except RefusedPhotoError as refused:
+                yield f"{path}: expected a photo, found a file that is {refused}"
+            except DecoderTimeoutError:
+                yield f"{path}: expected a photo, found a file that is not decoded in a minute"
+            except UserError as error:
+                yield str(error)
+            except OSError as error:
+                yield f"{path}: {error.strerror}"
+    finally:
+        decoders.close()
+
+
+def embed_table(
+    searcher: Searcher, config: EvaluateIndexConfig, note: Callable[[str], None]
+) -> KnownPhotos:
+    """Embeds the photos of a table.
+
+    Args:
+        searcher: Has the model, and the landmarks' names.
+        config: Names the folder and the table.
+        note: Is given a line for whatever is left out or not as it may be meant.
+
+    Raises:
+        UserError: If the table is not as expected, or none of its photos can be read.
+    """
+    photos = arrange.read_table(config.photos, config.table)
+    numbers = {_plain(name): number for number, name in searcher.landmark_names.items()}
+    rows, kept = [], []
+    pixels: list[np.ndarray] = []
+    paths = [files.join(config.photos, each.name) for each in photos]
+    with Progress("embed", len(photos), "photo") as progress:
+        for photo, found in zip(
+            photos, read_photos(paths, searcher.model.embedder.size), strict=True
+        ):
+            progress.update()
+            if isinstance(found, str):
+                note(found)
+                continue
+            kept.append(photo)
+            pixels.append(found)
+            if len(pixels) == _AT_ONCE:
+                rows.append(searcher.model(pixels))
+                pixels = []
+        rows.append(searcher.model(pixels))
+    if not kept:
+        raise UserError(f"{config.table}: expected photos that can be read, found none")
+    landmarks = [numbers.get(_plain(each.landmark), NO_LANDMARK) for each in kept]
+    ids = np.array([gldv2.format_id(each.number) for each in kept], "S16")
+    _note_oddities(searcher, kept, landmarks, ids, note)
+    return KnownPhotos(np.concatenate(rows), ids, np.array(landmarks, np.int64))
+
+
+def _note_oddities(
+    searcher: Searcher,
+    photos: list[OwnPhoto],
+    landmarks: list[int],
+    ids: np.ndarray,
+    note: Callable[[str], None],
+) -> None:
+    pairs = zip(photos, landmarks, strict=True)
+    new = sorted({p.landmark for p, mark in pairs if p.landmark and mark == NO_LANDMARK})
+    if new:
+        more = ", …" if len(new) > 5 else ""
+        note(f"landmarks that the index does not have: {len(new)} ({', '.join(new[:5])}{more})")
+    inside = int(np.isin(ids, searcher.index.ids).sum())
+    if inside:
+        note(
+            f"{inside} of {len(ids)} photos are in the index; each is left out while it is"
+            " searched, but the model may have been trained on it"
+        )
+
+
+def _plain(name: str) -> str:
+    """Names as `landmark_names` gives them: without underscores."""
+    return name.replace("_", " ").strip()
+
+
+def to_stderr(line: str) -> None:
+    """A note on standard error."""
+    print(f"note: {line}", file=sys.stderr)

@@ -1,0 +1,68 @@
+"""What a training run needs, looked at before TensorFlow is loaded."""
+
+import re
+import sys
+
+from glrtf.config.training import TrainConfig
+from glrtf.config.weights import AUTOML_BACKBONES, how_to_convert, published_weights
+from glrtf.data.shards import require_shards
+from glrtf.training import checkpoints
+from tfrecords_tools import expected, files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.near_words import did_you_mean
+
+
+def require_inputs(config: TrainConfig) -> None:
+    """Looks at paths and packages before TensorFlow is loaded, which may take minutes.
+
+    Raises:
+        UserError: On what is not there or cannot be written.
+    """
+    if config.data:
+        expected.folder("--data", config.data)
+        require_shards(config.data, "train")
+    expected.new_folder("--workdir", config.folder)
+    begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
+    if config.data and not begun and not config.plot_schedule:
+        _check_weights(config)
+    if config.init_from:
+        checkpoints.find(config.init_from)
+    if config.wandb_project:
+        expected.package("--wandb_project", "wandb", "wandb")
+    if config.plot_schedule:
+        expected.package("--plot_schedule", "matplotlib", "plot")
+        expected.new_file("--plot_schedule", config.plot_schedule)
+
+
+def _check_weights(config: TrainConfig) -> None:
+    """The weights that a new run begins with can be had, and go with its settings.
+
+    Raises:
+        UserError: If they are missing, with how they are made.
+    """
+    if config.weights == "none":
+        if not config.learning_rate and not config.init_from:
+            print(
+                "note: --weights none: the learning rate (5e-6 an image) and "
+                f"{config.epochs} epochs are meant for pretrained weights; from random ones take a "
+                "higher --learning_rate, such as 1e-3, and more --epochs",
+                file=sys.stderr,
+            )
+    elif config.weights == "imagenet" and config.backbone == "v2xl":
+        raise UserError(f"--weights imagenet: Keras has none of v2xl; {_made(config)}")
+    elif config.weights != "imagenet" and not files.exists(config.weights):
+        near = did_you_mean(config.weights, ("none", "imagenet"))
+        is_word = re.fullmatch(r"\w+", config.weights)
+        raise UserError(
+            f"--weights {config.weights}: expected none, imagenet or a file, found no file of that "
+            f"name{(is_word and near) or '; ' + _made(config)}"
+        )
+
+
+def _made(config: TrainConfig) -> str:
+    """How weights of a backbone are had, as messages name it."""
+    other = "give --weights imagenet, which is fetched from Keras"
+    if config.backbone not in AUTOML_BACKBONES:
+        return other
+    converted = how_to_convert(config.backbone, published_weights(config.backbone))
+    return converted if config.backbone == "v2xl" else f"{converted}, or {other}"

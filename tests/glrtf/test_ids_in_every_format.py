@@ -1,0 +1,111 @@
+"""Whatever an id is: every reader gets it back from every writer, or the writer refuses it."""
+
+import csv
+import string
+import tempfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from glrtf import embedding_set, evaluate
+from glrtf.data import photo_folders
+from glrtf.evaluation import projector, results, thumbnails
+from glrtf.evaluation.submissions import read_index_ids, read_submission
+from glrtf.retrieval import output
+from tfrecords_tools import files, image_ids
+from tfrecords_tools.errors import UserError
+
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ANY = st.text(st.sampled_from(string.printable + "é"), min_size=1, max_size=17)
+SAFE = st.text(st.sampled_from(image_ids._ALLOWED), min_size=1, max_size=16).filter(
+    image_ids.is_safe
+)
+SEVERAL = st.lists(SAFE, min_size=2, max_size=6, unique=True)
+ODD = ["a;b", "#1", "x(1)", "=1+1", "%s", "<b>&"]
+
+
+def write_set(folder, ids):
+    rows = np.eye(8, dtype=np.float32)[: len(ids)]
+    embedding_set.write_part(folder, 0, 1, rows, np.array([i.encode() for i in ids]))
+    return embedding_set.finish(folder, 1, model="drawn", size=0)
+
+
+def write_retrieval(folder, ids):
+    """The first id is the query; it ranks the others."""
+    query, index = np.array([ids[0].encode()], "S16"), np.array([i.encode() for i in ids[1:]])
+    images = np.arange(len(index), dtype=np.int64)[None]
+    zeros = np.zeros(images.shape)
+    ranking = SimpleNamespace(
+        images=images, final=zeros, direct=zeros, bridged=zeros, landmarks=images * 0 - 1
+    )
+    output.write_submission(f"{folder}/submission.csv", query, index, images)
+    output.write_evidence(f"{folder}/evidence.npz", query, index.astype("S16"), ranking)
+    output.write_description(f"{folder}/retrieval.json", {})
+
+
+@SLOW
+@given(SEVERAL)
+@example(ODD)
+def test_sets_retrievals_and_scores(ids):
+    with tempfile.TemporaryDirectory() as folder:
+        written = write_set(f"{folder}/set", ids)
+        assert [image_id.decode() for image_id in written.ids] == ids
+        assert read_index_ids(f"{folder}/set") == frozenset(ids)
+        write_retrieval(f"{folder}/retrieval", ids)
+        assert list(read_submission(f"{folder}/retrieval")) == [(ids[0], ids[1:])]
+        assert results.read_result(f"{folder}/retrieval").rankings == {ids[0]: ids[1:]}
+        with open(f"{folder}/solution.csv", "w", newline="") as file:
+            rows = [("id", "images", "Usage"), (ids[0], " ".join(ids[1:]), "Public")]
+            csv.writer(file).writerows(rows)
+        flags = [f"--per_query={folder}/queries.csv", "--resamples=0", f"--index={folder}/set"]
+        assert evaluate.main([f"{folder}/retrieval", f"{folder}/solution.csv", *flags]) == 0
+        with open(f"{folder}/queries.csv", newline="") as file:
+            [query] = csv.DictReader(file)
+        assert query["id"] == ids[0] and float(query["average_precision"]) == 1
+
+
+@SLOW
+@given(SEVERAL)
+@example(ODD)
+def test_photo_folders_and_the_projector(ids):
+    with tempfile.TemporaryDirectory() as folder:
+        for image_id in ids:
+            files.write_bytes(f"{folder}/photos/{image_id}.png", b"photo")
+        photos = photo_folders.open_photos(f"{folder}/photos", "test")
+        photo_folders.write_list(photos, f"{folder}/photos", folder)
+        with open(f"{folder}/photos.csv", newline="") as file:
+            found = {row["image_id"]: row["path"] for row in csv.DictReader(file)}
+        assert found == {image_id: f"{image_id}.png" for image_id in ids}
+        labels = [(image_id, "query", "") for image_id in ids]
+        projector.write_projector(folder, np.eye(len(ids)), labels, [None] * len(ids))
+        with open(f"{folder}/metadata.tsv", newline="") as file:
+            lines = file.read().splitlines()[1:]
+        assert [line.split("\t")[0] for line in lines] == ids
+        assert len({thumbnails.relative_path(image_id, 64) for image_id in ids}) == len(ids)
+
+
+@SLOW
+@given(ANY)
+@example("IMG (2)")
+@example("a,b")
+@example("../../a")
+def test_every_writer_takes_or_refuses(image_id):
+    with tempfile.TemporaryDirectory() as folder:
+        writers = {
+            "set": lambda: write_set(f"{folder}/set", [image_id, "b"]),
+            "query": lambda: write_retrieval(f"{folder}/retrieval", [image_id, "b"]),
+            "index": lambda: write_retrieval(f"{folder}/retrieval", ["b", image_id]),
+            "projector": lambda: projector.write_projector(
+                folder, np.eye(1), [(image_id, "query", "")], [None]
+            ),
+        }
+        for name, write in writers.items():
+            if image_ids.is_safe(image_id) and image_id != "b":
+                write()
+            elif image_id != "b":
+                with pytest.raises((UserError, ValueError)):
+                    write()
+                assert name != "set" or not files.exists(f"{folder}/set")

@@ -1,0 +1,88 @@
+"""Which weights a new run is let begin with, and what is said of them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from shard_writing import write_split
+
+from glrtf.config.training import TrainConfig
+from glrtf.config.weights import AUTOML_BACKBONES, published_weights
+from glrtf.training.required import require_inputs
+from tfrecords_tools import cli
+from tfrecords_tools.errors import UserError
+
+ROOT = Path(__file__).parents[3]
+PUBLISHED = sorted((ROOT / "configs").glob("v2*.yaml"))
+
+
+@pytest.fixture
+def shards(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_split(tmp_path / "shards" / "train", [2])
+    return str(tmp_path / "shards")
+
+
+def published(name, *argv):
+    return cli.parse(TrainConfig, [f"--config={ROOT}/configs/{name}", *argv], prog="train")
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
+def test_the_published_settings_name_their_weights(path):
+    settings = yaml.safe_load(path.read_text())
+    assert settings["backbone"] in AUTOML_BACKBONES
+    assert settings["weights"] == f"weights/{settings['backbone']}_21k.npz"
+    assert cli.parse(TrainConfig, [f"--config={path}"], prog="train").weights.endswith("_21k.npz")
+
+
+def test_there_are_six_published_settings():
+    assert len(PUBLISHED) == 6
+
+
+def test_missing_weights_are_reported_with_how_they_are_made(shards):
+    with pytest.raises(UserError, match=r"--output weights/v2xl_21k\.npz$"):
+        require_inputs(published("v2xl_640.yaml", f"--data={shards}"))
+    with pytest.raises(UserError, match="or give --weights imagenet, which is fetched from Keras"):
+        require_inputs(published("v2s_800.yaml", f"--data={shards}"))
+
+
+def test_random_weights_under_the_published_rate_are_noted(shards, capsys):
+    require_inputs(published("v2m_640.yaml", f"--data={shards}", "--weights=none"))
+    said = capsys.readouterr().err
+    assert said.startswith("note: --weights none: the learning rate (5e-6 an image) and 15 epochs")
+    assert said.count("\n") == 1
+    require_inputs(TrainConfig(data=shards, learning_rate=1e-3))
+    require_inputs(TrainConfig(data=shards, weights="imagenet"))
+    assert capsys.readouterr().err == ""
+
+
+def test_weights_that_are_there_are_taken(shards, tmp_path, capsys):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "v2m_21k.npz").write_bytes(b"")
+    require_inputs(published("v2m_640.yaml", f"--data={shards}"))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_begun_run_needs_its_first_weights_no_more(shards, monkeypatch):
+    monkeypatch.setattr("glrtf.training.checkpoints.list_all", lambda folder: ["a checkpoint"])
+    require_inputs(published("v2m_640.yaml", f"--data={shards}"))
+
+
+def test_the_sample_and_another_runs_weights_take_the_place_of_the_published_ones(shards):
+    settings = published("v2m_640.yaml")
+    require_inputs(settings)
+    assert settings.weights == published_weights("v2m")
+    assert settings.for_sample(shards).weights == "none"
+    assert published("v2m_640.yaml", "--init_from=runs/a").weights == "none"
+    assert TrainConfig(weights="own.npz").for_sample(shards).weights == "own.npz"
+
+
+@pytest.mark.parametrize("name", ["V2M", "v2-m", "efficientnetv2-m", "EfficientNetV2M", "v2m"])
+def test_a_backbone_goes_by_its_usual_names(name):
+    assert TrainConfig(backbone=name).backbone == "v2m"
+
+
+@pytest.mark.parametrize("name", ["m", "b0", "efficientnet-b0", "efficientnetv2", ""])
+def test_another_network_is_no_backbone(name):
+    with pytest.raises(ValueError, match="backbone: expected one of v2s, v2m"):
+        TrainConfig(backbone=name)

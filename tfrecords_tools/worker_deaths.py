@@ -1,0 +1,129 @@
+"""Building on when an image ends the process that decodes it.
+
+A decoder in C that fails badly takes its process with it. Each worker notes the image
+it is on in a file of its own; when one has died, the images in question are tried again,
+each in a process of its own, and those that end theirs are rejected by name.
+"""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from tfrecords_tools import gldv2, runners, writer
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.shard_stats import ShardStats
+from tfrecords_tools.specs import Fold
+from tfrecords_tools.writer import ShardSpec
+
+_NOTE = 32
+# Sent by the system when memory is short, or by a user: no image's fault.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclasses.dataclass(frozen=True)
+class NotedJob:
+    """A shard to be written, with its number and the folder for notes."""
+
+    spec: ShardSpec
+    number: int
+    notes: str
+
+
+def write_shards(fold: Fold, numbers: Sequence[int], workers: int) -> Iterator[ShardStats]:
+    """Writes shards of a fold in a pool of processes and yields their statistics as they come.
+
+    Args:
+        fold: The plan.
+        numbers: Which of its shards.
+        workers: How many processes; with 0 all is done in this one, which an image may end.
+
+    Raises:
+        UserError: If a worker was killed and no image is at fault; it names what they were on.
+    """
+    if not workers:
+        yield from map(writer.write_shard, map(fold.spec, numbers))
+        return
+    left = {writer.shard_name(fold.name, n, fold.plan.num_shards): n for n in numbers}
+    deadly: dict[int, tuple[tuple[int, str], ...]] = {}
+    while left:
+        with tempfile.TemporaryDirectory(prefix="tfrecords_tools-") as notes:
+
+            def job(number: int, notes: str = notes) -> NotedJob:
+                spec = dataclasses.replace(fold.spec(number), deadly=deadly.get(number, ()))
+                return NotedJob(spec, number, notes)
+
+            try:
+                jobs = map(job, list(left.values()))
+                for done in runners.run_jobs(write_noted, jobs, workers, apart=True):
+                    left.pop(done.name, None)
+                    yield done
+            except runners.WorkerDiedError as died:
+                found = list(_deadly(fold, notes, died))
+                for number, row, reason in found:
+                    deadly[number] = (*deadly.get(number, ()), (row, reason))
+
+
+def write_noted(job: NotedJob) -> ShardStats:
+    """Writes a shard; a file named by the process's id says which image it is on."""
+    path = os.path.join(job.notes, str(os.getpid()))
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        return writer.write_shard(job.spec, lambda row: _write_note(handle, f"{job.number} {row}"))
+    finally:
+        os.close(handle)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _write_note(handle: int, text: str) -> None:
+    os.pwrite(handle, text.ljust(_NOTE).encode(), 0)
+
+
+def _deadly(
+    fold: Fold, notes: str, died: "runners.WorkerDiedError"
+) -> Iterator[tuple[int, int, str]]:
+    """Yields shard number, row and reason of the noted images that end a process again."""
+    suspects = []
+    for name in sorted(os.listdir(notes)):
+        with open(os.path.join(notes, name)) as file:
+            number, row = map(int, file.read().split() or (-1, -1))
+        if row >= 0:
+            suspects.append((number, row, _describe(fold.spec(number), row)))
+    found = False
+    for number, row, image in suspects:
+        status = _try_alone(fold.spec(number), row)
+        if status < 0 and -status not in _FROM_OUTSIDE:
+            found = True
+            reason = f"ends the decoder ({_signal_name(-status)})"
+            print(f"{image}: {reason}; rejected, the build goes on", file=sys.stderr)
+            yield number, row, reason
+    if not found:
+        where = "; ".join(image for _, _, image in suspects)
+        raise UserError(f"{died}" + (f" (workers were on {where})" if where else "")) from None
+
+
+def _describe(spec: ShardSpec, row: int) -> str:
+    image_id = gldv2.format_id(int(spec.images.ids[row]))
+    tars = spec.layout.tars
+    return f"{tars[int(spec.images.containers[row])]}: image {image_id}" if tars else image_id
+
+
+def _try_alone(spec: ShardSpec, row: int) -> int:
+    """The exit status of a process that decodes one image alone, negative for a signal."""
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=writer.inspect_one, args=(spec, row))
+    process.start()
+    process.join()
+    return process.exitcode or 0
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
