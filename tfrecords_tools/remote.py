@@ -101,11 +101,10 @@ def list_names(folder: str) -> list[str] | None:
 
 def walk(folder: str) -> Iterator[tuple[str, int]]:
     """Yields the name below `folder` and the size of every object below it."""
-    prefix = storage_names.prefix(folder)
+    bucket, prefix = storage_names.bucket_name(folder), storage_names.prefix(folder)
     with _reported(folder, "listing it"):
-        for blob in client().list_blobs(
-            storage_names.bucket_name(folder), prefix=prefix, retry=_retry(), timeout=TIMEOUT
-        ):
+        found = client().list_blobs(bucket, prefix=prefix, retry=_retry(), timeout=TIMEOUT)
+        for blob in found:
             name, size = blob.name[len(prefix) :], int(blob.size)
             if not storage_names.is_folder(name, size):
                 yield name, size
@@ -241,15 +240,10 @@ def delete(path: str) -> None:
 
 def _list(folder: str) -> tuple[list[tuple[str, Any]], set[str], bool]:
     """Objects and prefixes directly below a prefix, and whether an object stands for the folder."""
-    prefix = storage_names.prefix(folder)
+    bucket, prefix = storage_names.bucket_name(folder), storage_names.prefix(folder)
     with _reported(folder, "listing it"):
-        found = client().list_blobs(
-            storage_names.bucket_name(folder),
-            prefix=prefix,
-            delimiter="/",
-            retry=_retry(),
-            timeout=TIMEOUT,
-        )
+        options = {"delimiter": "/", "retry": _retry(), "timeout": TIMEOUT}
+        found = client().list_blobs(bucket, prefix=prefix, **options)
         below = [(blob.name[len(prefix) :], blob) for blob in found]
         objects = [
             (name, blob)
@@ -261,7 +255,8 @@ def _list(folder: str) -> tuple[list[tuple[str, Any]], set[str], bool]:
 
 
 def _bucket(path: str) -> Any:
-    return client().bucket(storage_names.bucket_name(path))
+    name = storage_names.bucket_name(path)  # Before anybody signs in.
+    return client().bucket(name)
 
 
 @functools.cache

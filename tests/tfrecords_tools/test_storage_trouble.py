@@ -129,10 +129,13 @@ def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed(gate):
 
 
 @pytest.mark.parametrize("bucket", ["", "Upper", "a", "with space", "-x-", "a" * 230, "ends-"])
-def test_a_bad_bucket_name_is_one_line(gate, bucket):
-    for operation in (files.exists, files.state, files.list_names, files.read_bytes, files.delete):
-        with pytest.raises(UserError, match=r"expected gs://BUCKET/NAME.*found '"):
-            operation(f"gs://{bucket}/x")
+def test_a_bad_bucket_name_is_one_line(gate, monkeypatch, bucket):
+    operations = (files.exists, files.state, files.list_names, files.read_bytes, files.delete)
+    with monkeypatch.context() as nobody_signs_in:
+        nobody_signs_in.setattr(remote, "client", None)
+        for operation in operations:
+            with pytest.raises(UserError, match=r"expected gs://BUCKET/NAME.*found '"):
+                operation(f"gs://{bucket}/x")
     assert not gate.requests
 
 
