@@ -28,7 +28,7 @@ test: lint types contracts pytest  ## Everything that must pass.
 FAST := tests/tfrecords_tools tests/glrtf/retrieval tests/glrtf/evaluation tests/glrtf/test_embedding_set.py \
   tests/glrtf/test_embedding_rows.py tests/glrtf/config/test_presets.py tests/glrtf/service/test_batching.py
 # Processes killed, storage emulated, Beam, TensorFlow, a browser, whole samples drawn.
-SLOW := *bfloat16* *survival* *remote* *beam* *back_ends* *in_browser* *test_sample.py *test_projection.py *test_parity.py
+SLOW := *bfloat16* *survival* *remote* *beam* *back_ends* *in_browser* *test_sample.py *test_parity.py
 
 test-fast: install  ## Lint, and the tests that need neither TensorFlow nor a browser.
 	$(BIN)/ruff check .

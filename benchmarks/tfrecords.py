@@ -200,7 +200,10 @@ def _plan(root: Path, numbers_path: Path) -> None:
         members = np.zeros(len(part), MEMBERS_DTYPE)
         members["id"], members["size"] = part, 120_000
         members["offset"] = np.arange(len(part), dtype=np.uint64) * np.uint64(120_832)
-        scans.append(TarScan(f"images_{tar:03d}.tar", 10**9, f"{tar:032x}", "", members, ()))
+        unread = np.zeros(len(part), np.uint32)
+        scans.append(
+            TarScan(f"images_{tar:03d}.tar", 10**9, f"{tar:032x}", "", members, (), unread)
+        )
     layout = Layout("train", str(root), str(root / "train"), tuple(scan.tar for scan in scans))
     read = labels.read_labels(str(root), "train", "full")
     found = inventory.take_inventory(layout, read, scans)

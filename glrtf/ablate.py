@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.evaluation import AblateConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,6 +16,7 @@ def run_ablate(config: AblateConfig) -> None:
     """Ranks with every variant, writes the tables and prints the Markdown one."""
     from glrtf.evaluation import ablation, ablation_table
 
+    expected.new_folder("--output", config.output)
     rows = ablation.ablate(config)
     ablation_table.write_tables(rows, config.output)
     print(ablation_table.markdown(rows))

@@ -12,7 +12,8 @@ from glrtf.config import presets
 from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from glrtf.demo_stages import Stages
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
+from tfrecords_tools.stopping import Stopped
 
 RANKINGS = {
     "direct": "direct only",
@@ -95,7 +96,9 @@ class _Place:
     def train(self) -> None:
         from glrtf.training.run import train
 
-        train(self.training)
+        result = train(self.training)
+        if not result.finished:  # Nothing after it may be made of an unfinished model.
+            raise Stopped(f"train: stopped and saved after update {result.update}")
 
     def export(self) -> None:
         from glrtf.config.inference import ExportConfig
@@ -198,6 +201,9 @@ def table(result: DemoResult) -> str:
 
 def run(config: DemoConfig) -> int:
     """The command."""
+    expected.new_folder("--output", config.output)
+    if config.settings:
+        expected.file("--settings", config.settings)
     result = run_demo(config)
     print(f"\n{table(result)}\n\n{result.page}")
     return 0
@@ -205,7 +211,7 @@ def run(config: DemoConfig) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return cli.run(DemoConfig, run, prog="python -m glrtf.demo", argv=argv)
+    return cli.run(DemoConfig, run, prog="python -m glrtf.demo", argv=argv, resumes=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glrtf.config.inference import EmbedConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
 
 if TYPE_CHECKING:
     from glrtf.embedding_set import EmbeddingSet
@@ -27,6 +27,7 @@ def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
     Returns:
         The finished sets, one a model; none while parts of other tasks are missing.
     """
+    _check_inputs(config)
     from glrtf.data.photo_folders import left_out_note
     from glrtf.inference import beam_extraction, tasks
 
@@ -36,6 +37,19 @@ def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
     if config.runner == "beam":
         beam_extraction.run(config, len(shard_set.shards))
     return tasks.embed_parts(config, shard_set, tasks.load_jobs(config))
+
+
+def _check_inputs(config: EmbedConfig) -> None:
+    """Looks at paths and packages before TensorFlow is loaded."""
+    from glrtf.inference.model_folders import require_model
+
+    for number, (model, output) in enumerate(config.jobs):
+        option = "--also" if number else "--model"
+        require_model(option, model, config.checkpoint)
+        expected.new_folder("--also" if number else "--output", output)
+    expected.folder("--data", config.data)
+    if config.runner == "beam":
+        expected.package("--runner beam", "apache_beam", "beam")
 
 
 def run_embed(config: EmbedConfig) -> None:
@@ -53,7 +67,7 @@ def run_embed(config: EmbedConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv)
+    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv, resumes=True)
 
 
 if __name__ == "__main__":

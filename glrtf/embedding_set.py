@@ -11,16 +11,22 @@ import dataclasses
 import functools
 import os
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from glrtf import embedding_arrays as arrays
+from glrtf import embedding_digests
+from glrtf.embedding_digests import Verify
 from glrtf.embedding_info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
 from tfrecords_tools import array_files, files, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.local_copies import local_copy
+
+KINDS = ("embeddings", "ids")
+"""The files of a part."""
 
 _FLOATS: dict[str, np.dtype] = {"float16": np.dtype("float16"), "float32": np.dtype("float32")}
 _PART_FILE = re.compile(r"^(?:embeddings|ids)-(\d{5})-of-(\d{5})\.npy$")
@@ -48,14 +54,18 @@ class EmbeddingSet:
     digest: str
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> "EmbeddingSet":
+    def open(cls, folder: str | os.PathLike[str], verify: Verify = "once") -> "EmbeddingSet":
         """Opens a set and checks that its files are what its JSON says.
 
-        Headers, shapes and ids are looked at; rows are checked as they are
-        read, and digests by `verify`.
+        Headers, shapes, ids and digests are compared; rows are checked again as they are read.
+
+        Args:
+            folder: The set.
+            verify: ``once`` does not read files again that were compared with their digests
+                before and stand unchanged; ``always`` compares all. See `embedding_digests`.
 
         Raises:
-            UserError: On a missing, truncated, pickled or ill-shaped file, a
+            UserError: On a missing, truncated, pickled, ill-shaped or changed file, a
                 set without its JSON, or an id that comes twice.
         """
         folder = os.fspath(folder)
@@ -77,6 +87,7 @@ class EmbeddingSet:
         for part in range(opened.num_parts):
             opened.part(part)
         arrays.refuse_duplicates(folder, opened.ids)
+        opened.verify(verify)
         return opened
 
     @property
@@ -155,17 +166,30 @@ class EmbeddingSet:
         """Any rows of a part as stored, float64 (len(rows), dimension)."""
         return self._rows(part)[rows].astype(np.float64)
 
-    def verify(self) -> None:
-        """Reads every file and compares it with its digest.
+    def verify(self, verify: Verify = "always") -> None:
+        """Compares the set's files with their digests.
+
+        Args:
+            verify: ``always`` reads every file; ``once`` those not compared before.
 
         Raises:
             UserError: Naming the first file that has changed.
         """
-        for part, expected in enumerate(read_info(self.folder)["parts"]):
-            for kind in ("embeddings", "ids"):
-                path = self._path(part, kind)
-                if files.sha256(local_copy(path)) != expected[f"{kind}_sha256"]:
-                    raise UserError(f"{path}: changed since the set was made; make the set again")
+        embedding_digests.compare(self.folder, self._digests(), verify)
+
+    def _digests(self) -> dict[str, str]:
+        """Path -> SHA-256 of every file of the set, as its JSON says."""
+        try:
+            return {
+                self._path(part, kind): described[f"{kind}_sha256"]
+                for part, described in enumerate(read_info(self.folder)["parts"])
+                for kind in KINDS
+            }
+        except KeyError as error:
+            raise UserError(
+                f"{files.join(self.folder, INFO_FILE)}: expected {error} of every part, found "
+                "none; make the set again"
+            ) from None
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: memory maps are opened again there."""
@@ -192,14 +216,6 @@ def part_file(kind: str, part: int, num_parts: int) -> str:
     return f"{kind}-{part:05d}-of-{num_parts:05d}.npy"
 
 
-def part_is_written(folder: str, part: int, num_parts: int) -> bool:
-    """Whether `write_part` has finished that part: its rows are written last."""
-    return all(
-        files.exists(files.join(folder, part_file(kind, part, num_parts)))
-        for kind in ("ids", "embeddings")
-    )
-
-
 def write_part(
     folder: str,
     part: int,
@@ -214,7 +230,8 @@ def write_part(
         part: Which part, 0..num_parts-1.
         num_parts: How many parts the set will have.
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
-        ids: (n,) image ids of at most 16 bytes, text or bytes.
+        ids: (n,) image ids, text or bytes: 1 to 16 ASCII characters without spaces, commas
+            and quotes.
 
     Raises:
         UserError: On a NaN, infinite or not normalised row, or an id that some file would not
@@ -238,32 +255,44 @@ def write_part(
     array_files.save(files.join(folder, part_file("embeddings", part, num_parts)), rows)
 
 
-def finish(folder: str, num_parts: int, **meta: Any) -> EmbeddingSet:
+def finish(
+    folder: str,
+    num_parts: int,
+    *,
+    receipts: Sequence[Mapping[str, str]] | None = None,
+    **meta: Any,
+) -> EmbeddingSet:
     """Writes the JSON that makes a folder of parts an embedding set.
 
     Args:
         folder: The folder `write_part` has filled.
         num_parts: How many parts it must hold.
+        receipts: embeddings_sha256 and ids_sha256 of each part as it was written; None
+            takes the files as they are.
         **meta: What is to be known of the rows, JSON values: model, size, tta, …
 
     Returns:
         The set, opened.
 
     Raises:
-        UserError: If a part is missing, parts of another cut lie about, or
-            parts disagree in dimension or dtype.
+        UserError: If a part is missing or is not what its receipt says, parts of another cut
+            lie about, or parts disagree in dimension or dtype.
     """
     _refuse_other_parts(folder, num_parts)
     described: list[dict[str, Any]] = []
     kinds: set[tuple[int, str]] = set()
     for part in range(num_parts):
-        paths = {
-            k: files.join(folder, part_file(k, part, num_parts)) for k in ("embeddings", "ids")
-        }
+        paths = {k: files.join(folder, part_file(k, part, num_parts)) for k in KINDS}
         rows = arrays.load_array(paths["embeddings"])
         if rows.ndim == 2:
             kinds.add((rows.shape[1], rows.dtype.name))
         digests = {f"{kind}_sha256": files.sha256(local_copy(path)) for kind, path in paths.items()}
+        for kind in KINDS:
+            if receipts and digests[f"{kind}_sha256"] != receipts[part][f"{kind}_sha256"]:
+                raise UserError(
+                    f"{paths[kind]}: changed since it was embedded; delete it, and the same "
+                    "command embeds the part again"
+                )
         described.append({"num_rows": len(rows), **digests})
     if len(kinds) != 1:
         raise UserError(

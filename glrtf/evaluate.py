@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glrtf.config.evaluation import EvaluateConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
 
 
@@ -23,6 +23,9 @@ def run_evaluate(config: EvaluateConfig) -> None:
     """Scores, prints the measures, and writes the files asked for."""
     from glrtf.evaluation import solutions
 
+    for option in ("json", "per_query"):
+        if path := getattr(config, option):
+            expected.new_file(f"--{option}", path)
     if config.solution.endswith(".json"):
         result = _evaluate_revisited(config)
     elif solutions.is_recognition(config.solution):
@@ -39,7 +42,7 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
     from glrtf.evaluation.submissions import read_index_ids, read_submission
 
     solution = solutions.read_retrieval_solution(config.solution)
-    index_ids = read_index_ids(config.index) if config.index else None
+    index_ids = read_index_ids(config.index, config.verify) if config.index else None
 
     def judged_file(path: str) -> Judgement:
         one = judge(read_submission(path, index_ids), solution, name=path)

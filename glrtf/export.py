@@ -4,7 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.inference import ExportConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
+
+_PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
 
 
 def export(config: ExportConfig) -> float:
@@ -13,6 +15,7 @@ def export(config: ExportConfig) -> float:
     Returns:
         The largest difference between their embeddings.
     """
+    _check_inputs(config)
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
@@ -24,6 +27,17 @@ def export(config: ExportConfig) -> float:
         return formats.export_file(model, training.size, config.target, config.format)
     facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
     return serving.export(model, training.size, config.target, facts)
+
+
+def _check_inputs(config: ExportConfig) -> None:
+    """Looks at paths and packages before TensorFlow is loaded."""
+    from glrtf.inference.model_folders import require_workdir
+
+    require_workdir("--workdir", config.workdir, config.checkpoint)
+    for module in _PACKAGES.get(config.format, ()):
+        expected.package(f"--format {config.format}", module, config.format)
+    make = expected.new_folder if config.format == "saved_model" else expected.new_file
+    make("--output", config.target)
 
 
 def run_export(config: ExportConfig) -> None:

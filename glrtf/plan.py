@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glrtf.config.planning import PlanConfig
 from glrtf.config.presets import find_config
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 
 if TYPE_CHECKING:
     from glrtf.planning.accelerators import Slice
@@ -84,7 +84,11 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
 def run_plan(config: PlanConfig) -> None:
     """Plans and prints: the estimate at once, the compiler's word when it comes."""
     from glrtf.planning import describe
+    from glrtf.planning.accelerators import find_slice
 
+    find_slice(config.tpu)
+    if config.json:
+        expected.new_file("--json", config.json)
     config = _at_largest_size(config)
     plan = make_plan(dataclasses.replace(config, compile=False))
     print(describe.to_text(config, plan.work, plan.found, plan.tpu, plan.utilization), flush=True)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.evaluation import ReportConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
 from tfrecords_tools.errors import UserError
 
 
@@ -18,6 +18,7 @@ def run_report(config: ReportConfig) -> None:
     """Gathers, makes the thumbnails, writes the page and says where it is."""
     from glrtf.evaluation import page, report, report_embeddings, wandb_log
 
+    expected.new_folder("--output", config.output)
     if config.wandb:
         wandb_log.require_wandb()
     material = report.gather(config)

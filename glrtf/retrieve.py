@@ -9,7 +9,7 @@ from typing import Any
 
 from glrtf.config.paths import with_absolute_paths
 from glrtf.config.retrieval import RetrieveConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.local_copies import copies_folder
 
 
@@ -19,6 +19,7 @@ def retrieve(config: RetrieveConfig) -> None:
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
+    expected.new_folder("--output", config.output)
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):
@@ -70,7 +71,9 @@ def _description(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv)
+    return cli.run(
+        RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv, resumes=True
+    )
 
 
 if __name__ == "__main__":

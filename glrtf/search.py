@@ -4,13 +4,17 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.service import PhotoSearchConfig
-from tfrecords_tools import cli, files
+from glrtf.service import required
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
 
 
 def run_search(config: PhotoSearchConfig) -> None:
     """The command."""
     photos = [files.read_bytes(path) for path in config.photos]
+    required.require_inputs(config)
+    if config.json:
+        expected.new_file("--json", config.json)
     from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
     from glrtf.service.searcher import open_searcher
 

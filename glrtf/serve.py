@@ -6,13 +6,17 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.service import ServeConfig
-from tfrecords_tools import cli
-from tfrecords_tools.errors import UserError
+from glrtf.service import required
+from tfrecords_tools import cli, expected
+from tfrecords_tools.errors import UserError, how_to_install
 
 
 def run_serve(config: ServeConfig) -> None:
     """The command: runs until it is told to stop, by SIGTERM or Ctrl-C."""
     _require_packages()
+    required.require_inputs(config)
+    if config.photos:
+        expected.folder("--photos", config.photos)
     # Before anything slow: an address in use is told at once.
     with _listen(config.host, config.port) as listener:
         from glrtf.service.photo_store import open_stores
@@ -32,7 +36,7 @@ def _require_packages() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"expected the package {error.name}, found none; pip install 'glrtf[serve]'"
+            f"expected the package {error.name}, found none; {how_to_install('serve')}"
         ) from None
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.presets import find_config
 from glrtf.config.training import TrainConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
+from tfrecords_tools.stopping import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def run_train(config: TrainConfig) -> int:
     """Trains what the settings describe, on the embedded sample where they name no data."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _check_inputs(config)
     config = dataclasses.replace(config, workdir=config.folder)
     most_updates = None
     if not config.data:
@@ -28,16 +29,37 @@ def run_train(config: TrainConfig) -> int:
     if config.plot_schedule:
         print(config.plot_schedule)
     elif not result.finished:
-        print(
-            f"{config.folder}: stopped and saved after update {result.update}; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
+        done = f"and saved after update {result.update}" if result.update else "before an update"
+        raise Stopped(f"{config.folder}: stopped {done}")
     else:
         loss, accuracy = (result.metrics.get(f"train_{k}") for k in ("loss", "accuracy"))
         figures = "" if loss is None else f", loss {loss:.3f}, accuracy {accuracy:.3f}"
         print(f"{config.folder}: trained for {result.update} updates{figures}")
     return 0
+
+
+def _check_inputs(config: TrainConfig) -> None:
+    """Looks at paths and packages before TensorFlow is loaded, which may take minutes.
+
+    Raises:
+        UserError: On what is not there or cannot be written.
+    """
+    from glrtf.data.shards import require_shards
+    from glrtf.training import checkpoints
+
+    if config.data:
+        expected.folder("--data", config.data)
+        require_shards(config.data, "train")
+    expected.new_folder("--workdir", config.folder)
+    if config.weights not in ("none", "imagenet"):
+        expected.file("--weights", config.weights)
+    if config.init_from:
+        checkpoints.find(config.init_from)
+    if config.wandb_project:
+        expected.package("--wandb_project", "wandb", "wandb")
+    if config.plot_schedule:
+        expected.package("--plot_schedule", "matplotlib", "plot")
+        expected.new_file("--plot_schedule", config.plot_schedule)
 
 
 def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float]:
@@ -94,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m glrtf.train",
         argv=argv,
         default_config=find_config,
+        resumes=True,
     )
 
 

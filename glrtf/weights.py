@@ -5,12 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from glrtf.config.weights import WeightsConfig
-from tfrecords_tools import cli
+from tfrecords_tools import cli, expected
 
 
 def run_weights(config: WeightsConfig) -> None:
     """Converts one checkpoint."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if not os.path.exists(f"{config.checkpoint}.index"):
+        expected.folder("--checkpoint", config.checkpoint)
+    expected.new_file("--output", config.output)
     from glrtf.models.arrays import write_arrays
     from glrtf.models.backbones import build_backbone
     from glrtf.models.weights import convert_automl

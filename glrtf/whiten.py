@@ -3,11 +3,15 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glrtf.config.whitening import WhitenConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 from tfrecords_tools.errors import UserError
+
+if TYPE_CHECKING:
+    from glrtf.embedding_agreement import Agreement
+    from glrtf.embedding_digests import Verify
 
 WHITENING_FILE = "whitening.npz"
 _NOTE_FILE = "whitening.json"
@@ -21,34 +25,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def whiten(config: WhitenConfig) -> None:
     """Fits the transformation, or finds it, and writes the sets that are not there yet."""
+    from glrtf.embedding_agreement import Agreement
     from glrtf.embedding_rows import join
     from glrtf.embedding_set import EmbeddingSet
 
+    expected.new_folder("--output", config.output)
     sets = {
-        role: [EmbeddingSet.open(folder) for folder in getattr(config, role)] for role in _ROLES
+        role: [EmbeddingSet.open(folder, config.verify) for folder in getattr(config, role)]
+        for role in _ROLES
     }
+    agreement = Agreement()
     for role in _ROLES:
-        _require_models_of(sets["train"], role, sets[role])
+        _require_models_of(sets["train"], role, sets[role], agreement)
     rows = {role: join(some, config.votes) for role, some in sets.items() if some}
     whitening, digest = _fitted(config, rows["train"])
     for role, some in rows.items():
         folder = files.join(config.output, role)
         meta = _meta(sets[role], digest) | {"source_digest": some.digest}
-        _write_set(folder, some, whitening, meta)
+        _write_set(folder, some, whitening, meta, config.verify)
         print(folder)
 
 
-def _require_models_of(train: Sequence[Any], role: str, sets: Sequence[Any]) -> None:
+def _require_models_of(
+    train: Sequence[Any], role: str, sets: Sequence[Any], agreement: "Agreement"
+) -> None:
     if sets and len(sets) != len(train):
         raise UserError(
             f"--{role}: expected {len(train)} embedding sets as of --train, found {len(sets)}"
         )
-    for one, other in zip(train, sets, strict=False):
+    for place, (one, other) in enumerate(zip(train, sets, strict=False)):
         if one.dimension != other.dimension or _model(one) != _model(other):
             raise UserError(
                 f"--{role} {other.folder}: expected embeddings of the same model as "
                 f"{one.folder}, found another model's; name the sets in the same order"
             )
+        agreement.add(f"--{role} {other.folder}", other.meta, place)
 
 
 def _model(one: Any) -> Any:
@@ -88,14 +99,16 @@ def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
     }
 
 
-def _write_set(folder: str, rows: Any, whitening: Any, meta: dict[str, Any]) -> None:
+def _write_set(
+    folder: str, rows: Any, whitening: Any, meta: dict[str, Any], verify: "Verify"
+) -> None:
     from glrtf import embedding_set
     from glrtf.embedding_info import INFO_FILE
     from glrtf.retrieval.whitening import whitened_part
     from tfrecords_tools.progress import Progress
 
     if files.exists(files.join(folder, INFO_FILE)):
-        if embedding_set.EmbeddingSet.open(folder).meta != meta:
+        if embedding_set.EmbeddingSet.open(folder, verify).meta != meta:
             raise UserError(f"{folder}: is another set; choose another --output or remove it")
         return
     lengths = rows.part_lengths

@@ -1,6 +1,7 @@
 """A real browser for tests of pages, or a reason to skip them."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,10 @@ def headless_browser() -> Iterator[Any]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
-        pytest.skip("chromium or chromedriver is missing: apt-get install chromium-driver")
+        missing = "chromium or chromedriver is missing: apt-get install chromium chromium-driver"
+        if os.environ.get("GLRTF_BROWSER") == "required":
+            pytest.fail(missing)
+        pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
@@ -30,7 +34,7 @@ def wait_for(browser: Any, script: str, *arguments: Any) -> Any:
     """Waits until a script's value is true, and returns it."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(browser, 20).until(lambda b: b.execute_script(script, *arguments))
+    return WebDriverWait(browser, 600).until(lambda b: b.execute_script(script, *arguments))
 
 
 def press(browser: Any, *keys: str) -> None:

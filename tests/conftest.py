@@ -1,14 +1,21 @@
-"""What every test may ask for: the real photos, where they are there."""
+"""Fixtures of every test: the real photos, where they are at hand, and a storage emulator."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import storage_emulator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+# A machine shared with other work may be ten times slower: no test fails by the clock.
+hypothesis.settings.register_profile(
+    "any_machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any_machine")
 
 SHARED = Path(os.environ.get("GLRTF_SHARED", Path(__file__).parents[2] / "shared"))
 

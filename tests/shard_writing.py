@@ -1,5 +1,6 @@
 """Small shards for tests: photos drawn from a seed, in the builder's layout."""
 
+import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,3 +67,17 @@ def write_split(
         write_labels(str(folder), np.arange(classes) + 100, counts)
     DatasetInfo(split, first, classes, tuple(shards)).save(str(folder))
     return folder
+
+
+def describe_again(folder: Path) -> None:
+    """Writes dataset_info.json anew for shards that have other bytes now, as if built so."""
+    info = DatasetInfo.load(str(folder))
+    shards = tuple(
+        dataclasses.replace(
+            shard,
+            bytes=(folder / shard.name).stat().st_size,
+            sha256=files.sha256(str(folder / shard.name)),
+        )
+        for shard in info.shards
+    )
+    dataclasses.replace(info, shards=shards).save(str(folder))

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 BUCKET = "bucket"
 
@@ -33,6 +33,9 @@ class Fault:
         after: How many such requests pass before.
         status: Answer this status; 0 with `stall` 0 resets the connection.
         stall: Seconds to wait before the connection is reset.
+        body: What is answered with `status`; empty for an error in JSON.
+        spoil: Passes the request on and spoils the answer's body: ``alter`` flips a bit,
+            ``cut`` leaves out its second half, ``truncate`` hangs up in the middle.
     """
 
     match: str
@@ -40,6 +43,8 @@ class Fault:
     after: int = 0
     status: int = 0
     stall: float = 0.0
+    body: bytes = b""
+    spoil: str = ""
 
 
 class Gate(http.server.ThreadingHTTPServer):
@@ -90,7 +95,7 @@ class Gate(http.server.ThreadingHTTPServer):
     def forward(
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection("localhost", self.backend, timeout=30)
+        connection = http.client.HTTPConnection("localhost", self.backend, timeout=600)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -108,10 +113,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if fault := self.server.take_fault(f"{self.command} {self.path}"):
+        fault = self.server.take_fault(f"{self.command} {self.path}")
+        if fault and not fault.spoil:
             self._make_trouble(fault)
+        elif not self._is_live_generation():
+            self._answer(404, b'{"error": {"code": 404, "message": "No such object"}}')
         elif self._meets_precondition(body):
-            self._pass_on(body)
+            self._pass_on(body, fault.spoil if fault else "")
         else:
             self._answer(412, b'{"error": {"code": 412, "message": "conditionNotMet"}}')
 
@@ -120,7 +128,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _make_trouble(self, fault: Fault) -> None:
         if fault.status:
             message = {"error": {"code": fault.status, "message": "trouble"}}
-            self._answer(fault.status, json.dumps(message).encode())
+            kind = [("Content-Type", "text/html")] if fault.body else []
+            self._answer(fault.status, fault.body or json.dumps(message).encode(), kind)
             return
         time.sleep(fault.stall)
         # A linger of 0 makes close() send a reset.
@@ -147,7 +156,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if "upload_id" in query and body:
             self.server.uploads[query["upload_id"]] = json.loads(body)["name"]
 
-    def _pass_on(self, body: bytes) -> None:
+    def _is_live_generation(self) -> bool:
+        """Whether a download that asks for a generation asks for the one that is there."""
+        url = urllib.parse.urlsplit(self.path)
+        wanted = dict(urllib.parse.parse_qsl(url.query)).get("generation")
+        found = re.fullmatch(r"/download/storage/v1/b/([^/]+)/o/(.+)", url.path)
+        if wanted is None or not found:
+            return True
+        return self.server.generation(found[1], urllib.parse.unquote(found[2])) == wanted
+
+    def _encoding(self) -> str:
+        """The Content-Encoding of the object that is downloaded, which the emulator leaves out."""
+        url = urllib.parse.urlsplit(self.path)
+        found = re.fullmatch(r"/download(/storage/v1/b/[^/]+/o/.+)", url.path)
+        if not found:
+            return ""
+        status, _, body = self.server.forward("GET", found[1], {}, b"")
+        return json.loads(body).get("contentEncoding") or "" if status == 200 else ""
+
+    def _pass_on(self, body: bytes, spoil: str) -> None:
         headers = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
         headers["Host"] = f"localhost:{self.server.backend}"
         status, answer, content = self.server.forward(self.command, self.path, headers, body)
@@ -160,15 +187,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         ]
         if content.startswith(b"{"):
             content = content.replace(there.encode(), here.encode())
-        self._answer(status, content, kept)
+        if encoding := self._encoding():
+            kept.append(("Content-Encoding", encoding))
+        if spoil == "alter" and content:
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        elif spoil == "cut":
+            content = content[: len(content) // 2]
+        self._answer(status, content, kept, truncate=spoil == "truncate")
 
-    def _answer(self, status: int, body: bytes, headers: list[tuple[str, str]] = ()) -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        truncate: bool = False,
+    ) -> None:
         self.send_response_only(status)
         for key, value in headers or [("Content-Type", "application/json")]:
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if truncate else body)
+        self.close_connection = self.close_connection or truncate
 
 
 @contextlib.contextmanager
@@ -201,7 +242,7 @@ def running() -> Iterator[Gate]:
 
 
 def _wait_for(port: int, emulator: subprocess.Popen) -> None:
-    for _ in range(200):
+    for _ in range(12_000):
         if emulator.poll() is not None:
             raise RuntimeError(f"the emulator ended with code {emulator.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("localhost", port), 1):

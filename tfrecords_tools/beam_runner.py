@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfrecords_tools import array_files, files, gldv2, writer
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.sharding import Images
 from tfrecords_tools.specs import Fold
@@ -36,7 +36,7 @@ def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
-        raise UserError("--runner beam needs apache-beam: pip install 'glrtf[beam]'") from None
+        raise UserError(f"--runner beam needs apache-beam: {how_to_install('beam')}") from None
     flags = [option if option.startswith("-") else f"--{option}" for option in options]
     paths = [save_spec(fold.spec(number)) for number in numbers]
     try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrecords_tools import (
     cli,
+    expected,
     files,
     finish,
     gldv2,
@@ -38,6 +39,7 @@ def build(config: BuildConfig) -> None:
     Raises:
         UserError: If the source, its CSVs or the output folder are not as expected.
     """
+    expected.new_folder("--output", config.output)
     sources = [_read_source(config, split) for split in config.splits]
     for layout, labels in sources:
         for name in _fold_names(config, layout.split):
@@ -45,6 +47,9 @@ def build(config: BuildConfig) -> None:
         layout, scanned, known = _scan(config, layout)
         found = inventory.take_inventory(layout, labels, scanned)
         for fold in _folds(config, layout, labels, found, known):
+            if not len(fold.plan.images):
+                finish.leave_out(fold)
+                continue
             finish.settle(fold, labels, found)
             runners.run_shards(fold, config)
             _finish(config, fold, labels, found)
@@ -137,7 +142,8 @@ def _folds(
         num_shards = config.num_shards or sharding.count_shards(
             total, parse_size(config.shard_size)
         )
-        if config.only_missing:
+        # A validation fold that was empty so far has no finished build to add to.
+        if config.only_missing and (name != gldv2.VALIDATION or finish.is_finished(folder)):
             num_shards = len(finish.previous_info(folder).shards)
         yield Fold(
             name=name,
@@ -171,7 +177,9 @@ def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(BuildConfig, build, prog="python -m tfrecords_tools.build", argv=argv)
+    return cli.run(
+        BuildConfig, build, prog="python -m tfrecords_tools.build", argv=argv, resumes=True
+    )
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import dataclasses
 import re
 from typing import Literal
 
-from tfrecords_tools import cli
 from tfrecords_tools.gldv2 import SPLITS
 from tfrecords_tools.images import ImageSettings
+from tfrecords_tools.near_words import did_you_mean, separate_with_spaces
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -69,7 +69,7 @@ class BuildConfig:
             if split not in SPLITS:
                 raise ValueError(
                     f"--splits: expected train, index or test, found {split!r}"
-                    f"{cli.did_you_mean(split, SPLITS)}"
+                    f"{separate_with_spaces([split]) or did_you_mean(split, SPLITS)}"
                 )
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ValueError(f"--splits: expected each split once, found {self.splits}")

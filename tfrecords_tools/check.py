@@ -1,16 +1,15 @@
 """Checks finished shards against their description: `python -m tfrecords_tools.check OUTPUT`."""
 
 import dataclasses
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
 
 import numpy as np
 
-from tfrecords_tools import cli, contact_sheet, files, gldv2, runners, schema, tfrecord
-from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo, ShardInfo
+from tfrecords_tools import cli, contact_sheet, expected, files, gldv2, runners, schema, tfrecord
+from tfrecords_tools.dataset_info import FILE_NAME, LABELS_NAME, DatasetInfo, ShardInfo
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.hashing_reader import HashingReader
 from tfrecords_tools.progress import Progress
 
 
@@ -80,6 +79,8 @@ def check(config: CheckConfig) -> int:
     Returns:
         0 if all is well, 1 if there are faults.
     """
+    if config.sheet:
+        expected.new_file("--sheet", config.sheet)
     faults: list[str] = []
     infos = list(find_infos(config.output))
     for info in infos:
@@ -139,7 +140,7 @@ def _check_set(info: DatasetInfo, workers: int | None) -> list[str]:
 
 
 def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[str]:
-    """Foreign shards, images that are there twice, and counts that do not add up."""
+    """Foreign shards, images that are there twice, labels.csv, and counts that do not add up."""
     known = {shard.name for shard in info.shards}
     faults = [
         f"{files.join(info.folder, name)}: foreign: {FILE_NAME} does not list it"
@@ -157,6 +158,16 @@ def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[st
             f"{info.folder}: {len(doubled)} images are there more than once, such as {example} "
             f"in {' and '.join(where)}"
         )
+    try:
+        counted = int(info.class_counts.sum())
+    except (UserError, ValueError) as error:
+        faults.append(str(error))
+    else:
+        if info.num_classes and counted != info.num_examples:
+            faults.append(
+                f"{files.join(info.folder, LABELS_NAME)}: counts {counted} images, {FILE_NAME} "
+                f"says {info.num_examples}"
+            )
     total = sum(shard.num_examples for shard in info.shards)
     if total != info.num_examples:
         faults.append(
@@ -177,7 +188,7 @@ def check_shard(job: ShardJob) -> ShardReport:
         kind = "cut" if state.size < shard.bytes else "too long"
         faults.append(f"{kind}: {state.size} bytes, expected {shard.bytes}")
     with files.open_read(path) as file:
-        reader = _HashingReader(file)
+        reader = HashingReader(file)
         ids, fault = _read_through(reader, job)
         digest = reader.finish()
     if fault:
@@ -191,12 +202,12 @@ def check_shard(job: ShardJob) -> ShardReport:
     return ShardReport(shard.name, tuple(faults), np.array(ids, np.uint64))
 
 
-def _read_through(reader: "_HashingReader", job: ShardJob) -> tuple[list[int], str]:
+def _read_through(reader: HashingReader, job: ShardJob) -> tuple[list[int], str]:
     """The image_ids of a shard's records, and what stopped the reading or was wrong."""
     ids: list[int] = []
     fault = ""
     try:
-        for record in tfrecord.read_records(reader):  # type: ignore[arg-type]
+        for record in tfrecord.read_records(reader):
             values = schema.decode_example(record, job.schema)
             image_id, label = values["image_id"], values["label"]
             number = gldv2.parse_id(image_id.decode(errors="replace"))
@@ -209,25 +220,6 @@ def _read_through(reader: "_HashingReader", job: ShardJob) -> tuple[list[int], s
     except (tfrecord.CorruptRecordError, ValueError) as error:
         fault = str(error)
     return ids, fault
-
-
-class _HashingReader:
-    """A file that is digested while it is read."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self._digest.update(data)
-        return data
-
-    def finish(self) -> str:
-        """Reads what is left; the digest of everything, 64 hex digits."""
-        while self.read(1 << 20):
-            pass
-        return self._digest.hexdigest()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

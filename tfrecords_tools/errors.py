@@ -14,3 +14,14 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
+
+
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra's packages, as messages name it.
+
+    The package is on no index: it is installed from its source.
+
+    Args:
+        extra: A name of setup.cfg's extras, such as ``"gcs"``.
+    """
+    return f"in the project's folder, pip install -c constraints.txt '.[{extra}]'"

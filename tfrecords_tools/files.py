@@ -51,11 +51,12 @@ def list_names(folder: str) -> list[str]:
         UserError: If the folder does not exist.
     """
     if is_remote(folder):
-        if not (names := remote.list_names(folder)):
+        if (names := remote.list_names(folder)) is None:
             raise UserError(f"{folder}: no such folder")
         return names
     if not os.path.isdir(folder):
-        raise UserError(f"{folder}: no such folder")
+        what = "expected a folder, found a file" if os.path.exists(folder) else "no such folder"
+        raise UserError(f"{folder}: {what}")
     return sorted(name for name in os.listdir(folder) if not disk_faults.TEMPORARY.match(name))
 
 
@@ -85,6 +86,23 @@ def state(path: str) -> FileState | None:
     return FileState(status.st_size, str(status.st_mtime_ns))
 
 
+def states(folder: str) -> dict[str, FileState]:
+    """The states of all files directly in a folder, by name; on gs:// from one listing.
+
+    Temporary files are left out, and what goes while the folder is listed.
+
+    Raises:
+        UserError: If the folder does not exist.
+    """
+    if is_remote(folder):
+        if not (found := remote.states(folder)) and not exists(folder):
+            raise UserError(f"{folder}: no such folder")
+        return found
+    each = ((name, join(folder, name)) for name in list_names(folder))
+    known = ((name, state(path)) for name, path in each if os.path.isfile(path))
+    return {name: found for name, found in known if found is not None}
+
+
 def make_folder(folder: str) -> None:
     """Creates a folder and those above it, where missing; gs:// knows no folders."""
     if is_remote(folder):
@@ -102,7 +120,9 @@ def open_read(path: str) -> BinaryIO:
         return remote.open_read(path)
     try:
         return open(path, "rb")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except IsADirectoryError:
+        raise UserError(f"{path}: expected a file, found a folder") from None
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file") from None
 
 

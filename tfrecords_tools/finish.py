@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import sys
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,27 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
         if not files.exists(previous):
             files.write_bytes(previous, files.read_bytes(current))
         files.delete(current)
+
+
+def leave_out(fold: Fold) -> None:
+    """Says that a fold would hold no image, and takes back what was begun of it.
+
+    Only a validation fold can be empty: of every landmark one image stays in train.
+    """
+    files.delete(files.join(fold.folder, _PLAN_NAME))
+    files.remove_empty(fold.folder)
+    print(
+        f"note: {fold.folder}: no {fold.name} fold is built: none of its images could be spared, "
+        "as one image of each landmark stays in train; raise --validation_fraction, or train "
+        "without validation",
+        file=sys.stderr,
+    )
+
+
+def is_finished(folder: str) -> bool:
+    """Whether a folder holds a finished build, or one that `--only_missing` adds to."""
+    names = (dataset_info.FILE_NAME, _PREVIOUS_NAME)
+    return any(files.exists(files.join(folder, name)) for name in names)
 
 
 def previous_info(folder: str) -> DatasetInfo:

@@ -69,7 +69,7 @@ def refuse_unsafe(where: str, ids: npt.NDArray[np.bytes_], remedy: str) -> None:
     """
     image_id = first_unsafe(ids)
     if image_id is not None:
-        shown = image_id.decode("latin-1")
+        shown = image_id.decode(errors="backslashreplace")
         raise UserError(f"{where}: expected image ids of {RULE}; found {shown!r}; {remedy}")
 
 

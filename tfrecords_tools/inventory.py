@@ -56,6 +56,7 @@ def take_inventory(layout: Layout, labels: Labels, scans: list[TarScan]) -> Inve
     if not good:
         raise UserError(f"{layout.folder}: every tar is bad; fetch them again")
     members = np.concatenate([scan.members for scan in good])
+    checksums = np.concatenate([scan.checksums for scan in good])
     place = {tar: number for number, tar in enumerate(layout.tars)}
     containers = np.repeat(
         np.array([place.get(scan.tar, 0) for scan in good], np.int32),
@@ -78,6 +79,7 @@ def take_inventory(layout: Layout, labels: Labels, scans: list[TarScan]) -> Inve
         containers=containers[rows],
         offsets=members["offset"][rows],
         sizes=members["size"][rows],
+        checksums=checksums[rows],
     )
     foreign = tuple((scan.tar, *entry) for scan in good for entry in scan.foreign)
     left_out = {

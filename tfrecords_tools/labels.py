@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfrecords_tools import gldv2, text_tables
+from tfrecords_tools import csv_rows, gldv2, text_tables
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.schema import NO_LABEL
 
-_MAX_LANDMARK_ID = (1 << 63) - 1
+_HINT = "; a field that holds a comma must stand in quotes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,22 +94,24 @@ def _clean_rows(path: str) -> Iterator[tuple[int, int]]:
 def _columns(path: str, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and the wanted fields of each row; blank lines do not count."""
     with text_tables.open_text(path) as text:
-        reader = csv.reader(text)
+        reader = csv_rows.reader(text)
         header = [name.strip() for name in next(reader, [])]
         if missing := [name for name in wanted if name not in header]:
             raise UserError(
                 f"{path}: expected a column {missing[0]!r}, found {','.join(header)[:80]!r}; "
                 f"the first line must name the columns"
             )
+        if twice := csv_rows.repeated(header, wanted):
+            raise UserError(f"{path}: expected one column {twice!r}, found it more than once")
         places = [header.index(name) for name in wanted]
         try:
             for row in reader:
                 if not row:
                     continue
-                if len(row) <= max(places):
+                if not max(places) < len(row) <= len(header):
                     raise UserError(
                         f"{path}: line {reader.line_num}: expected {len(header)} fields, "
-                        f"found {len(row)}"
+                        f"found {len(row)}{_HINT if len(row) > len(header) else ''}"
                     )
                 yield reader.line_num, [row[place] for place in places]
         except csv.Error as error:
@@ -126,13 +128,10 @@ def _image_id(path: str, line: int, text: str) -> int:
 
 
 def _landmark_id(path: str, line: int, text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= _MAX_LANDMARK_ID:
+    number = csv_rows.whole_number(text)
+    if number is None:
         raise UserError(
-            f"{path}: line {line}: expected a landmark_id, a whole number from 0, "
+            f"{path}: line {line}: expected a landmark_id, a whole number from 0 to 2^63 - 1, "
             f"found {text[:40]!r}"
         )
     return number

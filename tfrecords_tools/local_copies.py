@@ -5,16 +5,20 @@ as long as the object stands. They lie in TFRECORDS_TOOLS_CACHE, or else in
 ``~/.cache/tfrecords_tools``, and may be deleted at any time nothing reads them.
 """
 
+import contextlib
 import hashlib
 import os
 
-from tfrecords_tools import files
+from tfrecords_tools import files, remote
+from tfrecords_tools.checked_reading import ATTEMPTS, altered
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.remote import FileState
 
-_BLOCK = 8 << 20
+_PIECE = 64 << 20
+"""Bytes fetched by one request."""
 _SHOWN_FROM = 64 << 20
-"""Fetching a file of so many bytes is shown."""
+"""Fetching a file of this many bytes is shown."""
 
 
 def copies_folder() -> str:
@@ -23,20 +27,27 @@ def copies_folder() -> str:
     return given or os.path.join(os.path.expanduser("~"), ".cache", "tfrecords_tools")
 
 
-def local_copy(path: str) -> str:
+def local_copy(path: str, state: FileState | None = None) -> str:
     """A local path that holds a file: its own, or for gs:// that of a copy.
 
     Args:
         path: The file.
+        state: Its state, where a listing has told it already: see `files.states`.
 
     Raises:
-        UserError: If there is no such file, or what was fetched is not what storage holds.
+        UserError: If there is no such file, it is stored compressed, or what was fetched is
+            not what storage holds.
     """
     if not files.is_remote(path):
         return path
-    state = files.state(path)
+    state = state or files.state(path)
     if state is None:
         raise UserError(f"{path}: no such file")
+    if state.encoding:
+        raise UserError(
+            f"{path}: expected a file stored as it is, found Content-Encoding {state.encoding}; "
+            "upload it again without compression (no -z, -Z or -j)"
+        )
     folder = copies_folder()
     stem = hashlib.sha256(path.encode()).hexdigest()[:24]
     name = f"{stem}-{state.version}-{os.path.basename(path)}"
@@ -44,29 +55,23 @@ def local_copy(path: str) -> str:
     if os.path.exists(copy) and os.path.getsize(copy) == state.size:
         return copy
     with files.atomic_path(copy) as temporary:
-        _fetch(path, temporary, state.size)
-        found = os.path.getsize(temporary), files.crc32c(temporary)
-        if found != (state.size, state.crc32c):
-            raise UserError(
-                f"{path}: expected {state.size} bytes of the checksum that storage names, fetched "
-                f"{found[0]} others; run again"
-            )
+        if not any(_fetched(path, temporary, state) for _ in range(ATTEMPTS)):
+            raise altered(path)
     for older in files.list_names(folder):
         if older.startswith(f"{stem}-") and older != name:
             files.delete(os.path.join(folder, older))
     return copy
 
 
-def _fetch(path: str, target: str, size: int) -> None:
-    if size < _SHOWN_FROM:
-        with open(target, "wb") as file:
-            file.write(files.read_bytes(path))
-        return
-    with (
-        files.open_read(path) as source,
-        open(target, "wb") as file,
-        Progress(f"fetching {path}", size >> 20, "MiB") as progress,
-    ):
-        while block := source.read(_BLOCK):
-            file.write(block)
-            progress.update(len(block) >> 20)
+def _fetched(path: str, target: str, state: FileState) -> bool:
+    """Fetches an object; whether what arrived is that version of it."""
+    parts = range(0, state.size, _PIECE)
+    shown = state.size >= _SHOWN_FROM
+    progress = Progress(f"fetching {path}", state.size >> 20, "MiB") if shown else None
+    with open(target, "wb") as file, progress or contextlib.nullcontext():
+        for start in parts:
+            file.write(remote.read_range(path, start, _PIECE, state.version))
+            if progress:
+                progress.update(min(_PIECE, state.size - start) >> 20)
+    found = os.path.getsize(target), files.crc32c(target)
+    return found == (state.size, state.crc32c)

@@ -6,7 +6,10 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
+import google_crc32c
+
 from tfrecords_tools import files, gldv2, remote
+from tfrecords_tools.checked_reading import ATTEMPTS
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.sharding import Images
@@ -69,9 +72,9 @@ def _open(path: str) -> int:
 def _from_storage(layout: Layout, images: Images) -> Iterator[bytes]:
     """Fetches by ranges of tars, or whole extracted files, 16 at a time."""
 
-    def from_tar(tar: int, offset: int, size: int) -> bytes:
+    def from_tar(tar: int, offset: int, size: int, checksum: int) -> bytes:
         path = files.join(layout.folder, layout.tars[tar])
-        return _checked(remote.read_range(path, offset, size), path, offset, size)
+        return _range(path, offset, size, checksum)
 
     def from_file(number: int, size: int) -> bytes:
         path = files.join(layout.folder, gldv2.member_path(number))
@@ -79,7 +82,8 @@ def _from_storage(layout: Layout, images: Images) -> Iterator[bytes]:
 
     fetch: Callable[..., bytes] = from_tar if layout.tars else from_file
     numbers = zip(images.ids.tolist(), images.sizes.tolist(), strict=True)
-    arguments = iter(_places(images)) if layout.tars else numbers
+    places = zip(*_columns(images), images.checksums.tolist(), strict=True)
+    arguments: Iterator[tuple[int, ...]] = iter(places if layout.tars else numbers)
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         waiting = collections.deque(
             pool.submit(fetch, *each) for each in itertools.islice(arguments, _AHEAD)
@@ -93,9 +97,24 @@ def _from_storage(layout: Layout, images: Images) -> Iterator[bytes]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _range(path: str, offset: int, size: int, checksum: int) -> bytes:
+    """An image's bytes, fetched again where they are not those that were indexed."""
+    for _ in range(ATTEMPTS):
+        data = remote.read_range(path, offset, size)
+        if len(data) == size and (not checksum or google_crc32c.value(data) == checksum):
+            return data
+    raise UserError(
+        f"{path}: expected the {size} bytes at {offset} that were indexed, found others: it "
+        "changed since, or they were altered on the way; run the build again"
+    )
+
+
 def _places(images: Images) -> list[_Place]:
-    columns = (images.containers, images.offsets, images.sizes)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    return list(zip(*_columns(images), strict=True))
+
+
+def _columns(images: Images) -> list[list[int]]:
+    return [column.tolist() for column in (images.containers, images.offsets, images.sizes)]
 
 
 def _checked(data: bytes, path: str, offset: int, size: int) -> bytes:

@@ -2,21 +2,27 @@
 
 Credentials are the library's own defaults; STORAGE_EMULATOR_HOST is honoured.
 Answers 408, 429 and 5xx, resets and stalls are tried again until a deadline;
-403 and the like are not.
+403 and the like are not. No byte is trusted that the network brought: whole
+objects are compared with their checksum here, because the client library does
+not where an answer carries none, or where a download was resumed.
 """
 
 import base64
 import contextlib
 import dataclasses
 import functools
+import io
 import os
 import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
+import google_crc32c
+
+from tfrecords_tools import checked_reading, storage_errors, storage_names
 from tfrecords_tools.errors import UserError
 
-SCHEME = "gs://"
+SCHEME = storage_names.SCHEME
 DEADLINE = 600.0
 """Seconds until a request that keeps failing is given up."""
 TIMEOUT = 60.0
@@ -25,6 +31,7 @@ FIRST_DELAY = 0.5
 """Seconds before the first new try, of which a random part is waited; doubled each time."""
 _CONNECTIONS = 64
 _CHUNK = 8 << 20
+_GZIP = "gzip"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,85 +39,155 @@ class FileState:
     """What is known of a file without reading it.
 
     Attributes:
-        size: Bytes.
+        size: Bytes, as stored.
         version: Changes when the file does: its generation, or its time of change on disk.
-        crc32c: Of its bytes; None where it would have to be read for it.
+        crc32c: Of its bytes as stored; None where it would have to be read for it.
         md5: 32 hex digits; None where it would have to be read for it, and for
             composite objects, which have none.
+        encoding: ``gzip`` for objects that are stored compressed; empty for all others.
     """
 
     size: int
     version: str
     crc32c: int | None = None
     md5: str | None = None
+    encoding: str = ""
 
 
 def state(path: str) -> FileState | None:
     """An object's state, None where there is none."""
-    with _told(path):
-        blob = _bucket(path).get_blob(_name(path), retry=_retry(), timeout=TIMEOUT)
-    if blob is None:
-        return None
+    with _reported(path, "looking it up"):
+        blob = _bucket(path).get_blob(
+            storage_names.object_name(path), retry=_retry(), timeout=TIMEOUT
+        )
+        return _state_of(blob) if blob is not None else None
+
+
+def states(folder: str) -> dict[str, FileState]:
+    """The states of all objects directly below a prefix, by name, from one listing."""
+    return {name: _state_of(blob) for name, blob in _list(folder)[0]}
+
+
+def _state_of(blob: Any) -> FileState:
     md5 = base64.b64decode(blob.md5_hash).hex() if blob.md5_hash else None
-    crc32c = int.from_bytes(base64.b64decode(blob.crc32c), "big")
-    return FileState(int(blob.size), str(blob.generation), crc32c, md5)
+    encoding = _GZIP if blob.content_encoding == _GZIP else ""
+    return FileState(int(blob.size), str(blob.generation), _checksum_of(blob), md5, encoding)
+
+
+def _checksum_of(blob: Any) -> int:
+    return int.from_bytes(base64.b64decode(blob.crc32c), "big")
 
 
 def exists(path: str) -> bool:
     """Whether there is an object of that name, or any below it."""
-    is_object = bool(_name(path)) and state(path) is not None
-    return is_object or any(_list(path, limit=1))
+    if storage_names.name(path) and state(path) is not None:
+        return True
+    with _reported(path, "listing it"):
+        bucket, prefix = storage_names.bucket_name(path), storage_names.prefix(path)
+        options = {"max_results": 1, "retry": _retry(), "timeout": TIMEOUT}
+        return any(True for _ in client().list_blobs(bucket, prefix=prefix, **options))
 
 
-def list_names(folder: str) -> list[str]:
-    """The names directly below a prefix, sorted."""
-    objects, folders = _list(folder)
+def list_names(folder: str) -> list[str] | None:
+    """The names directly below a prefix, sorted; None where there is nothing of that prefix.
+
+    Empty objects named like a folder, which consoles and mounts create, are no entries.
+    """
+    objects, folders, is_folder = _list(folder)
+    if not objects and not folders and not is_folder:
+        return None
     return sorted({name for name, _ in objects} | folders)
 
 
 def walk(folder: str) -> Iterator[tuple[str, int]]:
     """Yields the name below `folder` and the size of every object below it."""
-    prefix = _prefix(folder)
-    with _told(folder):
+    prefix = storage_names.prefix(folder)
+    with _reported(folder, "listing it"):
         for blob in client().list_blobs(
-            _bucket_name(folder), prefix=prefix, retry=_retry(), timeout=TIMEOUT
+            storage_names.bucket_name(folder), prefix=prefix, retry=_retry(), timeout=TIMEOUT
         ):
-            yield blob.name[len(prefix) :], int(blob.size)
+            name, size = blob.name[len(prefix) :], int(blob.size)
+            if not storage_names.is_folder(name, size):
+                yield name, size
 
 
 def open_read(path: str) -> BinaryIO:
-    """Opens an object for reading, fetched in pieces of 8 MiB."""
-    if state(path) is None:
+    """Opens an object for reading, fetched in pieces of 8 MiB of one generation.
+
+    Read from its start to its end, it is compared with its checksum: the last
+    piece is handed out only where all of them fit. What is stored compressed
+    is decompressed.
+
+    Raises:
+        UserError: If there is no such object; while reading, if it was altered on the way.
+    """
+    known = state(path)
+    if known is None:
         raise UserError(f"{path}: no such file")
-    with _told(path):
-        blob = _bucket(path).blob(_name(path))
-        return cast(BinaryIO, blob.open("rb", chunk_size=_CHUNK, retry=_retry(), timeout=TIMEOUT))
+
+    def read(offset: int, length: int) -> bytes:
+        return read_range(path, offset, length, known.version)
+
+    pieces = checked_reading.Pieces(path, known.size, known.crc32c, read)
+    file: io.BufferedIOBase = io.BufferedReader(pieces, _CHUNK)
+    if known.encoding == _GZIP:
+        file = io.BufferedReader(checked_reading.Decompressed(path, file), 1 << 20)
+    return cast(BinaryIO, file)
 
 
 def read_bytes(path: str) -> bytes:
-    """A whole object's bytes, checked against its checksum."""
-    with _told(path):
-        return _bucket(path).blob(_name(path)).download_as_bytes(retry=_retry(), timeout=TIMEOUT)
+    """A whole object's bytes, decompressed where stored compressed, compared with its checksum.
+
+    Raises:
+        UserError: If there is no such object, or it was altered on the way again and again.
+    """
+    for _ in range(checked_reading.ATTEMPTS):
+        with _reported(path, "reading it"):
+            blob = _bucket(path).blob(storage_names.object_name(path))
+            data = _download(blob)
+            compressed = blob.content_encoding == _GZIP
+            checksum = _checksum_of(blob) if blob.crc32c else None
+        if checksum is None:
+            known = state(path)
+            if known is None:
+                raise UserError(f"{path}: no such file")
+            checksum, compressed = known.crc32c, known.encoding == _GZIP
+        if google_crc32c.value(data) == checksum:
+            return checked_reading.decompress(path, data) if compressed else data
+    raise checked_reading.altered(path)
 
 
-def read_range(path: str, offset: int, length: int) -> bytes:
-    """Bytes of an object; fewer where it ends before."""
-    from google.api_core.exceptions import RequestRangeNotSatisfiable
+def read_range(path: str, offset: int, length: int, generation: str | None = None) -> bytes:
+    """Bytes of an object; fewer where it ends before. They carry no checksum.
+
+    Args:
+        path: The object.
+        offset: Where they begin, in the object as stored.
+        length: How many.
+        generation: The version to read; None reads what is there now.
+    """
+    from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 
     if not length:
         return b""
-    with _told(path):
-        blob = _bucket(path).blob(_name(path))
+    with _reported(path, f"reading {length} bytes at {offset}"):
+        number = int(generation) if generation else None
+        blob = _bucket(path).blob(storage_names.object_name(path), generation=number)
         try:
-            return blob.download_as_bytes(
-                start=offset,
-                end=offset + length - 1,
-                checksum=None,
-                retry=_retry(),
-                timeout=TIMEOUT,
-            )
+            return _download(blob, start=offset, end=offset + length - 1)
         except RequestRangeNotSatisfiable:
             return b""
+        except NotFound:
+            if generation is None:
+                raise
+            raise UserError(
+                f"{path}: it was replaced or deleted while it was read; run the same command again"
+            ) from None
+
+
+def _download(blob: Any, **span: int) -> bytes:
+    options = {"checksum": None, "raw_download": True, "retry": _retry(), "timeout": TIMEOUT}
+    return blob.download_as_bytes(**span, **options)
 
 
 def upload(local: str, path: str, crc32c: int) -> None:
@@ -133,15 +210,18 @@ def upload(local: str, path: str, crc32c: int) -> None:
     before = state(path)
     if before and (before.crc32c, before.size) == (crc32c, os.path.getsize(local)):
         return
-    with _told(path):
+    with _reported(path, "writing it"):
+        blob = _bucket(path).blob(storage_names.object_name(path))
         try:
-            _bucket(path).blob(_name(path)).upload_from_filename(
+            blob.upload_from_filename(
                 local,
                 checksum="crc32c",
                 if_generation_match=int(before.version) if before else 0,
                 retry=_retry(),
                 timeout=TIMEOUT,
             )
+            if _checksum_of(blob) != crc32c:
+                raise checked_reading.altered(path)
         except PreconditionFailed:
             now = state(path)
             if now is None or now.crc32c != crc32c:
@@ -155,52 +235,42 @@ def delete(path: str) -> None:
     """Deletes an object, if it is there."""
     from google.api_core.exceptions import NotFound
 
-    with _told(path), contextlib.suppress(NotFound):
-        _bucket(path).delete_blob(_name(path), retry=_retry(), timeout=TIMEOUT)
+    with _reported(path, "deleting it"), contextlib.suppress(NotFound):
+        _bucket(path).delete_blob(storage_names.object_name(path), retry=_retry(), timeout=TIMEOUT)
 
 
-def _list(folder: str, limit: int | None = None) -> tuple[list[tuple[str, int]], set[str]]:
-    """Objects (name, size) and prefixes directly below a prefix."""
-    prefix = _prefix(folder)
-    with _told(folder):
+def _list(folder: str) -> tuple[list[tuple[str, Any]], set[str], bool]:
+    """Objects and prefixes directly below a prefix, and whether an object stands for the folder."""
+    prefix = storage_names.prefix(folder)
+    with _reported(folder, "listing it"):
         found = client().list_blobs(
-            _bucket_name(folder),
+            storage_names.bucket_name(folder),
             prefix=prefix,
             delimiter="/",
-            max_results=limit,
             retry=_retry(),
             timeout=TIMEOUT,
         )
-        objects = [(blob.name[len(prefix) :], int(blob.size)) for blob in found]
-    return objects, {name[len(prefix) :].rstrip("/") for name in found.prefixes}
-
-
-def _prefix(folder: str) -> str:
-    name = _name(folder).rstrip("/")
-    return f"{name}/" if name else ""
-
-
-def _bucket_name(path: str) -> str:
-    return path.removeprefix(SCHEME).partition("/")[0]
-
-
-def _name(path: str) -> str:
-    return path.removeprefix(SCHEME).partition("/")[2]
+        below = [(blob.name[len(prefix) :], blob) for blob in found]
+        objects = [
+            (name, blob)
+            for name, blob in below
+            if not storage_names.is_folder(name, int(blob.size))
+        ]
+        folders = {name[len(prefix) :].rstrip("/") for name in found.prefixes}
+    return objects, folders, len(objects) < len(below)
 
 
 def _bucket(path: str) -> Any:
-    return client().bucket(_bucket_name(path))
+    return client().bucket(storage_names.bucket_name(path))
 
 
 @functools.cache
 def client() -> Any:
     """This process's client; its sessions keep enough connections for all reading threads."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            from google.cloud import storage
-    except ImportError:
-        raise UserError("gs:// paths need google-cloud-storage: pip install 'glrtf[gcs]'") from None
+    _require()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from google.cloud import storage
     import requests.adapters
 
     client = storage.Client()
@@ -217,30 +287,19 @@ def _retry() -> Any:
     return DEFAULT_RETRY.with_timeout(DEADLINE).with_delay(**delays)
 
 
-@contextlib.contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Turns what the library raises into one line for the user."""
+def _require() -> None:
+    """Says in one line what to install where the storage client is missing."""
     try:
-        from google.api_core import exceptions
-        from google.auth.exceptions import GoogleAuthError
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            import google.cloud.storage  # noqa: F401
     except ImportError:
-        raise UserError("gs:// paths need google-cloud-storage: pip install 'glrtf[gcs]'") from None
-    try:
+        raise UserError(storage_errors.INSTALL) from None
+
+
+@contextlib.contextmanager
+def _reported(path: str, operation: str) -> Iterator[None]:
+    """See `storage_errors.reported`."""
+    _require()
+    with storage_errors.reported(path, operation, DEADLINE):
         yield
-    except GoogleAuthError as error:
-        raise UserError(
-            f"{path}: no credentials for Google Cloud ({error}); "
-            "run `gcloud auth application-default login`"
-        ) from None
-    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        raise UserError(
-            f"{path}: storage refused ({error.code} {error.message}); give this account the role "
-            "Storage Object User on the bucket"
-        ) from None
-    except exceptions.RetryError as error:
-        raise UserError(
-            f"{path}: storage did not answer within {DEADLINE:.0f} s (last: {error.cause}); "
-            "run the same command again to go on"
-        ) from None
-    except exceptions.NotFound:
-        raise UserError(f"{path}: no such object or bucket") from None

@@ -1,12 +1,8 @@
 """The same jobs in this process, in a pool of processes, as one task of many, or on Beam."""
 
 import concurrent.futures
-import contextlib
 import itertools
-import multiprocessing
-import multiprocessing.connection
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -16,6 +12,7 @@ import numpy as np
 from tfrecords_tools import writer
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.process_pool import process_pool
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.specs import Fold
 
@@ -62,7 +59,8 @@ def run_jobs(
     """Runs a function on each job and yields the results as they come.
 
     At most two jobs a worker are handed out ahead, so that jobs may be made lazily.
-    The first exception ends the run; jobs that have begun are completed first.
+    The first exception ends the run; jobs that have begun are completed first, but for
+    Ctrl-C and SIGTERM, which end them.
 
     Args:
         function: A module's function; with more than one worker it and its
@@ -76,8 +74,7 @@ def run_jobs(
     if workers == 1:
         yield from map(function, jobs)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, spawn, _end_with_parent) as pool:
+    with process_pool(workers) as pool:
         waiting = iter(jobs)
         pending = {pool.submit(function, job) for job in itertools.islice(waiting, 2 * workers)}
         try:
@@ -95,18 +92,3 @@ def run_jobs(
                 "a worker process was killed, perhaps for want of memory; run the same "
                 "command again to go on, with fewer --workers"
             ) from None
-        finally:
-            with contextlib.suppress(BrokenProcessPool):
-                pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Lets a worker end when its parent is killed; it would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

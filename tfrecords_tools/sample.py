@@ -8,7 +8,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
-import multiprocessing
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from tfrecords_tools import cli, files, folders
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.process_pool import process_pool
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.sample_inside import draw_inside
 from tfrecords_tools.sample_layout import write_metadata, write_tars
@@ -167,9 +167,7 @@ def _mapped(tasks: Sequence[_Task], workers: int) -> Iterator[dict[str, bytes]]:
     if workers == 1:
         yield from map(_draw, tasks)
         return
-    # Forking a process that runs TensorFlow's threads can hang; spawning cannot.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with process_pool(workers) as pool:
         for future in concurrent.futures.as_completed([pool.submit(_draw, task) for task in tasks]):
             yield future.result()
 

@@ -8,12 +8,12 @@ import os
 
 import numpy as np
 
-from tfrecords_tools import array_files, files, gldv2, remote, tars
+from tfrecords_tools import array_files, checked_reading, files, gldv2, remote, tars
 from tfrecords_tools.gldv2 import Layout
+from tfrecords_tools.remote import FileState
 
 INDEX_FOLDER = "source_index"
 _HEADERS_SHARE = 200
-_REMOTE_BLOCK = 8 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TarScan:
         fault: What is wrong with it; empty where nothing is.
         members: Its images, of `gldv2.MEMBERS_DTYPE`; empty where it has a fault.
         foreign: Name and reason of each member that is no image.
+        checksums: uint32, the CRC-32C of each image's bytes; 0 where they were not read.
     """
 
     tar: str
@@ -35,6 +36,7 @@ class TarScan:
     fault: str
     members: np.ndarray
     foreign: tuple[tuple[str, str], ...]
+    checksums: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,23 +57,32 @@ class ScanJob:
 
 
 def scan_tar(job: ScanJob) -> TarScan:
-    """Checks a tar's digest and reads its headers, unless that was done before."""
+    """Checks a tar's digest and reads its headers, unless that was done before.
+
+    A tar on gs:// is read whole, so that what the network brings is compared with
+    its checksum, and later the bytes of each image with theirs.
+
+    Raises:
+        UserError: If storage fails, or the tar does not arrive as it is stored.
+    """
     path = files.join(job.layout.folder, job.tar)
     state = files.state(path)
     if state is None:
         return _faulty(job.tar, 0, "no such file")
     published = gldv2.published_md5(job.layout, job.tar) if job.check_md5 else None
     key = {"size": state.size, "version": state.version, "published": published}
+    if files.is_remote(path):
+        key["checksums"] = True  # Without them what is remembered is of an earlier release.
     if scan := recall(job.memory, job.tar, key):
         return scan
     if published and (found := state.md5 or files.md5(path)) != published:
         return _faulty(job.tar, state.size, f"MD5 is {found}, published {published}")
     try:
-        index = _index(path, state.size)
+        index = _index(path, state)
     except tars.DamagedTarError as error:
         return _faulty(job.tar, state.size, str(error))
     digest = published or hashlib.sha256(index.members.tobytes()).hexdigest()
-    scan = TarScan(job.tar, state.size, digest, "", index.members, index.foreign)
+    scan = TarScan(job.tar, state.size, digest, "", index.members, index.foreign, index.checksums)
     _remember(job.memory, scan, key)
     return scan
 
@@ -100,7 +111,8 @@ def scan_folder(layout: Layout) -> TarScan:
             members.append((image_id, 0, size))
     found = np.sort(np.array(members, gldv2.MEMBERS_DTYPE), order="id")
     digest = hashlib.sha256(found.tobytes()).hexdigest()
-    return TarScan("", int(found["size"].sum()), digest, "", found, tuple(sorted(foreign)))
+    unread = np.zeros(len(found), np.uint32)
+    return TarScan("", int(found["size"].sum()), digest, "", found, tuple(sorted(foreign)), unread)
 
 
 def recall(memory: str, tar: str, key: dict[str, object] | None = None) -> TarScan | None:
@@ -121,13 +133,21 @@ def recall(memory: str, tar: str, key: dict[str, object] | None = None) -> TarSc
         if key is not None and about["key"] != key:
             return None
         foreign = tuple((name, reason) for name, reason in about["foreign"])
-        return TarScan(tar, about["key"]["size"], about["digest"], "", arrays["members"], foreign)
+        members = arrays["members"]
+        checksums = arrays.get("checksums", np.zeros(len(members), np.uint32))
+        size, digest = about["key"]["size"], about["digest"]
+        return TarScan(tar, size, digest, "", members, foreign, checksums)
 
 
 def _remember(memory: str, scan: TarScan, key: dict[str, object]) -> None:
     about = json.dumps({"key": key, "digest": scan.digest, "foreign": scan.foreign}, sort_keys=True)
     arrays = io.BytesIO()
-    np.savez(arrays, about=np.frombuffer(about.encode(), np.uint8), members=scan.members)
+    np.savez(
+        arrays,
+        about=np.frombuffer(about.encode(), np.uint8),
+        members=scan.members,
+        checksums=scan.checksums,
+    )
     files.write_bytes(_memory_path(memory, scan.tar), arrays.getvalue())
 
 
@@ -136,30 +156,41 @@ def _memory_path(memory: str, tar: str) -> str:
 
 
 def _faulty(tar: str, size: int, fault: str) -> TarScan:
-    return TarScan(tar, size, "", fault, np.empty(0, gldv2.MEMBERS_DTYPE), ())
+    none = np.empty(0, gldv2.MEMBERS_DTYPE)
+    return TarScan(tar, size, "", fault, none, (), np.empty(0, np.uint32))
 
 
-def _in_blocks(path: str) -> tars.ReadAt:
-    """Reads an object in blocks of 8 MiB, ahead.
-
-    A request for each header would move fewer bytes, but take minutes a tar
-    (8,000 answers to wait for), where its 120 blocks take seconds.
-    """
-    start, block = 0, b""
-
-    def read_at(offset: int, length: int) -> bytes:
-        nonlocal start, block
-        if not start <= offset <= offset + length <= start + len(block):
-            start, block = offset, remote.read_range(path, offset, max(length, _REMOTE_BLOCK))
-        return block[offset - start : offset - start + length]
-
-    return read_at
-
-
-def _index(path: str, size: int) -> tars.TarIndex:
+def _index(path: str, state: FileState) -> tars.TarIndex:
     if files.is_remote(path):
-        return tars.index_tar(_in_blocks(path), size)
+        return _remote_index(path, state)
     with files.open_read(path) as file:
         handle = file.fileno()
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_RANDOM)
-        return tars.index_tar(lambda offset, length: os.pread(handle, length, offset), size)
+        return tars.index_tar(lambda offset, length: os.pread(handle, length, offset), state.size)
+
+
+def _remote_index(path: str, state: FileState) -> tars.TarIndex:
+    """Reads a tar on gs:// once through, again where it did not arrive as it is stored.
+
+    In blocks of 8 MiB: a request for each header would move fewer bytes, but take
+    minutes a tar (8,000 answers to wait for), where its 120 blocks take seconds.
+    """
+    if state.encoding:
+        raise tars.DamagedTarError(f"stored with Content-Encoding {state.encoding}, not as it is")
+
+    def read(offset: int, length: int) -> bytes:
+        return remote.read_range(path, offset, length, state.version)
+
+    for _ in range(checked_reading.ATTEMPTS):
+        tar = checked_reading.Passage(path, state.size, read)
+        fault = None
+        try:
+            index = tars.index_tar(tar.read_at, state.size, tar.checksum)
+        except tars.DamagedTarError as error:
+            fault = error
+        if tar.finish() != state.crc32c:
+            continue
+        if fault:
+            raise fault
+        return index
+    raise checked_reading.altered(path)

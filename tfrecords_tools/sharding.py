@@ -21,6 +21,7 @@ class Images:
         containers: int32, which tar of the layout; 0 for extracted files.
         offsets: uint64, where the bytes begin.
         sizes: uint32, how many they are.
+        checksums: uint32, their CRC-32C; 0 where it is not known.
     """
 
     ids: np.ndarray
@@ -28,6 +29,7 @@ class Images:
     containers: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
+    checksums: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)

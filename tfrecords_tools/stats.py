@@ -12,7 +12,7 @@ import numpy as np
 from tfrecords_tools import cli, files, shard_stats
 from tfrecords_tools.check import find_infos
 from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 _SHOWN = 10
 
@@ -73,7 +73,7 @@ def draw_curve(infos: Sequence[DatasetInfo], path: str) -> None:
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogFormatter
     except ImportError:
-        raise UserError("--curve needs matplotlib: pip install 'glrtf[plot]'") from None
+        raise UserError(f"--curve needs matplotlib: {how_to_install('plot')}") from None
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for info in infos:

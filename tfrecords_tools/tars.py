@@ -6,7 +6,7 @@ the rest of a tar that way, so the walk is done here, on `tarfile`'s header pars
 
 import dataclasses
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -16,8 +16,12 @@ _BLOCK = 512
 _MAX_EXTENDED = 1 << 20
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
+_ZEROS_AT_ONCE = 1 << 20
+
 ReadAt = Callable[[int, int], bytes]
 """``read_at(offset, length)``: a file's bytes there, fewer at its end."""
+Checksum = Callable[[int, int], int]
+"""``checksum(offset, length)``: the CRC-32C of a file's bytes there."""
 
 
 class DamagedTarError(ValueError):
@@ -31,38 +35,45 @@ class TarIndex:
     Attributes:
         members: The images in the tar's order, of `gldv2.MEMBERS_DTYPE`.
         foreign: Name and reason of each member that is no GLDv2 image.
+        checksums: uint32, the CRC-32C of each image's bytes; 0 where they were not read.
     """
 
     members: np.ndarray
     foreign: tuple[tuple[str, str], ...]
+    checksums: np.ndarray
 
 
-def index_tar(read_at: ReadAt, size: int) -> TarIndex:
-    """Walks a tar's headers.
+def index_tar(read_at: ReadAt, size: int, checksum: Checksum | None = None) -> TarIndex:
+    """Walks a tar's headers, to an end mark that nothing follows.
 
     Nothing is ever extracted: names that lead elsewhere, links and devices are
     listed as foreign and their content is not read.
 
     Args:
-        read_at: Reads the tar.
+        read_at: Reads the tar; it and `checksum` are only called for places ever further on.
         size: Its length in bytes.
+        checksum: Reads the images too, where their checksums are wanted.
 
     Raises:
-        DamagedTarError: If a header is altered or the tar ends too soon.
+        DamagedTarError: If a header is altered, the tar ends too soon or is not over at its
+            end mark, or it holds no member, or a sparse one.
     """
     members: list[tuple[int, int, int]] = []
+    checksums: list[int] = []
     foreign: list[tuple[str, str]] = []
     position, long_name, count = 0, None, 0
     while header := _header(read_at, position, count):
         content = position + _BLOCK
-        position = content + -(-header.size // _BLOCK) * _BLOCK
-        if header.size < 0 or content + header.size > size:
+        position = content + -(-_length(header) // _BLOCK) * _BLOCK
+        if header.size < 0 or content + _length(header) > size:
             raise DamagedTarError(f"cut inside member {count + 1} ({header.name})")
         if header.type in _EXTENDED:
             long_name = _extended_name(header, read_at, content) or long_name
             continue
         count += 1
         name, long_name = long_name or header.name, None
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            raise _sparse(name)
         if header.isdir():
             continue
         image_id = gldv2.parse_member(name)
@@ -70,7 +81,48 @@ def index_tar(read_at: ReadAt, size: int) -> TarIndex:
             foreign.append((name, _why_foreign(header, image_id)))
         else:
             members.append((image_id, content, header.size))
-    return TarIndex(np.array(members, dtype=gldv2.MEMBERS_DTYPE), tuple(foreign))
+            checksums.append(checksum(content, header.size) if checksum else 0)
+    _check_end(read_at, position, size, count)
+    return TarIndex(
+        np.array(members, gldv2.MEMBERS_DTYPE), tuple(foreign), np.array(checksums, np.uint32)
+    )
+
+
+def _length(header: tarfile.TarInfo) -> int:
+    """Bytes that follow a header; those of links and folders name a size but hold nothing."""
+    empty = (
+        tarfile.LNKTYPE,
+        tarfile.SYMTYPE,
+        tarfile.DIRTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+    )
+    return 0 if header.type in empty else header.size
+
+
+def _check_end(read_at: ReadAt, position: int, size: int, count: int) -> None:
+    """Sees that a block of zeros is the end: a hole, or the seam of joined tars, looks like one.
+
+    Raises:
+        DamagedTarError: If there is no second block of zeros, something follows, or
+            nothing came before.
+    """
+    if not count:
+        raise DamagedTarError("holds no member, only zeros")
+    if size < position + 2 * _BLOCK:
+        raise DamagedTarError(f"cut inside its end mark at byte {position} after {count} members")
+    for start in range(position, size, _ZEROS_AT_ONCE):
+        data = read_at(start, min(_ZEROS_AT_ONCE, size - start))
+        if data.strip(b"\0"):
+            raise DamagedTarError(
+                f"zeros at byte {position} after {count} members, but more data behind them: "
+                "a hole, or several tars joined"
+            )
+
+
+def _sparse(name: str) -> DamagedTarError:
+    return DamagedTarError(f"sparse member {name!r}; pack it again without --sparse")
 
 
 def _header(read_at: ReadAt, position: int, count: int) -> tarfile.TarInfo | None:
@@ -95,13 +147,31 @@ def _extended_name(header: tarfile.TarInfo, read_at: ReadAt, content: int) -> st
     data = read_at(content, header.size)
     if header.type == tarfile.GNUTYPE_LONGNAME:
         return data.rstrip(b"\0").decode("utf-8", "surrogateescape")
-    for line in data.split(b"\n"):
-        key, equals, value = line.partition(b" ")[2].partition(b"=")
-        if equals and key == b"path":
-            return value.decode("utf-8", "surrogateescape")
-        if equals and key == b"size":
-            raise DamagedTarError(f"a member of {value.decode(errors='replace')} bytes")
-    return None
+    records = dict(_pax_records(data))
+    if "size" in records:
+        raise DamagedTarError(f"a member of {records['size']} bytes")
+    if any(key.startswith("GNU.sparse.") for key in records):
+        raise _sparse(records.get("GNU.sparse.name") or records.get("path") or header.name)
+    return records.get("path")
+
+
+def _pax_records(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yields the keys and values of a pax header: records of ``length key=value``, line feed.
+
+    Values may hold line feeds of their own, so lengths are what counts (POSIX.1-2001, pax).
+    """
+    while data.strip(b"\0"):
+        digits, space, _ = data.partition(b" ")
+        length = int(digits) if space and digits.isdigit() else 0
+        record = data[len(digits) + 1 : length]
+        key, equals, value = record.partition(b"=")
+        if not (equals and record.endswith(b"\n") and length <= len(data)):
+            raise DamagedTarError(f"damaged pax header: {data[:20]!r}")
+        yield (
+            key.decode("utf-8", "surrogateescape"),
+            value[:-1].decode("utf-8", "surrogateescape"),
+        )
+        data = data[length:]
 
 
 def _why_foreign(header: tarfile.TarInfo, image_id: int | None) -> str:

@@ -7,7 +7,7 @@ format is described in TensorFlow's ``lib/io/record_writer.h``.
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import google_crc32c
 
@@ -16,6 +16,13 @@ OVERHEAD = 16
 
 _MASK_DELTA = 0xA282EAD8
 _MAX_RECORD = 1 << 30
+
+
+class Reader(Protocol):
+    """What records are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next `size` bytes, fewer at the end."""
 
 
 class CorruptRecordError(ValueError):
@@ -34,7 +41,26 @@ def frame(data: bytes) -> tuple[bytes, bytes]:
     return length + struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(data))
 
 
-def read_records(file: BinaryIO) -> Iterator[bytes]:
+def compression(header: bytes) -> str:
+    """``"GZIP"`` or ``"ZLIB"`` where a file's first bytes are no record's but begin such a stream.
+
+    TensorFlow's writers compress a whole file where they are asked to; its records cannot be
+    counted or skipped then. An empty text means that the file is not compressed.
+
+    Args:
+        header: A file's first 12 bytes, or all where it has fewer.
+    """
+    if len(header) == 12 and masked_crc(header[:8]) == struct.unpack("<I", header[8:])[0]:
+        return ""
+    if header[:3] == b"\x1f\x8b\x08":
+        return "GZIP"
+    # RFC 1950: deflate, and both bytes as one number a multiple of 31.
+    if header[:1] == b"\x78" and int.from_bytes(header[:2], "big") % 31 == 0:
+        return "ZLIB"
+    return ""
+
+
+def read_records(file: BinaryIO | Reader) -> Iterator[bytes]:
     """Yields the data of each record of an open file, every checksum verified.
 
     Raises:

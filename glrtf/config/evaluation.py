@@ -25,6 +25,8 @@ class EvaluateConfig:
         index: index.csv or the index's embedding set: a predicted image that is not in it is
             refused (retrieval only).
         resamples: Bootstrap resamples of the 95 % intervals; 0 leaves the intervals out.
+        verify: Whether the files of an embedding set given as index are compared with their
+            digests once, as long as they stand unchanged, or always.
     """
 
     submission: str
@@ -34,6 +36,7 @@ class EvaluateConfig:
     compare: list[str] = dataclasses.field(default_factory=list)
     index: str | None = None
     resamples: int = 1000
+    verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
         if self.resamples < 0:
@@ -86,6 +89,8 @@ class ReportConfig:
         max_queries: How many queries the gallery shows at most.
         max_ranks: How many ranked photos a query shows at most.
         thumbnail: The longest side of a thumbnail in pixels.
+        verify: Whether the sets' files are compared with their digests once, as long as they
+            stand unchanged, or always.
     """
 
     retrieval: str
@@ -105,6 +110,7 @@ class ReportConfig:
     max_queries: int = 1000
     max_ranks: int = 40
     thumbnail: int = 192
+    verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
         _at_least("max_queries", self.max_queries, 1)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tfrecords_tools.near_words import separate_with_spaces
+
 VIEWS = ("plain", "hflip")
 
 
@@ -107,6 +109,7 @@ class EmbedConfig:
         if not self.tta or len(set(self.tta)) < len(self.tta) or not set(self.tta) <= set(VIEWS):
             raise ValueError(
                 f"tta: expected some of {', '.join(VIEWS)}, each once, found {' '.join(self.tta)!r}"
+                f"{separate_with_spaces(self.tta)}"
             )
 
         scales = self.scales

@@ -22,7 +22,8 @@ class PlanConfig(TrainConfig):
         json: A file for the same figures as JSON; empty writes none.
         compile: Compile the real training step for that TPU as well, which takes minutes to an
             hour, and say what memory the compiler gives it. Needs jax and libtpu.
-        compiler_python: Python of an environment with glrtf[plan]; empty takes this one.
+        compiler_python: Python of an environment with jax and libtpu, see docs/plan.md; empty
+            takes this one.
         cache: Folder in which results of the compiler are kept.
     """
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from glrtf.config.backbone_names import canonical
 from glrtf.config.training import TrainConfig
 
 _FOLDERS = (
@@ -27,7 +28,7 @@ def find_config(argv: Sequence[str]) -> str | None:
     if _value(argv, "config") is not None:
         return None
     defaults = TrainConfig()
-    backbone = _value(argv, "backbone") or defaults.backbone
+    backbone = canonical(_value(argv, "backbone") or defaults.backbone)
     size = _value(argv, "size") or str(defaults.size)
     # The name is built from user input: nothing but a plain file name may come of it.
     return find_file(Path(f"{backbone}_{size}.yaml").name)
@@ -39,7 +40,7 @@ def find_file(name: str) -> str | None:
 
 
 def _value(argv: Sequence[str], name: str) -> str | None:
-    for argument, following in zip(argv, [*argv[1:], None], strict=True):
+    for argument, following in zip(argv, [*argv[1:], None], strict=False):
         if argument == f"--{name}":
             return following
         if argument.startswith(f"--{name}="):

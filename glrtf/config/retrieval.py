@@ -211,6 +211,8 @@ class RetrieveConfig:
         rerank: Re-ranking of the direct side by neighbourhoods.
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
         fusion: How direct and bridged confidence make one ranking.
+        verify: Whether the sets' files are compared with their digests once, as long as they
+            stand unchanged, or always.
     """
 
     query: list[str]
@@ -231,6 +233,7 @@ class RetrieveConfig:
     rerank: RerankConfig = dataclasses.field(default_factory=RerankConfig)
     label_vote_weight: float = 0.0
     fusion: FusionConfig = dataclasses.field(default_factory=FusionConfig)
+    verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
         """Refuses settings that do not go together."""

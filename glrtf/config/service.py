@@ -2,9 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
+from tfrecords_tools.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
 _BACKENDS = ("exact", "tensorflow", "annoy")
@@ -24,6 +26,8 @@ class SearcherConfig:
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
+        verify: Whether the sets' files are compared with their digests once, as long as they
+            stand unchanged, or always.
     """
 
     model: str = ""
@@ -33,6 +37,7 @@ class SearcherConfig:
     tta: tuple[str, ...] = VIEWS
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
+    verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
         for name in ("model", "index"):
@@ -41,7 +46,10 @@ class SearcherConfig:
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
         if not self.tta or not set(self.tta) <= set(VIEWS):
-            raise ValueError(f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}")
+            raise ValueError(
+                f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}"
+                f"{separate_with_spaces(self.tta)}"
+            )
         if self.search.backend not in _BACKENDS:
             raise ValueError(
                 f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from glrtf.config.backbone_names import BACKBONES, canonical
 from glrtf.config.data import AugmentConfig, InputConfig
-from tfrecords_tools.cli import did_you_mean
+from tfrecords_tools.near_words import did_you_mean
 
-BACKBONES = ("v2s", "v2m", "v2l", "v2xl", "v2b0", "v2b1", "v2b2", "v2b3")
 SIZE_MULTIPLE = 32
 # The network's total stride is 32; these two published sizes leave a partly padded last column.
 PUBLISHED_SIZES = (720, 732)
@@ -132,6 +132,7 @@ class TrainConfig:
     input: InputConfig = field(default_factory=InputConfig)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "backbone", canonical(self.backbone))
         if self.backbone not in BACKBONES:
             raise ValueError(
                 f"backbone: expected one of {', '.join(BACKBONES)}, found {self.backbone!r}"

@@ -1,6 +1,7 @@
 """Settings of `glrtf.whiten`."""
 
 import dataclasses
+from typing import Literal
 
 
 @dataclasses.dataclass
@@ -18,6 +19,8 @@ class WhitenConfig:
         index: Embedding sets of the index images, one a model in the same order.
         votes: How much each model counts; alike when left out.
         max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 takes all.
+        verify: Whether the sets' files are compared with their digests once, as long as they
+            stand unchanged, or always.
     """
 
     train: list[str]
@@ -27,6 +30,7 @@ class WhitenConfig:
     index: list[str] = dataclasses.field(default_factory=list)
     votes: list[float] = dataclasses.field(default_factory=list)
     max_rows: int = 200_000
+    verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""

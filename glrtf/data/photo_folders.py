@@ -76,7 +76,7 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
         title = _digest(repr((found[rows], ids[rows])))[:_ID_LENGTH]
         paths = [files.join(folder, name) for name in names[rows]]
         photos = tuple(zip(paths, ids[rows], strict=True))
-        shards.append(PhotoShard(files.join(folder, title), len(photos), photos))
+        shards.append(PhotoShard(files.join(folder, title), len(photos), photos=photos))
     return PhotoSet(tuple(shards), split, left_out=tuple(left_out))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glrtf.config.data import PreviewConfig
-from tfrecords_tools import cli, files
+from tfrecords_tools import cli, expected, files
 
 _GAP = 4
 _HEADER = 16
@@ -73,6 +73,11 @@ def run_preview(config: PreviewConfig) -> None:
     """The command."""
     from PIL import Image
 
+    from glrtf.data.shards import require_shards
+
+    expected.folder("--data", config.data)
+    require_shards(config.data, config.split)
+    expected.new_file("--output", config.output)
     rows = preview(config)
     titles = ["before", *(f"step {step}" for step in range(config.steps))]
     kind = os.path.splitext(config.output)[1].lower().replace("jpg", "jpeg")[1:]

@@ -8,11 +8,12 @@ import dataclasses
 import struct
 import threading
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from glrtf.data.shards import CHUNK, PhotoShard, Shard, ShardSet
 from tfrecords_tools import files, images, schema, tfrecord
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.hashing_reader import HashingReader
 
 _PHOTO_SETTINGS = images.ImageSettings(verify="decode")
 
@@ -53,12 +54,28 @@ class BadRecords:
 
     Args:
         limit: How many different ones may be skipped; None for any number.
+
+    Attributes:
+        damaged_shard: A shard that was refused as a whole; empty where none was.
     """
 
     def __init__(self, limit: int | None = 0) -> None:
         self._limit = limit
         self._known: dict[tuple[str, int], BadRecord] = {}
         self._lock = threading.Lock()
+        self.damaged_shard = ""
+
+    def refuse_shard(self, path: str, found: str) -> NoReturn:
+        """Notes that a shard is not the one that was built.
+
+        Raises:
+            UserError: Always.
+        """
+        self.damaged_shard = path
+        raise UserError(
+            f"{path}: expected the shard that dataset_info.json describes, found {found}; build it"
+            " again, or restore it"
+        )
 
     def __len__(self) -> int:
         return len(self._known)
@@ -127,6 +144,36 @@ def read_shard(shard: Shard, start: int, bad: BadRecords) -> Iterator[tuple[int,
             )
 
 
+def read_whole_shard(shard: Shard, bad: BadRecords) -> Iterator[tuple[int, bytes]]:
+    """Yields the position and data of all records of a shard whose digest is known.
+
+    The digest is that of the bytes the records were taken from, so it also sees what was
+    altered on the way from storage. It is compared when the last record has been taken.
+
+    Args:
+        shard: The file, its records and its digest.
+        bad: Takes note of a damaged shard.
+
+    Raises:
+        UserError: If the file is not the one that was built.
+    """
+    position = 0
+    with files.open_read(shard.path) as file:
+        reader = HashingReader(file)
+        try:
+            for data in tfrecord.read_records(reader):
+                if position == shard.num_examples:
+                    bad.refuse_shard(shard.path, f"more than {shard.num_examples} records")
+                yield position, data
+                position += 1
+        except tfrecord.CorruptRecordError as error:
+            bad.refuse_shard(shard.path, f"it {error} (record {position})")
+        if position != shard.num_examples:
+            bad.refuse_shard(shard.path, f"{position} records instead of {shard.num_examples}")
+        if reader.finish() != shard.sha256:
+            bad.refuse_shard(shard.path, "other bytes: its SHA-256 is another")
+
+
 def read_photos(shard: PhotoShard, start: int, bad: BadRecords) -> Iterator[tuple[int, bytes]]:
     """Yields photos of a folder as records, treated as the shards' builder treats them.
 
@@ -149,7 +196,9 @@ def read_photos(shard: PhotoShard, start: int, bad: BadRecords) -> Iterator[tupl
         )
 
 
-def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iterator[list[Record]]:
+def chunks(
+    shard_set: ShardSet, index: int, start: int, bad: BadRecords, whole: bool = False
+) -> Iterator[list[Record]]:
     """Yields a shard's records in lists of at most `shards.CHUNK`, cut at multiples of it.
 
     Args:
@@ -157,11 +206,15 @@ def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iter
         index: Which shard.
         start: The first record wanted.
         bad: Takes note of broken records.
+        whole: Compare the shard with its digest, where that is known, and refuse one that
+            is damaged; otherwise its damaged records are noted as broken.
     """
     found: list[Record] = []
     shard = shard_set.shards[index]
     if isinstance(shard, PhotoShard):
         rows = read_photos(shard, start, bad)
+    elif whole and shard.sha256 and not start:
+        rows = read_whole_shard(shard, bad)
     else:
         rows = read_shard(shard, start, bad)
     for position, data in rows:
@@ -174,7 +227,7 @@ def chunks(shard_set: ShardSet, index: int, start: int, bad: BadRecords) -> Iter
 
 
 def in_order(shard_set: ShardSet, bad: BadRecords) -> Iterator[Record]:
-    """Yields the records of all shards as they lie."""
+    """Yields the records of all shards as they lie; a damaged shard is refused as a whole."""
     for index in range(len(shard_set.shards)):
-        for chunk in chunks(shard_set, index, 0, bad):
+        for chunk in chunks(shard_set, index, 0, bad, whole=True):
             yield from chunk

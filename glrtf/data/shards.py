@@ -14,7 +14,9 @@ from tfrecords_tools.errors import UserError
 
 CHUNK = 16
 """Records that one call into Python reads; also the turn of a file in a mix of files."""
-_TFREC = re.compile(r"\.(tfrecord|tfrec)s?$|\.tfrecord-\d+-of-\d+$")
+_TFREC = re.compile(r"\.(tfrecord|tfrec)s?(-\d+-of-\d+)?(\.gz)?$")
+# What the official code of GLDv2 (DELF's build_image_dataset.py) writes: all splits in one folder.
+_DELF = re.compile(r"(train|validation|index|test)-\d{5}-of-\d{5}$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,12 @@ class Shard:
     Attributes:
         path: Where it is.
         num_examples: How many records it must hold.
+        sha256: Its digest as dataset_info.json says, 64 hex digits; empty where nothing does.
     """
 
     path: str
     num_examples: int
+    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +101,8 @@ def open_shards(folder: str, split: str = "train") -> ShardSet:
 
     Args:
         folder: What the builder wrote (with ``train/``, ``index/``, ``test/``
-            below), one split's folder, or a folder of public Kaggle shards,
-            whose records are counted by hopping from header to header.
+            below), one split's folder, or a folder of public Kaggle shards or of the
+            official code's, whose records are counted by hopping from header to header.
         split: Which split, where the folder holds several.
 
     Raises:
@@ -106,17 +110,37 @@ def open_shards(folder: str, split: str = "train") -> ShardSet:
     """
     if candidate := _described(folder, split):
         return _from_info(candidate, split)
-    if not (names := _shard_names(folder)):
-        raise UserError(
-            f"{folder}: expected {FILE_NAME} there or in {split}/, or *.tfrec shards; found"
-            " neither; build shards with python -m tfrecords_tools.build"
+    if names := _shard_names(folder, split):
+        return _without_info(folder, names, split)
+    raise _none_found(folder, split)
+
+
+def require_shards(folder: str, split: str) -> None:
+    """Checks that a folder has shards of a split, without opening them.
+
+    Raises:
+        UserError: If it has none.
+    """
+    if candidate := _described(folder, split):
+        _info(candidate, split)
+    elif not _shard_names(folder, split):
+        raise _none_found(folder, split)
+
+
+def _none_found(folder: str, split: str) -> UserError:
+    if others := sorted({name.partition("-")[0] for name in _shard_names(folder)}):
+        return UserError(
+            f"{folder}: expected shards of the split {split}, found those of {', '.join(others)}"
         )
-    return _without_info(folder, names, split)
+    return UserError(
+        f"{folder}: expected {FILE_NAME} there or in {split}/, or *.tfrec shards; found"
+        " neither; build shards with python -m tfrecords_tools.build"
+    )
 
 
 def holds_shards(folder: str, split: str) -> bool:
     """Whether `open_shards` would find shards, sound or not."""
-    return bool(_described(folder, split) or _shard_names(folder))
+    return bool(_described(folder, split) or _shard_names(folder, split))
 
 
 def _described(folder: str, split: str) -> str:
@@ -125,23 +149,51 @@ def _described(folder: str, split: str) -> str:
     return next((each for each in candidates if files.exists(files.join(each, FILE_NAME))), "")
 
 
-def _shard_names(folder: str) -> list[str]:
-    return [name for name in files.list_names(folder) if _TFREC.search(name)]
+def _shard_names(folder: str, split: str = "") -> list[str]:
+    """Names of shards without a description; of one split alone where their names tell it."""
+    names = files.list_names(folder)
+    if found := [name for name in names if _TFREC.search(name)]:
+        return found
+    found = [name for name in names if _DELF.match(name)]
+    return [name for name in found if not split or name.startswith(f"{split}-")]
 
 
-def _from_info(folder: str, split: str) -> ShardSet:
+def _info(folder: str, split: str) -> DatasetInfo:
     info = DatasetInfo.load(folder)
     if info.split != split:
         raise UserError(f"{folder}: expected the split {split}, found {info.split}")
+    return info
+
+
+def _from_info(folder: str, split: str) -> ShardSet:
+    info = _info(folder, split)
     shards = tuple(
-        Shard(path, shard.num_examples)
+        Shard(path, shard.num_examples, shard.sha256)
         for path, shard in zip(info.shard_paths, info.shards, strict=True)
     )
-    if missing := [shard.path for shard in shards if not files.exists(shard.path)]:
-        raise UserError(f"{missing[0]}: named in {FILE_NAME} but missing; build the shards again")
+    _refuse_other_sizes(info)
     if not info.num_examples:
         raise UserError(f"{folder}: expected at least one record, found none")
     return ShardSet(shards, split, info.num_classes, info.schema, folder)
+
+
+def _refuse_other_sizes(info: DatasetInfo) -> None:
+    """One line for a shard that is missing, was cut, or is another build's."""
+    # On gs:// one listing says the size of all.
+    listed = dict(files.walk(info.folder)) if files.is_remote(info.folder) else None
+    for path, shard in zip(info.shard_paths, info.shards, strict=True):
+        if listed is not None:
+            size = listed.get(shard.name)
+        else:
+            state = files.state(path)
+            size = None if state is None else state.size
+        if size is None:
+            raise UserError(f"{path}: named in {FILE_NAME} but missing; build the shards again")
+        if size != shard.bytes:
+            raise UserError(
+                f"{path}: expected {shard.bytes} bytes as {FILE_NAME} says, found {size}; it was"
+                " cut, or is a shard of another build: build the shards again, or restore it"
+            )
 
 
 def _without_info(folder: str, names: Sequence[str], split: str) -> ShardSet:
@@ -179,6 +231,12 @@ def count_records(path: str) -> int:
             header = file.read(12)
             whole = len(header) == 12
             length, crc = struct.unpack("<QI", header) if whole else (0, 0)
+            if not count and (kind := tfrecord.compression(header)):
+                raise UserError(
+                    f"{path}: expected a TFRecord file that is not compressed, found one that is"
+                    f" compressed with {kind}; write it again without compression"
+                    + (" (gunzip unpacks it)" if kind == "GZIP" else "")
+                )
             position += length + tfrecord.OVERHEAD
             if not whole or tfrecord.masked_crc(header[:8]) != crc or position > size:
                 raise UserError(

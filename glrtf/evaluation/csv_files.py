@@ -3,12 +3,9 @@
 import csv
 from collections.abc import Iterator, Sequence
 
-from tfrecords_tools import text_tables
+from tfrecords_tools import csv_rows, text_tables
 from tfrecords_tools.cli import did_you_mean
 from tfrecords_tools.errors import UserError
-
-# A landmark with many index photos makes fields longer than the module's own limit.
-_LONGEST_FIELD = 1 << 28
 
 
 def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -31,6 +28,8 @@ def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str
         try:
             header = [name.strip() for name in _fields(text.readline())]
             places = [_place(path, header, column) for column in columns]
+            if twice := csv_rows.repeated(header, columns):
+                raise UserError(f"{path}: expected one column {twice!r}, found it more than once")
             needed = max(places)
             for number, line in enumerate(text, start=2):
                 fields = _fields(line)
@@ -49,8 +48,7 @@ def _fields(line: str) -> list[str]:
     """A line's fields; the CSV reader's state machine only where it is needed."""
     if '"' not in line:
         return line.split(",")
-    csv.field_size_limit(_LONGEST_FIELD)
-    return next(csv.reader([line]))
+    return next(csv_rows.reader([line]))
 
 
 def read_header(path: str) -> list[str]:

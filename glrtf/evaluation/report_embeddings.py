@@ -9,6 +9,7 @@ import numpy as np
 
 from glrtf.config.evaluation import ReportConfig
 from glrtf.config.paths import moved
+from glrtf.embedding_agreement import Agreement
 from glrtf.evaluation import bridge_photos, embedding_map, projector, thumbnails
 from glrtf.evaluation.bridge_photos import Bridge
 from glrtf.evaluation.embedding_map import EmbeddingMap
@@ -47,6 +48,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
     parameters = info.get("parameters", {})
     votes = parameters.get("votes") or ()
     sets: dict[str, RowsById] = {}
+    agreement = Agreement()
     notes = []
     for role in ROLES:
         named: list[str] = getattr(config, role)
@@ -57,7 +59,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
         if not folders:
             continue
         try:
-            sets[role] = RowsById.open(folders, votes)
+            sets[role] = RowsById.open(folders, votes, config.verify, agreement)
         except UserError as error:
             if named:
                 raise

@@ -4,7 +4,10 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from glrtf.embedding_agreement import Agreement
+from glrtf.embedding_digests import Verify
 from glrtf.embedding_rows import RowSource, join
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.retrieval.neighbors import gather_rows
@@ -26,17 +29,33 @@ class RowsById:
         self._sorted = source.ids[self._order]
 
     @classmethod
-    def open(cls, folders: Sequence[str], votes: Sequence[float] = ()) -> "RowsById":
+    def open(
+        cls,
+        folders: Sequence[str],
+        votes: Sequence[float] = (),
+        verify: Verify = "once",
+        agreement: Agreement | None = None,
+    ) -> "RowsById":
         """Opens embedding sets of the same images and joins them.
 
+        Args:
+            folders: The sets, one a model.
+            votes: How much each counts.
+            verify: As `EmbeddingSet.open` takes it.
+            agreement: The other sets that these are compared with.
+
         Raises:
-            UserError: On a set that is missing or not whole.
+            UserError: On a set that is missing, not whole, or made otherwise than the others.
         """
-        return cls(join([EmbeddingSet.open(os.fspath(folder)) for folder in folders], votes))
+        sets = [EmbeddingSet.open(os.fspath(folder), verify) for folder in folders]
+        if agreement is not None:
+            for place, one in enumerate(sets):
+                agreement.add(one.folder, one.meta, place)
+        return cls(join(sets, votes))
 
     def known(self, ids: Sequence[str]) -> list[str]:
         """Those of the ids that have a row, in their order."""
-        wanted = _encoded(ids)
+        wanted = _as_bytes(ids)
         return [image_id for image_id, there in zip(ids, self._has(wanted), strict=True) if there]
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
@@ -48,7 +67,7 @@ class RowsById:
         Raises:
             KeyError: If an image has no row.
         """
-        wanted = _encoded(ids)
+        wanted = _as_bytes(ids)
         there = self._has(wanted)
         if not there.all():
             raise KeyError(ids[int(np.flatnonzero(~there)[0])])
@@ -61,6 +80,6 @@ class RowsById:
         return self._sorted[places] == wanted
 
 
-def _encoded(ids: Sequence[str]) -> np.ndarray:
-    """(n,) bytes as wide as the longest id: cut to 16, a longer one would be another image's."""
-    return np.array([*(image_id.encode() for image_id in ids), b""])[:-1]
+def _as_bytes(ids: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """(n,) ids, none cut: one that is too long for a set is in none."""
+    return np.array([image_id.encode(errors="surrogateescape") for image_id in ids], np.bytes_)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from glrtf.config.retrieval import RetrieveConfig
-from tfrecords_tools.cli import did_you_mean
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.near_words import did_you_mean, separate_with_spaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,11 @@ def parameters_for(config: RetrieveConfig, names: Sequence[str] = ()) -> tuple[P
     known = {parameter.name: parameter for parameter in SPACE}
     for name in names:
         if name not in known:
-            near = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
+            near = (
+                separate_with_spaces([name])
+                or did_you_mean(name, list(known))
+                or f"; known are {', '.join(known)}"
+            )
             raise UserError(f"--parameters: {name!r} cannot be tuned{near}")
         if known[name] not in useful:
             raise UserError(f"--parameters: {name} does not matter under these settings")

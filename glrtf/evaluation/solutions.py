@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from glrtf.evaluation import csv_files
+from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
 
 USAGES = ("Public", "Private", "Ignored")
@@ -90,12 +91,12 @@ def read_recognition_solution(path: str) -> RecognitionSolution:
     for line, image_id, numbers, use in _rows(path, "landmarks", usage):
         if use == "Ignored":
             continue
-        try:
-            landmarks[image_id] = frozenset(int(number) for number in numbers.split())
-        except ValueError:
+        known = [csv_rows.whole_number(number) for number in numbers.split()]
+        if None in known:
             raise UserError(
                 f"{path}, line {line}: expected landmark numbers, found {numbers[:60]!r}"
-            ) from None
+            )
+        landmarks[image_id] = frozenset(number for number in known if number is not None)
     if not any(landmarks.values()):
         raise UserError(f"{path}: expected scored images with a landmark, found none")
     return RecognitionSolution(landmarks, usage)

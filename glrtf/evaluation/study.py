@@ -13,7 +13,7 @@ from glrtf.evaluation import search_space
 from glrtf.evaluation.search_space import Parameter
 from glrtf.evaluation.tune_problem import Problem
 from tfrecords_tools import files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 JOURNAL = "journal.log"
 
@@ -157,5 +157,5 @@ def _require_optuna() -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise UserError(
-            "glrtf.tune needs Optuna, which is not installed: pip install 'glrtf[tune]'"
+            f"glrtf.tune needs Optuna, which is not installed: {how_to_install('tune')}"
         ) from None

@@ -5,8 +5,9 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from glrtf.embedding_digests import Verify
 from glrtf.evaluation import csv_files
-from tfrecords_tools import files
+from tfrecords_tools import csv_rows, files
 from tfrecords_tools.errors import UserError
 
 SUBMISSION_FILE = "submission.csv"
@@ -45,8 +46,12 @@ def require_unchanged(folder: str, name: str) -> str:
     return path
 
 
-def read_index_ids(path: str) -> frozenset[str]:
+def read_index_ids(path: str, verify: Verify = "once") -> frozenset[str]:
     """The index images' ids: those of an embedding set, or of a CSV file with a column ``id``.
+
+    Args:
+        path: The set's folder or the CSV file.
+        verify: As `EmbeddingSet.open` takes it.
 
     Raises:
         UserError: If it is missing or is not what it should be, or there are no ids.
@@ -54,7 +59,7 @@ def read_index_ids(path: str) -> frozenset[str]:
     if os.path.isdir(path):
         from glrtf.embedding_set import EmbeddingSet
 
-        ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path).ids)
+        ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path, verify).ids)
     else:
         ids = frozenset(image_id for _, (image_id,) in csv_files.read_rows(path, ("id",)))
     if not ids:
@@ -123,16 +128,13 @@ def read_recognitions(path: str) -> dict[str, Recognition]:
 
 
 def _recognition(path: str, line: int, field: str) -> Recognition:
-    try:
-        landmark_id, score = field.split()
-        prediction = Recognition(int(landmark_id), float(score))
-    except ValueError:
-        prediction = Recognition(0, math.nan)
-    if not math.isfinite(prediction.score):
+    landmark_id, *scores = field.split()
+    number, value = csv_rows.whole_number(landmark_id), csv_rows.real_number(" ".join(scores))
+    if number is None or not math.isfinite(value):
         raise UserError(
             f"{path}, line {line}: expected a landmark number and a score, found {field[:60]!r}"
         )
-    return prediction
+    return Recognition(number, value)
 
 
 def _file_name(path: str, line: int, text: str) -> UserError:

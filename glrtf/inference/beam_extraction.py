@@ -10,7 +10,7 @@ import functools
 from glrtf.config.inference import EmbedConfig
 from glrtf.inference import tasks
 from glrtf.inference.extraction import Job
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 
 def run(config: EmbedConfig, num_parts: int) -> None:
@@ -27,7 +27,7 @@ def run(config: EmbedConfig, num_parts: int) -> None:
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError:
-        raise UserError("--runner beam needs apache-beam: pip install 'glrtf[beam]'") from None
+        raise UserError(f"--runner beam needs apache-beam: {how_to_install('beam')}") from None
     flags = [option if option.startswith("-") else f"--{option}" for option in config.beam_options]
     alone = dataclasses.replace(config, runner="local", beam_options=())
     with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:

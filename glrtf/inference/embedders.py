@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from glrtf.inference.serving import INFO_NAME, to_unit_range, weights_digest
+from glrtf.inference.model_folders import INFO_NAME, is_export
+from glrtf.inference.serving import to_unit_range, weights_digest
 from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
 
@@ -45,19 +46,9 @@ def load_embedder(path: str, checkpoint: str = "", any_size: bool = False) -> Em
     Raises:
         UserError: If it is neither, or does not load.
     """
-    if files.exists(files.join(path, INFO_NAME)):
+    if is_export(path):
         return _from_export(path, any_size)
-    if files.exists(files.join(path, "saved_model.pb")):
-        raise UserError(
-            f"{path}: expected an export of this project, found a SavedModel without"
-            f" {INFO_NAME}; export it with python -m glrtf.export"
-        )
-    if files.exists(files.join(path, "config.yaml")):
-        return _from_workdir(path, checkpoint, any_size)
-    raise UserError(
-        f"{path}: expected an exported SavedModel or a training run's workdir, found"
-        " neither; see python -m glrtf.export"
-    )
+    return _from_workdir(path, checkpoint, any_size)
 
 
 def _from_export(path: str, any_size: bool) -> Embedder:

@@ -6,7 +6,8 @@ import dataclasses
 import io
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,11 +16,13 @@ import tensorflow as tf
 from glrtf import embedding_set
 from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
-from glrtf.data.shards import ShardSet
-from glrtf.embedding_arrays import load_array
+from glrtf.data.shards import PhotoShard, ShardSet
+from glrtf.embedding_arrays import ID_DTYPE, load_array
+from glrtf.inference import receipts
 from glrtf.inference.embedders import Embedder
+from glrtf.inference.shard_plans import first_difference
 from glrtf.inference.tta import embed_views, scaled_side
-from tfrecords_tools import files
+from tfrecords_tools import files, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -122,9 +125,11 @@ def embed_split(
 ) -> list[embedding_set.EmbeddingSet]:
     """Writes an embedding set for each model in one pass over the photos.
 
-    Parts that are there stay. Beside each part stands ``rejects-…csv``, which
-    lists the images that left no row. ``plan.json`` keeps runs with another
-    model, view or data from continuing this one.
+    Parts that are there, made from the same data, stay. Beside each part stands
+    ``rejects-…csv``, which lists the images that left no row, and a receipt: see
+    `receipts`. ``plan.json`` keeps runs with another model, view or data from
+    continuing this one. A shard that is not the one dataset_info.json describes is
+    read once more; then the command stops.
 
     Args:
         jobs: The models, all with runners of one batch size.
@@ -142,32 +147,56 @@ def embed_split(
         The finished sets; none while parts of other tasks are missing.
 
     Raises:
-        UserError: If a folder belongs to another run, too many images are
-            broken, or a row is not finite.
+        UserError: If a folder belongs to another run, a shard is damaged, an image id is too
+            long, too many images are broken, a row is not finite, or a part has changed
+            since it was embedded.
     """
     num_parts = len(shard_set.shards)
     plans = [_plan(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):
         _keep_to_plan(job.folder, plan)
+    there = {job.folder: _names(job.folder) for job in jobs}
     mine = range(task_index, num_parts, num_tasks)
     total = sum(shard_set.lengths[part] for part in mine)
     with Progress(f"embed {shard_set.split}", total, "image") as progress:
         for part in mine:
-            missing = [
-                job
-                for job in jobs
-                if not embedding_set.part_is_written(job.folder, part, num_parts)
-            ]
-            if missing:
-                _embed_part(missing, shard_set, part, dtype, max_bad_records)
+            _embed_missing(jobs, shard_set, part, dtype, max_bad_records, there)
             progress.update(shard_set.lengths[part])
+    there = {job.folder: _names(job.folder) for job in jobs}
     if not all(
-        embedding_set.part_is_written(job.folder, part, num_parts)
+        receipts.is_done(job.folder, part, num_parts, there[job.folder])
         for job in jobs
         for part in range(num_parts)
     ):
         return []
     return [_finish(job, plan, shard_set) for job, plan in zip(jobs, plans, strict=True)]
+
+
+def _embed_missing(
+    jobs: Sequence[Job],
+    shard_set: ShardSet,
+    part: int,
+    dtype: str,
+    max_bad_records: int | None,
+    there: Mapping[str, set[str]],
+) -> None:
+    """Embeds a part with the models that have not yet, or had other data."""
+    num_parts = len(shard_set.shards)
+    source = receipts.source_digest(shard_set.shards[part])
+    missing = [
+        job
+        for job in jobs
+        if not receipts.is_done(job.folder, part, num_parts, there[job.folder], source)
+    ]
+    if not missing:
+        return
+    _embed_part(missing, shard_set, part, dtype, max_bad_records)
+    for job in missing:
+        receipts.write(job.folder, part, num_parts, source)
+
+
+def _names(folder: str) -> set[str]:
+    return set(files.list_names(folder))
 
 
 def embed_shards(
@@ -194,7 +223,7 @@ def _results(
     total_batch = jobs[0].runner.total_batch
     with plain_errors():
         for batch in eval_batches(shard_set, size=sizes, batch_size=total_batch, bad=bad):
-            ids = batch["image_id"].numpy().astype("S16")
+            ids = _checked_ids(batch["image_id"].numpy(), shard_set)
             images = iter(batch["image"])
             shares = [itertools.islice(images, len(job.runner.sides)) for job in jobs]
             results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
@@ -202,6 +231,16 @@ def _results(
             if len(started) == _BATCHES_IN_FLIGHT:
                 yield started.popleft()
     yield from started
+
+
+def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
+    """(n,) S16; none is cut, by which it would be another image's or come twice."""
+    shard = shard_set.shards[0]
+    photos = isinstance(shard, PhotoShard)
+    where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
+    remedy = "use --photo_ids digest" if photos else "build the data with such ids"
+    image_ids.refuse_unsafe(where, ids.astype(np.bytes_), remedy)
+    return ids.astype(ID_DTYPE)
 
 
 def _embed_part(
@@ -212,14 +251,20 @@ def _embed_part(
     max_bad_records: int | None,
 ) -> None:
     bad = BadRecords(max_bad_records)
-    rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
+    try:
+        rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
+    except UserError as error:
+        if not bad.damaged_shard:
+            raise
+        print(f"note: {error}; it is read once more", file=sys.stderr)
+        bad = BadRecords(max_bad_records)
+        rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_id", "position", "reason"])
     writer.writerows((each.image_id, each.position, each.reason) for each in bad.report())
     num_parts = len(shard_set.shards)
     for job, rows in zip(jobs, rows_of_jobs, strict=True):
-        # The rows come last: with them the part counts as done.
         path = _rejects_path(job.folder, part, num_parts)
         files.write_bytes(path, text.getvalue().encode())
         embedding_set.write_part(job.folder, part, num_parts, rows.astype(dtype), ids)
@@ -233,7 +278,10 @@ def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_se
     )
     # What left no row; rejects-*.csv say why, for people: they carry no checksum.
     rejected = shard_set.num_examples - sum(len(load_array(path)) for path in ids)
-    return embedding_set.finish(job.folder, num_parts, **plan, num_rejected=rejected)
+    written = [receipts.read(job.folder, part, num_parts) for part in range(num_parts)]
+    return embedding_set.finish(
+        job.folder, num_parts, receipts=written, **plan, num_rejected=rejected
+    )
 
 
 def _rejects_path(folder: str, part: int, num_parts: int) -> str:
@@ -256,7 +304,7 @@ def _plan(
         "tta": list(views),
         "scales": list(scales),
         "row_dtype": dtype,
-        "shards": [[os.path.basename(s.path), s.num_examples] for s in shard_set.shards],
+        "shards": [[os.path.basename(s.path), s.num_examples, s.sha256] for s in shard_set.shards],
     }
 
 
@@ -270,7 +318,10 @@ def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
     stored = files.read_json(path)
     for name, value in plan.items():
         if name != "model" and stored.get(name) != value:
+            expected, found = f"{name} {value}", f"{stored.get(name)}"
+            if name == "shards":
+                expected, found = first_difference(value, stored.get(name))
             raise UserError(
-                f"{folder}: expected to continue an embedding with {name} {value}, found one with"
-                f" {stored.get(name)}; choose another --output or remove the folder"
+                f"{folder}: expected to continue an embedding with {expected}, found one with"
+                f" {found}; choose another --output or remove the folder"
             )

@@ -17,7 +17,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from glrtf.inference.serving import TOLERANCE, to_unit_range
 from tfrecords_tools import files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 Run: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
@@ -122,6 +122,6 @@ def _needed(module: str, extra: str) -> types.ModuleType:
         return importlib.import_module(module)
     except ImportError:
         raise UserError(
-            f"--format {extra}: expected {module.partition('.')[0]}, found none; pip install"
-            f" 'glrtf[{extra}]'"
+            f"--format {extra}: expected {module.partition('.')[0]}, found none; "
+            + how_to_install(extra)
         ) from None

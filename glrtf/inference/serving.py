@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from glrtf.data import decoding
 from glrtf.inference import exif
+from glrtf.inference.model_folders import INFO_NAME
 from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
 
 Tensor: TypeAlias = tf.Tensor
 
-INFO_NAME = "glrtf_export.json"
 TOLERANCE = 1e-5
 """Largest difference of an embedding's value between the export and the model."""
 

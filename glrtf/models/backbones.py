@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import keras
 
-from glrtf.config.training import BACKBONES
+from glrtf.config.backbone_names import BACKBONES
 from glrtf.models import efficientnet_v2
 
 # Of RGB in [0, 1]; what `keras.applications` bakes into the B variants.

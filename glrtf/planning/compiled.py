@@ -17,6 +17,8 @@ from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import format_seconds
 
+# The extra "plan": what gave the figures of docs/plan.md.
+COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"
 _SCRIPT = Path(__file__).with_name("tpu_compiler.py")
 _SECONDS_BETWEEN_LINES = 30.0
 _LINES_OF_A_REFUSAL = 40
@@ -116,7 +118,7 @@ def _check_compiler(python: str) -> None:
     if found.returncode:
         raise UserError(
             f"--compile: {python} lacks jax or libtpu; make an environment for them with "
-            "'python -m venv plan && plan/bin/pip install glrtf[plan]' and name it with "
+            f"'python -m venv plan && plan/bin/pip install {COMPILER_PACKAGES}' and name it with "
             "--compiler_python plan/bin/python"
         )
 

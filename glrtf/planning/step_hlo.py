@@ -1,10 +1,10 @@
 """The real training step as an HLO program, for a compiler that lives elsewhere."""
 
 import concurrent.futures
-import multiprocessing
 
 from glrtf.config.training import TrainConfig
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.process_pool import process_pool
 
 
 def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
@@ -13,8 +13,7 @@ def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> b
     Raises:
         UserError: If the step cannot be lowered.
     """
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+    with process_pool(1) as pool:
         try:
             return pool.submit(_lowered_or_reason, config, num_classes, replicas).result()
         except concurrent.futures.process.BrokenProcessPool:

@@ -18,7 +18,7 @@ from glrtf.embedding_rows import RowSource
 from glrtf.retrieval import exact
 from glrtf.retrieval.neighbors import Neighbors, merge
 from tfrecords_tools import array_files, files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 _QUERIES_A_BLOCK = 2048
 
@@ -73,7 +73,7 @@ def search_blocks(
     except ImportError:
         raise UserError(
             "--search.backend beam: expected apache-beam, found none; "
-            "pip install 'glrtf[beam]', or choose --search.backend exact"
+            f"{how_to_install('beam')}, or choose --search.backend exact"
         ) from None
     flags = [option if option.startswith("-") else f"--{option}" for option in options]
     blocks = _blocks(queries)

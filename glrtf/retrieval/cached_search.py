@@ -1,6 +1,6 @@
 """Searches whose results are kept on disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,10 @@ class CachedSearch:
     Args:
         config: The back end and its settings.
         cache: Where results are kept.
-        before: Called before rows are searched, and not where all is found.
     """
 
-    def __init__(
-        self, config: SearchConfig, cache: StageCache, before: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, config: SearchConfig, cache: StageCache) -> None:
         self._config = config
-        self._before = before
         self.cache = cache
 
     def neighbors(
@@ -53,8 +49,6 @@ class CachedSearch:
         self, description: str, queries: RowSource, database: RowSource, k: int, per_part: int = 0
     ) -> Iterator[Neighbors]:
         """The nearest rows, some thousand queries at a time, not kept."""
-        if self._before is not None:
-            self._before()
         return search.search_blocks(
             queries, database, k, per_part, self._config, self.cache.folder, description
         )

@@ -13,7 +13,6 @@ from glrtf.retrieval.candidates import Candidates, PairScores
 from glrtf.retrieval.first_pass import FirstPass
 from glrtf.retrieval.neighbors import Neighbors, stacked
 from glrtf.retrieval.processors import usable_processors
-from glrtf.retrieval.projection import Projection
 
 QUERIES_A_PRODUCT = 2048
 _SCORES_A_PRODUCT = 1 << 22
@@ -22,11 +21,8 @@ _PROCESSORS_A_PRODUCT = 4
 """For more of them it grows, lest they wait for each other more than they work."""
 _OPENING_ROWS = 4096
 """The first rows are multiplied at once: they make the first floors."""
-_MOST_PASSING = 0.02
-"""If more of a tile's pairs pass the bound, the full product is cheaper."""
 _BOUND_AFTER = 200
 """After this many times k rows, floors are high enough for bounds."""
-_PAIR_NUMBERS = 1 << 16
 _BELOW_FLOORS = 2.0**-6
 """Bases are below floors by this: more than all errors, and small enough for fine steps."""
 _LEAST_ROWS = 256
@@ -60,8 +56,6 @@ class QueryBlock:
         self._pair_scores = pair_scores
         self._threads = threads
         self._before = before
-        if isinstance(before, Projection):
-            self._extended = before.extended(vectors)
         self._products = np.empty(0, np.float32)
         # The product uses all processors, so each of them looks through a share of it.
         processors = usable_processors()
@@ -104,17 +98,13 @@ class QueryBlock:
 
     def _prepared(self, tile: npt.NDArray[np.float32], first_row: int) -> Any:
         """A tile as the first pass takes it; None where the full product is due at once."""
-        before = self._before
-        # The first rows make floors; held against low ones, too many would pass.
-        if isinstance(before, Projection) and self._rows_seen >= _BOUND_AFTER * self.k:
-            return before.extended(tile)
-        if isinstance(before, Bfloat16Products) and self._rows_seen:
-            # Floors rise ever more slowly.
-            if self._rows_seen >= self._rebase_at:
-                self._rebase_at = 2 * self._rows_seen
-                self._rebase(before, first_row)
-            return before.prepared(tile)
-        return None
+        if self._before is None or not self._rows_seen:
+            return None
+        # Floors rise ever more slowly.
+        if self._rows_seen >= self._rebase_at:
+            self._rebase_at = 2 * self._rows_seen
+            self._rebase(self._before, first_row)
+        return self._before.prepared(tile)
 
     def _rebase(self, before: Bfloat16Products, first_row: int) -> None:
         floors = np.concatenate([candidates.floors for candidates in self._candidates])
@@ -134,16 +124,12 @@ class QueryBlock:
     ) -> list[range]:
         """Looks through cheap products of some queries and rows; which of them it leaves open."""
         pieces, first_row = self._pieces(block), first_row + some.start
-        if isinstance(self._before, Bfloat16Products):
-            rows, lost = prepared
-            error = self._error + self._before.error(lost, tile.shape[1])
-            halves = self._before.halves(_slice(block), rows, some)
-            open_ = self._scan(self._add_halves, block, pieces, halves, first_row, error)
-        elif isinstance(self._before, Projection):
-            bounds = self._multiplied(self._extended[_slice(block)], prepared[some])
-            open_ = self._scan(self._add_bounded, block, pieces, bounds, first_row, tile[some])
-        else:
+        if self._before is None:
             return pieces
+        rows, lost = prepared
+        error = self._error + self._before.error(lost, tile.shape[1])
+        halves = self._before.halves(_slice(block), rows, some)
+        open_ = self._scan(self._add_halves, block, pieces, halves, first_row, error)
         if open_ and self._rows_seen > _BOUND_AFTER * self.k:
             # Floors will not rise much: from here on the first pass costs more than it saves.
             self._before = None
@@ -194,27 +180,6 @@ class QueryBlock:
     def _candidates_of(self, piece: range) -> tuple[Candidates, int]:
         """The candidates of a piece of queries, and which of their queries is its first."""
         return self._candidates[piece.start // self._share], piece.start % self._share
-
-    def _add_bounded(
-        self, piece: range, bounds: npt.NDArray[np.float32], first_row: int, tile: npt.NDArray
-    ) -> bool:
-        """Multiplies the pairs whose bound reaches their query's floor; False if too many do."""
-        assert isinstance(self._before, Projection)
-        candidates, first = self._candidates_of(piece)
-        error = self._before.error + self._error
-        asked, columns = candidates.passing(bounds, error, first)
-        if len(asked) > _MOST_PASSING * bounds.size:
-            return False
-        scores = np.empty(len(asked), np.float32)
-        step = max(1, _PAIR_NUMBERS // tile.shape[1])
-        vectors = self._vectors[piece.start - first :]
-        for pair in range(0, len(asked), step):
-            some = slice(pair, pair + step)
-            left, right = vectors[asked[some]], tile[columns[some]]
-            scores[some] = np.einsum("ij,ij->i", left, right)
-        passed = scores >= candidates.thresholds(self._error)[asked]
-        candidates.insert(asked[passed], columns[passed] + first_row, scores[passed])
-        return True
 
     def finish(self) -> Neighbors:
         """The neighbours among all rows added since `begin`."""

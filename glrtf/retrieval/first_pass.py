@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embedding_rows import RowSource
-from glrtf.retrieval import bfloat16_products, projection
+from glrtf.retrieval import bfloat16_products
 from glrtf.retrieval.bfloat16_products import Bfloat16Products
-from glrtf.retrieval.projection import Projection
 
-FirstPass: TypeAlias = Projection | Bfloat16Products | None
+FirstPass: TypeAlias = Bfloat16Products | None
 
 _SAMPLE = 2048
+_SAMPLED_QUERIES = 128
 _RUN = 32
 _LEAST_QUERIES = 512
 _LEAST_DIMENSION = 256
@@ -51,15 +51,21 @@ def choose(
     if few or database.dimension < _LEAST_DIMENSION:
         return None
     sample = _sample(database, num_rows)
-    scores = projection.sample_scores(vectors, sample)
-    floors = projection.sample_floors(scores, k, num_rows)
+    scores = vectors[:: max(1, len(vectors) // _SAMPLED_QUERIES)] @ sample.T
+    floors = _sample_floors(scores, k, num_rows)
     work = 2.0 * len(vectors) * num_rows * database.dimension
     share = bfloat16_products.share_of_float32(database.dimension, work)
     cost = _cost_of_rounding(scores, floors, share, k / num_rows, float64_scores)
-    fewer = projection.choose(vectors, sample, scores, floors, min(cost, projection.WORTHWHILE))
-    if fewer is not None or cost > _WORTHWHILE:
-        return fewer
-    return Bfloat16Products(vectors, threads)
+    return Bfloat16Products(vectors, threads) if cost <= _WORTHWHILE else None
+
+
+def _sample_floors(
+    scores: npt.NDArray[np.float32], k: int, num_rows: int
+) -> npt.NDArray[np.float32]:
+    """(queries,) the k-th best score among all rows, estimated from a sample of them."""
+    num_sampled = scores.shape[1]
+    place = min(num_sampled - 1, max(1, round(k * num_sampled / num_rows)))
+    return -np.partition(-scores, place - 1, axis=1)[:, place - 1]
 
 
 def _cost_of_rounding(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
+from glrtf.embedding_agreement import Agreement
 from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, RowSource, join
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.retrieval import landmarks, non_landmark
@@ -15,7 +16,6 @@ from glrtf.retrieval.neighbors import gather_rows
 from glrtf.retrieval.ordering import id_ranks
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.progress import Progress
 
 
 class Inputs:
@@ -35,15 +35,14 @@ class Inputs:
         digests: The digest of every set opened so far, by role.
 
     Raises:
-        UserError: On a set that is not whole, sets of different images or models, no
-            images, or, where the configuration bridges, tables that do not fit.
+        UserError: On a set that is not whole, sets of different images, models, views or
+            scales, no images, or, where the configuration bridges, tables that do not fit.
     """
 
     def __init__(self, config: RetrieveConfig) -> None:
         self._config = config
         self.digests: dict[str, str] = {}
-        self._models: dict[int, tuple[str, str]] = {}
-        self._unverified: list[EmbeddingSet] = []
+        self._agreement = Agreement()
         self.query: RowSource = self._open("query", config.query)
         self.index: RowSource = self._open("index", config.index)
         self.images: RowSource = ConcatenatedRows([self.index, self.query])
@@ -54,20 +53,6 @@ class Inputs:
     def _read_tables(self) -> None:
         """Reads what bridging needs, so that a wrong table is told before the long searches."""
         _ = self.train_landmarks, self.non_landmark_digest
-
-    def verify(self) -> None:
-        """Compares the files of the sets opened so far with their digests, each once.
-
-        Raises:
-            UserError: Naming the first file that has changed.
-        """
-        parts = sum(one.num_parts for one in self._unverified)
-        if not parts:
-            return
-        with Progress("verifying embedding sets", parts, "part") as progress:
-            while self._unverified:
-                self._unverified[0].verify()
-                progress.update(self._unverified.pop(0).num_parts)
 
     @functools.cached_property
     def train(self) -> RowSource:
@@ -123,24 +108,11 @@ class Inputs:
         return rows
 
     def _open(self, role: str, folders: Sequence[str]) -> RowSource:
-        sets = [EmbeddingSet.open(os.fspath(one)) for one in folders]
+        sets = [EmbeddingSet.open(os.fspath(one), self._config.verify) for one in folders]
         for place, (folder, one) in enumerate(zip(folders, sets, strict=True)):
-            self._check_model(role, place, os.fspath(folder), one)
-        self._unverified += sets
+            self._agreement.add(f"--{role} {os.fspath(folder)}", one.meta, place)
         rows = join(sets, self._config.votes)
         if sum(rows.part_lengths) == 0:
             raise UserError(f"--{role} {rows.name}: expected at least one image, found none")
         self.digests[role] = rows.digest
         return rows
-
-    def _check_model(self, role: str, place: int, folder: str, rows: EmbeddingSet) -> None:
-        """The sets at one place of all roles must be of one model, where they name it."""
-        model = rows.meta.get("model_digest")
-        if model is None:
-            return
-        first, known = self._models.setdefault(place, (f"--{role} {folder}", model))
-        if model != known:
-            raise UserError(
-                f"--{role} {folder}: expected embeddings of the same model as {first}, found "
-                "another model's; embed both with one model, or name the sets in the same order"
-            )

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval.tables import read_rows
+from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
 
 NO_LANDMARK = -1
@@ -44,10 +45,13 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
     """
     by_id: dict[bytes, int] = {}
     for line, row in read_rows(path, ["id", "landmark_id"], ["landmark_id", "images"]):
-        number, names = row["landmark_id"], row.get("id") or row["images"]
-        if not number.isdecimal():
-            raise UserError(f"{path}:{line}: expected a number as landmark_id, found {number!r}")
-        by_id.update(dict.fromkeys(names.encode().split(), int(number)))
+        number, names = csv_rows.whole_number(row["landmark_id"]), row.get("id") or row["images"]
+        if number is None:
+            raise UserError(
+                f"{path}:{line}: expected a whole number from 0 to 2^63 - 1 as landmark_id, found "
+                f"{row['landmark_id'][:40]!r}"
+            )
+        by_id.update(dict.fromkeys(names.encode().split(), number))
     missing = [one for one in train.ids.tolist() if one not in by_id]
     if missing:
         raise UserError(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval.neighbors import Neighbors
 from glrtf.retrieval.tables import read_rows
+from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
 
 
@@ -58,10 +59,7 @@ def read_scores(path: str, train: RowSource) -> npt.NDArray[np.float64]:
     """
     by_id: dict[bytes, float] = {}
     for line, row in read_rows(path, ["id", "non_landmark_confidence"]):
-        try:
-            value = float(row["non_landmark_confidence"])
-        except ValueError:
-            value = float("nan")
+        value = csv_rows.real_number(row["non_landmark_confidence"])
         if not np.isfinite(value):
             raise UserError(
                 f"{path}:{line}: expected a number as non_landmark_confidence, "

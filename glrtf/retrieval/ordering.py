@@ -10,7 +10,6 @@ import numpy.typing as npt
 _BELOW_SIGN = np.int32(0x7FFFFFFF)
 _SCORE_BITS = 32
 _MOST_BITS = 63
-_DIGITS = 16
 
 
 def falling_bits(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
@@ -28,24 +27,9 @@ def scores_of_bits(falling: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
 
 def id_ranks(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
     """The place of each of (n,) ids by ascending id; each comes once."""
-    numbers = _hexadecimal(ids)
     ranks = np.empty(len(ids), np.int64)
-    ranks[np.argsort(ids if numbers is None else numbers)] = np.arange(len(ids))
+    ranks[np.argsort(ids)] = np.arange(len(ids))
     return ranks
-
-
-def _hexadecimal(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint64] | None:
-    """(n,) numbers in the order of (n,) ids of GLDv2: 16 hexadecimal digits; None for others."""
-    if ids.dtype.itemsize != _DIGITS:
-        return None
-    digits = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), _DIGITS)
-    letters = (digits >= ord("a")) & (digits <= ord("f"))
-    if not (letters | (digits >= ord("0")) & (digits <= ord("9"))).all():
-        return None
-    # "0" to "9" end in 0 to 9, "a" to "f" in 1 to 6.
-    values = (digits & 15) + letters * np.uint8(9)
-    pairs = (values[:, ::2] << 4) | values[:, 1::2]
-    return pairs.view(">u8").reshape(len(ids)).astype(np.uint64)
 
 
 def stable_order(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -100,17 +84,6 @@ def descending_in_groups(
             keys.insert(0, -second[again])
         order[places] = again[np.lexsort(keys)]
     return order
-
-
-def places_in_groups(groups: npt.NDArray[np.int64], num_groups: int) -> npt.NDArray[np.int64]:
-    """(n,) the place of each within its group, from 0 on.
-
-    Args:
-        groups: (n,) int64 in 0..num_groups-1, ascending.
-        num_groups: How many groups there are.
-    """
-    starts = np.searchsorted(groups, np.arange(num_groups))
-    return np.arange(len(groups)) - starts.take(groups)
 
 
 def first_of_each(ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

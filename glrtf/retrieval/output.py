@@ -37,43 +37,11 @@ def write_submission(
     """
     for ids in (query_ids, index_ids):
         image_ids.refuse_unsafe(path, ids, "embed photos with --photo_ids digest, or rename them")
-    width = max(query_ids.itemsize, index_ids.itemsize)
-    # The last stands for an image that is not there, row -1.
-    cells = np.concatenate(
-        [
-            _cells(index_ids, b" ", width),
-            _cells(query_ids, b",", width),
-            np.zeros(1, f"V{width + 1}"),
-        ]
-    )
     with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(b"id,images\n")
-        for start in range(0, len(images), _QUERIES_A_BLOCK):
-            shown = images[start : start + _QUERIES_A_BLOCK]
-            first = len(index_ids) + start
-            file.write(_lines(cells, np.arange(first, first + len(shown)), shown))
-
-
-def _cells(ids: npt.NDArray[np.bytes_], end: bytes, width: int) -> npt.NDArray[np.void]:
-    """(n,) cells of `width` + 1 characters, zeros where an id is shorter."""
-    cells = np.zeros((len(ids), width + 1), np.uint8)
-    cells[:, : ids.itemsize] = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1)
-    cells[:, -1] = ord(end)
-    return cells.view(f"V{width + 1}").reshape(-1)
-
-
-def _lines(
-    cells: npt.NDArray[np.void], queries: npt.NDArray[np.int64], images: npt.NDArray[np.int64]
-) -> memoryview:
-    """Lines of the CSV: a table of cells, its unused characters left out."""
-    shown = cells.take(np.column_stack([queries, images]), mode="wrap")
-    text = shown.view(np.uint8).reshape(*shown.shape, -1)
-    ends = (images != NO_ROW).sum(axis=1)
-    text[np.arange(len(images)), ends, -1] = ord("\n")
-    none = np.flatnonzero(ends == 0)
-    text[none, 0, -1], text[none, 1, -1] = ord(","), ord("\n")
-    written = text.reshape(-1)
-    return (written if written.all() else written[written != 0]).data
+        for query_id, rows in zip(query_ids.tolist(), images, strict=True):
+            ranked = index_ids[rows[rows != NO_ROW]].tolist()
+            file.write(query_id + b"," + b" ".join(ranked) + b"\n")
 
 
 def write_evidence(

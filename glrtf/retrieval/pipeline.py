@@ -37,7 +37,7 @@ class Pipeline:
         self._config = config
         self._cache = cache
         self.inputs = inputs or Inputs(config)
-        self._search = CachedSearch(config.search, cache, self.inputs.verify)
+        self._search = CachedSearch(config.search, cache)
         self._direct = DirectSide(config, self.inputs, self._search)
         self.notes: list[str] = []
 

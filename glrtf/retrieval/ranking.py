@@ -7,16 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
-from glrtf.retrieval import bridge, fusion
+from glrtf.retrieval import bridge, fusion, landmarks
 from glrtf.retrieval.bridge import ImagesByLandmark
 from glrtf.retrieval.fusion import Ranking
-from glrtf.retrieval.kept_landmarks import LandmarkKeeper
-from glrtf.retrieval.landmarks import LandmarkConfidences
+from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.neighbors import Neighbors, release
+from glrtf.retrieval.non_landmark import penalized_distances
 from glrtf.retrieval.processors import for_all
 from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 16_384
+_IMAGES_AT_ONCE = 128
+"""So few that their neighbours stay in the cache."""
 _QUERIES_AT_ONCE = 256
 
 
@@ -39,15 +41,54 @@ def landmark_blocks(
         settings: The parameters.
     """
     images = len(near.indices)
-    keep = LandmarkKeeper(known, codes, unlikeness, near.k, settings)
     with Progress("landmark confidence", images, "image") as progress:
         for start in range(0, images, _IMAGES_A_BLOCK):
             if start:
                 release(near)
             block = slice(start, start + _IMAGES_A_BLOCK)
-            some = Neighbors(near.indices[block], near.scores[block])
-            yield keep(some)
-            progress.update(len(some.indices))
+            chunk = Neighbors(near.indices[block], near.scores[block])
+            yield keep_landmarks(chunk, known, codes, unlikeness, settings)
+            progress.update(len(chunk.indices))
+
+
+def keep_landmarks(
+    near: Neighbors,
+    known: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+    unlikeness: npt.NDArray[np.float64],
+    settings: LandmarkConfig,
+) -> LandmarkConfidences:
+    """The landmarks that images keep, computed on all processors.
+
+    Args:
+        near: The images' nearest train images.
+        known: Landmark ids, ascending.
+        codes: (train rows,) int64, each train image's place in `known`.
+        unlikeness: (train rows,) float64, n(t).
+        settings: The parameters.
+    """
+    # The last entry is for missing neighbours: row -1.
+    codes, unlikeness = np.append(codes, NO_LANDMARK), np.append(unlikeness, 1.0)
+
+    def keep(start: int) -> LandmarkConfidences:
+        block = slice(start, start + _IMAGES_AT_ONCE)
+        rows, scores = np.asarray(near.indices[block]), np.asarray(near.scores[block])
+        similarity = unlikeness.take(rows, mode="wrap")
+        return landmarks.landmark_confidences(
+            codes.take(rows, mode="wrap"),
+            penalized_distances(scores, similarity, settings.non_landmark_weight),
+            known,
+            per_landmark=settings.per_landmark,
+            best_bonus=settings.best_bonus,
+            keep=settings.keep,
+            mean=settings.aggregate == "mean",
+        )
+
+    blocks = for_all(keep, range(0, max(len(near.indices), 1), _IMAGES_AT_ONCE))
+    return LandmarkConfidences(
+        np.concatenate([block.landmarks for block in blocks]),
+        np.concatenate([block.confidences for block in blocks]),
+    )
 
 
 def rank(

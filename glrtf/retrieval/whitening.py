@@ -14,7 +14,7 @@ import numpy.typing as npt
 from glrtf.embedding_rows import RowSource, normalized
 from tfrecords_tools import files
 from tfrecords_tools.array_files import load_archive
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.progress import Progress
 
 _ROWS_AT_ONCE = 8192
@@ -65,7 +65,7 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
         from sklearn.decomposition import IncrementalPCA
     except ImportError:
         raise UserError(
-            "glrtf.whiten needs scikit-learn, which is not installed: pip install 'glrtf[whiten]'"
+            "glrtf.whiten needs scikit-learn, which is not installed: " + how_to_install("whiten")
         ) from None
     used = _chosen(len(rows.ids), max_rows)
     most = min(rows.dimension, len(used) - 1)

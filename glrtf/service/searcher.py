@@ -8,6 +8,7 @@ import numpy as np
 
 from glrtf.config.retrieval import FusionConfig
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
+from glrtf.embedding_agreement import Agreement
 from glrtf.embedding_rows import ArrayRows
 from glrtf.embedding_set import EmbeddingSet
 from glrtf.evaluation.train_photos import landmark_names
@@ -44,15 +45,15 @@ class Searcher:
         train: The train photos, if any.
 
     Raises:
-        UserError: If a set was embedded with another model, or a table does not fit.
+        UserError: If a set was embedded with another model, views, scales or size, or a table does
+            not fit.
     """
 
     def __init__(self, model: BatchModel, index: EmbeddingSet, config: SearcherConfig) -> None:
         folder = config.cache_folder
         self.model, self.index = model, index
-        self.train = EmbeddingSet.open(config.train) if config.train else None
-        for one in (index, *([self.train] if self.train else [])):
-            _refuse_other_model(model.embedder, one)
+        self.train = EmbeddingSet.open(config.train, config.verify) if config.train else None
+        _refuse_unlike(model.embedder, config, [index, *([self.train] if self.train else [])])
         self._opened = OpenedDatabase(index, config.search, folder)
         self._id_ranks = id_ranks(index.ids)
         self._finder: LandmarkFinder | None = None
@@ -148,15 +149,25 @@ def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         config: What to search with.
         max_batch: Most photos of one model call.
     """
-    index = EmbeddingSet.open(config.index)
+    index = EmbeddingSet.open(config.index, config.verify)
     model = BatchModel(load_embedder(config.model), config.tta, max_batch)
     return Searcher(model, index, config)
 
 
-def _refuse_other_model(embedder: Embedder, embedded: EmbeddingSet) -> None:
-    found = embedded.meta.get("model_digest")
-    if found != embedder.digest:
-        raise UserError(
-            f"{embedded.folder}: expected a set embedded with {embedder.name} (model digest"
-            f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}…; embed it with this model"
-        )
+def _refuse_unlike(
+    embedder: Embedder, config: SearcherConfig, sets: Sequence[EmbeddingSet]
+) -> None:
+    """Photos are embedded here as the sets must have been: by the same model, views and size."""
+    for one in sets:
+        found = one.meta.get("model_digest")
+        if found != embedder.digest:
+            raise UserError(
+                f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
+                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}…; embed it with this"
+                " model"
+            )
+    agreement = Agreement()
+    ours = {"size": embedder.size, "tta": list(config.tta), "scales": [1.0]}
+    agreement.add("the photos searched for (see --tta)", ours)
+    for one in sets:
+        agreement.add(one.folder, one.meta)

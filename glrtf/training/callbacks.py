@@ -11,14 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from tfrecords_tools import files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 
 class Logger(Protocol):
     """Something that keeps a run's figures."""
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
-        """Takes figures at an update."""
+        """Takes figures at an update; `images` among them is the number of images seen."""
 
     def images(self, update: int, name: str, images: np.ndarray) -> None:
         """Takes pictures: `(count, height, width, 3)` float in [0, 1]."""
@@ -30,20 +30,22 @@ class Logger(Protocol):
 class CsvLogger:
     """One line an epoch (or other interval) in `logs/<name>.csv`, rewritten whole each time.
 
-    Lines of an earlier start of the run are kept up to where it goes on.
+    Lines of an earlier start of the run are kept up to where it resumes, by the images seen:
+    on another number of replicas the updates are counted differently.
 
     Args:
         path: The file.
-        start_update: Where the run goes on; later lines are dropped.
+        start_images: Images seen when the run resumes; later lines are dropped.
+        num_examples: Images of an epoch, to place lines that only name their epoch.
     """
 
-    def __init__(self, path: str, start_update: int = 0) -> None:
+    def __init__(self, path: str, start_images: int = 0, num_examples: int = 0) -> None:
         self._path = path
         self._rows: list[dict[str, str]] = []
         if files.exists(path):
             try:
                 rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()))
-                self._rows = [row for row in rows if int(row["update"]) <= start_update]
+                self._rows = [row for row in rows if _images_of(row, num_examples) <= start_images]
             except (ValueError, KeyError, TypeError, csv.Error) as error:
                 raise UserError(
                     f"{path}: damaged: not the log of a run ({error}); delete it to begin a new one"
@@ -52,7 +54,7 @@ class CsvLogger:
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """Adds a line and writes the file."""
         self._rows.append(
-            {"update": str(update), **{name: f"{value:.6g}" for name, value in values.items()}}
+            {"update": str(update), **{name: _text(value) for name, value in values.items()}}
         )
         names = list(dict.fromkeys(name for row in self._rows for name in row))
         text = io.StringIO()
@@ -68,8 +70,26 @@ class CsvLogger:
         """Nothing is held."""
 
 
+def _images_of(row: Mapping[str, str], num_examples: int) -> float:
+    """Images seen at a line of the log; lines of earlier versions only have their epoch."""
+    int(row["update"])
+    if row.get("images"):
+        return int(row["images"])
+    # The epoch was rounded to four digits.
+    return (float(row["epoch"]) - 5e-5) * num_examples
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _step(update: int, values: Mapping[str, float]) -> int:
+    """Where a point of a curve goes: at the images seen, which never shrink, if they are known."""
+    return int(values.get("images", update))
+
+
 class TensorBoardLogger:
-    """Event files for TensorBoard in a folder, local or gs://.
+    """Event files for TensorBoard in a folder, local or gs://; steps are images seen.
 
     To gs:// the event file so far is uploaded whole after each call.
     """
@@ -85,7 +105,7 @@ class TensorBoardLogger:
         """Adds one point to each figure's curve."""
         import tensorflow as tf
 
-        with self._writer.as_default(update):
+        with self._writer.as_default(_step(update, values)):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
         self._upload()
@@ -126,14 +146,14 @@ class WandbLogger:
             import wandb
         except ImportError:
             raise UserError(
-                "wandb_project: expected the package wandb, found none; pip install 'glrtf[wandb]'"
+                "wandb_project: expected the package wandb, found none; " + how_to_install("wandb")
             ) from None
         self._wandb = wandb
         self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """Adds one point to each figure's curve."""
-        self._run.log(dict(values), step=update)
+        self._run.log(dict(values), step=_step(update, values))
 
     def images(self, update: int, name: str, images: np.ndarray) -> None:
         """Adds pictures."""

@@ -1,8 +1,12 @@
 """Checkpoints: plain arrays under plain names, whole or not at all.
 
-`checkpoints/step-00001200.npz` holds the arrays, `step-00001200.json` beside
-it, written last, their digest and where the run was. Arrays without their JSON
-are an unfinished save and are never read.
+`checkpoints/images-000000043200.npz` holds the arrays, `images-000000043200.json`
+beside it, written last, their digest and where the run was. Arrays without their
+JSON are an unfinished save and are never read.
+
+Names and order follow the images seen. The number of updates does not do: on more
+replicas an update holds more images, so a resumed run counts fewer of them.
+Checkpoints named by their update (`step-00001200`) are read too.
 """
 
 import dataclasses
@@ -21,7 +25,7 @@ from tfrecords_tools.errors import UserError
 if TYPE_CHECKING:
     import keras
 
-_NAME = re.compile(r"step-(\d{8,})\.json")
+_NAME = re.compile(r"(images-\d{12,}|step-\d{8,})\.json")
 _FORMAT = 1
 
 
@@ -30,7 +34,7 @@ class Position:
     """Where in a run a checkpoint was made.
 
     Attributes:
-        update: Updates made so far.
+        update: Updates so far, counted in updates of global_batch_size.
         epoch: Epochs done so far, with a fraction.
         num_classes: Classes of the head.
         global_batch_size: Images an update.
@@ -42,6 +46,11 @@ class Position:
     num_classes: int
     global_batch_size: int
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def images(self) -> int:
+        """Images seen so far; it never shrinks, whatever the number of replicas."""
+        return self.update * self.global_batch_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +92,7 @@ def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> 
         arrays: By name.
         position: Where the run is.
     """
-    stem = files.join(folder, f"step-{position.update:08d}")
+    stem = files.join(folder, f"images-{position.images:012d}")
     write_arrays(f"{stem}.npz", arrays)
     digest = files.sha256(f"{stem}.npz")
     value = {"format": _FORMAT, "sha256": digest, "position": dataclasses.asdict(position)}
@@ -113,7 +122,7 @@ def list_all(folder: str) -> list[Checkpoint]:
         return []
     names = [name for name in files.list_names(folder) if _NAME.fullmatch(name)]
     found = [read(files.join(folder, name)) for name in names]
-    return sorted(found, key=lambda checkpoint: checkpoint.position.update)
+    return sorted(found, key=lambda checkpoint: checkpoint.position.images)
 
 
 def latest(folder: str) -> Checkpoint | None:
@@ -125,7 +134,7 @@ def latest(folder: str) -> Checkpoint | None:
 def best(found: list[Checkpoint], metric: str = "validation_map") -> Checkpoint | None:
     """The checkpoint with the highest metric; the newest of equals; None where none has it."""
     rated = [c for c in found if metric in c.position.metrics]
-    return max(rated, key=lambda c: (c.position.metrics[metric], c.position.update), default=None)
+    return max(rated, key=lambda c: (c.position.metrics[metric], c.position.images), default=None)
 
 
 def prune(folder: str, keep: int) -> None:
@@ -149,7 +158,7 @@ def find(path: str, which: str | None = None) -> Checkpoint:
         which: In a workdir: `last` (also None), `best`, or a number of updates.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is none, or several have that number of updates.
     """
     if path.endswith((".json", ".npz")):
         return read(path.removesuffix(".npz").removesuffix(".json") + ".json")
@@ -162,9 +171,14 @@ def find(path: str, which: str | None = None) -> Checkpoint:
         return found[-1]
     if which == "best":
         return best(found) or found[-1]
-    for checkpoint in found:
-        if which == str(checkpoint.position.update):
-            return checkpoint
+    matching = [c for c in found if which == str(c.position.update)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise UserError(
+            f"checkpoint: {len(matching)} have {which} updates, made on different numbers of "
+            f"replicas: name one of {', '.join(c.arrays_path for c in matching)}"
+        )
     known = ", ".join(str(c.position.update) for c in found)
     raise UserError(f"checkpoint: expected last, best or one of {known}, found {which!r}")
 

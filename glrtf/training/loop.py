@@ -5,7 +5,6 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
 
 import numpy as np
 import tensorflow as tf
@@ -17,8 +16,9 @@ from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
 from glrtf.training.callbacks import Logger
 from glrtf.training.plan import RunPlan, Stage
 from glrtf.training.state import TrainState
+from glrtf.training.stop_request import StopRequest
 from glrtf.training.strategy import told_of_lost_workers
-from tfrecords_tools import files
+from tfrecords_tools import files, stopping
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -35,7 +35,7 @@ class Result:
 
     Attributes:
         update: Updates made over the whole run.
-        finished: Whether the run is at its end; False after SIGTERM.
+        finished: Whether the run is at its end; False after SIGTERM or Ctrl-C.
         metrics: The last epoch's figures.
     """
 
@@ -84,11 +84,15 @@ class Trainer:
         self._folder = files.join(config.folder, "checkpoints")
         self._pending: list[tf.Tensor] = []
         self._seen: list[np.ndarray] = []
-        self._stop = False
+        self._stop = StopRequest(strategy)
+        self._saved = int(state.updater.iterations.numpy())
         self._average_statistics = _compile_average(strategy, state)
 
     def run(self) -> Result:
-        """Trains from where the state is to the plan's end, or until SIGTERM.
+        """Trains from where the state is to the plan's end, or until SIGTERM or Ctrl-C.
+
+        A signal lets the update that is being made end, and saves a checkpoint. A second
+        Ctrl-C stops at once.
 
         Raises:
             UserError: If the loss stops being a number, the data is bad, or another worker
@@ -96,18 +100,17 @@ class Trainer:
         """
         update = int(self._state.updater.iterations.numpy())
         metrics: dict[str, float] = {}
-        before = signal.signal(signal.SIGTERM, self._on_sigterm)
         images = (self._plan.total_updates - update) * self._plan.global_batch_size
-        try:
-            with (
-                told_of_lost_workers(self._strategy),
-                Progress("train", images, unit="image") as progress,
-            ):
-                for stage in self._plan.stages:
-                    if stage.end > update and not self._stop:
-                        update, metrics = self._run_stage(stage, update, progress, metrics)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+        with (
+            stopping.handled([signal.SIGTERM, signal.SIGINT], self._stop.on_signal),
+            told_of_lost_workers(self._strategy),
+            Progress("train", images, unit="image") as progress,
+        ):
+            for stage in self._plan.stages:
+                if stage.end > update and not self._stop.agreed:
+                    update, metrics = self._run_stage(stage, update, progress, metrics)
+            if update != self._saved:  # A signal came when this update's save had been passed.
+                self._save(update, {})
         return Result(update, update >= self._plan.total_updates, metrics)
 
     def _run_stage(
@@ -119,11 +122,13 @@ class Trainer:
         step = self._compile_step(stage.size)
         looked = epoch_began = time.monotonic()
         with inputs.readable_errors(self._config.data):
-            while update < stage.end and not self._stop:
+            while update < stage.end and not self._stop.agreed:
                 batch = next(batches)
                 if update == 0:
                     self._show(batch, stage.size)
-                self._pending.append(step(batch))
+                values = step(batch, self._stop.answer())
+                self._pending.append(values)
+                self._stop.take(values[-1])
                 update += 1
                 due = time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS
                 if due or self._plan.ends_epoch(update):
@@ -148,7 +153,7 @@ class Trainer:
 
     def _look(self, update: int) -> str:
         """Fetches the figures of the updates since the last look; stops at a loss of NaN."""
-        values = [tensor.numpy() for tensor in self._pending]
+        values = [tensor.numpy()[: len(METRICS)] for tensor in self._pending]
         self._pending.clear()
         self._seen.extend(values)
         if not all(math.isfinite(value[0]) for value in values):
@@ -168,6 +173,7 @@ class Trainer:
         means = np.mean(self._seen, axis=0)
         metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
         metrics["epoch"] = round(self._plan.epoch(update), 4)
+        metrics["images"] = update * self._plan.global_batch_size
         metrics["learning_rate"] = float(self._state.updater.learning_rate)
         metrics["images_per_second"] = len(self._seen) * self._plan.global_batch_size / seconds
         self._seen.clear()
@@ -190,11 +196,12 @@ class Trainer:
     def _is_save_due(self, update: int) -> bool:
         every = self._config.checkpoint_every
         due = update % every == 0 if every else self._plan.ends_epoch(update)
-        return due or self._stop or update == self._plan.total_updates
+        return due or self._stop.agreed or update == self._plan.total_updates
 
     def _save(self, update: int, metrics: Mapping[str, float]) -> None:
         self._look(update)
         self._average_statistics()
+        self._saved = update
         if not self._chief:
             return
         position = checkpoints.Position(
@@ -207,8 +214,12 @@ class Trainer:
         checkpoints.write(self._folder, self._state.arrays(), position)
         checkpoints.prune(self._folder, self._config.keep_checkpoints)
 
-    def _compile_step(self, size: int) -> Callable[[tuple], tf.Tensor]:
-        """The update on a distributed batch as a graph, for one stage's size."""
+    def _compile_step(self, size: int) -> Callable[[tuple, tf.Tensor], tf.Tensor]:
+        """The update on a distributed batch as a graph, for one stage's size.
+
+        Its second argument is this process's answer to whether to stop; the result is the
+        means over the replicas of METRICS and, behind them, of those answers.
+        """
         step = TrainStep(
             self._state.model,
             self._state.updater,
@@ -219,27 +230,29 @@ class Trainer:
         )
         strategy = self._strategy
 
+        def of_replica(images: tf.Tensor, labels: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+            return tf.concat([step(images, labels), stop[tf.newaxis]], axis=0)
+
         # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be.
         # Nothing in the step needs AutoGraph, which would take longer than the trace itself.
         @tf.function(autograph=False, jit_compile=False)
-        def train_step(batch: tuple) -> tf.Tensor:
-            metrics = strategy.run(step, args=batch)
+        def train_step(batch: tuple, stop: tf.Tensor) -> tf.Tensor:
+            metrics = strategy.run(of_replica, args=(*batch, stop))
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
 
         return train_step
 
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        self._stop = True
 
-
-def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: int) -> int:
+def resume(
+    state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: int
+) -> checkpoints.Checkpoint | None:
     """Restores the run's last checkpoint, if it has one.
 
-    On another number of replicas an update holds another number of images:
-    the run then goes on from the same epoch.
+    On another number of replicas an update holds another number of images: the run then
+    resumes with the first update that begins after all images seen so far.
 
     Returns:
-        The update to go on from.
+        The checkpoint; None where there is none, so that the state is still a fresh one.
 
     Raises:
         UserError: If the checkpoint is damaged or of another number of classes.
@@ -248,18 +261,16 @@ def resume(state: TrainState, plan: RunPlan, config: TrainConfig, num_classes: i
     files.remove_stale(folder)  # What a kill in the middle of a save left.
     found = checkpoints.latest(folder)
     if found is None:
-        return 0
+        return None
     if found.position.num_classes != num_classes:
         raise UserError(
             f"{config.folder}: its checkpoint has {found.position.num_classes} classes, the shards "
             f"have {num_classes}; choose another --workdir, with --init_from {config.folder}"
         )
     state.restore(found)
-    update = found.position.update
     if found.position.global_batch_size != plan.global_batch_size:
-        update = plan.update_at(found.position.epoch)
-        state.updater.iterations.assign(update)
-    return update
+        state.updater.iterations.assign(plan.update_at(found.position.images))
+    return found
 
 
 def _compile_average(strategy: tf.distribute.Strategy, state: TrainState) -> Callable[[], None]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from glrtf.training.plan import RunPlan
 from tfrecords_tools import files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 _POINTS = 1000
 
@@ -25,7 +25,7 @@ def plot_schedule(
         from matplotlib.figure import Figure
     except ImportError:
         raise UserError(
-            "plot_schedule: expected the package matplotlib, found none; pip install 'glrtf[plot]'"
+            "plot_schedule: expected the package matplotlib, found none; " + how_to_install("plot")
         ) from None
     updates = np.unique(np.linspace(0, plan.total_updates, _POINTS).astype(int))
     rates = [float(schedule(update)) for update in updates]

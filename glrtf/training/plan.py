@@ -50,9 +50,13 @@ class RunPlan:
         done = math.floor(self.epoch(update) + 1e-9)
         return done > math.floor(self.epoch(update - 1) + 1e-9) or update == self.total_updates
 
-    def update_at(self, epoch: float) -> int:
-        """The update at which so many epochs are done; at most the last one."""
-        return min(round(epoch * self.updates_per_epoch), self.total_updates)
+    def update_at(self, images: int) -> int:
+        """The first update after which so many images are seen; at most the last one.
+
+        Rounded up, so that a run resumed with other updates never falls behind its
+        checkpoint, and epochs that have ended do not end again.
+        """
+        return min(-(-images // self.global_batch_size), self.total_updates)
 
 
 def make_plan(

@@ -57,11 +57,13 @@ def train(
     workdir.claim(config)
     with strategy.scope():
         state = build_state(config, num_classes, _margin(config), schedule, precision)
-        update = loop.resume(state, plan, config, num_classes)
-        begun = initialise(state, config) if update == 0 else f"after update {update}"
+        found = loop.resume(state, plan, config, num_classes)
+        # Only where there is no checkpoint: one of update 0 has weights too.
+        begun = initialise(state, config) if found is None else found.arrays_path
+    seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, replicas, precision)
     chief = is_chief(strategy)
-    loggers = _loggers(config, update) if chief else []
+    loggers = _loggers(config, seen, plan.num_examples) if chief else []
     try:
         return loop.Trainer(
             config,
@@ -146,10 +148,10 @@ def _validator(
     )
 
 
-def _loggers(config: TrainConfig, update: int) -> Sequence[Logger]:
+def _loggers(config: TrainConfig, images: int, num_examples: int) -> Sequence[Logger]:
     logs = files.join(config.folder, "logs")
     loggers: list[Logger] = [
-        CsvLogger(files.join(logs, "train.csv"), update),
+        CsvLogger(files.join(logs, "train.csv"), images, num_examples),
         TensorBoardLogger(logs),
     ]
     if config.wandb_project:

@@ -4,6 +4,7 @@ So that what cannot be run here is known to be understood at least; the rest is 
 by test_commands_run.py, which names what is not and why.
 """
 
+import configparser
 import importlib
 import re
 import subprocess
@@ -12,13 +13,16 @@ import sys
 import pytest
 from documented import PAGES, ROOT, commands_of
 
+from glrtf.planning.compiled import COMPILER_PACKAGES
 from tfrecords_tools import cli
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [each for each in COMMANDS if not each.module.endswith(".py")]
 ELLIPSIS = "…"
 MISSING = r"^missing |^--\w+: expected .* found none"
+YOUR_OWN = "docs/your-own-photos.md"
+INSTALLED = re.compile(r"how_to_install\(['\"](\w+)['\"]\)")
 SCRIPTS = sorted({each.module for each in COMMANDS if each.module.endswith(".py")})
 
 
@@ -88,3 +92,30 @@ def test_the_drawing_is_what_its_script_draws(tmp_path):
     subprocess.run([sys.executable, str(script), str(tmp_path / "bridge.svg")], check=True)
     kept = (ROOT / "docs" / "pictures" / "bridge.svg").read_bytes()
     assert (tmp_path / "bridge.svg").read_bytes() == kept
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_package_is_installed_from_its_folder(page):
+    """It is on no index, so `pip install glrtf` cannot work."""
+    assert not re.search(r"pip install [^`\n]*(?<!/)\bglrtf\b(?!/)", page.read_text())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/tutorial.md", YOUR_OWN])
+def test_the_environment_is_activated_before_the_first_command(page):
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    first = next(line for line in lines if line.startswith(("source .venv/", "python -m ")))
+    assert first.startswith("source .venv/bin/activate")
+
+
+def test_messages_name_extras_that_there_are():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    paths = [path for top in ("glrtf", "tfrecords_tools") for path in (ROOT / top).rglob("*.py")]
+    texts = {path: path.read_text() for path in paths}
+    named = {name for text in texts.values() for name in INSTALLED.findall(text)}
+    assert {"gcs", "beam", "tune", "serve", "wandb", "plot", "whiten"} <= named <= set(extras)
+    assert not [path for path, text in texts.items() if "pip install 'glrtf" in text]
+    assert extras["plan"].split() == COMPILER_PACKAGES.split()
+    assert how_to_install("gcs").endswith("pip install -c constraints.txt '.[gcs]'")

@@ -54,11 +54,15 @@ def test_a_shard(shards):
 
 def test_a_shard_of_which_some_records_may_be_skipped(shards):
     path = shards / "train-00000-of-00002.tfrecord"
-    whole = [record.data for record in in_order(open_shards(str(shards)), BadRecords(0))]
+    opened = open_shards(str(shards))
+    # As public shards are, whose digests nothing tells.
+    parts = tuple(dataclasses.replace(shard, sha256="") for shard in opened.shards)
+    opened = dataclasses.replace(opened, shards=parts)
+    whole = [record.data for record in in_order(opened, BadRecords(0))]
 
     def read():
         bad = BadRecords(9)
-        found = [record.data for record in in_order(open_shards(str(shards)), bad)]
+        found = [record.data for record in in_order(opened, bad)]
         # What is not delivered has been counted, and what is delivered is right.
         assert len(found) + len(bad) == len(whole)
         assert all(str(path) == record.path for record in bad.report())
@@ -100,6 +104,7 @@ def test_the_description_of_shards(shards, name):
 def test_shards_cut_while_they_are_trained_on(shards):
     """The input pipeline itself, on one damage of each kind: it takes longer."""
     path = shards / "train-00000-of-00002.tfrecord"
+    opened = open_shards(str(shards))
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 4
@@ -108,7 +113,7 @@ def test_shards_cut_while_they_are_trained_on(shards):
         config = InputConfig(shuffle_buffer=4)
         from glrtf.data.input_pipeline import plain_errors
 
-        batches = train_batches(str(shards), size=8, batch_size=2, seed=0, config=config)
+        batches = train_batches(opened, size=8, batch_size=2, seed=0, config=config)
         with pytest.raises(UserError, match=r"train-00000-of-00002\.tfrecord"), plain_errors():
             for _ in zip(batches, range(10), strict=False):
                 pass
@@ -149,7 +154,7 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("name", ["step-00000020.npz", "step-00000020.json"])
+@pytest.mark.parametrize("name", ["images-000000000160.npz", "images-000000000160.json"])
 def test_a_checkpoint(run, name):
     def read():
         found = checkpoints.find(str(run))

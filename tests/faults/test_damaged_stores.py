@@ -144,7 +144,7 @@ def test_what_is_remembered_of_a_tar(tmp_path):
 
 
 def test_a_specification_for_beam(tmp_path):
-    columns = (np.uint64, np.int32, np.int32, np.uint64, np.uint32)
+    columns = (np.uint64, np.int32, np.int32, np.uint64, np.uint32, np.uint32)
     spec = ShardSpec(
         name="train-00001-of-00003.tfrecord",
         folder=str(tmp_path),
@@ -169,11 +169,11 @@ def test_the_log_of_a_run_is_read_or_refused(tmp_path):
     path = tmp_path / "train.csv"
     log = CsvLogger(str(path))
     for update in range(1, 9):
-        log.scalars(update, {"loss": 1 / update, "accuracy": 0.5})
+        log.scalars(update, {"loss": 1 / update, "images": 4 * update})
     for _, data in damaged(path.read_bytes()):
         path.write_bytes(data)
         with contextlib.suppress(UserError):
-            CsvLogger(str(path), 5)
+            CsvLogger(str(path), 20)
 
 
 @pytest.mark.parametrize("name", ["plan.json", "seconds.json", "scores.json"])

@@ -116,7 +116,7 @@ def test_a_checkpoint_onto_a_full_disk(disk, tmp_path):
     with pytest.raises(OSError, match="No space left on device"):
         checkpoints.write(folder, weights, checkpoints.Position(2, 0.2, 3, 8))
     assert checkpoints.latest(folder) == first
-    assert sorted(os.listdir(folder)) == ["step-00000001.json", "step-00000001.npz"]
+    assert sorted(os.listdir(folder)) == ["images-000000000008.json", "images-000000000008.npz"]
 
 
 def test_an_embedding_set_onto_a_full_disk(disk):
@@ -129,4 +129,4 @@ def test_an_embedding_set_onto_a_full_disk(disk):
     leave_free(disk, 100)
     with pytest.raises(OSError, match="No space left on device"):
         embedding_set.write_part(str(disk / "set"), 0, 1, rows, ids)
-    assert not embedding_set.part_is_written(str(disk / "set"), 0, 1)
+    assert "embeddings-00000-of-00001.npy" not in os.listdir(disk / "set")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glrtf.embedding_rows import normalized
-from glrtf.embedding_set import EmbeddingSet, finish, part_file, part_is_written, write_part
+from glrtf.embedding_set import KINDS, EmbeddingSet, finish, part_file, write_part
 from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 
@@ -52,14 +52,6 @@ def test_a_second_run_gives_the_same_bytes_and_the_digest_follows_the_rows(tmp_p
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
     write_part(str(tmp_path / "b"), 2, 3, unit_rows(2, seed=9), names(3, 4))
     assert finish(str(tmp_path / "b"), 3, model="v2b0").digest != one.digest
-
-
-def test_a_part_counts_as_written_only_with_both_files(tmp_path):
-    assert not part_is_written(str(tmp_path), 0, 1)
-    write_part(str(tmp_path), 0, 1, unit_rows(2), ["a" * 16, "b" * 16])
-    assert part_is_written(str(tmp_path), 0, 1)
-    (tmp_path / part_file("embeddings", 0, 1)).unlink()
-    assert not part_is_written(str(tmp_path), 0, 1)
 
 
 def truncate(folder):
@@ -177,11 +169,12 @@ def test_bad_rows_are_refused_when_written_and_when_read(tmp_path, value, found)
     stored = unit_rows(2, seed=2)
     stored[1] = value
     np.save(tmp_path / "set" / part_file("embeddings", 2, 3), stored)
-    opened = EmbeddingSet.open(tmp_path / "set")
+    with pytest.raises(UserError, match="changed since"):
+        EmbeddingSet.open(tmp_path / "set")
+    # A set whose JSON was written by other means: the digests fit, the rows do not.
+    opened = finish(str(tmp_path / "set"), 3)
     with pytest.raises(UserError, match=f"row 4 .image {4:016x}.*{found}"):
         opened.read(2, 0, 2)
-    with pytest.raises(UserError, match="changed since"):
-        opened.verify()
 
 
 def test_rows_that_do_not_fit_their_ids_are_a_programming_error(tmp_path):
@@ -196,6 +189,27 @@ def test_rows_that_do_not_fit_their_ids_are_a_programming_error(tmp_path):
             write_part(str(tmp_path), 0, 1, rows, ids)
     with pytest.raises(ValueError, match="part 1 of 1"):
         write_part(str(tmp_path), 1, 1, unit_rows(1), names(0))
+
+
+@pytest.mark.parametrize("image_id", ["", "a b", "a,b", 'a"b', "a\nb", "a'b", "\x00a"])
+def test_ids_that_a_submission_would_split_are_refused(tmp_path, image_id):
+    with pytest.raises(UserError, match="expected image ids"):
+        write_part(str(tmp_path), 0, 1, unit_rows(1), [image_id])
+
+
+def test_finish_compares_parts_with_their_receipts(tmp_path):
+    for part in range(2):
+        write_part(str(tmp_path), part, 2, unit_rows(2, seed=part), names(2 * part, 2 * part + 1))
+    receipts = [
+        {f"{kind}_sha256": files.sha256(str(tmp_path / part_file(kind, part, 2))) for kind in KINDS}
+        for part in range(2)
+    ]
+    write_part(str(tmp_path), 1, 2, unit_rows(2, seed=7), names(2, 3))
+    with pytest.raises(UserError, match=r"embeddings-00001-of-00002\.npy: changed since"):
+        finish(str(tmp_path), 2, receipts=receipts)
+    assert not (tmp_path / "embedding_set.json").exists()
+    write_part(str(tmp_path), 1, 2, unit_rows(2, seed=1), names(2, 3))
+    assert finish(str(tmp_path), 2, receipts=receipts).num_rows == 4
 
 
 def test_finish_refuses_what_is_not_one_whole_set(tmp_path):

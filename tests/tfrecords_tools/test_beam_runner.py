@@ -27,6 +27,7 @@ def test_a_stored_specification_is_the_same(tmp_path):
             np.array([0, 1], np.int32),
             np.array([2**40, 512], np.uint64),
             np.array([10, 20], np.uint32),
+            np.array([2**32 - 1, 0], np.uint32),
         ),
         landmark_ids=np.array([140151, -1], np.int64),
         settings=images.ImageSettings(max_side=800),
@@ -53,7 +54,7 @@ def test_without_beam_the_extra_is_named(tmp_path, capsys, monkeypatch):
     write_train(tmp_path / "gldv2")
     flags = ["--source", str(tmp_path / "gldv2"), "--output", str(tmp_path / "out")]
     assert build.main([*flags, "--splits", "train", "--runner", "beam"]) == 2
-    assert "pip install 'glrtf[beam]'" in capsys.readouterr().err
+    assert "pip install -c constraints.txt '.[beam]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_without_beam_the_extra_is_named(tmp_path, capsys, monkeypatch):
     ],
 )
 def test_beam_writes_the_same_bytes(tmp_path, options):
-    pytest.importorskip("apache_beam", reason="pip install 'glrtf[beam]'")
+    pytest.importorskip("apache_beam", reason="pip install '.[beam]'")
     write_train(tmp_path / "gldv2")
     build.build(_config(tmp_path, "local"))
     build.build(_config(tmp_path, "beam", runner="beam", beam_options=options))

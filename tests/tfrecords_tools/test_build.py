@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny_gldv2 import files_below, write_train, write_unlabelled
+from tiny_gldv2 import files_below, write_csv, write_train, write_unlabelled
 
 from tfrecords_tools import build, schema, tfrecord
 from tfrecords_tools.build import BuildConfig
@@ -208,3 +208,35 @@ def test_a_label_map_that_changed_since_is_refused(tmp_path, source):
     path.write_text(path.read_text().replace("1,100,", "1,101,"))
     with pytest.raises(UserError, match=r"labels\.csv: changed since the shards were finished"):
         _ = DatasetInfo.load(str(tmp_path / "out" / "train")).label_map
+
+
+def test_an_empty_validation_fold_is_not_built(tmp_path, capsys):
+    """Every landmark has one image, which stays in train."""
+    ids = write_train(tmp_path / "gldv2", 6, num_tars=1)
+    rows = [[name, "u", number] for number, name in enumerate(ids)]
+    write_csv(tmp_path / "gldv2" / "metadata" / "train.csv", ["id", "url", "landmark_id"], rows)
+    for _ in range(2):
+        _build(tmp_path / "gldv2", tmp_path / "out", validation_fraction=0.4, splits=["train"])
+        assert DatasetInfo.load(str(tmp_path / "out" / "train")).num_examples == 6
+        assert not (tmp_path / "out" / "validation").exists()
+        note = f"note: {tmp_path / 'out' / 'validation'}: no validation fold is built"
+        assert note in capsys.readouterr().err
+
+
+def test_a_validation_fold_may_come_with_a_tar_that_was_missing(tmp_path):
+    """Of a landmark's two images one goes to validation; its tar is bad at first."""
+    source = tmp_path / "gldv2"
+    ids = write_train(source, 2, num_tars=2)
+    rows = [[name, "u", 7] for name in ids]
+    write_csv(source / "metadata" / "train.csv", ["id", "url", "landmark_id"], rows)
+    settings = {"validation_fraction": 0.5, "splits": ["train"], "num_shards": 1}
+    _build(source, tmp_path / "whole", **settings)
+    [held] = [r["image_id"] for r in _records(tmp_path / "whole" / "validation")]
+    tar = source / "train" / f"images_{ids.index(held.decode()):03d}.tar"
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[:700])
+    _build(source, tmp_path / "out", bad_tars="skip", **settings)
+    assert not (tmp_path / "out" / "validation").exists()
+    tar.write_bytes(whole)
+    _build(source, tmp_path / "out", only_missing=True, **settings)
+    assert [r["image_id"] for r in _records(tmp_path / "out" / "validation")] == [held]

@@ -46,6 +46,20 @@ def test_sound_shards_pass(output, capsys):
     assert _faults(output / "train", capsys) == []
 
 
+@pytest.mark.parametrize("change", ["other landmark", "one row less", "deleted"])
+def test_an_altered_label_map_is_named(output, capsys, change):
+    path = output / "train" / "labels.csv"
+    lines = path.read_text().splitlines()
+    label, landmark, count = lines[1].split(",")
+    lines[1] = f"{label},{int(landmark) + 1},{count}"
+    if change == "deleted":
+        path.unlink()
+    else:
+        path.write_text("\n".join(lines[: -1 if change == "one row less" else None]) + "\n")
+    assert check.main([str(output)]) == 1
+    assert f"{path}: " in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize("length", [0, 5, 100, -1])
 def test_a_cut_shard_is_named(output, capsys, length):
     path = _shard(output, 1)

@@ -130,7 +130,17 @@ def test_positional_arguments() -> None:
         ),
         (["--expansion.row", "x"], "unknown option --expansion.row; did you mean --expansion.rows"),
         (["stray"], "unexpected argument 'stray'; see --help"),
-        (["--config", "/no/such.yaml"], "--config: File does not exist: '/no/such.yaml'"),
+        (
+            ["--config", "/no/such.yaml"],
+            "--config /no/such.yaml: expected a YAML file of settings, found none of that name",
+        ),
+        (["--config", "/"], "--config /: expected a YAML file of settings, found a folder"),
+        (["--config="], "--config: expected a YAML file of settings, found none"),
+        (["--config", "size:"], "--config: size: expected int, found null"),
+        (["--lr", "1"], "unknown option --lr; did you mean --learning_rate?"),
+        (["--size"], "--size: expected a value, found none"),
+        (["--learning_rate", "1e999"], "--learning_rate: expected a finite number, found inf"),
+        (["--expansion", "3"], "--expansion: expected settings such as '{name: value}', found '3'"),
     ],
 )
 def test_mistakes_are_told_in_one_line_with_exit_code_2(
@@ -150,7 +160,12 @@ def test_mistakes_are_told_in_one_line_with_exit_code_2(
         ("size: big\n", "size: expected int, found 'big'"),
         ("size: [\n", "not a YAML file of settings"),
         ("- 1\n", "not a YAML file of settings"),
-        ("size: 1\0\n", "control characters are not allowed"),
+        ("size: 1\0\n", "special characters are not allowed"),
+        ("size: [\n", "line 2: "),
+        ("size:\n", "bad.yaml: size: expected int, found null"),
+        ("size: 32\nbackbone: v2m\nsize: 64\n", "line 3: size is set twice; remove one"),
+        ("expansion: {n: 1, n: 2}\n", "line 1: n is set twice"),
+        ("null\n", "expected NAME: VALUE, found nothing"),
     ],
 )
 def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Path) -> None:
@@ -160,6 +175,30 @@ def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Pat
         parse("--config", str(file))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_is_blamed_on_the_file_that_holds_it(tmp_path: Path) -> None:
+    """Flags and further files stand beside it, and a folder's name may hold a space."""
+    default, bad = tmp_path / "default.yaml", tmp_path / "b c" / "bad.yaml"
+    bad.parent.mkdir()
+    default.write_text("expansion: {n: many}\n")
+    bad.write_text("size: big\n")
+    with pytest.raises(UserError, match=r"^\S+/default\.yaml: expansion\.n: expected int"):
+        parse("--size", "64", default=str(default))
+    default.write_text("backbone: v2m\n")
+    with pytest.raises(UserError, match=r"^\S+/b c/bad\.yaml: size: expected int, found 'big'"):
+        parse("--learning_rate=1", "--config", str(bad), default=str(default))
+
+
+def test_a_home_folder_is_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags as in files, also where the shell leaves ``~`` alone."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "own.yaml"
+    file.write_text("sets: [~/a, also=~/b, x~/c]\n")
+    assert parse("--config=~/own.yaml").sets == (f"{tmp_path}/a", f"also={tmp_path}/b", "x~/c")
+    assert parse("--sets=~/a").sets == (f"{tmp_path}/a",)
+    found = cli.parse(Pair, ["--first=~/a", "--second", "a~b"], prog="x")
+    assert found == Pair(f"{tmp_path}/a", "a~b")
 
 
 def test_help_describes_every_field_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +228,18 @@ def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert cli.run(Settings, fill, prog="rank", argv=[]) == 2
     assert capsys.readouterr().err == "rank: error: /data/x: No space left on device\n"
+
+
+def test_a_file_in_a_folders_place_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    def write(config: Settings) -> None:
+        (tmp_path / "file").mkdir(exist_ok=True)
+
+    assert cli.run(Settings, write, prog="rank", argv=[]) == 2
+    assert capsys.readouterr().err == f"rank: error: {tmp_path}/file: File exists\n"
 
 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
@@ -251,6 +302,20 @@ class Looking:
 def test_one_positional_field_takes_all_that_is_outside_of_flags(argv):
     found = cli.parse(Looking, argv, prog="look", positional=True)
     assert found == Looking(("a.jpg", "b.jpg"), "m", ("x", "y"), True, -1)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["a.jpg", "--landmark.best", "1"], "unknown option --landmark.best; see --help"),
+        (["a.jpg", "--modle", "m"], "unknown option --modle; did you mean --model?"),
+        (["--photos", "a.jpg"], "unknown option --photos; give PHOTOS without it, see --help"),
+    ],
+)
+def test_an_unknown_option_is_not_taken_for_a_positional_value(argv, message):
+    with pytest.raises(UserError) as caught:
+        cli.parse(Looking, argv, prog="look", positional=True)
+    assert str(caught.value) == message
 
 
 def test_a_positional_field_of_several_values_may_not_be_left_out():

@@ -86,6 +86,13 @@ def test_of_duplicate_rows_the_first_holds_and_the_others_are_told(root):
         (f"id,url,landmark_id\n{_A},u,-4\n", "line 2: expected a landmark_id"),
         (f"id,url,landmark_id\n{_A},u,3.0\n", "line 2: expected a landmark_id"),
         (f"id,url,landmark_id\n{_A},u,{2**63}\n", "line 2: expected a landmark_id"),
+        (f"id,url,landmark_id\n{_A},u,1_0\n", "line 2: expected a landmark_id"),
+        (f"id,url,landmark_id\n{_A},u,\u0661\n", "line 2: expected a landmark_id"),
+        (
+            f"id,url,landmark_id\n{_A},http://x/Big_Ben,_2012.jpg,3\n",
+            "line 2: expected 3 fields, found 4; a field that holds a comma must stand in quotes",
+        ),
+        (f"id,id,landmark_id\n{_A},{_B},3\n", "expected one column 'id', found it more than once"),
         ("id,url,landmark_id\n0xAB,u,3\n", "line 2: expected an image id of 16 hex digits"),
         (f"id,url,landmark_id\n{_A.upper()},u,3\n", "line 2: expected an image id"),
         (f"id,url,landmark_id\n{_A},u\n", "line 2: expected 3 fields, found 2"),
@@ -101,3 +108,16 @@ def test_what_cannot_be_read_is_told_with_its_line(root, text, message):
 def test_a_missing_csv_is_told(root):
     with pytest.raises(UserError, match=r"test\.csv: no such file"):
         read_labels(str(root), "test", "full")
+
+
+def test_a_landmark_of_many_photos_has_a_long_row(root):
+    """10,000 photos take 170,000 characters; Python's own limit is 131,072."""
+    names = [f"{number:016x}" for number in range(10_000)]
+    _write(root, f"landmark_id,images\n7,{' '.join(names)}\n", "train_clean.csv")
+    labels = read_labels(str(root), "train", "clean")
+    assert labels.ids.tolist() == list(range(10_000))
+
+
+def test_the_largest_landmark_is_the_largest_int64(root):
+    _write(root, f"id,url,landmark_id\n{_A},u,{2**63 - 1}\n")
+    assert read_labels(str(root), "train", "full").landmark_ids.tolist() == [2**63 - 1]

@@ -8,7 +8,8 @@ from tfrecords_tools.sharding import Images
 def _images(ids, labels=None) -> Images:
     ids = np.asarray(ids, np.uint64)
     labels = np.zeros(len(ids), np.int32) if labels is None else np.asarray(labels, np.int32)
-    return Images(ids, labels, labels, ids, labels.astype(np.uint32))
+    unknown = np.zeros(len(ids), np.uint32)
+    return Images(ids, labels, labels, ids, labels.astype(np.uint32), unknown)
 
 
 def _splitmix64(state: int) -> int:

@@ -14,7 +14,7 @@ def images(ids, labels=None):
     ids = np.array(ids, np.uint64)
     labels = np.arange(len(ids), dtype=np.int32) if labels is None else np.array(labels, np.int32)
     zeros = np.zeros(len(ids), np.int32)
-    return Images(ids, labels, zeros, ids, zeros.astype(np.uint32))
+    return Images(ids, labels, zeros, ids, zeros.astype(np.uint32), zeros.astype(np.uint32))
 
 
 def shards_of(plan):

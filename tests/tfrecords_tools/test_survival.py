@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_gldv2 import files_below, write_train
 
-from tfrecords_tools import build, files, images, writer
+from tfrecords_tools import build, files, images, stopping, writer
 from tfrecords_tools.dataset_info import DatasetInfo
 
 # A shard takes long enough to be caught in the middle.
@@ -48,7 +48,7 @@ def _start(source, output, workers=1) -> subprocess.Popen:
 
 
 def _wait_for(condition, process) -> None:
-    for _ in range(6000):
+    for _ in range(300_000):
         if condition():
             return
         assert process.poll() is None, process.stderr.read()
@@ -87,7 +87,7 @@ def test_kill_in_the_middle_of_a_shard(tmp_path, source, expected, num_whole, wo
 
 def _wait_for_workers(builder: subprocess.Popen) -> None:
     """Waits until the killed builder's workers, who share its session, have ended too."""
-    for _ in range(1000):
+    for _ in range(60_000):
         try:
             os.killpg(builder.pid, 0)
         except ProcessLookupError:
@@ -181,6 +181,21 @@ def test_two_builders_on_one_output_do_not_harm_each_other(tmp_path, source, exp
         _, error = builder.communicate()
         assert builder.returncode == 0, error
     assert files_below(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_build_leaves_no_process_and_is_resumed(tmp_path, source, expected, number):
+    output = tmp_path / "out"
+    builder = _start(source, output, workers=2)
+    _wait_for(lambda: list((output / "train").glob(".train-*.partial")), builder)
+    os.killpg(builder.pid, number)
+    _, error = builder.communicate()
+    assert builder.returncode == stopping.STOPPED, error
+    assert error.splitlines()[-1].endswith(": stopped; the same command resumes")
+    assert "Traceback" not in error
+    _wait_for_workers(builder)
+    assert build.main(_flags(source, output)) == 0
+    assert files_below(output) == expected
 
 
 def test_a_killed_worker_is_one_line(tmp_path, source, expected):

@@ -1,6 +1,7 @@
 import io
 import tarfile
 
+import google_crc32c
 import numpy as np
 import pytest
 from tiny_gldv2 import image_id, jpeg, member
@@ -126,6 +127,81 @@ def test_a_flipped_bit_in_a_header_is_found(position):
     data[_offsets()[1] - 512 + position] ^= 0x04
     with pytest.raises(tars.DamagedTarError, match=r"damaged header at byte .* after 1 members"):
         _index(bytes(data))
+
+
+def test_a_hole_is_not_the_end():
+    data = bytearray(_sound())
+    hole = _offsets()[2] - 512
+    data[hole : hole + 1024] = bytes(1024)
+    with pytest.raises(tars.DamagedTarError, match=f"zeros at byte {hole} after 2 members, but"):
+        _index(bytes(data))
+
+
+def test_joined_tars_are_not_half_a_tar():
+    with pytest.raises(tars.DamagedTarError, match="after 4 members, but more data behind them"):
+        _index(_sound() + _sound())
+
+
+@pytest.mark.parametrize("length", [1024, 10240])
+def test_a_tar_of_zeros_is_damaged(length):
+    with pytest.raises(tars.DamagedTarError, match="holds no member"):
+        _index(bytes(length))
+
+
+def test_the_end_is_two_blocks_of_zeros():
+    whole = _sound()
+    end = _offsets()[3] + -(-len(jpeg(3)) // 512) * 512
+    assert len(_index(whole[: end + 1024]).members) == 4
+    for length in (end + 512, end + 1023):
+        with pytest.raises(tars.DamagedTarError, match="cut inside its end mark"):
+            _index(whole[:length])
+
+
+def test_any_number_of_zeros_may_follow_the_end():
+    assert len(_index(_sound() + bytes(3 << 20)).members) == 4
+    with pytest.raises(tars.DamagedTarError, match="more data behind"):
+        _index(_sound() + bytes(3 << 20) + b"\1")
+
+
+def test_a_sparse_member_is_refused_by_name():
+    info = tarfile.TarInfo(member(_NAMES[0]))
+    info.type = tarfile.GNUTYPE_SPARSE
+    with pytest.raises(tars.DamagedTarError, match=f"sparse member '.*{_NAMES[0]}.jpg'"):
+        _index(_tar([(member(_NAMES[1]), b"y"), (info, b"")], tarfile.GNU_FORMAT))
+
+
+def test_a_sparse_member_of_the_pax_formats_is_refused_by_name():
+    info = tarfile.TarInfo(f"./GNUSparseFile.1/{_NAMES[0]}.jpg")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.name": member(_NAMES[0])}
+    with pytest.raises(tars.DamagedTarError, match=f"sparse member '{member(_NAMES[0])}'"):
+        _index(_tar([(info, b"")], tarfile.PAX_FORMAT))
+
+
+def test_values_of_a_pax_header_may_hold_line_feeds():
+    info = tarfile.TarInfo(member(_NAMES[0]))
+    info.size = 1
+    info.pax_headers = {"comment": f"x\n30 path={member(_NAMES[3])}\n"}
+    found = _index(_tar([(info, b"1")], tarfile.PAX_FORMAT))
+    assert [f"{number:016x}" for number in found.members["id"]] == [_NAMES[0]]
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_what_holds_no_bytes_may_name_a_size(kind):
+    """Old archivers name the size of the folder or of the link's target: POSIX, pax, ustar."""
+    info = tarfile.TarInfo("a/b")
+    info.type, info.size = kind, 4096
+    data = info.tobuf(tarfile.USTAR_FORMAT) + _tar([(member(_NAMES[1]), b"y")])
+    assert len(_index(data).members) == 1
+
+
+def test_checksums_are_those_of_the_images():
+    data = _sound()
+    found = tars.index_tar(
+        lambda offset, length: data[offset : offset + length],
+        len(data),
+        lambda offset, length: google_crc32c.value(data[offset : offset + length]),
+    )
+    assert found.checksums.tolist() == [google_crc32c.value(jpeg(n)) for n in range(4)]
 
 
 def test_a_header_of_another_size_cannot_reach_beyond_the_tar():

@@ -1,4 +1,6 @@
+import gzip
 import io
+import zlib
 
 import pytest
 
@@ -44,3 +46,14 @@ def test_any_cut_is_found_where_it_is(length):
     cut = io.BytesIO(whole + _file(b"abc")[:length])
     with pytest.raises(tfrecord.CorruptRecordError, match=f"cut .* at byte {len(whole)}"):
         list(tfrecord.read_records(cut))
+
+
+def test_compressed_files_are_told_from_records():
+    # A record of 35615 bytes begins with GZIP's two bytes, 1f 8b, and is none.
+    alike = _file(b"x" * 0x8B1F)
+    assert alike[:2] == b"\x1f\x8b"
+    assert tfrecord.compression(alike[:12]) == ""
+    assert tfrecord.compression(gzip.compress(alike)[:12]) == "GZIP"
+    assert tfrecord.compression(zlib.compress(alike)[:12]) == "ZLIB"
+    assert tfrecord.compression(b"") == ""
+    assert tfrecord.compression(b"x" * 12) == ""

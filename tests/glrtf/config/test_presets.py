@@ -2,8 +2,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from every_command import COMMANDS
 
+from glrtf import train
 from glrtf.config.presets import find_config
+from glrtf.config.training import TrainConfig
+from tfrecords_tools import cli
+from tfrecords_tools.errors import UserError
 
 
 @pytest.fixture
@@ -28,6 +33,7 @@ def test_the_pair_names_the_file(folder: Path, argv: list[str]) -> None:
         ["--backbone", "v2s", "--size", "96", "--config", "own.yaml"],
         ["--backbone", "../configs/v2s", "--size", "64"],
         ["--size"],
+        [],
     ],
 )
 def test_none_where_there_is_none(folder: Path, argv: list[str]) -> None:
@@ -51,3 +57,30 @@ def test_an_installed_package_has_them_too(tmp_path: Path, monkeypatch: pytest.M
     [(target, pattern)] = setup["options.data_files"].items()
     assert presets._FOLDERS[-1] == Path(sys.prefix) / target
     assert {path.name for path in root.glob(pattern)} >= {"v2m_640.yaml", "sample.yaml"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_an_empty_command_line_is_taken_or_answered(command, tmp_path, monkeypatch) -> None:
+    """Whatever is typed first: the settings, or a line that says what is missing."""
+    monkeypatch.chdir(tmp_path)
+    default = command.default_config([]) if command.default_config else None
+    try:
+        found = cli.parse(
+            command.config_class,
+            [],
+            prog=command.name,
+            positional=command.positional,
+            default_config=default,
+        )
+    except UserError as error:
+        assert str(error).endswith("; see --help")
+    else:
+        assert isinstance(found, command.config_class)
+
+
+def test_training_begins_without_any_argument(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun = []
+    monkeypatch.setattr(train, "run_train", begun.append)
+    assert train.main([]) == 0
+    assert begun == [TrainConfig()]

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ from glrtf.data.input_pipeline import eval_batches, plain_errors, train_batches
 from glrtf.data.order import shard_order
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import open_shards
-from tfrecords_tools import schema
+from tfrecords_tools import schema, tfrecord
 from tfrecords_tools.errors import UserError
 
 UNEVEN = (40, 3, 17, 1, 29)  # 90 records
@@ -161,13 +162,20 @@ def test_order_that_need_not_be_repeated_is_still_whole(tmp_path):
     assert set(seen.values()) <= {4, 5, 6}
 
 
-def damaged(tmp_path, change, lengths=(6, 6)):
-    """A split whose second shard's bytes went through `change`."""
+def without_digests(shard_set):
+    """The same shards as if nothing told their digests."""
+    shards = tuple(dataclasses.replace(shard, sha256="") for shard in shard_set.shards)
+    return dataclasses.replace(shard_set, shards=shards)
+
+
+def damaged(tmp_path, change, lengths=(6, 6), described=False):
+    """A split whose second shard's bytes went through `change` after it was opened."""
     folder = write_split(tmp_path / "train", lengths)
+    shard_set = open_shards(str(folder))
     path = folder / f"train-00001-of-{len(lengths):05d}.tfrecord"
     data = bytearray(path.read_bytes())
     path.write_bytes(bytes(change(data)))
-    return str(folder)
+    return shard_set if described else without_digests(shard_set)
 
 
 def flip_byte(at):
@@ -176,6 +184,48 @@ def flip_byte(at):
         return data
 
     return change
+
+
+def drop(count):
+    return lambda data: data[: len(data) - count]
+
+
+def another_record(data):
+    """A shard of as many records and bytes: the first one's photo has another last byte."""
+    length = int.from_bytes(data[:8], "little")
+    data[12 + length - 3] ^= 1
+    head, tail = tfrecord.frame(bytes(data[12 : 12 + length]))
+    return head + data[12 : 12 + length] + tail + data[16 + length :]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (flip_byte(0), "altered record header at byte 0"),
+        (flip_byte(40), "altered record at byte 0"),
+        (drop(3), "cut inside the record"),
+        (lambda data: b"", "0 records instead of 6"),
+        (lambda data: data + data, "more than 6 records"),
+        (another_record, "other bytes: its SHA-256 is another"),
+    ],
+)
+def test_one_pass_refuses_a_shard_that_is_not_the_one_described(tmp_path, change, found):
+    shard_set = damaged(tmp_path, change, described=True)
+    bad = BadRecords(None)
+    with pytest.raises(UserError, match=found) as refusal, plain_errors():
+        list(eval_batches(shard_set, size=8, batch_size=4, bad=bad))
+    assert "train-00001-of-00002.tfrecord: expected the shard that" in str(refusal.value)
+    assert bad.damaged_shard.endswith("train-00001-of-00002.tfrecord")
+    assert not bad.report()
+
+
+@pytest.mark.parametrize("change", [drop(3), drop(10_000_000), lambda data: data + b"0"])
+def test_a_shard_of_another_size_is_refused_when_opened(tmp_path, change):
+    damaged(tmp_path, change)
+    path = tmp_path / "train" / "train-00001-of-00002.tfrecord"
+    found = path.stat().st_size
+    with pytest.raises(UserError, match=rf"{path}: expected \d+ bytes as .*, found {found}; "):
+        open_shards(str(tmp_path / "train"))
 
 
 def read_all(folder, limit):
@@ -221,8 +271,9 @@ def test_an_image_that_does_not_decode_is_counted(tmp_path):
     folder = write_split(tmp_path / "train", [4])
 
     rows = [record(0), schema.encode_example(b"no jpeg", "f" * 16, 0, 0, 1, 1), record(2), b"?"]
+    shard_set = without_digests(open_shards(str(folder)))
     write_shard(folder / "train-00000-of-00001.tfrecord", rows)
-    ids, bad = read_all(str(folder), limit=2)
+    ids, bad = read_all(shard_set, limit=2)
     assert ids == [0, 2]
     assert [(each.position, each.reason, each.image_id) for each in bad.report()] == [
         (1, "not a JPEG or PNG image", "f" * 16),
@@ -233,11 +284,12 @@ def test_an_image_that_does_not_decode_is_counted(tmp_path):
 def test_more_records_than_promised_is_an_error(tmp_path):
     folder = write_split(tmp_path / "train", [4])
 
+    shard_set = without_digests(open_shards(str(folder)))
     write_shard(folder / "train-00000-of-00001.tfrecord", [record(n) for n in range(5)])
     with pytest.raises(
         UserError, match=r"expected 4 records as dataset_info\.json says, found more"
     ):
-        read_all(str(folder), limit=None)
+        read_all(shard_set, limit=None)
 
 
 def test_a_bad_record_met_again_is_counted_once(tmp_path):

@@ -9,6 +9,7 @@ from storage_emulator import Fault
 
 from glrtf.config.data import InputConfig
 from glrtf.data.input_pipeline import eval_batches, plain_errors, train_batches
+from glrtf.data.shards import open_shards
 from tfrecords_tools import files, remote
 from tfrecords_tools.errors import UserError
 
@@ -56,7 +57,12 @@ def test_a_reset_connection_is_tried_again(both, storage):
 
 def test_a_cut_object_is_named(both):
     name = f"{REMOTE}/train/train-00002-of-00003.tfrecord"
+    opened = open_shards(REMOTE)
+    size = len(files.read_bytes(name))
     files.write_bytes(name, files.read_bytes(name)[:-3])
-    message = rf"{name}: record 16 is broken: the shard is cut there"
-    with pytest.raises(UserError, match=message), plain_errors():
+    with pytest.raises(UserError, match=rf"{name}: expected {size} bytes .* found {size - 3};"):
         list(eval_batches(REMOTE, size=8, batch_size=16))
+    # Cut after the shards were opened.
+    message = rf"{name}: expected the shard that .* found it cut inside the record"
+    with pytest.raises(UserError, match=message), plain_errors():
+        list(eval_batches(opened, size=8, batch_size=16))

@@ -60,3 +60,9 @@ def test_header(tmp_path):
         "images",
         "Usage",
     ]
+
+
+def test_a_column_that_comes_twice_is_refused(tmp_path):
+    path = write(tmp_path, b"id,images,images\na,b,c\n")
+    with pytest.raises(UserError, match="expected one column 'images', found it more than once"):
+        list(csv_files.read_rows(path, ("id", "images")))

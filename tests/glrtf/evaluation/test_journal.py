@@ -1,6 +1,6 @@
 import pytest
 
-pytest.importorskip("optuna", reason="pip install 'glrtf[tune]'")
+pytest.importorskip("optuna", reason="pip install '.[tune]'")
 
 from damage import assert_refused
 from small_disk import leave_free, lend, make_room

@@ -28,6 +28,17 @@ def test_unknown_id(folder):
         RowsById.open([folder]).rows(["a", "zz"])
 
 
+def test_an_id_too_long_for_a_set_is_not_cut_to_one_that_is_in_it(tmp_path):
+    ids = [16 * "a", 16 * "b"]
+    embedding_set.write_part(str(tmp_path), 0, 1, np.eye(2, dtype=np.float32), ids)
+    embedding_set.finish(str(tmp_path), 1, model="m", size=0)
+    rows = RowsById.open([str(tmp_path)])
+    assert rows.known([17 * "a", 16 * "b", "\xe9"]) == [16 * "b"]
+    assert rows.known([]) == []
+    with pytest.raises(KeyError, match=17 * "a"):
+        rows.rows([17 * "a"])
+
+
 def test_missing_set(tmp_path):
     with pytest.raises(UserError):
         RowsById.open([str(tmp_path / "none")])

@@ -23,7 +23,7 @@ def config(saved_model, tmp_path):
 
 
 def test_beam_writes_the_bytes_of_one_machine(config, tmp_path):
-    pytest.importorskip("apache_beam", reason="pip install 'glrtf[beam]'")
+    pytest.importorskip("apache_beam", reason="pip install '.[beam]'")
     embed.embed(dataclasses.replace(config, output=str(tmp_path / "expected")))
     settings = {"runner": "beam", "beam_options": ("runner=DirectRunner",)}
     done = embed.embed(dataclasses.replace(config, **settings))
@@ -39,5 +39,5 @@ def test_a_worker_writes_its_part_alone(config, tmp_path):
 
 def test_without_beam_the_extra_is_named(config, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    with pytest.raises(UserError, match=r"pip install 'glrtf\[beam\]'"):
+    with pytest.raises(UserError, match=r"pip install -c constraints.txt '\.\[beam\]'"):
         embed.embed(dataclasses.replace(config, runner="beam"))

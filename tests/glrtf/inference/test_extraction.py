@@ -1,18 +1,19 @@
 import csv
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from shard_writing import photo, record, write_shard, write_split
+from shard_writing import describe_again, photo, record, write_shard, write_split
 
 from glrtf import embed, embedding_set
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.shards import open_shards
 from glrtf.inference import extraction
 from glrtf.inference.embedders import load_embedder
-from tfrecords_tools import schema
+from tfrecords_tools import example, files, schema
 from tfrecords_tools.errors import UserError
 
 SIZE = 32
@@ -97,6 +98,7 @@ def test_corrupt_images_are_listed_and_leave_no_row(saved_model, tmp_path):
     broken = schema.encode_example(b"not a photo", "00000000deadbeef", -1, -1, 1, 1)
     rows = [record(0, -1), broken, record(2, -1), record(3, -1)]
     write_shard(data / "test-00000-of-00002.tfrecord", rows)
+    describe_again(data)
     done = embed.embed(config_for(saved_model, data, tmp_path / "set"))
     assert done.part_lengths == (3, 2)
     assert [int(i, 16) for i in done.ids] == [0, 2, 3, 4, 5]
@@ -109,6 +111,119 @@ def test_corrupt_images_are_listed_and_leave_no_row(saved_model, tmp_path):
     strict = config_for(saved_model, data, tmp_path / "strict", max_bad_records=0)
     with pytest.raises(UserError, match=r"record 1 \(image 00000000deadbeef\) is broken"):
         embed.embed(strict)
+
+
+def kaggle_record(number, image_id):
+    return example.encode({"image": photo(number), "image_name": image_id.encode(), "target": 0})
+
+
+@pytest.mark.parametrize("bad", ["ISIC_000000000000001", "a b", "", "a,b", "caf\xe9"])
+def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path, bad):
+    """Cut to 16 characters, ids would be those of other images, or come twice."""
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "train00-3.tfrec"
+    write_shard(path, [kaggle_record(n, i) for n, i in enumerate(["ok", bad, "fine"])])
+    with pytest.raises(UserError, match=r"expected image ids of 1 to 16") as refusal:
+        embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    assert str(path) in str(refusal.value) and repr(bad[:9])[:-1] in str(refusal.value)
+    assert not list((tmp_path / "set").glob("ids-*"))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda d: d[: len(d) // 2], lambda d: b"", lambda d: d[:40] + b"?" + d[41:]]
+)
+def test_a_damaged_shard_stops_and_once_restored_is_embedded(saved_model, tmp_path, damage):
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    path = data / "test-00002-of-00003.tfrecord"
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound))
+    with pytest.raises(UserError, match=r"test-00002-of-00003\.tfrecord: expected"):
+        embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert not list((tmp_path / "set").glob("embedding_set.json"))
+    path.write_bytes(sound)
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_a_shard_that_is_read_wrong_once_is_read_again(saved_model, tmp_path, monkeypatch, capsys):
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    opened = []
+    real = files.open_read
+
+    def altered_at_first(path):
+        if path.endswith("test-00002-of-00003.tfrecord"):
+            opened.append(path)
+            if len(opened) == 1:
+                content = bytearray(Path(path).read_bytes())
+                content[40] ^= 1
+                return io.BytesIO(bytes(content))
+        return real(path)
+
+    monkeypatch.setattr(files, "open_read", altered_at_first)
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert "it is read once more" in capsys.readouterr().err
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_shards_built_otherwise_are_not_taken_for_those_of_the_rows(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", [2, 2], split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    before = contents(tmp_path / "set")
+    # As many records under the same names, of other photos.
+    rows = [schema.encode_example(photo(9 + n), f"{n:016x}", -1, -1, 24, 40) for n in range(2)]
+    write_shard(data / "test-00000-of-00002.tfrecord", rows)
+    describe_again(data)
+    with pytest.raises(UserError, match=r"the shard test-00000-of-00002\.tfrecord of 2 recor"):
+        embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert contents(tmp_path / "set") == before
+
+
+def test_rows_of_public_shards_that_changed_are_embedded_again(saved_model, tmp_path):
+    """Nothing tells the digests of such shards before they are read."""
+    (tmp_path / "data").mkdir()
+    for shard in range(2):
+        rows = [kaggle_record(2 * shard + n, f"{shard}{n}") for n in range(2)]
+        write_shard(tmp_path / "data" / f"train0{shard}-2.tfrec", rows)
+    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    (tmp_path / "set" / "embedding_set.json").unlink()
+    rows = [kaggle_record(9 - n, f"0{n}") for n in range(2)]
+    write_shard(tmp_path / "data" / "train00-2.tfrec", rows)
+    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "other"))
+    assert contents(tmp_path / "set") == contents(tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["embeddings-00001-of-00003.npy", "ids-00000-of-00003.npy"])
+def test_rows_that_changed_since_they_were_embedded_are_not_sealed(saved_model, tmp_path, name):
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    before = contents(tmp_path / "set")
+    (tmp_path / "set" / "embedding_set.json").unlink()
+    path = tmp_path / "set" / name
+    changed = np.load(path)[::-1]
+    if len(changed) == 1:
+        changed = -changed
+    np.save(path, changed)
+    with pytest.raises(UserError, match=f"{name}: changed since it was embedded; delete it"):
+        embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert not (tmp_path / "set" / "embedding_set.json").exists()
+    path.unlink()
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert contents(tmp_path / "set") == before
+
+
+def test_a_part_without_a_receipt_is_embedded_again(saved_model, tmp_path):
+    """An earlier version wrote none, and did not compare what it resumed over."""
+    data = write_split(tmp_path / "data", LENGTHS, split="test")
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    before = contents(tmp_path / "set")
+    (tmp_path / "set" / "receipt-00000-of-00003.json").unlink()
+    path = tmp_path / "set" / "embeddings-00000-of-00003.npy"
+    np.save(path, np.load(path)[::-1])
+    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    assert contents(tmp_path / "set") == before
 
 
 def test_a_set_of_other_settings_is_not_continued(saved_model, tmp_path):
@@ -202,7 +317,7 @@ def test_command_tells_what_it_wrote(saved_model, tmp_path, capsys):
         (["--tta", "hflip", "hflip"], "tta: expected some of plain, hflip, each once"),
         (["--batch-size", "0"], "batch_size: expected 1 or more, found 0"),
         (["--split", "tset"], "did you mean test?"),
-        (["--data", "/nowhere"], "/nowhere: no such folder"),
+        (["--data", "/nowhere"], "/nowhere: expected a folder, found none"),
         (["--task-index", "2", "--num-tasks", "2"], "task_index: expected 0 to 1"),
         (["--also", "model"], "also: expected MODEL=OUTPUT, found 'model'"),
     ],

@@ -26,7 +26,7 @@ def test_every_item_once_and_in_order(monkeypatch, processors_there, count):
 def test_items_are_done_side_by_side(monkeypatch):
     monkeypatch.setattr(processors, "usable_processors", lambda: 3)
     # None of the three goes on before all of them are there.
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=600)
     assert sorted(for_all(lambda _: together.wait(), range(3))) == [0, 1, 2]
 
 
@@ -52,7 +52,7 @@ def test_an_error_ends_the_work(monkeypatch, processors_there, broken):
 def test_an_error_of_a_helper_is_not_lost(monkeypatch):
     monkeypatch.setattr(processors, "usable_processors", lambda: 2)
     caller = threading.get_ident()
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=600)
 
     def fail(item):
         together.wait()

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from glrtf.config.service import PhotoSearchConfig
 from glrtf.inference import serving
 from glrtf.service.photo_input import PhotoReader
 from glrtf.service.searcher import open_searcher
+from tfrecords_tools import files
 
 
 def config_for(world, tmp_path, **settings):
@@ -153,6 +155,34 @@ def test_a_set_of_another_model_is_refused(world, tmp_path):
     with pytest.raises(search.UserError, match="expected a set embedded with") as refused:
         open_searcher(config)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["index", "train"])
+def test_a_set_with_a_flipped_bit_is_refused(world, tmp_path, name):
+    folder = tmp_path / "set"
+    shutil.copytree(getattr(world, name), folder)
+    answers_of(config_for(world, tmp_path, **{name: str(folder)}))
+    path = next(folder.glob("embeddings-00000-*.npy"))
+    data = bytearray(path.read_bytes())
+    data[-4] ^= 1  # the least bit of a number
+    path.write_bytes(data)
+    with pytest.raises(search.UserError, match=f"{path.name}: changed since the set was made"):
+        answers_of(config_for(world, tmp_path, **{name: str(folder)}))
+
+
+@pytest.mark.parametrize("name", ["index", "train"])
+@pytest.mark.parametrize(
+    ("key", "value"), [("tta", ["plain"]), ("scales", [1.0, 2.0]), ("size", EMBEDDING_SIZE + 32)]
+)
+def test_a_set_of_other_views_scales_or_size_is_refused(world, tmp_path, name, key, value):
+    folder = tmp_path / "set"
+    shutil.copytree(getattr(world, name), folder)
+    info = files.read_json(str(folder / "embedding_set.json"))
+    info["meta"][key] = value
+    files.write_json(str(folder / "embedding_set.json"), info)
+    with pytest.raises(search.UserError, match="expected embeddings with") as refused:
+        open_searcher(config_for(world, tmp_path, **{name: str(folder)}))
+    assert str(folder) in str(refused.value) and "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

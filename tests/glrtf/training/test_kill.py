@@ -34,14 +34,14 @@ if moment == "arrays half written":
     def half(file, **arrays):
         save(file, **arrays)
         file.flush()
-        if os.path.exists(workdir + "/checkpoints/step-00000003.json"):
+        if os.path.exists(workdir + "/checkpoints/images-000000000012.json"):
             os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size // 2)
             die()
     np.savez = half
 if moment == "arrays without their JSON":
     write_json = files.write_json
     def no_json(path, value):
-        die() if path.endswith("step-00000006.json") else write_json(path, value)
+        die() if path.endswith("images-000000000024.json") else write_json(path, value)
     files.write_json = no_json
 trainer(config)[0].run()
 """
@@ -61,7 +61,7 @@ def test_a_run_killed_twice_ends_like_one_left_alone(tmp_path):
     assert [p for p in folder.iterdir() if p.suffix == ".partial"]
     assert updates(config) == [3]
     kill("arrays without their JSON", data, config.folder)
-    assert (folder / "step-00000006.npz").exists()
+    assert (folder / "images-000000000024.npz").exists()
     assert updates(config) == [3]
     last, state = trainer(config)
     assert last.run().update == 10

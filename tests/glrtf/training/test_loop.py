@@ -66,8 +66,8 @@ def test_checkpoints_that_a_kill_left_half_are_never_read(config):
     first.run()
     # kill -9 during the save of update 6: arrays, perhaps cut short, and no JSON.
     folder = Path(folder_of(config))
-    whole = (folder / "step-00000005.npz").read_bytes()
-    (folder / "step-00000006.npz").write_bytes(whole[: len(whole) // 2])
+    whole = (folder / "images-000000000020.npz").read_bytes()
+    (folder / "images-000000000024.npz").write_bytes(whole[: len(whole) // 2])
     _, state = trainer(config)
     assert int(state.updater.iterations.numpy()) == 5
 
@@ -126,9 +126,9 @@ def test_loggers_get_figures_an_epoch_and_the_augmented_photos_once(config):
 def test_on_two_replicas_a_run_of_one_goes_on_at_the_same_epoch(config):
     stopper = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     trainer(config, loggers=[stopper])[0].run()
-    # Twice the images an update: one epoch is 2.5 updates, rounded to 2; the run has 5.
+    # Twice the images an update: one epoch is 2.5 updates, so 3 hold it; the run has 5.
     made, state = trainer(config, strategy=two_replicas())
-    assert int(state.updater.iterations.numpy()) == 2
+    assert int(state.updater.iterations.numpy()) == 3
     assert made.run().update == 5
     local = two_replicas().experimental_local_results(state.model.non_trainable_variables[0].value)
     np.testing.assert_array_equal(local[0].numpy(), local[1].numpy())
@@ -142,7 +142,7 @@ def test_stages_change_the_size_of_the_images(config):
 
     def noting(size):
         step = compile_step(size)
-        return lambda batch: sizes.append((size, batch[0].shape[1])) or step(batch)
+        return lambda batch, stop: sizes.append((size, batch[0].shape[1])) or step(batch, stop)
 
     made._compile_step = noting
     made.run()
@@ -159,11 +159,11 @@ def test_a_label_beyond_the_classes_is_named(tmp_path, config):
 def test_a_damaged_checkpoint_is_named(config):
     first, _ = trainer(config, loggers=[Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))])
     first.run()
-    path = Path(folder_of(config), "step-00000005.npz")
+    path = Path(folder_of(config), "images-000000000020.npz")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"step-00000005\.npz: digest: expected .* damaged"):
+    with pytest.raises(UserError, match=r"images-000000000020\.npz: digest: expected .* damaged"):
         trainer(config)
 
 

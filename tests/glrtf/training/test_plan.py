@@ -25,6 +25,9 @@ def test_fewer_images_than_an_update_still_make_one():
     assert make_plan(3, 8, [(32, 1)]).total_updates == 1
 
 
-def test_an_epoch_is_found_again_in_other_updates():
-    assert make_plan(100, 16, [(512, 3)]).update_at(2.0) == 12  # 6.25 an epoch: 12.5, to even.
+def test_images_seen_are_found_again_in_other_updates():
+    plan = make_plan(100, 16, [(512, 3)])  # 300 images: 18.75, so 19 updates.
+    # Two epochs are 12.5 updates. Rounded down, images would be seen twice.
+    assert [plan.update_at(seen) for seen in (0, 1, 16, 17, 200, 304)] == [0, 1, 1, 2, 13, 19]
+    assert plan.update_at(1000) == 19
     assert make_plan(100, 8, [(512, 3)]).epoch(25) == pytest.approx(2.0)

@@ -51,12 +51,13 @@ def test_a_run_lives_in_a_bucket_and_goes_on_from_there(tmp_path):
             # Of the last only one is kept, and its arrays with it.
             assert updates(config) == [10]
             names = files.list_names(f"{RUN}/checkpoints")
-            assert names == ["step-00000010.json", "step-00000010.npz"]
+            assert names == ["images-000000000040.json", "images-000000000040.npz"]
             assert files.read_bytes(f"{RUN}/logs/train.csv").startswith(b"update,")
             [events] = [n for n in files.list_names(f"{RUN}/logs") if n.startswith("events")]
             assert len(files.read_bytes(f"{RUN}/logs/{events}")) > 1000
-            files.write_bytes(f"{RUN}/checkpoints/step-00000010.npz", b"cut")
-            with pytest.raises(UserError, match=rf"{RUN}/checkpoints/step-00000010\.npz: digest"):
+            last = f"{RUN}/checkpoints/images-000000000040.npz"
+            files.write_bytes(last, b"cut")
+            with pytest.raises(UserError, match=rf"{last}: digest"):
                 trainer(config)
         finally:
             remote.client.cache_clear()

@@ -134,7 +134,7 @@ def test_another_run_gives_its_head_to_a_split_one(tmp_path):
     position = checkpoints.Position(update=3, epoch=1.0, num_classes=5, global_batch_size=24)
     checkpoints.write(str(tmp_path / "checkpoints"), source.arrays(), position)
     told = initialise(target, TrainConfig(init_from=str(tmp_path)))
-    assert told.endswith("step-00000003.npz")
+    assert told.endswith("images-000000000072.npz")
     expected = source.model.head.centers.numpy()
     np.testing.assert_array_equal(read_whole(target.model.head.centers), expected)
     np.testing.assert_array_equal(target.arrays()["average/head/centers"], expected)

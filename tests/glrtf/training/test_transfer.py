@@ -28,7 +28,7 @@ def test_another_run_gives_its_model_and_its_head_where_that_fits(tmp_path):
     old, new = state_of(5, seed=1), state_of(5, seed=2, ema=0.9)
     saved(tmp_path, old, 5)
     told = initialise(new, TrainConfig(size=64, init_from=str(tmp_path)))
-    assert told == f"weights of {tmp_path}/checkpoints/step-00000007.npz"
+    assert told == f"weights of {tmp_path}/checkpoints/images-000000000028.npz"
     arrays = old.arrays()
     for name, variable in new.model_variables().items():
         np.testing.assert_array_equal(variable.numpy(), arrays[name])
@@ -69,21 +69,21 @@ def _foreign(path):
 
 
 DAMAGE = {
-    "cut": (_cut, r"step-00000007\.npz: digest: expected .* damaged"),
-    "empty": (lambda path: path.write_bytes(b""), r"step-00000007\.npz: digest: .* damaged"),
-    "gone": (lambda path: path.unlink(), r"step-00000007\.npz: no such file"),
-    "foreign": (_foreign, r"step-00000007\.npz: digest: expected .* damaged"),
+    "cut": (_cut, r"images-000000000028\.npz: digest: expected .* damaged"),
+    "empty": (lambda path: path.write_bytes(b""), r"images-000000000028\.npz: digest: .* damaged"),
+    "gone": (lambda path: path.unlink(), r"images-000000000028\.npz: no such file"),
+    "foreign": (_foreign, r"images-000000000028\.npz: digest: expected .* damaged"),
     "empty json": (
         lambda path: path.with_suffix(".json").write_bytes(b""),
-        r"step-00000007\.json: not a JSON file",
+        r"images-000000000028\.json: not a JSON file",
     ),
     "foreign json": (
         lambda path: path.with_suffix(".json").write_text('{"a": 1}'),
-        r"step-00000007\.json: expected a checkpoint's JSON file, found another one",
+        r"images-000000000028\.json: expected a checkpoint's JSON file, found another one",
     ),
     "list json": (
         lambda path: path.with_suffix(".json").write_text("[1]"),
-        r"step-00000007\.json: expected a checkpoint's JSON file, found another one",
+        r"images-000000000028\.json: expected a checkpoint's JSON file, found another one",
     ),
 }
 
@@ -94,7 +94,7 @@ def test_a_damaged_checkpoint_is_one_line_and_changes_nothing(tmp_path, kind):
     saved(tmp_path, state_of(5, seed=1), 5)
     new = state_of(5, seed=2)
     before = new.arrays()
-    damage(tmp_path / "checkpoints" / "step-00000007.npz")
+    damage(tmp_path / "checkpoints" / "images-000000000028.npz")
     with pytest.raises(UserError, match=message) as error:
         initialise(new, TrainConfig(init_from=str(tmp_path)))
     assert "\n" not in str(error.value)

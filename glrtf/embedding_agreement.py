@@ -1,0 +1,62 @@
+"""Whether embedding sets were made alike, so that their rows may be compared.
+
+A photo's embedding depends on the model, on the views and scales that were added up, and on the
+size that photos were brought to. Rows made otherwise are of the same length and look sound, but
+their similarities mean less.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfrecords_tools.errors import UserError
+
+_OPTIONS = {"size": "size", "tta": "--tta", "scales": "--scales"}
+
+
+class Agreement:
+    """What the sets of one comparison were made with; each set added must agree with the others.
+
+    What a set does not say of itself is not compared.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[int, str], tuple[str, Any]] = {}
+
+    def add(self, name: str, meta: Mapping[str, Any], place: int = 0) -> None:
+        """Compares a set with those added before.
+
+        Args:
+            name: What messages call it, such as ``--index sets/index``.
+            meta: What it says of its rows: model_digest, size, tta, scales.
+            place: Which model's it is, where several are joined.
+
+        Raises:
+            UserError: If it was made with another model, size, views or scales.
+        """
+        for key in ("model_digest", *_OPTIONS):
+            if meta.get(key) is None:
+                continue
+            value = _comparable(meta[key])
+            other, known = self._first.setdefault((place, key), (name, value))
+            if value == known:
+                continue
+            if key == "model_digest":
+                raise UserError(
+                    f"{name}: expected embeddings of the same model as {other}, found another "
+                    "model's; embed both with one model, or name the sets in the same order"
+                )
+            raise UserError(
+                f"{name}: expected embeddings with {_OPTIONS[key]} {_shown(known)} as {other}, "
+                f"found {_OPTIONS[key]} {_shown(value)}; embed both with the same settings"
+            )
+
+
+def _comparable(value: Any) -> Any:
+    """Views and scales are added up, so their order does not matter."""
+    return sorted(value, key=str) if isinstance(value, list | tuple) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in value)
+    return str(value)

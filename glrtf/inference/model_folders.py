@@ -1,0 +1,56 @@
+"""What a folder that is named as a model holds, without loading it or TensorFlow."""
+
+from glrtf.training import checkpoints
+from tfrecords_tools import expected, files
+from tfrecords_tools.errors import UserError
+
+INFO_NAME = "glrtf_export.json"
+"""The description beside an exported SavedModel."""
+
+
+def is_export(path: str) -> bool:
+    """Whether a folder is an exported SavedModel, and else a training run's workdir.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    if files.exists(files.join(path, INFO_NAME)):
+        return True
+    if files.exists(files.join(path, "saved_model.pb")):
+        raise UserError(
+            f"{path}: expected an export of this project, found a SavedModel without"
+            f" {INFO_NAME}; export it with python -m glrtf.export"
+        )
+    if files.exists(files.join(path, "config.yaml")):
+        return False
+    raise UserError(
+        f"{path}: expected an exported SavedModel or a training run's workdir, found"
+        " neither; see python -m glrtf.export"
+    )
+
+
+def require_model(option: str, path: str, checkpoint: str = "") -> None:
+    """Checks that there is a model to load.
+
+    Args:
+        option: As it is typed, such as ``"--model"``.
+        path: An export's folder, or a workdir.
+        checkpoint: Which checkpoint of the workdir; empty means the last.
+
+    Raises:
+        UserError: If there is none, or the workdir has no such checkpoint.
+    """
+    expected.folder(option, path)
+    if not is_export(path):
+        require_workdir(option, path, checkpoint)
+
+
+def require_workdir(option: str, path: str, checkpoint: str = "") -> None:
+    """Checks that a folder is a training run's, with a checkpoint.
+
+    Raises:
+        UserError: If it is not.
+    """
+    expected.folder(option, path)
+    checkpoints.read_config(path)
+    checkpoints.find(path, checkpoint or None)

@@ -1,0 +1,95 @@
+"""Receipts: beside each part of an embedding set, what it was made from and its digests.
+
+A receipt is written last, so that a part with one is whole. It keeps rows of other data from
+being taken up when a run is resumed, and rows that changed since from being sealed.
+"""
+
+import hashlib
+from collections.abc import Collection
+from typing import Any
+
+from glrtf.data.shards import PhotoShard, Shard
+from glrtf.embedding_set import KINDS, part_file
+from tfrecords_tools import files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.local_copies import local_copy
+
+
+def source_digest(shard: Shard) -> str:
+    """What tells a shard's bytes, or those of photos, from any others; read where nothing says it.
+
+    Args:
+        shard: A shard, or photos that are treated as one.
+    """
+    if isinstance(shard, PhotoShard):
+        content = hashlib.sha256()
+        for path, image_id in shard.photos:
+            content.update(f"{image_id} {_file_digest(path)}\n".encode(errors="surrogateescape"))
+        return content.hexdigest()
+    return shard.sha256 or _file_digest(shard.path)
+
+
+def write(folder: str, part: int, num_parts: int, source: str) -> None:
+    """Writes the receipt of a part that `embedding_set.write_part` has written.
+
+    Args:
+        folder: The set's folder.
+        part: Which part.
+        num_parts: How many parts the set will have.
+        source: The `source_digest` of what was embedded.
+    """
+    digests = {
+        f"{kind}_sha256": files.sha256(files.join(folder, part_file(kind, part, num_parts)))
+        for kind in KINDS
+    }
+    files.write_json(_path(folder, part, num_parts), {"source": source, **digests})
+
+
+def is_done(
+    folder: str, part: int, num_parts: int, names: Collection[str], source: str | None = None
+) -> bool:
+    """Whether a part is there, and made from the data that is there now.
+
+    Args:
+        folder: The set's folder.
+        part: Which part.
+        num_parts: How many parts the set will have.
+        names: The folder's files.
+        source: The `source_digest` of what is to be embedded; None does not compare.
+    """
+    wanted = [part_file(kind, part, num_parts) for kind in KINDS]
+    if not {*wanted, _name(part, num_parts)} <= set(names):
+        return False
+    return source is None or read(folder, part, num_parts)["source"] == source
+
+
+def read(folder: str, part: int, num_parts: int) -> dict[str, Any]:
+    """A part's receipt: source, embeddings_sha256, ids_sha256.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    path = _path(folder, part, num_parts)
+    receipt = files.read_json(path)
+    expected = {"source", *(f"{kind}_sha256" for kind in KINDS)}
+    if not isinstance(receipt, dict) or set(receipt) != expected:
+        raise UserError(
+            f"{path}: expected the receipt of a part ({', '.join(sorted(expected))}), found "
+            "something else; delete it and embed again"
+        )
+    return receipt
+
+
+def _file_digest(path: str) -> str:
+    state = files.state(path)
+    if state is not None and state.crc32c is not None:
+        return f"crc32c {state.crc32c:08x} of {state.size} bytes"
+    return files.sha256(local_copy(path))
+
+
+def _path(folder: str, part: int, num_parts: int) -> str:
+    return files.join(folder, _name(part, num_parts))
+
+
+def _name(part: int, num_parts: int) -> str:
+    return f"receipt-{part:05d}-of-{num_parts:05d}.json"

@@ -1,0 +1,21 @@
+"""What a search needs, looked at before TensorFlow is loaded."""
+
+from glrtf.config.service import SearcherConfig
+from glrtf.embedding_info import INFO_FILE
+from glrtf.inference.model_folders import require_model
+from tfrecords_tools import expected
+
+
+def require_inputs(config: SearcherConfig) -> None:
+    """Checks the model's, the sets' and the tables' paths.
+
+    Raises:
+        UserError: On the first that is not there or cannot be written.
+    """
+    require_model("--model", config.model)
+    expected.folder("--index", config.index, holding=INFO_FILE)
+    if config.train:
+        expected.folder("--train", config.train, holding=INFO_FILE)
+        expected.file("--landmarks", config.landmarks)
+    if config.cache:
+        expected.new_folder("--cache", config.cache)

@@ -1,0 +1,55 @@
+"""Stopping a run by a signal: all processes of a cluster after the same update."""
+
+import signal
+import sys
+from types import FrameType
+
+import tensorflow as tf
+
+
+class StopRequest:
+    """Whether SIGTERM or Ctrl-C has asked a run to stop, here or in another process.
+
+    In a cluster each process enters its own answer into every update, where it is reduced with
+    the figures. All of them read the answer of the same update, so all stop after the same one.
+    They read that of the update before the last one: waiting for the last one would leave the
+    devices idle until the next begins.
+
+    Args:
+        strategy: The devices.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self._alone = not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        self._asked = False
+        self._shares: list[tf.Tensor] = []
+        self.agreed = False
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Takes note of a signal.
+
+        Raises:
+            KeyboardInterrupt: At a second Ctrl-C.
+        """
+        if self._asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._asked = True
+        self.agreed = self._alone
+        hint = " (Ctrl-C again: stop at once, without saving)" if number == signal.SIGINT else ""
+        print(f"stopping: this update is finished and saved{hint}", file=sys.stderr, flush=True)
+
+    def answer(self) -> tf.Tensor:
+        """This process's answer for the next update: 1 where it was asked to stop, else 0."""
+        return tf.constant(float(self._asked))
+
+    def take(self, share: tf.Tensor) -> None:
+        """Takes the mean of all replicas' answers to the update that was just begun.
+
+        Args:
+            share: A float32 scalar, equal on all processes.
+        """
+        if self._alone:
+            return
+        self._shares.append(share)
+        if len(self._shares) > 1:
+            self.agreed = self._shares.pop(0).numpy() > 0

@@ -1,0 +1,124 @@
+"""Wrong paths and choices are reported before TensorFlow is loaded, by every command."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from shard_writing import write_split
+
+# Runs each command line of a JSON list where neither TensorFlow nor Keras can be loaded.
+_RUN = """
+import contextlib, importlib, io, json, sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+answers = []
+for module, *argv in json.loads(sys.argv[1]):
+    error = io.StringIO()
+    with contextlib.redirect_stderr(error), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = importlib.import_module(module).main(argv)
+        except ImportError as missing:
+            code = f"loaded {missing}"
+    answers.append([code, error.getvalue().partition(": error: ")[2].strip()])
+print(json.dumps(answers))
+"""
+
+TO_FILE = "--output file: expected a folder to write to, found a file"
+IN_FILE = "expected {}/file to be a folder, found a file"
+NONE = "expected a folder, found none of that name"
+NO_SET = "expected a folder with embedding_set.json, found"
+CASES = [
+    ("glrtf.train --data none", f"--data none: {NONE}"),
+    ("glrtf.train --data file", "--data file: expected a folder, found a file"),
+    ("glrtf.train --data .", ".: expected dataset_info.json there or in train/"),
+    ("glrtf.train --data shards/index", "expected the split train, found index"),
+    ("glrtf.train --data shards --workdir file", "--workdir file: expected a folder to write to"),
+    ("glrtf.train --workdir file/run", f"--workdir file/run: {IN_FILE}"),
+    ("glrtf.train --data shards --weights no.npz", "--weights no.npz: expected a file, found none"),
+    ("glrtf.train --data shards --init_from empty", "expected a workdir with checkpoints"),
+    ("glrtf.train --data shards --plot_schedule .", "--plot_schedule .: expected a file to write"),
+    ("glrtf.train --backbone v2q", "expected one of v2s, v2m"),
+    ("glrtf.export --workdir none", f"--workdir none: {NONE}"),
+    ("glrtf.export --workdir empty", "expected a workdir of glrtf.train, found no config.yaml"),
+    ("glrtf.export --workdir run", "expected a workdir with checkpoints, found none"),
+    ("glrtf.export --workdir run --format onxx", "did you mean onnx?"),
+    ("glrtf.embed --model none --data shards --output new", f"--model none: {NONE}"),
+    ("glrtf.embed --model empty --data shards --output new", "expected an exported SavedModel or"),
+    ("glrtf.embed --model saved --data shards --output new", "found a SavedModel without"),
+    ("glrtf.embed --model export --data none --output new", f"--data none: {NONE}"),
+    ("glrtf.embed --model export --data shards --output file", TO_FILE),
+    ("glrtf.embed --model export --data shards --output new --also none=b", f"--also none: {NONE}"),
+    ("glrtf.search none.jpg --model export --index set", "none.jpg: no such file"),
+    ("glrtf.search empty --model export --index set", "empty: expected a file, found a folder"),
+    ("glrtf.search file --model none --index set", f"--model none: {NONE}"),
+    ("glrtf.search file --model export --index none", f"--index none: {NO_SET} none"),
+    ("glrtf.search file --model export --index empty", f"--index empty: {NO_SET} a folder without"),
+    ("glrtf.search file --model export --index file", f"--index file: {NO_SET} a file"),
+    ("glrtf.search file --model export --index set --json .", "--json .: expected a file to write"),
+    ("glrtf.serve --model none --index set", f"--model none: {NONE}"),
+    ("glrtf.serve --model export --index none", f"--index none: {NO_SET} none"),
+    (
+        "glrtf.serve --model export --index set --train none --landmarks file",
+        f"--train none: {NO_SET} none",
+    ),
+    (
+        "glrtf.serve --model export --index set --train set --landmarks none",
+        "--landmarks none: expected a file, found none",
+    ),
+    ("glrtf.serve --model export --index set --cache file", "--cache file: expected a folder to"),
+    ("glrtf.serve --model export --index set --photos none", f"--photos none: {NONE}"),
+    ("glrtf.weights --checkpoint none --backbone v2s --output a.npz", f"--checkpoint none: {NONE}"),
+    ("glrtf.weights --checkpoint . --backbone v2s --output file/a.npz", IN_FILE),
+    ("glrtf.plan --tpu v9-8", "unknown TPU 'v9-8'"),
+    ("glrtf.plan --json .", "--json .: expected a file to write, found a folder"),
+    ("glrtf.data.preview --data none", f"--data none: {NONE}"),
+    ("glrtf.data.preview --data shards --output file/a.png", f"--output file/a.png: {IN_FILE}"),
+    ("glrtf.demo --output file", TO_FILE),
+    ("glrtf.demo --settings none", "--settings none: expected a file, found none of that name"),
+    ("glrtf.retrieve --query set --index set --preset direct --output file", TO_FILE),
+    ("glrtf.tune --query set --index set --preset direct --solution file --output file", TO_FILE),
+    ("glrtf.ablate --query set --index set --preset direct --solution file --output file", TO_FILE),
+    ("glrtf.report --retrieval empty --solution file --source empty --output file", TO_FILE),
+    ("glrtf.whiten --train set --dimension 8 --output file", TO_FILE),
+    ("glrtf.evaluate file file --json .", "--json .: expected a file to write, found a folder"),
+    ("tfrecords_tools.build --source empty --output file", TO_FILE),
+    ("tfrecords_tools.build --source empty --output file/a", IN_FILE),
+    (
+        "tfrecords_tools.build --source empty --output new --splits train,index",
+        "found 'train,index'; separate them with spaces: train index",
+    ),
+    ("tfrecords_tools.check shards --sheet .", "--sheet .: expected a file to write"),
+    ("tfrecords_tools.check file", "file: expected a folder, found a file"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """Folder and, of each command line, exit code and message."""
+    folder = tmp_path_factory.mktemp("paths")
+    for split in ("train", "index"):
+        write_split(folder / "shards" / split, [2], split=split)
+    for name, file in {
+        "empty": "",
+        "run": "config.yaml",
+        "export": "glrtf_export.json",
+        "saved": "saved_model.pb",
+        "set": "embedding_set.json",
+    }.items():
+        (folder / name).mkdir()
+        if file:
+            (folder / name / file).write_text("{}\n")
+    (folder / "file").write_text("x")
+    lines = json.dumps([line.split() for line, _ in CASES])
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, lines], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[line for line, _ in CASES])
+def test_it_is_reported_at_once(answers, number):
+    folder, answered = answers
+    code, message = answered[number]
+    assert CASES[number][1].format(folder) in message
+    assert code == 2

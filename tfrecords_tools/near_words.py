@@ -1,0 +1,78 @@
+"""What somebody may have meant: the known word near to one that is not known."""
+
+import difflib
+from collections.abc import Sequence
+
+# What other programs call these options. A name stands here only if neither its letters nor
+# its parts lead to ours.
+_OTHER_NAMES = {
+    "arch": "backbone",
+    "network": "backbone",
+    "save_dir": "workdir",
+    "log_dir": "workdir",
+    "run_dir": "workdir",
+    "resolution": "size",
+    "device": "strategy",
+    "gpus": "strategy",
+    "topk": "limit",
+    "top_k": "limit",
+    "pretrained": "weights",
+}
+_NEAR = 0.6
+_VERY_NEAR = 0.8
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """``"; did you mean X?"`` where a known word is near, else an empty text.
+
+    Upper and lower case make no difference.
+    """
+    found = _by_letters(word, known, _NEAR)
+    return f"; did you mean {found}?" if found else ""
+
+
+def option_meant(name: str, known: Sequence[str]) -> str:
+    """The option that somebody who typed `name` may have meant; empty where none is near.
+
+    Letters decide where they nearly agree (``learning_rat``); then initials (``lr`` for
+    ``learning_rate``), parts (``output_dir`` for ``output``, ``batch`` for ``batch_size``), and
+    what other programs call an option.
+
+    Args:
+        name: Without its dashes, with underscores.
+        known: The options, without dashes.
+    """
+    # A group's setting is never meant by a plain name: --landmark.keep is not --landmarks.
+    known = [option for option in known if ("." in option) == ("." in name)]
+    if found := _by_letters(name, known, _VERY_NEAR):
+        return found
+    for option in known:
+        if len(name) > 1 and name == "".join(part[0] for part in option.split("_")):
+            return option
+    if (other := _OTHER_NAMES.get(name.lower(), "")) in known:
+        return other
+    shares = {option: _shared_parts(name, option) for option in known}
+    best = max(shares, key=lambda option: shares[option], default="")
+    if best and shares[best]:
+        return best
+    return _by_letters(name, known, _NEAR)
+
+
+def _shared_parts(name: str, option: str) -> float:
+    """How many of the parts of both they share, 0 to 1."""
+    ours, theirs = set(option.lower().split("_")), set(name.lower().split("_"))
+    return len(ours & theirs) / len(ours | theirs)
+
+
+def _by_letters(word: str, known: Sequence[str], cutoff: float) -> str:
+    by_lower = {each.lower(): each for each in reversed(known)}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
+    return by_lower[near[0]] if near else ""
+
+
+def separate_with_spaces(values: Sequence[str]) -> str:
+    """``"; separate them with spaces: a b"`` where one of several values holds commas."""
+    if not any("," in value for value in values):
+        return ""
+    apart = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    return f"; separate them with spaces: {' '.join(apart)}"

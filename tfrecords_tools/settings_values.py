@@ -1,0 +1,94 @@
+"""What the types of a settings dataclass say of values, before the dataclass itself sees them.
+
+jsonargparse takes ``null`` from a file for an int, a str or a Literal. Here every value is compared
+with its type for what it lets through: nothing where something must be, numbers that are none, a
+value where a group of settings must be. Paths below ``~`` are written out.
+"""
+
+import dataclasses
+import math
+import os
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+
+def trouble(values: Mapping[str, Any], config_class: type, prefix: str = "") -> tuple[str, str]:
+    """The first value that its type does not take.
+
+    Args:
+        values: Settings by name; what is missing is not looked at, nor what is unknown.
+        config_class: The dataclass they are for.
+        prefix: Of the names, such as ``"augment."``.
+
+    Returns:
+        The setting's dotted name and what is wrong, such as ``"expected int, found null"``; two
+        empty texts where all is well.
+    """
+    for name, hint in typing.get_type_hints(config_class).items():
+        if name not in values:
+            continue
+        value = values[name]
+        if dataclasses.is_dataclass(hint):
+            if isinstance(value, Mapping):
+                inner = trouble(value, typing.cast(type, hint), f"{prefix}{name}.")
+                if inner[0]:
+                    return inner
+                continue
+            known = ", ".join(field.name for field in dataclasses.fields(hint))
+            return prefix + name, f"expected settings ({known}), found {_shown(value)}"
+        if wrong := _trouble_of(value, hint):
+            return prefix + name, wrong
+    return "", ""
+
+
+def _trouble_of(value: Any, hint: Any) -> str:
+    if value is None and not _takes_none(hint):
+        return f"expected {describe(hint)}, found null"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, found {value}"
+    if isinstance(value, list | tuple) and typing.get_origin(hint) in (list, tuple):
+        of_one = typing.get_args(hint)[0]
+        return next(filter(None, (_trouble_of(each, of_one) for each in value)), "")
+    return ""
+
+
+def describe(hint: Any) -> str:
+    """A type as messages name it: ``int``, ``one of a, b``, ``a list of str``."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin in (list, tuple):
+        return f"a list of {describe(arguments[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(each) for each in arguments if each is not type(None))
+    return getattr(hint, "__name__", str(hint))
+
+
+def _takes_none(hint: Any) -> bool:
+    return hint is type(None) or type(None) in typing.get_args(hint)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else repr(value)
+
+
+def with_home(value: Any) -> Any:
+    """A setting with ``~`` and ``~user`` written out where a text begins with it.
+
+    A shell does so for ``--output ~/x``, but neither for ``--output=~/x`` nor in a file. In a list
+    a path may also follow a name: ``--also ~/model=~/set``.
+    """
+    if isinstance(value, str):
+        return os.path.expanduser(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_item_with_home(each) for each in value)
+    return value
+
+
+def _item_with_home(item: Any) -> Any:
+    if not isinstance(item, str):
+        return item
+    name, equals, path = item.partition("=")
+    return os.path.expanduser(name) + equals + os.path.expanduser(path)
