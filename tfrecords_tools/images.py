@@ -5,7 +5,7 @@ import io
 import warnings
 from typing import Any
 
-from tfrecords_tools import jpeg
+from tfrecords_tools import file_kinds, jpeg
 
 KEPT, REENCODED, REJECTED = "kept", "reencoded", "rejected"
 
@@ -82,6 +82,9 @@ def _kind(data: bytes) -> str:
         raise _RejectedError("empty")
     if data.startswith(b"\xff\xd8"):
         raise _RejectedError("truncated" if len(data) < 1024 else "corrupt")
+    kind = file_kinds.describe(data[: file_kinds.HEAD])
+    if kind in file_kinds.MISTAKEN:
+        raise _RejectedError(kind.removeprefix("a "))
     return "not a JPEG"
 
 
