@@ -27,6 +27,9 @@ from tfrecords_tools.progress import Progress
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
 
+# Photos of a shard when more shards are asked for than there are photos.
+_FEW = 100
+
 __all__ = ["BuildConfig", "build", "main"]
 
 
@@ -142,6 +145,12 @@ def _folds(
         num_shards = config.num_shards or sharding.count_shards(
             total, parse_size(config.shard_size)
         )
+        if num_shards > max(1, len(images)):
+            print(
+                f"note: {name}: {num_shards} shards for {len(images)} photos: most will be empty;"
+                f" --num_shards {max(1, len(images) // _FEW)} or none is enough",
+                file=sys.stderr,
+            )
         # A validation fold that was empty so far has no finished build to add to.
         if config.only_missing and (name != gldv2.VALIDATION or finish.is_finished(folder)):
             num_shards = len(finish.previous_info(folder).shards)
@@ -173,6 +182,8 @@ def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -
         return
     info = finish.finish(fold, config, labels, found, receipts)
     print(finish.describe(info), file=sys.stderr)
+    for note in finish.notes(info, labels.source):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

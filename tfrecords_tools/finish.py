@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfrecords_tools import dataset_info, files, gldv2, images, scans, shard_stats
+from tfrecords_tools.arrange import read_names
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo
 from tfrecords_tools.errors import UserError
@@ -18,6 +19,8 @@ from tfrecords_tools.specs import Fold
 
 _PLAN_NAME = "plan.json"
 _PREVIOUS_NAME = "previous_info.json"
+# One photo in so many.
+_WORTH_A_NOTE = 100
 _FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 
 
@@ -136,9 +139,7 @@ def finish(
 ) -> DatasetInfo:
     """Writes the label map, the lists of what was left out, and dataset_info.json last."""
     rejects = sorted(reject for shard in stats for reject in shard.rejects)
-    dataset_info.write_csv(
-        files.join(fold.folder, dataset_info.REJECTS_NAME), ["image_id", "reason"], rejects
-    )
+    _write_rejects(files.join(fold.folder, dataset_info.REJECTS_NAME), rejects, config.source)
     dataset_info.write_csv(
         files.join(fold.folder, dataset_info.LEFT_OUT_NAME),
         ["name", "reason", "tar"],
@@ -167,6 +168,16 @@ def finish(
     return info
 
 
+def _write_rejects(path: str, rejects: list[tuple[str, str]], source: str) -> None:
+    """Writes rejects.csv; of photos that `arrange` laid out with their own names."""
+    names = read_names(files.join(source, "metadata"))
+    if not names:
+        dataset_info.write_csv(path, ["image_id", "reason"], rejects)
+        return
+    rows = [(image_id, reason, names.get(image_id, "")) for image_id, reason in rejects]
+    dataset_info.write_csv(path, ["image_id", "reason", "photo"], rows)
+
+
 def describe(info: DatasetInfo) -> str:
     """One line on what was built and what was left out."""
     parts = [f"{info.counts[fate]} {fate}" for fate in (images.KEPT, images.REENCODED)]
@@ -179,6 +190,31 @@ def describe(info: DatasetInfo) -> str:
         f"{info.split}: {info.num_examples} images in {len(info.shards)} shards: "
         f"{', '.join(parts)}; left out ({dataset_info.LEFT_OUT_NAME}): {', '.join(left_out)}"
     )
+
+
+def notes(info: DatasetInfo, labels: str) -> list[str]:
+    """What of a source may be a mistake: photos that no label names, labels without photos.
+
+    Args:
+        info: A finished set.
+        labels: The CSV of its labels.
+    """
+    if info.split == gldv2.VALIDATION:
+        return []
+    counts, lines = info.source_counts, []
+    unnamed, members = counts["not_in_labels"], counts["members"]
+    missing, labelled = counts["missing"], counts["labelled"]
+    if unnamed * _WORTH_A_NOTE > members:
+        lines.append(
+            f"{info.split}: {unnamed} of {members} photos in the source are not in {labels} and"
+            f" are left out (not_in_labels in {dataset_info.LEFT_OUT_NAME})"
+        )
+    if missing * _WORTH_A_NOTE > labelled:
+        lines.append(
+            f"{info.split}: {missing} of {labelled} photos in {labels} are not in the source"
+            f" (missing in {dataset_info.LEFT_OUT_NAME})"
+        )
+    return lines
 
 
 def _class_counts(fold: Fold, num_classes: int, rejects: list[tuple[str, str]]) -> np.ndarray:

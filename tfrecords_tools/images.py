@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfrecords_tools import fast_jpeg, jpeg, pixels
+from tfrecords_tools import fast_jpeg, file_kinds, jpeg, pixels
 from tfrecords_tools.jpeg import JpegHeader
 from tfrecords_tools.pixels import RejectedError as RejectedError
 
@@ -106,6 +106,9 @@ def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
     if header is None:
         if data.startswith(b"\xff\xd8"):
             raise RejectedError("truncated" if len(data) < 1024 else "corrupt")
+        kind = file_kinds.describe(data[: file_kinds.HEAD])
+        if kind in file_kinds.MISTAKEN:
+            raise RejectedError(kind.removeprefix("a "))
         return None
     pixels.check_bounds(header.width, header.height, settings.min_side, settings.max_pixels)
     if not jpeg.has_end(data, header):

@@ -25,6 +25,9 @@ class Progress:
         self._done = 0
         self._note = ""
         self._began = self._last_line = time.monotonic()
+        # How much was done, and when, at the first update: what came before, such as a
+        # compilation, says nothing of the time left.
+        self._first: tuple[int, float] | None = None
         self._bar = None
         if sys.stderr.isatty():
             import tqdm
@@ -42,26 +45,43 @@ class Progress:
         """
         self._done += count
         self._note = note
+        now = time.monotonic()
+        is_first = self._first is None
+        if self._first is None:
+            self._first = (self._done, now)
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(count)
-        elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._last_line = time.monotonic()
-            print(self._line(), file=sys.stderr, flush=True)
+            if is_first:
+                # The bar's clock starts here, with so much done before.
+                self._bar.unpause()
+                self._bar.n = self._bar.initial = self._bar.last_print_n = count
+                self._bar.refresh()
+            else:
+                self._bar.update(count)
+        elif now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            print(self._line(now), file=sys.stderr, flush=True)
 
     @property
     def seconds(self) -> float:
         """Seconds since the work began, never 0."""
         return max(time.monotonic() - self._began, 1e-9)
 
-    def _line(self) -> str:
-        rate = self._done / self.seconds
+    def _line(self, now: float | None = None) -> str:
+        """What is done so far; with the time now, also what is left."""
+        warm = self._warm_rate(now) if now is not None else 0.0
+        rate = warm or self._done / self.seconds
         of_total = "" if self._total is None else f"/{self._total}"
         line = f"{self._description}: {self._done}{of_total} {_plural(self._unit)}, {rate:.3g}/s"
-        if self._total is not None and self._done < self._total and rate > 0:
-            line += f", {format_seconds((self._total - self._done) / rate)} left"
+        if self._total is not None and self._done < self._total and warm:
+            line += f", {format_seconds((self._total - self._done) / warm)} left"
         return f"{line}, {self._note}" if self._note else line
+
+    def _warm_rate(self, now: float) -> float:
+        """Items a second since the first update; 0 where that is not known yet."""
+        done, since = self._first or (0, now)
+        return (self._done - done) / (now - since) if now > since else 0.0
 
     def __enter__(self) -> "Progress":
         return self

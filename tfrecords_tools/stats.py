@@ -19,15 +19,15 @@ _SHOWN = 10
 
 @dataclasses.dataclass
 class StatsConfig:
-    """Print class counts and image sizes of finished shards and draw the class-size curve.
+    """Print class counts and image sizes of finished shards, and draw the class-size curve.
 
     Attributes:
         output: A folder of shards with dataset_info.json, or one that holds such folders.
-        curve: The curve's file, PNG; empty draws none.
+        curve: File for a curve of the class sizes, PNG; empty draws none.
     """
 
     output: str
-    curve: str = "class_sizes.png"
+    curve: str = ""
 
 
 def stats(config: StatsConfig) -> None:

@@ -35,7 +35,7 @@ def write_set(folder, ids):
 
 def write_retrieval(folder, ids):
     """The first id is the query; it ranks the others."""
-    query, index = np.array([ids[0].encode()], "S16"), np.array([i.encode() for i in ids[1:]])
+    query, index = (np.array([i.encode() for i in some]) for some in (ids[:1], ids[1:]))
     images = np.arange(len(index), dtype=np.int64)[None]
     zeros = np.zeros(images.shape)
     ranking = SimpleNamespace(
@@ -92,6 +92,7 @@ def test_photo_folders_and_the_projector(ids):
 @example("IMG (2)")
 @example("a,b")
 @example("../../a")
+@example("0" * 17)
 def test_every_writer_takes_or_refuses(image_id):
     with tempfile.TemporaryDirectory() as folder:
         writers = {

@@ -55,6 +55,38 @@ def test_the_builder_takes_what_it_arranges(own, capsys):
         assert os.path.samefile(linked, own / "photos" / name)
 
 
+def test_rejected_photos_are_listed_by_their_names(own, capsys):
+    (own / "photos" / "pisa 2.jpg").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(600))
+    (own / "photos" / "cat.jpg").write_bytes(gzip.compress(b"no photo"))
+    arrange.arrange(ArrangeConfig(str(own / "photos"), str(own / "table.csv"), str(own / "root")))
+    settings = {"splits": ["index"], "num_shards": 7, "workers": 1}
+    build.build(build.BuildConfig(str(own / "root"), str(own / "shards"), **settings))
+    with open(own / "shards" / "index" / "rejects.csv", newline="") as file:
+        rows = {row["photo"]: (row["image_id"], row["reason"]) for row in csv.DictReader(file)}
+    assert rows == {
+        "cat.jpg": ("0a6df48a27ef7db4", "gzip data"),
+        "pisa 2.jpg": (gldv2.format_id(OwnPhoto("pisa 2.jpg", "").number), "HEIC photo"),
+    }
+    note = "note: index: 7 shards for 5 photos: most will be empty; --num_shards 1 or none"
+    assert note in capsys.readouterr().err
+
+
+def test_photos_that_no_row_names_are_noted(own, capsys):
+    arrange.arrange(ArrangeConfig(str(own / "photos"), str(own / "table.csv"), str(own / "root")))
+    table = own / "root" / "metadata" / "index.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:3], "00000000000000aa", ""]))
+    settings = {"splits": ["index"], "num_shards": 1, "workers": 1}
+    build.build(build.BuildConfig(str(own / "root"), str(own / "shards"), **settings))
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    # Of five photos two are named; of the three rows one has no photo.
+    assert notes == [
+        f"note: index: 3 of 5 photos in the source are not in {table} and are left out"
+        " (not_in_labels in left_out.csv)",
+        f"note: index: 1 of 3 photos in {table} are not in the source (missing in left_out.csv)",
+    ]
+
+
 def test_landmarks_are_called_as_in_the_table(own):
     from glrtf.evaluation.train_photos import landmark_names
 

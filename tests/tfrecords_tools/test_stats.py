@@ -53,8 +53,10 @@ def test_the_command_prints_every_set_and_draws_the_curve(tmp_path, capsys):
     assert np.sum(np.abs(drawn - (0x1F, 0x77, 0xB4)).sum(axis=2) < 30) > 200
 
 
-def test_no_curve_is_drawn_when_not_wanted(tmp_path):
+def test_no_curve_is_drawn_unasked(tmp_path, monkeypatch):
     output = _built(tmp_path)
     before = set(tmp_path.rglob("*"))
-    assert stats.main([str(output), "--curve", ""]) == 0
+    # Not even where the command is run.
+    monkeypatch.chdir(tmp_path)
+    assert stats.main([str(output)]) == 0
     assert set(tmp_path.rglob("*")) == before
