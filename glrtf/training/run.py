@@ -50,11 +50,12 @@ def train(
     replicas = strategy.num_replicas_in_sync
     plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = choose_precision(config.precision, strategy)
-    schedule = schedule_of(config, plan, replicas)
     if config.plot_schedule:
-        plot_schedule(schedule, plan, config.plot_schedule)
+        plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)
         return loop.Result(0, True, {})
-    workdir.claim(config)
+    rate = workdir.claim(config).peak_learning_rate(replicas)
+    config = dataclasses.replace(config, learning_rate=rate)
+    schedule = schedule_of(config, plan, replicas)
     with strategy.scope():
         state = build_state(config, num_classes, _margin(config), schedule, precision)
         found = loop.resume(state, plan, config, num_classes)
