@@ -39,6 +39,7 @@ class Position:
         num_classes: Classes of the head.
         global_batch_size: Images an update.
         metrics: Figures of that moment, such as the training loss.
+        data: Digest of the shards, `workdir.data_digest`; empty in those of earlier versions.
     """
 
     update: int
@@ -46,6 +47,7 @@ class Position:
     num_classes: int
     global_batch_size: int
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    data: str = ""
 
     @property
     def images(self) -> int:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import ShardSet
 from glrtf.models.arrays import not_finite
-from glrtf.training import checkpoints, inputs, pictures
+from glrtf.training import checkpoints, inputs, pictures, workdir
 from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
 from glrtf.training.callbacks import Logger
 from glrtf.training.plan import RunPlan, Stage
@@ -83,6 +83,7 @@ class Trainer:
         self._chief = chief
         self._validate = validate
         self._folder = files.join(config.folder, "checkpoints")
+        self._data = workdir.data_digest(config.data)
         self._pending: list[tf.Tensor] = []
         self._seen: list[np.ndarray] = []
         self._stop = StopRequest(strategy)
@@ -215,6 +216,7 @@ class Trainer:
             num_classes=self._num_classes,
             global_batch_size=self._plan.global_batch_size,
             metrics=dict(metrics),
+            data=self._data,
         )
         arrays = self._state.arrays()
         # A gradient of NaN at a finite loss, in the last update before this save, is in here only.

@@ -16,7 +16,7 @@ from glrtf.training.pictures import plot_schedule
 from glrtf.training.plan import RunPlan, make_plan
 from glrtf.training.schedules import make_schedule
 from glrtf.training.state import TrainState, build_state
-from glrtf.training.strategy import choose_precision, is_chief, make_strategy
+from glrtf.training.strategy import choose_precision, describe, is_chief, make_strategy
 from glrtf.training.transfer import initialise
 from glrtf.training.validation import Score, Validator
 from tfrecords_tools import files
@@ -46,22 +46,25 @@ def train(
         tf.config.experimental.enable_op_determinism()
     shards = open_shards(config.data, "train")
     num_classes = _num_classes(shards, config.data)
-    strategy = make_strategy(config.strategy, config.tpu)
+    # The embedded sample is for trying things out: the CPU does for it.
+    on_sample = most_updates is not None
+    strategy = make_strategy(config.strategy, config.tpu, fall_back=on_sample)
     replicas = strategy.num_replicas_in_sync
     plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = choose_precision(config.precision, strategy)
-    schedule = schedule_of(config, plan, replicas)
     if config.plot_schedule:
-        plot_schedule(schedule, plan, config.plot_schedule)
+        plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)
         return loop.Result(0, True, {})
-    workdir.claim(config)
+    rate = workdir.claim(config).peak_learning_rate(replicas)
+    config = dataclasses.replace(config, learning_rate=rate)
+    schedule = schedule_of(config, plan, replicas)
     with strategy.scope():
         state = build_state(config, num_classes, _margin(config), schedule, precision)
         found = loop.resume(state, plan, config, num_classes)
         # Only where there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
     seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
-    _tell(config, plan, begun, shards, num_classes, replicas, precision)
+    _tell(config, plan, begun, shards, num_classes, strategy, precision)
     chief = is_chief(strategy)
     loggers = _loggers(config, seen, plan.num_examples) if chief else []
     try:
@@ -117,15 +120,16 @@ def _tell(
     begun: str,
     shards: ShardSet,
     num_classes: int,
-    replicas: int,
+    strategy: tf.distribute.Strategy,
     precision: str,
 ) -> None:
-    """One line on what is about to be done."""
+    """One line on what is about to be done, and on which devices."""
+    replicas = strategy.num_replicas_in_sync
     print(
-        f"{config.folder}: {config.backbone} at {config.size} on {shards.num_examples} images of "
-        f"{num_classes} landmarks, from {begun}; {plan.total_updates} updates of "
-        f"{plan.global_batch_size} images ({replicas} x {config.accumulation_steps} x "
-        f"{config.micro_batch}), {precision}, peak learning rate "
+        f"{config.folder}: on {describe(strategy)}: {config.backbone} at {config.size} on "
+        f"{shards.num_examples} images of {num_classes} landmarks, from {begun}; "
+        f"{plan.total_updates} updates of {plan.global_batch_size} images ({replicas} x "
+        f"{config.accumulation_steps} x {config.micro_batch}), {precision}, peak learning rate "
         f"{config.peak_learning_rate(replicas):.3g}; the first update takes longest",
         file=sys.stderr,
     )

@@ -5,16 +5,18 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 
 import tensorflow as tf
 
+from glrtf.training import accelerators
 from tfrecords_tools.errors import UserError
 
 _SECONDS_TO_ANSWER = 20
 
 
-def make_strategy(kind: str, tpu: str = "") -> tf.distribute.Strategy:
+def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.distribute.Strategy:
     """The strategy of that kind. Call before any other TensorFlow operation.
 
     Args:
@@ -22,13 +24,15 @@ def make_strategy(kind: str, tpu: str = "") -> tf.distribute.Strategy:
             GPUs of this machine), `multiworker` (the cluster of TF_CONFIG),
             `tpu`, or `auto`: TPU if there is one, else all GPUs, else the CPU.
         tpu: For `tpu`, the node's name or grpc:// address; empty or `local`
-            for the TPU of this virtual machine, pod slices included.
+            for the TPU of this virtual machine. A pod slice is named, from one of its hosts.
+        fall_back: Whether `auto` takes the CPU, with a note, where this machine has
+            accelerators that TensorFlow cannot drive; it refuses otherwise.
 
     Raises:
         UserError: If the devices asked for are not there.
     """
     if kind == "auto":
-        kind = _best_kind(tpu)
+        return _automatic(tpu, fall_back)
     if kind == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if kind == "multiworker":
@@ -85,10 +89,43 @@ def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
         ) from None
 
 
-def _best_kind(tpu: str) -> str:
-    if tpu or os.environ.get("TPU_NAME") or os.path.exists("/dev/accel0"):
-        return "tpu"
-    return "mirrored" if tf.config.list_physical_devices("GPU") else "cpu"
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """The devices of a strategy, for people."""
+    count = strategy.num_replicas_in_sync
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        found = accelerators.present()
+        return f"{count} TPU cores" + (f" ({found.name})" if found else "")
+    if all("CPU" in device.upper() for device in strategy.extended.worker_devices):
+        return "the CPU" if count == 1 else f"{count} CPU replicas"
+    gpus = tf.config.list_physical_devices("GPU")
+    names = {tf.config.experimental.get_device_details(g).get("device_name", "GPU") for g in gpus}
+    return f"{count} x {', '.join(sorted(names)) or 'GPU'}"
+
+
+def _automatic(tpu: str, fall_back: bool) -> tf.distribute.Strategy:
+    """The best devices; never the CPU in silence while better ones are idle."""
+    if tpu or os.environ.get("TPU_NAME"):
+        return _tpu(tpu)
+    found = accelerators.present()
+    reason = ""
+    if found and found.kind == "tpu":
+        try:
+            return _tpu(tpu)
+        except UserError as error:
+            reason = str(error)
+    if tf.config.list_physical_devices("GPU"):
+        return tf.distribute.MirroredStrategy()
+    if found is None:
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    package = "tensorflow-tpu" if found.kind == "tpu" else "tensorflow[and-cuda]"
+    trouble = f"TensorFlow {tf.__version__} cannot drive this machine's {found}"
+    if fall_back:
+        print(f"note: {trouble}; using the CPU (see pip install '{package}')", file=sys.stderr)
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    raise UserError(
+        f"strategy: {trouble}{f' [{reason}]' if reason else ''}; pip install '{package}' and check "
+        "its driver, or use --strategy cpu"
+    )
 
 
 def _multiworker() -> tf.distribute.Strategy:
@@ -127,6 +164,8 @@ def _cluster_problem(text: str) -> str:
 
 def _tpu(name: str) -> tf.distribute.Strategy:
     address = "local" if name in ("", "local") and not os.environ.get("TPU_NAME") else name
+    if address == "local":
+        _refuse_part_of_a_slice()
     try:
         if address.startswith("grpc://"):
             _reach(address)
@@ -143,6 +182,17 @@ def _tpu(name: str) -> tf.distribute.Strategy:
             "that tensorflow-tpu is installed"
         ) from None
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _refuse_part_of_a_slice() -> None:
+    """Refuses one of several hosts' processes: each would be a run of its own in one workdir."""
+    hosts = [name for name in os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",") if name]
+    if len(hosts) > 1:
+        raise UserError(
+            f"tpu: expected the TPU of one machine, found one of {len(hosts)} hosts of a slice "
+            "(TPU_WORKER_HOSTNAMES), whose processes would each write the whole run; start it "
+            "once, on worker 0, with --tpu NAME"
+        )
 
 
 def _reach(address: str) -> None:

@@ -1,24 +1,33 @@
 """A run's folder: made once, gone on with only under the same settings."""
 
 import dataclasses
+import hashlib
+from typing import Any
 
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
 from tfrecords_tools import cli, files, sealed
+from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
 
-# What may change between two starts of one run: where it runs and what it tells.
+# What may change between two starts of one run: where it runs, what it tells, how it is computed
+# and read. The data may move; `_refuse_other_data` looks at what they are.
 _FREE = (
     *("workdir", "strategy", "tpu", "keep_checkpoints", "checkpoint_every", "validate_every"),
-    *("wandb_project", "plot_schedule", "remat", "head_sharding"),
+    *("wandb_project", "plot_schedule", "remat", "head_sharding", "accumulation_steps", "data"),
+    *("input.max_bad_records", "input.exact_resize", "input.files_at_once"),
 )
 
 
-def claim(config: TrainConfig) -> None:
+def claim(config: TrainConfig) -> TrainConfig:
     """Makes the run's workdir and saves the settings, or checks that they are the saved ones.
 
     Until there is a checkpoint there is no run: one that could not fetch its weights, or had no
     memory for its batch, is begun again under the settings that work.
+
+    Returns:
+        The settings that the run keeps: with the accumulation_steps that it began with, from
+        which its learning rate follows where none is given.
 
     Raises:
         UserError: If the folder is another run's, or holds checkpoints without settings.
@@ -28,17 +37,37 @@ def claim(config: TrainConfig) -> None:
     path = files.join(config.folder, "config.yaml")
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if begun and files.exists(path):
-        _refuse_changes(checkpoints.read_config(config.folder), config)
+        saved = checkpoints.read_config(config.folder)
+        _refuse_changes(saved, config)
+        _refuse_other_data(begun[-1].position.data, saved, config)
+        config = dataclasses.replace(config, accumulation_steps=saved.accumulation_steps)
     elif begun:
         raise UserError(
             f"{config.folder}: expected config.yaml beside checkpoints/, found none; "
             "restore it or choose another --workdir"
         )
     files.write_bytes(path, sealed.seal(cli.to_yaml(config)))
+    return config
+
+
+def data_digest(folder: str, split: str = "train") -> str:
+    """What a split's shards hold, wherever they lie: 64 hex digits; empty without shards.
+
+    Args:
+        folder: A data folder, or the split's.
+        split: Which split.
+    """
+    below = files.join(folder, split)
+    place = below if files.exists(files.join(below, FILE_NAME)) else folder
+    if not files.exists(files.join(place, FILE_NAME)):
+        return ""
+    info = DatasetInfo.load(place)
+    shards = [f"{shard.num_examples} {shard.sha256}" for shard in info.shards]
+    return hashlib.sha256("\n".join([str(info.num_classes), *shards]).encode()).hexdigest()
 
 
 def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:
-    before, now = dataclasses.asdict(saved), dataclasses.asdict(config)
+    before, now = _flat(dataclasses.asdict(saved)), _flat(dataclasses.asdict(config))
     changed = [
         f"{name} {before[name]!r}, now {now[name]!r}"
         for name in before
@@ -49,3 +78,35 @@ def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:
             f"{config.folder}: holds a run with other settings ({'; '.join(changed)}); "
             "use those, or choose another --workdir"
         )
+
+
+def _refuse_other_data(recorded: str, saved: TrainConfig, config: TrainConfig) -> None:
+    """Refuses shards that are not those of the run's checkpoints.
+
+    Args:
+        recorded: `data_digest` of what the last checkpoint was trained on; empty of one that an
+            earlier version wrote, whose data are then looked for where they were.
+        saved: The run's settings.
+        config: This start's.
+    """
+    if not recorded and saved.data == config.data:
+        return
+    expected, found = recorded or data_digest(saved.data), data_digest(config.data)
+    if expected and expected == found:
+        return
+    what = "other shards than" if expected else "shards that cannot be compared with"
+    raise UserError(
+        f"{config.folder}: holds a run with other settings (data {saved.data!r}, now "
+        f"{config.data!r}, which holds {what} the run's); use those, or choose another --workdir"
+    )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted names, as on the command line."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

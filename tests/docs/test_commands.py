@@ -44,7 +44,7 @@ def test_settings_are_known_and_taken(command, monkeypatch, tmp_path):
         assert callable(module.main)
         return
 
-    def parse_alone(config_class, main, *, prog, argv, positional=False, default_config=None):
+    def parse_alone(config_class, main, *, prog, argv, positional=False, default_config=None, **_):
         try:
             cli.parse(config_class, argv, prog=prog, positional=positional)
         except UserError as error:

@@ -80,6 +80,14 @@ def test_a_tpu_whose_name_does_not_resolve(name, data, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_one_of_several_hosts_of_a_slice_is_no_run_of_its_own(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4")
+    arguments = ["--data", data, "--workdir", str(tmp_path / "run"), "--strategy", "tpu"]
+    refused(arguments, "found one of 4 hosts of a slice .* on worker 0, with --tpu NAME", capsys)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("size", ["16", "100"])
 def test_a_size_that_the_network_cannot_take(size, data, tmp_path, capsys):
     arguments = ["--data", data, "--workdir", str(tmp_path / "run"), "--size", size]

@@ -1,8 +1,12 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
+from shard_writing import write_split
+from tiny_runs import trainer
 
+from glrtf.config.data import InputConfig
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints, workdir
 from tfrecords_tools.errors import UserError
@@ -42,6 +46,70 @@ def test_where_a_run_runs_may_change(tmp_path):
     config = TrainConfig(workdir=str(tmp_path))
     workdir.claim(config)
     workdir.claim(dataclasses.replace(config, strategy="cpu", keep_checkpoints=9))
+
+
+def begun(folder, data="", **settings):
+    """A run with a checkpoint, on real shards."""
+    write_split(folder / "shards" / "train", [4, 4])
+    config = TrainConfig(data=str(folder / "shards"), workdir=str(folder / "run"), **settings)
+    workdir.claim(config)
+    place = checkpoints.Position(1, 0.5, 2, 4, data=data)
+    checkpoints.write(str(folder / "run" / "checkpoints"), {"x": np.zeros(1, np.float32)}, place)
+    return config
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_bad_records": 10}, {"exact_resize": True}, {"files_at_once": 2}]
+)
+def test_how_shards_are_read_may_change(tmp_path, change):
+    config = begun(tmp_path)
+    workdir.claim(dataclasses.replace(config, input=InputConfig(**change)))
+
+
+def test_another_order_is_refused_by_its_dotted_name(tmp_path):
+    config = begun(tmp_path)
+    with pytest.raises(UserError, match=r"\(input\.shuffle_buffer 2048, now 7\)"):
+        workdir.claim(dataclasses.replace(config, input=InputConfig(shuffle_buffer=7)))
+
+
+def test_micro_batches_may_change_and_the_learning_rate_stays(tmp_path):
+    # 24 images an update: three micro-batches of 8 give 5e-6 · 8, whatever they are later.
+    config = begun(tmp_path, batch_size=24, accumulation_steps=3)
+    for steps in (6, 2):
+        now = dataclasses.replace(config, accumulation_steps=steps)
+        assert workdir.claim(now).peak_learning_rate(1) == pytest.approx(4e-5)
+    with pytest.raises(UserError, match=r"\(batch_size 24, now 48\)"):
+        workdir.claim(dataclasses.replace(config, batch_size=48))
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_shards_may_move_but_not_be_others(tmp_path, recorded):
+    write_split(tmp_path / "moved" / "train", [4, 4])
+    write_split(tmp_path / "others" / "train", [4, 5])
+    digest = workdir.data_digest(str(tmp_path / "moved"))
+    config = begun(tmp_path, digest if recorded else "")
+    assert workdir.data_digest(config.data) == digest
+    others = dataclasses.replace(config, data=str(tmp_path / "others"))
+    with pytest.raises(UserError, match=r"others', which holds other shards than the run's"):
+        workdir.claim(others)
+    moved = dataclasses.replace(config, data=str(tmp_path / "moved"))
+    if recorded:  # Where they were is then of no interest.
+        shutil.rmtree(config.data)
+    workdir.claim(moved)
+    assert checkpoints.read_config(config.folder).data == moved.data
+
+
+def test_shards_that_were_built_again_in_place_are_refused(tmp_path):
+    config = begun(tmp_path, "0" * 64)
+    with pytest.raises(UserError, match="which holds other shards than the run's"):
+        workdir.claim(config)
+
+
+def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
+    config = begun(tmp_path, size=32, epochs=1, batch_size=6)
+    config = dataclasses.replace(config, workdir=str(tmp_path / "trained"))
+    trainer(config)[0].run()
+    assert checkpoints.find(config.folder).position.data == workdir.data_digest(config.data) != ""
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

@@ -1,0 +1,102 @@
+import os
+
+import pytest
+import tensorflow as tf
+
+from glrtf.training import accelerators, strategy
+from glrtf.training.accelerators import Accelerators, present
+from tfrecords_tools.errors import UserError
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine's dev/ and sys/: device files, and (vendor, device) of what is on its bus."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def build(device_files=(), bus=()):
+        for name in device_files:
+            path = tmp_path / "dev" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        for number, (vendor, device) in enumerate(bus):
+            folder = tmp_path / "sys/bus/pci/devices" / f"0000:00:{number:02x}.0"
+            folder.mkdir(parents=True)
+            (folder / "vendor").write_text(f"{vendor}\n")
+            (folder / "device").write_text(f"{device}\n")
+        return present(str(tmp_path))
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("0x0062", "TPU v5p"),
+        ("0x0063", "TPU v5e"),
+        ("0x006f", "TPU v6e"),
+        ("0x0076", "TPU v7x"),
+    ],
+)
+def test_later_tpus_are_seen_behind_vfio(machine, device, name):
+    # As on a v5e VM: the group files, and the container's own vfio, which is no device.
+    bus = [("0x8086", "0x1237"), *[("0x1ae0", device)] * 2]
+    found = machine(["vfio/0", "vfio/1", "vfio/vfio"], bus)
+    assert found == Accelerators("tpu", name, ("/dev/vfio/0", "/dev/vfio/1"))
+    assert str(found) == f"2 x {name} (/dev/vfio/0, /dev/vfio/1)"
+
+
+def test_other_devices_behind_vfio_are_no_tpus(machine):
+    # A passed-through disk; Google's network card has the same vendor as its TPUs.
+    assert machine(["vfio/0", "vfio/vfio"], [("0x144d", "0xa808"), ("0x1ae0", "0x0042")]) is None
+
+
+def test_a_tpu_on_the_bus_that_the_container_may_not_use_is_not_seen(machine):
+    assert machine(["vfio/vfio"], [("0x1ae0", "0x0063")]) is None
+
+
+def test_earlier_tpus_are_seen_with_and_without_a_bus(machine):
+    assert machine(["accel0", "accel1"]) == Accelerators(
+        "tpu", "TPU", ("/dev/accel0", "/dev/accel1")
+    )
+    assert machine(bus=[("0x1ae0", "0x005e")]).name == "TPU v4"
+
+
+def test_gpus_are_seen_unless_hidden(machine, monkeypatch):
+    found = machine(["nvidia0", "nvidiactl", "nvidia-uvm"])
+    assert found == Accelerators("gpu", "NVIDIA GPU", ("/dev/nvidia0",))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert machine() is None
+
+
+def test_an_empty_machine_trains_on_its_cpu(machine, monkeypatch):
+    assert machine() is None
+    monkeypatch.setattr(accelerators, "present", lambda: None)
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    made = strategy.make_strategy("auto")
+    assert isinstance(made, tf.distribute.OneDeviceStrategy)
+    assert strategy.describe(made) == "the CPU"
+
+
+@pytest.mark.parametrize(
+    ("found", "package"),
+    [
+        (Accelerators("gpu", "NVIDIA GPU", ("/dev/nvidia0",)), r"tensorflow\[and-cuda\]"),
+        (Accelerators("tpu", "TPU v5e", ("/dev/vfio/0",)), "tensorflow-tpu"),
+    ],
+)
+def test_what_tensorflow_cannot_drive_is_refused(found, package, monkeypatch, capsys):
+    def no_tpu(name):
+        raise UserError("tpu: could not reach one")
+
+    monkeypatch.setattr(accelerators, "present", lambda: found)
+    monkeypatch.setattr(strategy, "_tpu", no_tpu)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    message = rf"cannot drive this machine's 1 x .*{os.path.dirname(found.files[0])}.*{package}"
+    with pytest.raises(UserError, match=message):
+        strategy.make_strategy("auto")
+    # The sample is trained all the same, and asking for the CPU is no mistake.
+    assert strategy.describe(strategy.make_strategy("auto", fall_back=True)) == "the CPU"
+    assert "note: TensorFlow" in capsys.readouterr().err
+    assert strategy.describe(strategy.make_strategy("cpu")) == "the CPU"
+    assert capsys.readouterr().err == ""
