@@ -1,4 +1,4 @@
-"""Random affine maps of a batch, by gathers that XLA compiles with static shapes."""
+"""Random affine maps and crops of a batch, with static shapes."""
 
 import math
 from typing import TypeAlias
@@ -6,8 +6,12 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from glrtf.config.data import AugmentConfig
+from glrtf.data.resample import resample, resample_rows
 
 Tensor: TypeAlias = tf.Tensor
+
+# Taken off before values are multiplied in bfloat16, which rounds small ones less.
+_MIDDLE_GRAY = 0.5
 
 
 def draw(seed: Tensor, count: Tensor | int, config: AugmentConfig) -> Tensor:
@@ -78,39 +82,97 @@ def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -
     return tf.concat([linear, linear @ shifts[:, :, None]], axis=2)
 
 
-def transform(images: Tensor, maps: Tensor) -> Tensor:
-    """Samples images bilinearly where the maps point; beyond the edge, the edge.
+def transform(
+    images: Tensor, maps: Tensor, *, far_turns: bool = True, as_products: bool = False
+) -> Tensor:
+    """Samples images where the maps point, in two passes; beyond the edge, the edge.
+
+    Each pass interpolates linearly along one axis (Catmull and Smith, "3-D transformations
+    of images in scanline order", 1980): along the columns in every row of the input, then
+    along the rows in every column of the output.
 
     Args:
-        images: Float (b, h, w, 3) with static h and w.
-        maps: Float (b, 2, 3) from output to input positions, both measured from
-            the image's middle in pixels, (row, column).
+        images: Float32 (b, h, w, c) with static h and w.
+        maps: Float32 (b, 2, 3) from output to input positions, both measured from
+            the image's middle in pixels, (row, column); invertible.
+        far_turns: Whether maps may turn by much more than 45 degrees. The image is then
+            transposed first where one does, since the passes would squeeze it.
+        as_products: See `resample`.
 
     Returns:
-        Float (b, h, w, 3).
+        Float32 (b, h, w, c).
     """
     height, width = images.shape[1], images.shape[2]
-    middle = tf.constant([(height - 1) / 2, (width - 1) / 2], tf.float32)
-    grid = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
-    positions = tf.cast(tf.reshape(tf.stack(grid, -1), [-1, 2]), tf.float32) - middle
-    source = tf.einsum("bij,pj->bpi", maps[:, :, :2], positions) + maps[:, None, :, 2] + middle
-    source = tf.clip_by_value(source, 0.0, [height - 1.0, width - 1.0])
-    return tf.reshape(_bilinear(images, source), tf.shape(images))
+    lasts = tf.constant([[height - 1.0, width - 1.0]])
+    if far_turns:
+        images, maps, lasts = _upright(images, maps)
+    (a, b, down), (c, d, across) = (
+        (row[:, 0, None, None], row[:, 1, None, None], row[:, 2, None, None])
+        for row in tf.unstack(maps, axis=1)
+    )
+    last_row, last_column = lasts[:, 0, None, None], lasts[:, 1, None, None]
+    rows = tf.range(images.shape[1], dtype=tf.float32)[:, None] - last_row / 2
+    # Row r of the input meets column x of the output at this column of the input.
+    slope = c / a
+    places = slope * rows + (d - slope * b) * from_middle(width) + across - slope * down
+    places = tf.clip_by_value(places + last_column / 2, 0.0, last_column)
+    images = resample(images - _MIDDLE_GRAY, places, as_products=as_products)
+    places = a * from_middle(height) + b * from_middle(width)[:, None] + down
+    places = tf.clip_by_value(places + last_row / 2, 0.0, last_row)
+    return resample_rows(images, places, as_products=as_products) + _MIDDLE_GRAY
 
 
-def _bilinear(images: Tensor, source: Tensor) -> Tensor:
-    """Values at float positions (b, p, 2) inside the images; (b, p, 3)."""
+def crop(images: Tensor, maps: Tensor, *, as_products: bool = False) -> Tensor:
+    """`transform` for maps that turn and shear nothing, such as those of `draw_crops`."""
     height, width = images.shape[1], images.shape[2]
-    low = tf.floor(source)
-    share = tf.cast(source - low, images.dtype)
-    top, left = tf.unstack(tf.cast(low, tf.int32), axis=-1)
-    bottom, right = tf.minimum(top + 1, height - 1), tf.minimum(left + 1, width - 1)
-    pixels = tf.reshape(images, [-1, height * width, images.shape[3]])
+    rows = maps[:, 0, 0, None] * from_middle(height) + maps[:, 0, 2, None] + (height - 1) / 2
+    columns = maps[:, 1, 1, None] * from_middle(width) + maps[:, 1, 2, None] + (width - 1) / 2
+    rows = tf.clip_by_value(rows, 0.0, height - 1.0)[:, None]
+    columns = tf.clip_by_value(columns, 0.0, width - 1.0)[:, None]
+    images = resample(images - _MIDDLE_GRAY, columns, as_products=as_products)
+    return resample_rows(images, rows, as_products=as_products) + _MIDDLE_GRAY
 
-    def at(rows: Tensor, columns: Tensor) -> Tensor:
-        return tf.gather(pixels, rows * width + columns, batch_dims=1)
 
-    down, across = share[..., :1], share[..., 1:]
-    upper = at(top, left) * (1 - across) + at(top, right) * across
-    lower = at(bottom, left) * (1 - across) + at(bottom, right) * across
-    return upper * (1 - down) + lower * down
+def slide(
+    images: Tensor, offsets: Tensor, *, down: bool = False, as_products: bool = False
+) -> Tensor:
+    """Moves each row along itself, or each column; beyond the edge, the edge.
+
+    Args:
+        images: Float32 (b, h, w, c).
+        offsets: Float32 (b, h), or (b, 1) for all rows alike, in pixels: how far to the
+            right of its place each pixel looks. (b, w) or (b, 1), downwards, with `down`.
+        down: Moves columns.
+        as_products: See `resample`.
+
+    Returns:
+        Float32 (b, h, w, c).
+    """
+    length = images.shape[1 if down else 2]
+    places = offsets[:, :, None] + tf.range(length, dtype=tf.float32)
+    places = tf.clip_by_value(places, 0.0, length - 1.0)
+    along = resample_rows if down else resample
+    return along(images - _MIDDLE_GRAY, places, as_products=as_products) + _MIDDLE_GRAY
+
+
+def from_middle(length: int) -> Tensor:
+    """Where pixels lie, measured from the middle; float32 (length,)."""
+    return tf.range(length, dtype=tf.float32) - (length - 1) / 2
+
+
+def _upright(images: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Transposes the images whose maps turn by more than 45 degrees, and their maps.
+
+    Returns:
+        Square images, filled up with zeros where they are not; maps into them; the last
+        row and column of each that is no filling, float32 (b, 2).
+    """
+    height, width = images.shape[1], images.shape[2]
+    side = max(height, width)
+    images = tf.pad(images, [[0, 0], [0, side - height], [0, side - width], [0, 0]])
+    straight = tf.abs(maps[:, 0, 0] * maps[:, 1, 1]) >= tf.abs(maps[:, 0, 1] * maps[:, 1, 0])
+    lying = tf.transpose(images, [0, 2, 1, 3])
+    images = tf.where(straight[:, None, None, None], images, lying)
+    maps = tf.where(straight[:, None, None], maps, maps[:, ::-1])
+    lasts = tf.constant([height - 1.0, width - 1.0])
+    return images, maps, tf.where(straight[:, None], lasts, lasts[::-1])

@@ -16,6 +16,9 @@ from glrtf.data.rand_augment import rand_augment
 
 Tensor: TypeAlias = tf.Tensor
 
+# Standard deviation in degrees above which one of some hundred images turns by over 45.
+_FAR_TURNS = 15.0
+
 # Each step draws from its own stream, so switching one off leaves the others as they were.
 _STREAMS = (
     "hflip",
@@ -30,7 +33,9 @@ _STREAMS = (
 )
 
 
-def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
+def augment(
+    images: Tensor, seed: Tensor, config: AugmentConfig, *, as_products: bool = False
+) -> Tensor:
     """Varies every image of a batch by its own random amounts.
 
     The order is the original's: flip, hue, saturation, contrast, brightness,
@@ -41,6 +46,8 @@ def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
         images: Float (b, h, w, 3) in [0, 1].
         seed: int32 (2,); see `step_seed`.
         config: Which steps, and how strong.
+        as_products: Whether geometry multiplies by matrices of weights rather than gathers
+            pixels, as a TPU should; see `glrtf.data.resample`.
 
     Returns:
         Float (b, h, w, 3), clipped to [0, 1].
@@ -49,7 +56,7 @@ def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
     seeds = {name: tf.random.fold_in(seed, i) for i, name in enumerate(_STREAMS)}
     if config.crop < 1:
         crops = affine.draw_crops(seeds["crop"], count, tuple(images.shape[1:3]), config.crop)
-        images = affine.transform(images, crops)
+        images = affine.crop(images, crops, as_products=as_products)
     if config.hflip:
         images = flip(images, uniform(seeds["hflip"], [count], 0.0, 1.0) < config.hflip)
     if config.hue or config.saturation:
@@ -64,10 +71,16 @@ def augment(images: Tensor, seed: Tensor, config: AugmentConfig) -> Tensor:
         images = adjust_brightness(images, deltas)
     images = tf.clip_by_value(images, 0.0, 1.0)
     if config.affine:
-        images = affine.transform(images, affine.draw(seeds["affine"], count, config))
+        maps = affine.draw(seeds["affine"], count, config)
+        far = config.rotation > _FAR_TURNS
+        images = affine.transform(images, maps, far_turns=far, as_products=as_products)
     if config.rand_augment:
         images = rand_augment(
-            images, seeds["rand_augment"], config.rand_augment, config.rand_augment_magnitude
+            images,
+            seeds["rand_augment"],
+            config.rand_augment,
+            config.rand_augment_magnitude,
+            as_products=as_products,
         )
     if config.cutout:
         centers = uniform(seeds["cutout"], [count, config.cutout, 2], 0.0, 1.0)

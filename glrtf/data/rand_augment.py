@@ -6,6 +6,7 @@ takes one histogram of all images. These are the paper's operations on images in
 [0, 1], each equal to Pillow's.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TypeAlias
@@ -17,9 +18,12 @@ from glrtf.data import affine
 Tensor: TypeAlias = tf.Tensor
 
 _STRENGTHS = 10.0
+_LEVELS = 256
 
 
-def rand_augment(images: Tensor, seed: Tensor, operations: int, magnitude: float) -> Tensor:
+def rand_augment(
+    images: Tensor, seed: Tensor, operations: int, magnitude: float, *, as_products: bool = False
+) -> Tensor:
     """Applies `operations` random operations, one after the other, to each image.
 
     Args:
@@ -28,6 +32,7 @@ def rand_augment(images: Tensor, seed: Tensor, operations: int, magnitude: float
         operations: How many (N in the paper).
         magnitude: How strong, 0 to 10 (M in the paper); the sign is drawn where
             an operation has one.
+        as_products: As a TPU should; see `resample`.
 
     Returns:
         Float (b, h, w, 3) in [0, 1].
@@ -38,23 +43,46 @@ def rand_augment(images: Tensor, seed: Tensor, operations: int, magnitude: float
         which = tf.random.stateless_uniform([count], which_seed, 0, len(OPERATIONS), tf.int32)
         coin = tf.random.stateless_uniform([count], sign_seed) < 0.5
         strengths = tf.where(coin, -1.0, 1.0) * (magnitude / _STRENGTHS)
-        images = select(images, which, strengths)
+        images = select(images, which, strengths, as_products=as_products)
     return images
 
 
-def select(images: Tensor, which: Tensor, strengths: Tensor) -> Tensor:
-    """Applies to each image the operation of its number.
+def select(
+    images: Tensor, which: Tensor, strengths: Tensor, *, as_products: bool = False
+) -> Tensor:
+    """Applies to each image the operation of its number, and only that.
+
+    The images are taken one after the other: in one product of all of them each would pass
+    through all operations, and keep one of fourteen results.
 
     Args:
         images: Float (b, h, w, 3) in [0, 1].
         which: int32 (b,), places in `OPERATIONS`.
         strengths: Float (b,) in [-1, 1].
+        as_products: See `resample`.
     """
-    result = images
-    for number, operation in enumerate(OPERATIONS.values()):
-        changed = tf.clip_by_value(operation(images, strengths), 0.0, 1.0)
-        result = tf.where((which == number)[:, None, None, None], changed, result)
-    return result
+
+    def one(drawn: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        image, number, strength = drawn[0][None], drawn[1], drawn[2][None]
+        branches = [
+            functools.partial(_apply, name, image, strength, as_products) for name in OPERATIONS
+        ]
+        return tf.switch_case(tf.cast(number, tf.int32), branches)[0]
+
+    return tf.map_fn(one, (images, which, strengths), fn_output_signature=images.dtype)
+
+
+def _apply(name: str, images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+    """One operation on all images."""
+    if name == "identity":
+        return tf.identity(images)
+    if name in _GEOMETRY:
+        changed = _GEOMETRY[name](images, strengths, as_products)
+    elif name == "equalize":
+        changed = (_equalize_by_comparing if as_products else _equalize)(images)
+    else:
+        changed = _COLOURS[name](images, strengths)
+    return tf.clip_by_value(changed, 0.0, 1.0)
 
 
 def _blend(degenerate: Tensor, images: Tensor, strengths: Tensor) -> Tensor:
@@ -63,8 +91,9 @@ def _blend(degenerate: Tensor, images: Tensor, strengths: Tensor) -> Tensor:
 
 
 def _gray(images: Tensor) -> Tensor:
-    """Luma of ITU-R 601-2, (b, h, w, 1)."""
-    return tf.image.rgb_to_grayscale(images)
+    """Luma of ITU-R 601-2, (b, h, w, 1); no product, which a TPU would round to 8 bits."""
+    red, green, blue = tf.split(images, 3, axis=-1)
+    return 0.2989 * red + 0.587 * green + 0.114 * blue
 
 
 def _color(images: Tensor, strengths: Tensor) -> Tensor:
@@ -82,13 +111,12 @@ def _brightness(images: Tensor, strengths: Tensor) -> Tensor:
 
 def _sharpness(images: Tensor, strengths: Tensor) -> Tensor:
     """Towards or away from a smoothed image, whose border is left as it was."""
-    kernel = tf.constant([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]], images.dtype) / 13
-    kernel = tf.tile(kernel[:, :, None, None], [1, 1, 3, 1])
-    smooth = tf.nn.depthwise_conv2d(images, kernel, [1, 1, 1, 1], "VALID")
-    smooth = tf.pad(smooth, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    rows, columns = tf.range(images.shape[1]), tf.range(images.shape[2])
-    inner_rows = (rows > 0) & (rows < images.shape[1] - 1)
-    inner_columns = (columns > 0) & (columns < images.shape[2] - 1)
+    # A mean rather than a convolution, which a TPU would round to 8 bits.
+    height, width = images.shape[1], images.shape[2]
+    smooth = (9.0 * tf.nn.avg_pool2d(images, 3, 1, "SAME") + 4.0 * images) / 13.0
+    rows, columns = tf.range(height), tf.range(width)
+    inner_rows = (rows > 0) & (rows < height - 1)
+    inner_columns = (columns > 0) & (columns < width - 1)
     inner = (inner_rows[:, None] & inner_columns[None, :])[None, :, :, None]
     return _blend(tf.where(inner, smooth, images), images, strengths)
 
@@ -113,78 +141,99 @@ def _auto_contrast(images: Tensor, strengths: Tensor) -> Tensor:
     return tf.where(flat, images, (images - low) / tf.where(flat, 1.0, high - low))
 
 
-def _equalize(images: Tensor, strengths: Tensor) -> Tensor:
+def _equalize(images: Tensor) -> Tensor:
     """Spreads each channel's grey levels evenly, as Pillow counts: in whole numbers."""
-    levels = tf.cast(tf.round(images * 255.0), tf.int32)
-    shape = tf.shape(levels)
-    rows = shape[0] * shape[3]
-    planes = tf.reshape(tf.transpose(levels, [0, 3, 1, 2]), [rows, -1])
-    bins = planes + 256 * tf.range(rows)[:, None]
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(bins), bins, rows * 256)
-    counts = tf.reshape(counts, [rows, 256])
-    last = tf.reduce_max(tf.where(counts > 0, tf.range(256), 0), axis=1)
+    levels = _levels(images)
+    planes = tf.transpose(levels, [0, 3, 1, 2])
+    shape = tf.shape(planes)
+    rows = shape[0] * shape[1]
+    planes = tf.reshape(planes, [rows, -1])
+    bins = planes + _LEVELS * tf.range(rows)[:, None]
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(bins), bins, rows * _LEVELS)
+    table = _equalizing(tf.reshape(counts, [rows, _LEVELS]))
+    equal = tf.reshape(tf.gather(table, planes, batch_dims=1), shape)
+    return tf.cast(tf.transpose(equal, [0, 2, 3, 1]), images.dtype) / 255.0
+
+
+def _equalize_by_comparing(images: Tensor) -> Tensor:
+    """`_equalize` without bins and look-ups, which a TPU takes value by value.
+
+    Each value is compared with each level; its compiler stores none of the results.
+    """
+    levels = _levels(images)
+    channels = []
+    for plane in tf.unstack(levels, axis=-1):
+        is_level = plane[:, None] == tf.range(_LEVELS)[:, None, None]
+        table = _equalizing(tf.reduce_sum(tf.cast(is_level, tf.int32), axis=[2, 3]))
+        steps = table - tf.pad(table[:, :-1], [[0, 0], [1, 0]])
+        reached = plane[:, None] >= tf.range(_LEVELS)[:, None, None]
+        channels.append(tf.reduce_sum(tf.where(reached, steps[:, :, None, None], 0), axis=1))
+    return tf.cast(tf.stack(channels, axis=-1), images.dtype) / 255.0
+
+
+def _levels(images: Tensor) -> Tensor:
+    """Values as whole grey levels, int32."""
+    return tf.cast(tf.round(images * 255.0), tf.int32)
+
+
+def _equalizing(counts: Tensor) -> Tensor:
+    """The new level of each level, int32 (n, 256), from how often each comes, int32 (n, 256)."""
+    last = tf.reduce_max(tf.where(counts > 0, tf.range(_LEVELS), 0), axis=1)
     last_count = tf.gather(counts, last, batch_dims=1)
     # Where a channel has one level, or few pixels before the last, it stays.
     step = (tf.reduce_sum(counts, axis=1) - last_count)[:, None] // 255
     divisor = tf.maximum(step, 1)
     table = (divisor // 2 + tf.cumsum(counts, axis=1, exclusive=True)) // divisor
-    table = tf.where(step > 0, tf.minimum(table, 255), tf.range(256))
-    equal = tf.cast(tf.gather(table, planes, batch_dims=1), images.dtype) / 255.0
-    equal = tf.reshape(equal, [shape[0], shape[3], shape[1], shape[2]])
-    return tf.transpose(equal, [0, 2, 3, 1])
+    return tf.where(step > 0, tf.minimum(table, 255), tf.range(_LEVELS))
 
 
-def _mapped(images: Tensor, rotation: Tensor, shear: Tensor, shift: Tensor) -> Tensor:
-    zooms = tf.ones_like(shift)
-    return affine.transform(images, affine.matrices(rotation, shear, zooms, shift))
+def _rotate(images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+    zero, one = tf.zeros_like(strengths), tf.ones_like(strengths)
+    nothing, no_zoom = tf.stack([zero, zero], -1), tf.stack([one, one], -1)
+    maps = affine.matrices(strengths * (math.pi / 6), zero, no_zoom, nothing)
+    return affine.transform(images, maps, far_turns=False, as_products=as_products)
 
 
-def _rotate(images: Tensor, strengths: Tensor) -> Tensor:
-    zero = tf.zeros_like(strengths)
-    return _mapped(images, strengths * (math.pi / 6), zero, tf.stack([zero, zero], -1))
+def _shear_x(images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+    offsets = 0.3 * strengths[:, None] * affine.from_middle(images.shape[1])
+    return affine.slide(images, offsets, as_products=as_products)
 
 
-def _sheared(images: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    one, zero = tf.ones_like(down), tf.zeros_like(down)
-    rows = [tf.stack([one, down, zero], -1), tf.stack([across, one, zero], -1)]
-    return affine.transform(images, tf.stack(rows, axis=1))
+def _shear_y(images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+    offsets = 0.3 * strengths[:, None] * affine.from_middle(images.shape[2])
+    return affine.slide(images, offsets, down=True, as_products=as_products)
 
 
-def _shear_x(images: Tensor, strengths: Tensor) -> Tensor:
-    return _sheared(images, tf.zeros_like(strengths), 0.3 * strengths)
+def _translate_x(images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+    offsets = 0.3 * images.shape[2] * strengths[:, None]
+    return affine.slide(images, offsets, as_products=as_products)
 
 
-def _shear_y(images: Tensor, strengths: Tensor) -> Tensor:
-    return _sheared(images, 0.3 * strengths, tf.zeros_like(strengths))
+def _translate_y(images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+    offsets = 0.3 * images.shape[1] * strengths[:, None]
+    return affine.slide(images, offsets, down=True, as_products=as_products)
 
 
-def _translated(images: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    shift = tf.stack([down, across], -1)
-    return _mapped(images, tf.zeros_like(down), tf.zeros_like(down), shift)
-
-
-def _translate_x(images: Tensor, strengths: Tensor) -> Tensor:
-    return _translated(images, tf.zeros_like(strengths), 0.3 * images.shape[2] * strengths)
-
-
-def _translate_y(images: Tensor, strengths: Tensor) -> Tensor:
-    return _translated(images, 0.3 * images.shape[1] * strengths, tf.zeros_like(strengths))
-
-
-OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "identity": lambda images, strengths: images,
+_COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "auto_contrast": _auto_contrast,
-    "equalize": _equalize,
-    "rotate": _rotate,
     "posterize": _posterize,
     "solarize": _solarize,
     "color": _color,
     "contrast": _contrast,
     "brightness": _brightness,
     "sharpness": _sharpness,
+}
+
+_GEOMETRY: dict[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
+    "rotate": _rotate,
     "shear_x": _shear_x,
     "shear_y": _shear_y,
     "translate_x": _translate_x,
     "translate_y": _translate_y,
 }
+
+OPERATIONS = (
+    *("identity", "auto_contrast", "equalize", "rotate", "posterize", "solarize", "color"),
+    *("contrast", "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y"),
+)
 """The paper's fourteen."""

@@ -62,7 +62,9 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
     from glrtf.training.accumulation import TrainStep
     from glrtf.training.inputs import Augmentation
     from glrtf.training.state import build_state
+    from glrtf.training.strategy import multiply_in_float32
 
+    multiply_in_float32()
     state = build_state(
         config,
         num_classes,
@@ -75,7 +77,7 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
         state.model,
         state.updater,
         accumulation_steps=config.accumulation_steps,
-        prepare=Augmentation(config),
+        prepare=Augmentation(config, as_products=True),
         clip_norm=config.clip_norm,
         average=state.average,
     )

@@ -88,10 +88,14 @@ class Augmentation:
     Args:
         config: The run's settings.
         size: Side of the images that the model takes, in pixels; None is the run's own.
+        as_products: Whether geometry is to suit a TPU; see `glrtf.data.resample`.
     """
 
-    def __init__(self, config: TrainConfig, size: int | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, size: int | None = None, *, as_products: bool = False
+    ) -> None:
         self._config = config
+        self._as_products = as_products
         self._size = size or config.size
 
     def __call__(
@@ -109,7 +113,7 @@ class Augmentation:
         """
         scaled = float_images(images, self._size, self._config.input)
         seed = step_seed(self._config.seed, number, replica)
-        varied = augment(scaled, seed, self._config.augment)
+        varied = augment(scaled, seed, self._config.augment, as_products=self._as_products)
         if not self._config.augment.mixes:
             return varied, None
         mixed, partner, share = mix(varied, seed, self._config.augment)

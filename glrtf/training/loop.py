@@ -235,7 +235,11 @@ class Trainer:
             self._state.model,
             self._state.updater,
             accumulation_steps=self._config.accumulation_steps,
-            prepare=inputs.Augmentation(self._config, size),
+            prepare=inputs.Augmentation(
+                self._config,
+                size,
+                as_products=isinstance(self._strategy, tf.distribute.TPUStrategy),
+            ),
             clip_norm=self._config.clip_norm,
             average=self._state.average,
         )

@@ -31,6 +31,7 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
     Raises:
         UserError: If the devices asked for are not there.
     """
+    multiply_in_float32()
     if kind == "auto":
         return _automatic(tpu, fall_back)
     if kind == "cpu":
@@ -48,6 +49,15 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
     if kind == "gpu":
         return tf.distribute.OneDeviceStrategy("/gpu:0")
     return tf.distribute.MirroredStrategy()
+
+
+def multiply_in_float32() -> None:
+    """Makes products of float32 matrices float32 on every device.
+
+    By default a TPU multiplies them in bfloat16 and a GPU since Ampere in TensorFloat-32:
+    a head's logits, the embedding layer and the resizing of canvases among them.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def choose_precision(precision: str, strategy: tf.distribute.Strategy) -> str:

@@ -107,44 +107,121 @@ def test_maps_are_the_originals():
         np.testing.assert_allclose(ours, original_matrix(*parameters)[:2], atol=1e-5)
 
 
+def slow_line(values, place):
+    """Linear interpolation on one line; beyond its ends, the ends."""
+    place = min(max(place, 0.0), len(values) - 1.0)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] * (1 - place + low) + values[high] * (place - low)
+
+
 def slow_transform(image, matrix):
-    """Each output pixel looks up its place by hand."""
+    """First each row of the input, then each column of the output, by hand."""
     height, width = image.shape[:2]
-    middle = np.array([(height - 1) / 2, (width - 1) / 2])
-    result = np.empty_like(image)
-    for place in np.ndindex(height, width):
-        row, column = matrix[:, :2] @ (np.array(place) - middle) + matrix[:, 2] + middle
-        row, column = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
-        top, left = int(row), int(column)
-        bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-        upper = image[top, left] * (1 - column + left) + image[top, right] * (column - left)
-        lower = image[bottom, left] * (1 - column + left) + image[bottom, right] * (column - left)
-        result[place] = upper * (1 - row + top) + lower * (row - top)
+    (a, b, down), (c, d, across) = np.float64(matrix)
+    if abs(a * d) < abs(b * c):
+        # The image on its side, its rows now columns.
+        image = image.transpose(1, 0, 2)
+        (a, b, down), (c, d, across) = (c, d, across), (a, b, down)
+    last_row, last_column = image.shape[0] - 1, image.shape[1] - 1
+    middle = np.empty((image.shape[0], width, 3))
+    for r, x in np.ndindex(*middle.shape[:2]):
+        # Output row y with a y + b x + down = r, and the input's column there.
+        y = (r - last_row / 2 - b * (x - (width - 1) / 2) - down) / a
+        column = c * y + d * (x - (width - 1) / 2) + across
+        middle[r, x] = slow_line(image[r], column + last_column / 2)
+    result = np.empty((height, width, 3))
+    for y, x in np.ndindex(height, width):
+        row = a * (y - (height - 1) / 2) + b * (x - (width - 1) / 2) + down
+        result[y, x] = slow_line(middle[:, x], row + last_row / 2)
     return result
 
 
-def test_affine_samples_bilinearly_up_to_the_edge(images):
+def as_products(function):
+    """Compiled, with the products that a TPU multiplies."""
+    return compiled(lambda *arguments: function(*arguments, as_products=True))
+
+
+def test_affine_samples_in_two_passes_up_to_the_edge(images):
     maps = drawn_maps()
     expected = [slow_transform(*each) for each in zip(images, maps.numpy(), strict=True)]
-    for run in (affine.transform, compiled(affine.transform)):
-        np.testing.assert_allclose(run(images, maps), expected, atol=1e-4)
+    for run in (affine.transform, compiled(affine.transform), as_products(affine.transform)):
+        # Positions are rounded to 1/256 pixel: twice 1/512 of a difference of at most 1.
+        np.testing.assert_allclose(run(images, maps), expected, atol=2.1 / 512)
 
 
-def test_affine_agrees_with_pillow_inside(images):
-    """A rotation by 20 degrees, where Pillow's black outside is not seen."""
-    angle = math.radians(20)
+def test_affine_agrees_with_pillow_inside():
+    """A rotation by 20 degrees of a smooth picture, where Pillow's black outside is not seen."""
+    coarse = np.random.default_rng(1).integers(0, 255, (5, 5, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((120, 120), Image.Resampling.BICUBIC)
     [matrix] = affine.matrices(
-        [angle], [0.0], np.ones((1, 2), np.float32), np.zeros((1, 2), np.float32)
+        [math.radians(20)], [0.0], np.ones((1, 2), np.float32), np.zeros((1, 2), np.float32)
     )
-    square = images[:1, :20, :20]
-    ours = affine.transform(square, matrix[None])[0].numpy()
-    for channel in range(3):
-        plane = Image.fromarray(square[0, :, :, channel])
-        pillow = np.asarray(plane.rotate(20, Image.Resampling.BILINEAR))
-        mirrored = np.asarray(plane.rotate(-20, Image.Resampling.BILINEAR))
-        inside = (slice(6, 14), slice(6, 14))
-        gaps = [np.abs(ours[..., channel][inside] - p[inside]).max() for p in (pillow, mirrored)]
-        assert min(gaps) < 1e-3
+    ours = affine.transform(np.float32(picture)[None] / 255, matrix[None])[0].numpy() * 255
+    turned = np.float32(picture.rotate(20, Image.Resampling.BILINEAR))
+    inside = (slice(36, 84), slice(36, 84))
+    # Interpolating along slanted lines or straight ones: a smooth picture hardly differs.
+    assert np.abs(ours[inside] - turned[inside]).max() < 2
+
+
+def test_quarter_turns_and_whole_shifts_are_exact(images):
+    square = images[:, :20, :20]
+    quarter = np.float32([[[0, 1, 0], [-1, 0, 0]]] * 4)
+    # Output (y, x) shows the input at (x, -y), measured from the middle.
+    turned = square[:, :, ::-1].transpose(0, 2, 1, 3)
+    np.testing.assert_allclose(affine.transform(square, quarter), turned, atol=1e-7)
+    shift = np.float32([[[1, 0, 2], [0, 1, -3]]] * 4)
+    np.testing.assert_allclose(
+        affine.transform(images, shift)[:, :18, 3:], images[:, 2:, :25], atol=1e-7
+    )
+
+
+def rounded_to_bfloat16(values):
+    return tf.cast(tf.cast(values, tf.bfloat16), tf.float32)
+
+
+def multiplied_in_bfloat16(monkeypatch):
+    """Every product that TensorFlow offers takes its operands in bfloat16, as on a TPU."""
+    from glrtf.data import resample
+
+    exact = resample._product
+
+    def rounding(function):
+        return lambda *operands, **options: function(
+            *(rounded_to_bfloat16(o) if hasattr(o, "dtype") else o for o in operands), **options
+        )
+
+    monkeypatch.setattr(resample, "_product", rounding(exact))
+    for name in ("einsum", "matmul"):
+        monkeypatch.setattr(tf, name, rounding(getattr(tf, name)))
+
+
+def test_positions_are_exact_where_products_are_of_bfloat16(images, monkeypatch):
+    """The picture shows its own rows and columns, so that values tell where they are from."""
+    multiplied_in_bfloat16(monkeypatch)
+    side = 64
+    rows, columns = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
+    # One bit of each place in each channel pair: 0 and 1 are exact in bfloat16.
+    stripes = np.stack([rows % 2, columns % 2, (rows + columns) % 2], -1).astype(np.float32)
+    maps = np.float32([[[1, 0, 0], [0, 1, 0.3]], [[1, 0, 0.7], [0, 1, 0]], [[1, 0, 0], [0, 1, 0]]])
+    found = as_products(affine.transform)(np.stack([stripes] * 3), maps).numpy()
+    # 0.3 px to the right of an even column lies 0.3 towards an odd one; 0.7 px down likewise.
+    np.testing.assert_allclose(found[0, :, 0:60:2, 1], 0.3, atol=1 / 64)
+    np.testing.assert_allclose(found[1, 0:60:2, :, 0], 0.7, atol=1 / 64)
+    np.testing.assert_array_equal(found[2], stripes)
+    # Far from the middle of a large image, a turn by 10 degrees, against float64.
+    maps = np.stack([original_matrix(10, 2, (1.1, 0.9), (3, -2))[:2]] * 4).astype(np.float32)
+    expected = [slow_transform(*each) for each in zip(images, maps, strict=True)]
+    found = as_products(affine.transform)(images, maps)
+    # 2/512 for positions; values are rounded by at most 1/1024 in either pass.
+    np.testing.assert_allclose(found, expected, atol=2.1 / 512 + 2.1 / 1024)
+
+
+def test_crop_equals_a_map(images):
+    maps = affine.draw_crops(tf.constant([1, 2]), 4, (20, 28), 0.3)
+    expected = [slow_transform(*each) for each in zip(images, maps.numpy(), strict=True)]
+    for run in (affine.crop, as_products(affine.crop)):
+        np.testing.assert_allclose(run(images, maps), expected, atol=2.1 / 512)
 
 
 def test_augmented_images_stay_in_range_and_differ_from_each_other(images):
