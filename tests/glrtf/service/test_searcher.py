@@ -164,7 +164,10 @@ def test_a_set_of_another_model_is_refused(world, tmp_path):
             "train.csv: expected a photo, found a file that is not an image",
         ),
         (["{folder}/1.jpg", "--train="], "train: expected --train and --landmarks together"),
-        (["{folder}/1.jpg", "--index", "{folder}"], "expected an embedding set, found no"),
+        (
+            ["{folder}/1.jpg", "--index", "{folder}"],
+            "expected a folder with embedding_set.json, found",
+        ),
         (["{folder}/1.jpg", "--search.backend", "beam"], "--search.backend: expected one of exact"),
         (["{folder}/1.jpg", "--limit", "101"], "--limit: expected 1 to 100, found 101"),
         (["{folder}/1.jpg", "--model="], "--model: expected a folder, found none"),
