@@ -14,11 +14,11 @@ from tfrecords_tools.errors import UserError, how_to_install
 def run_serve(config: ServeConfig) -> None:
     """The command: runs until it is told to stop, by SIGTERM or Ctrl-C."""
     _require_packages()
-    required.require_inputs(config)
-    if config.photos:
-        expected.folder("--photos", config.photos)
     # Before anything slow: an address in use is told at once.
     with _listen(config.host, config.port) as listener:
+        if config.photos:
+            expected.folder("--photos", config.photos)
+        required.require_inputs(config)
         from glrtf.service.photo_store import open_stores
         from glrtf.service.searcher import open_searcher
         from glrtf.service.server import serve

@@ -48,7 +48,8 @@ def read(source: str, config_class: type) -> Mapping[str, Any]:
     try:
         # A loader of its own, derived from the safe one.
         values = yaml.load(text, _Loader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        # Dates and numbers that are none come as ValueError.
         raise UserError(f"{name}: not a YAML file of settings ({_reason(error)})") from None
     if not isinstance(values, Mapping):
         if name != source:

@@ -51,6 +51,20 @@ def test_a_head_of_ten_million_classes_fits_split(capsys: pytest.CaptureFixture[
     assert "31.24 GiB: fits" in text
 
 
+def test_a_plan_for_gpus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    argv = ["--backbone", "v2b0", "--size", "32", "--num_classes", "1000", "--gpu", "L4"]
+    assert plan.main([*argv, "--num_gpus", "2", "--json", str(file)]) == 0
+    text = capsys.readouterr().out
+    found = json.loads(file.read_text())
+    assert "on 2 x l4 (2 devices on 1 host)" in text
+    assert "bfloat16 and kept wherever gradients read" in text
+    # nvidia-smi shows 23034 MiB; 1 GiB of it is taken as reserved.
+    assert found["gpu"]["device"]["memory"] == (23034 - 1024) * 2**20
+    assert found["fits"] and "tpu" not in found
+    assert found["largest_micro_batch"] > 12
+
+
 def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -165,6 +165,7 @@ def test_mistakes_are_told_in_one_line_with_exit_code_2(
         ("size:\n", "bad.yaml: size: expected int, found null"),
         ("size: 32\nbackbone: v2m\nsize: 64\n", "line 3: size is set twice; remove one"),
         ("expansion: {n: 1, n: 2}\n", "line 1: n is set twice"),
+        ("size: 2001-99-99\n", "not a YAML file of settings (month must be in 1..12"),
         ("null\n", "expected NAME: VALUE, found nothing"),
     ],
 )

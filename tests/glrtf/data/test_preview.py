@@ -49,4 +49,4 @@ def test_mistakes_take_one_line(tmp_path, capsys):
     assert preview.main(["--data", str(tmp_path / "none")]) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert "output: expected a .png or .jpg file, found 'sheet.gif'" in first
-    assert "none: no such folder" in second
+    assert "none: expected a folder, found none of that name" in second

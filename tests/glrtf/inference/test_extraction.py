@@ -317,7 +317,7 @@ def test_command_tells_what_it_wrote(saved_model, tmp_path, capsys):
         (["--tta", "hflip", "hflip"], "tta: expected some of plain, hflip, each once"),
         (["--batch-size", "0"], "batch_size: expected 1 or more, found 0"),
         (["--split", "tset"], "did you mean test?"),
-        (["--data", "/nowhere"], "/nowhere: expected a folder, found none"),
+        (["--data", "/nowhere"], "/nowhere: expected a folder, found none of that name"),
         (["--task-index", "2", "--num-tasks", "2"], "task_index: expected 0 to 1"),
         (["--also", "model"], "also: expected MODEL=OUTPUT, found 'model'"),
     ],

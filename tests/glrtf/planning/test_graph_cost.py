@@ -4,7 +4,9 @@ import tensorflow as tf
 from glrtf.planning.graph_cost import GraphCost, graph_cost
 
 
-def traced_cost(layers: list[keras.Layer], shape: tuple[int, ...]) -> GraphCost:
+def traced_cost(
+    layers: list[keras.Layer], shape: tuple[int, ...], *, fused: bool = True
+) -> GraphCost:
     model = keras.Sequential([keras.Input(shape[1:]), *layers])
 
     @tf.function
@@ -13,7 +15,8 @@ def traced_cost(layers: list[keras.Layer], shape: tuple[int, ...]) -> GraphCost:
             loss = tf.reduce_mean(model(images, training=True))
         return loss, tape.gradient(loss, model.trainable_variables)
 
-    return graph_cost(one_pass.get_concrete_function(tf.TensorSpec(shape)).graph)
+    graph = one_pass.get_concrete_function(tf.TensorSpec(shape)).graph
+    return graph_cost(graph, fused=fused)
 
 
 def test_a_dense_layer() -> None:
@@ -51,6 +54,19 @@ def test_a_depthwise_convolution_and_its_activation() -> None:
     cost = traced_cost(layers, (1, 8, 8, 6))
     assert (cost.forward_flops, cost.backward_flops) == (6_912, 6_912)
     assert cost.kept_bytes == 8 * 8 * 6 * 4 + 4
+
+
+def test_what_is_kept_where_nothing_is_fused() -> None:
+    # Compiled, the second filter's gradient repeats the activation on the first's result,
+    # 8*8*4 floats; else the activation's result is kept beside it. The mean is one float.
+    layers = [
+        keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
+        keras.layers.Activation("swish"),
+        keras.layers.Conv2D(2, 1, use_bias=False),
+    ]
+    one = 8 * 8 * 4 * 4
+    assert traced_cost(layers, (1, 8, 8, 3)).kept_bytes == one + 4
+    assert traced_cost(layers, (1, 8, 8, 3), fused=False).kept_bytes == 2 * one + 4
 
 
 def test_costs_are_proportional_to_the_batch() -> None:

@@ -194,7 +194,10 @@ def test_a_set_of_other_views_scales_or_size_is_refused(world, tmp_path, name, k
             "train.csv: expected a photo, found a file that is not an image",
         ),
         (["{folder}/1.jpg", "--train="], "train: expected --train and --landmarks together"),
-        (["{folder}/1.jpg", "--index", "{folder}"], "expected a folder with embedding_set.json"),
+        (
+            ["{folder}/1.jpg", "--index", "{folder}"],
+            "expected a folder with embedding_set.json, found",
+        ),
         (["{folder}/1.jpg", "--search.backend", "beam"], "--search.backend: expected one of exact"),
         (["{folder}/1.jpg", "--limit", "101"], "--limit: expected 1 to 100, found 101"),
         (["{folder}/1.jpg", "--model="], "--model: expected a folder, found none"),

@@ -86,7 +86,10 @@ def test_a_port_in_use_takes_one_line_before_anything_is_loaded(capsys):
         (["--port=70000"], "--port: expected 0 to 65535, found 70000"),
         (["--max_batch=0"], "--max_batch: expected 1 to 4096, found 0"),
         (["--port=0"], "none"),
-        (["--port=0", "--photos=/nowhere"], "/nowhere/index: no such folder"),
+        (
+            ["--port=0", "--photos=/nowhere"],
+            "--photos /nowhere: expected a folder, found none of that name",
+        ),
     ],
 )
 def test_mistakes_take_one_line(capsys, flags, message):
