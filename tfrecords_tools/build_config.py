@@ -27,9 +27,9 @@ class BuildConfig:
             a fold of its own, output/validation; one image of each stays in train.
         max_side: Resize longer images to this many pixels.
         min_side: Reject images with a shorter side, pixels.
-        max_pixels: Reject images with more pixels.
+        max_pixels: Reject images with more pixels; one of 16 bits a sample counts as two.
         quality: JPEG quality of images that must be encoded anew.
-        verify: header reads markers and decodes only what looks damaged; decode
+        verify: header reads markers and tables, and decodes only what looks damaged; decode
             decodes every image.
         check_md5: Compare tars with their published MD5 digests where present.
         bad_tars: fail stops at damaged tars, naming them; skip builds without them.
