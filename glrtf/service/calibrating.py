@@ -57,12 +57,24 @@ def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> 
 
 
 def held_out(searcher: RowSearcher, photos: KnownPhotos, config: SearcherConfig) -> Calibration:
-    """The calibration by photos that are in no set; kept, where it says something."""
+    """The calibration by photos that are in no set; kept, where it says something.
+
+    A curve for which they are too few stays as it was.
+    """
     known = int((photos.landmarks != NO_LANDMARK).sum())
     source = f"{len(photos.rows)} held-out photos, {known} of them of known landmarks"
     fitted = _fitted(searcher, photos, source)
-    if fitted.is_known:
-        keep(searcher, config, fitted)
+    if not fitted.is_known:
+        return fitted
+    before = _kept(searcher, config)
+    if before and not (fitted.landmark and fitted.photo):
+        missing = "photos" if fitted.landmark else "landmarks"
+        fitted = Calibration(
+            fitted.landmark or before.landmark,
+            fitted.photo or before.photo,
+            f"{source}; {missing}: {before.source}",
+        )
+    keep(searcher, config, fitted)
     return fitted
 
 

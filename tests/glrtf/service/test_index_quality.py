@@ -10,6 +10,7 @@ from glrtf.config.service import EvaluateIndexConfig, SearcherConfig
 from glrtf.embedding_set import EmbeddingSet, finish, write_part
 from glrtf.evaluation.metrics import average_precision
 from glrtf.service import calibrating, index_quality
+from glrtf.service.calibration import Calibration, Curve
 from glrtf.service.landmark_evidence import LeftOut
 from glrtf.service.row_searcher import RowSearcher
 
@@ -277,3 +278,23 @@ def test_photos_of_a_plain_folder_are_named(world, tmp_path, capsys):
     flags = [f"--model={world.model}", f"--index={tmp_path / 'set'}"]
     assert search.main([world.photos[2], *flags, f"--cache={tmp_path}"]) == 0
     assert "holiday/2.jpg" in capsys.readouterr().out
+
+
+def test_held_out_photos_replace_the_curves_that_they_tell_of(rows_world, tmp_path, monkeypatch):
+    folder, rows = rows_world
+    config = config_of(folder, tmp_path)
+    searcher = searcher_of(config)
+    before = calibrating.calibrated(searcher, config)
+    new = index_quality.KnownPhotos(rows[:48], np.full(48, b"", "S16"), np.arange(48) % LANDMARKS)
+    both = calibrating.held_out(searcher, new, config)
+    assert both.source == "48 held-out photos, 48 of them of known landmarks"
+    assert both.landmark != before.landmark and both.photo != before.photo
+    assert calibrating.calibrated(searcher, config) == both
+
+    with monkeypatch.context() as patch:
+        one = Calibration(Curve(3.0, -3.0), None, "few")
+        patch.setattr(index_quality, "calibrate", lambda *_: one)
+        mixed = calibrating.held_out(searcher, new, config)
+    assert mixed.landmark == one.landmark and mixed.photo == both.photo
+    assert mixed.source.endswith("; photos: 48 held-out photos, 48 of them of known landmarks")
+    assert calibrating.calibrated(searcher, config) == mixed
