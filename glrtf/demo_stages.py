@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tfrecords_tools import files
+from tfrecords_tools import files, json_shapes
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import format_seconds
 
@@ -29,7 +29,9 @@ class Stages:
         self._folder = folder
         self._path = files.join(folder, "stages.json")
         self._record: dict[str, dict[str, Any]] = (
-            files.read_json(self._path) if files.exists(self._path) else {}
+            json_shapes.read(self._path, dict[str, dict[str, Any]])
+            if files.exists(self._path)
+            else {}
         )
         self._names: list[str] = []
 

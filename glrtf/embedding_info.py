@@ -2,13 +2,42 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal, TypedDict
 
-from tfrecords_tools import files
+from tfrecords_tools import files, json_shapes
 from tfrecords_tools.errors import UserError
 
 INFO_FILE = "embedding_set.json"
 SCHEMA_VERSION = 1
+
+
+class PartInfo(TypedDict):
+    """One part: its rows, and the digests of its files."""
+
+    num_rows: int
+    embeddings_sha256: str
+    ids_sha256: str
+
+
+class Meta(TypedDict, total=False):
+    """What is known of the rows, as far as commands read it."""
+
+    model: str
+    model_digest: str | None
+    size: int | None
+    tta: list[str] | None
+    scales: list[float] | None
+    num_rejected: int
+
+
+class SetInfo(TypedDict):
+    """embedding_set.json."""
+
+    schema_version: int
+    parts: list[PartInfo]
+    dimension: int
+    dtype: Literal["float16", "float32"]
+    meta: Meta
 
 
 def read_info(folder: str) -> dict[str, Any]:
@@ -29,6 +58,10 @@ def read_info(folder: str) -> dict[str, Any]:
     version = info.get("schema_version") if isinstance(info, dict) else None
     if version != SCHEMA_VERSION:
         raise UserError(f"{path}: expected schema_version {SCHEMA_VERSION}, found {version!r}")
+    json_shapes.require(path, info, SetInfo)
+    least = min([info["dimension"] - 1, *(part["num_rows"] for part in info["parts"])])
+    if least < 0:
+        raise UserError(f"{path}: expected positive numbers, found {least}; make the set again")
     return info
 
 

@@ -70,20 +70,14 @@ class EmbeddingSet:
         """
         folder = os.fspath(folder)
         info = read_info(folder)
-        try:
-            opened = cls(
-                folder=folder,
-                part_lengths=tuple(int(part["num_rows"]) for part in info["parts"]),
-                dimension=int(info["dimension"]),
-                dtype=_FLOATS[info["dtype"]],
-                meta=dict(info["meta"]),
-                digest=digest_of(info),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{files.join(folder, INFO_FILE)}: expected the description of an embedding set, "
-                f"found trouble with {error}; make the set again"
-            ) from None
+        opened = cls(
+            folder=folder,
+            part_lengths=tuple(part["num_rows"] for part in info["parts"]),
+            dimension=info["dimension"],
+            dtype=_FLOATS[info["dtype"]],
+            meta=dict(info["meta"]),
+            digest=digest_of(info),
+        )
         with listed(folder):
             for part in range(opened.num_parts):
                 opened.part(part)
@@ -193,17 +187,11 @@ class EmbeddingSet:
 
     def _digests(self) -> dict[str, str]:
         """Path -> SHA-256 of every file of the set, as its JSON says."""
-        try:
-            return {
-                self._path(part, kind): described[f"{kind}_sha256"]
-                for part, described in enumerate(read_info(self.folder)["parts"])
-                for kind in KINDS
-            }
-        except KeyError as error:
-            raise UserError(
-                f"{files.join(self.folder, INFO_FILE)}: expected {error} of every part, found "
-                "none; make the set again"
-            ) from None
+        return {
+            self._path(part, kind): described[f"{kind}_sha256"]
+            for part, described in enumerate(read_info(self.folder)["parts"])
+            for kind in KINDS
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: memory maps are opened again there."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrecords_tools import files, schema
+from tfrecords_tools import files, json_shapes, schema
 from tfrecords_tools.errors import UserError
 
 FILE_NAME = "dataset_info.json"
@@ -92,7 +92,9 @@ class DatasetInfo:
                 "empty folder, or restore it"
             )
         rows = list(csv.reader(io.StringIO(content.decode())))[1:]
-        if [row[0] for row in rows] != [str(label) for label in range(self.num_classes)]:
+        if len(rows) != self.num_classes or [row[0] for row in rows] != [
+            str(label) for label in range(self.num_classes)
+        ]:
             raise UserError(
                 f"{path}: expected labels 0..{self.num_classes - 1} in order, found "
                 f"{len(rows)} rows; build the shards again"
@@ -116,21 +118,20 @@ class DatasetInfo:
                 f"{path}: no such file; expected a folder of finished shards "
                 "(python -m tfrecords_tools.build writes it last)"
             )
-        values = files.read_json(path)
-        try:
-            if values["schema_version"] != schema.VERSION:
-                raise UserError(
-                    f"{path}: expected schema_version {schema.VERSION}, "
-                    f"found {values['schema_version']!r}; build the shards again"
-                )
-            known = {field.name for field in dataclasses.fields(cls)} - {"shards", "folder"}
-            shards = tuple(ShardInfo(**shard) for shard in values["shards"])
-            described = {field: values[field] for field in known if field in values}
-            return cls(**described, shards=shards, folder=folder)
-        except (KeyError, TypeError, AttributeError) as error:
+        values = json_shapes.read(path, dict[str, Any])
+        if values.get("schema_version") != schema.VERSION:
             raise UserError(
-                f"{path}: not a description of shards ({error}); build the shards again"
-            ) from None
+                f"{path}: expected schema_version {schema.VERSION}, "
+                f"found {values.get('schema_version')!r}; build the shards again"
+            )
+        json_shapes.require(path, values, cls)
+        known = {field.name for field in dataclasses.fields(cls)} - {"shards", "folder"}
+        names = {field.name for field in dataclasses.fields(ShardInfo)}
+        shards = tuple(
+            ShardInfo(**{name: shard[name] for name in names}) for shard in values["shards"]
+        )
+        described = {field: values[field] for field in known if field in values}
+        return cls(**described, shards=shards, folder=folder)
 
     def save(self, folder: str) -> None:
         """Writes the description; the shards must be complete by then."""

@@ -3,11 +3,11 @@
 import collections
 import dataclasses
 import sys
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
-from tfrecords_tools import dataset_info, files, gldv2, images, scans, shard_stats
+from tfrecords_tools import dataset_info, files, gldv2, images, json_shapes, scans, shard_stats
 from tfrecords_tools.arrange import read_names
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo
@@ -24,6 +24,18 @@ _WORTH_A_NOTE = 100
 _FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 
 
+class _Begun(TypedDict):
+    """plan.json of a build when it has begun."""
+
+    settings: dict[str, Any]
+
+
+class _Plan(_Begun, total=False):
+    """The same, with what is known once the source was read."""
+
+    num_shards: int
+
+
 def begin(folder: str, config: BuildConfig) -> None:
     """Writes plan.json, so that no run with other settings can mix its shards in.
 
@@ -37,7 +49,7 @@ def begin(folder: str, config: BuildConfig) -> None:
         files.remove_stale(place)
     path = files.join(folder, _PLAN_NAME)
     if files.exists(path):
-        _check_same(path, files.read_json(path).get("settings", {}), settings(config))
+        _check_same(path, json_shapes.read(path, _Plan)["settings"], settings(config))
         return
     if files.exists(folder) and (names := files.list_names(folder)):
         raise UserError(
@@ -54,7 +66,7 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
         UserError: If the folder was begun with another number of shards.
     """
     path = files.join(fold.folder, _PLAN_NAME)
-    plan = files.read_json(path)
+    plan = json_shapes.read(path, _Plan)
     if "num_shards" not in plan:
         files.write_json(path, {**plan, "num_shards": fold.plan.num_shards})
     elif plan["num_shards"] != fold.plan.num_shards:

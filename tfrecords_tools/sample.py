@@ -12,10 +12,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tfrecords_tools import cli, files, folders
+from tfrecords_tools import cli, files, folders, json_shapes
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.process_pool import process_pool
 from tfrecords_tools.progress import Progress
@@ -130,7 +131,7 @@ def _is_there(output: str, note: dict[str, object]) -> bool:
         raise UserError(
             f"{output}: expected a new folder, found one with other files; name another"
         )
-    found = files.read_json(path)
+    found = json_shapes.read(path, dict[str, Any])
     if found != note:
         differing = ", ".join(key for key in note if found.get(key) != note[key])
         raise UserError(

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfrecords_tools import files, images
+from tfrecords_tools import files, images, json_shapes
 from tfrecords_tools.errors import UserError
 
 FOLDER = "shard_stats"
@@ -77,7 +77,7 @@ def load(folder: str, name: str) -> ShardStats | None:
     path = _path(folder, name)
     if files.state(path) is None:
         return None
-    values = files.read_json(path)
+    values = json_shapes.read(path, ShardStats)
     try:
         stats = ShardStats(**values)
         stats.rejects = [(image_id, reason) for image_id, reason in stats.rejects]

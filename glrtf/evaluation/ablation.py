@@ -16,7 +16,7 @@ from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.evaluation.summary import parts
 from glrtf.retrieval.stage_cache import Blocks, StageCache, digest_of
-from tfrecords_tools import files
+from tfrecords_tools import files, json_shapes
 from tfrecords_tools.progress import Progress
 
 
@@ -58,7 +58,9 @@ class TimedCache(StageCache):
         super().__init__(folder)
         self._path_of_seconds = files.join(folder, "seconds.json")
         known = files.exists(self._path_of_seconds)
-        self._known: dict[str, float] = files.read_json(self._path_of_seconds) if known else {}
+        self._known: dict[str, float] = (
+            json_shapes.read(self._path_of_seconds, dict[str, float]) if known else {}
+        )
         self.saved = 0.0
 
     def arrays(

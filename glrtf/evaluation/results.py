@@ -7,7 +7,8 @@ import numpy as np
 
 from glrtf.evaluation import submissions
 from glrtf.evaluation.submissions import read_submission, submission_path
-from tfrecords_tools import array_files, files
+from glrtf.retrieval.description import RetrievalInfo
+from tfrecords_tools import array_files, files, json_shapes
 from tfrecords_tools.errors import UserError
 
 _SCORES = ("final", "direct", "bridged")
@@ -65,7 +66,8 @@ def read_result(path: str) -> RetrievalResult:
         return RetrievalResult(rankings, None, {})
     evidence = read_evidence(submissions.require_unchanged(path, "evidence.npz"))
     _check_same(path, rankings, evidence)
-    return RetrievalResult(rankings, evidence, files.read_json(files.join(path, "retrieval.json")))
+    info = json_shapes.read(files.join(path, "retrieval.json"), RetrievalInfo)
+    return RetrievalResult(rankings, evidence, info)
 
 
 def read_evidence(path: str) -> Evidence:

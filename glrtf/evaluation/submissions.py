@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from glrtf.embedding_digests import Verify
 from glrtf.evaluation import csv_files
-from tfrecords_tools import csv_rows, files
+from glrtf.retrieval.description import RetrievalInfo
+from tfrecords_tools import csv_rows, files, json_shapes
 from tfrecords_tools.errors import UserError
 
 SUBMISSION_FILE = "submission.csv"
@@ -37,7 +38,8 @@ def require_unchanged(folder: str, name: str) -> str:
         UserError: If it is missing, or another one than ``glrtf.retrieve`` wrote.
     """
     path, description = files.join(folder, name), files.join(folder, "retrieval.json")
-    written = files.read_json(description).get("files", {}) if files.exists(description) else {}
+    known = json_shapes.read(description, RetrievalInfo) if files.exists(description) else {}
+    written = known.get("files", {})
     if name in written and files.sha256(path) != written[name]:
         raise UserError(
             f"{path}: changed since glrtf.retrieve wrote it; run glrtf.retrieve again, or give "

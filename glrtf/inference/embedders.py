@@ -2,16 +2,25 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import tensorflow as tf
 
 from glrtf.inference.model_folders import INFO_NAME, is_export
 from glrtf.inference.serving import to_unit_range, weights_digest
-from tfrecords_tools import files, folders
+from tfrecords_tools import files, folders, json_shapes
 from tfrecords_tools.errors import UserError
 
 Tensor: TypeAlias = tf.Tensor
+
+
+class ExportInfo(TypedDict):
+    """What is read of glrtf_export.json."""
+
+    size: int
+    dimension: int
+    model_digest: str
+    files: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +61,8 @@ def load_embedder(path: str, checkpoint: str = "", any_size: bool = False) -> Em
 
 
 def _from_export(path: str, any_size: bool) -> Embedder:
-    info = files.read_json(files.join(path, INFO_NAME))
-    folders.verify(path, info.get("files", {}))
+    info = json_shapes.read(files.join(path, INFO_NAME), ExportInfo)
+    folders.verify(path, info["files"])
     try:
         loaded = tf.saved_model.load(path)
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -66,6 +75,12 @@ def _from_export(path: str, any_size: bool) -> Embedder:
             f"{info['size']} px only; export the run again, or name its workdir"
         )
     call = loaded.signatures[name]
+    dimension = int(call.structured_outputs["embedding"].shape[-1])
+    if info["dimension"] != dimension or info["size"] < 1:
+        raise UserError(
+            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, and a"
+            f" positive size, found {info['dimension']} and {info['size']}; export it again"
+        )
 
     def embed(images: Tensor) -> Tensor:
         return call(images=images)["embedding"]

@@ -22,7 +22,7 @@ from glrtf.inference import receipts
 from glrtf.inference.embedders import Embedder
 from glrtf.inference.shard_plans import first_difference
 from glrtf.inference.tta import embed_views, scaled_side
-from tfrecords_tools import files, image_ids
+from tfrecords_tools import files, image_ids, json_shapes
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -315,7 +315,7 @@ def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
     if not files.exists(path):
         files.write_json(path, plan)
         return
-    stored = files.read_json(path)
+    stored = json_shapes.read(path, dict[str, Any])
     for name, value in plan.items():
         if name != "model" and stored.get(name) != value:
             expected, found = f"{name} {value}", f"{stored.get(name)}"

@@ -6,13 +6,20 @@ being taken up when a run is resumed, and rows that changed since from being sea
 
 import hashlib
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypedDict
 
 from glrtf.data.shards import PhotoShard, Shard
 from glrtf.embedding_set import KINDS, part_file
-from tfrecords_tools import files
-from tfrecords_tools.errors import UserError
+from tfrecords_tools import files, json_shapes
 from tfrecords_tools.local_copies import local_copy
+
+
+class Receipt(TypedDict):
+    """What a part was made from, and the digests of its files."""
+
+    source: str
+    embeddings_sha256: str
+    ids_sha256: str
 
 
 def source_digest(shard: Shard) -> str:
@@ -70,14 +77,7 @@ def read(folder: str, part: int, num_parts: int) -> dict[str, Any]:
         UserError: If it is missing or damaged.
     """
     path = _path(folder, part, num_parts)
-    receipt = files.read_json(path)
-    expected = {"source", *(f"{kind}_sha256" for kind in KINDS)}
-    if not isinstance(receipt, dict) or set(receipt) != expected:
-        raise UserError(
-            f"{path}: expected the receipt of a part ({', '.join(sorted(expected))}), found "
-            "something else; delete it and embed again"
-        )
-    return receipt
+    return json_shapes.read(path, Receipt)
 
 
 def _file_digest(path: str) -> str:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from glrtf.embedding_rows import RowSource
 from glrtf.retrieval.neighbors import NO_ROW, Neighbors, best, merge, score_pairs
-from tfrecords_tools import files
+from glrtf.retrieval.stage_cache import Written
+from tfrecords_tools import files, json_shapes
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
@@ -92,7 +93,7 @@ def _description(path: str) -> str:
 
 
 def _refuse_damaged(path: str) -> None:
-    expected = files.read_json(_description(path))
+    expected = json_shapes.read(_description(path), Written)
     if (os.path.getsize(path), files.crc32c(path)) != (expected["bytes"], expected["crc32c"]):
         raise UserError(
             f"{path}: expected an Annoy index as it was written, found it changed; delete it to "

@@ -7,17 +7,28 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
-from tfrecords_tools import array_files, files
+from tfrecords_tools import array_files, files, json_shapes
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.remote import FileState
 
 _VERSION = 2
 
 Blocks = Callable[[], Iterator[tuple[np.ndarray, ...]]]
+
+
+class Written(TypedDict):
+    """What is known of a file that was written."""
+
+    bytes: int
+    crc32c: int
+
+
+class _Stage(TypedDict):
+    arrays: list[Written]
 
 
 class StageCache:
@@ -69,7 +80,7 @@ class StageCache:
                 {"bytes": os.path.getsize(path), "crc32c": files.crc32c(path)} for path in paths
             ]
             files.write_json(description, {"key": key, "arrays": checks})
-        result = self._read(name, len(files.read_json(description)["arrays"]))
+        result = self._read(name, len(json_shapes.read(description, _Stage)["arrays"]))
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
         return result
 
@@ -79,7 +90,7 @@ class StageCache:
         if not files.exists(description):
             return False
         try:
-            arrays = files.read_json(description)["arrays"]
+            arrays = json_shapes.read(description, _Stage)["arrays"]
             for number, expected in enumerate(arrays):
                 _compare(self._path(name, number), expected)
         except UserError as error:
@@ -124,7 +135,7 @@ _compared: set[tuple[str, FileState]] = set()
 """Files that this process has compared with their checksums, and their state then."""
 
 
-def _compare(path: str, expected: Mapping[str, int]) -> None:
+def _compare(path: str, expected: Written) -> None:
     """Raises a `UserError` for a file that is not what was written."""
     state = files.state(path)
     if state is None or state.size != expected["bytes"]:

@@ -13,13 +13,13 @@ import dataclasses
 import re
 import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign, not_finite, read_arrays, write_arrays
-from tfrecords_tools import cli, files, sealed
+from tfrecords_tools import cli, files, json_shapes, sealed
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def read(path: str) -> Checkpoint:
     Raises:
         UserError: If the file is missing or is not a checkpoint's.
     """
-    value = files.read_json(path)
+    value = json_shapes.read(path, dict[str, Any])
     try:
         if value["format"] != _FORMAT:
             raise UserError(f"{path}: expected format {_FORMAT}, found {value['format']}")
