@@ -1,8 +1,10 @@
 """A contact sheet of training images: ``python -m glrtf.data.preview --data SHARDS``."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from tfrecords_tools import cli, expected, files
 
 _GAP = 4
 _HEADER = 16
+_NOTES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
 
 
 def contact_sheet(rows: np.ndarray, titles: Sequence[str]) -> np.ndarray:
@@ -64,9 +67,32 @@ def preview(config: PreviewConfig) -> np.ndarray:
         return mix(images, seed, config.augment)[0] if config.augment.mixes else images
 
     # Compiled, as in training: the generator's draws depend on it.
-    compiled = tf.function(varied, jit_compile=True)
-    after = [compiled(step_seed(config.seed, step)) for step in range(config.steps)]
+    compiled = tf.function(varied, autograph=False, jit_compile=True)
+    with _without_notes():
+        after = [compiled(step_seed(config.seed, step)) for step in range(config.steps)]
     return tf.cast(tf.round(255 * tf.stack([before, *after], axis=1)), tf.uint8).numpy()
+
+
+@contextlib.contextmanager
+def _without_notes() -> Iterator[None]:
+    """Keeps XLA's notes that it compiles off the screen; its other messages appear afterwards.
+
+    They are written to the file descriptor by code that `TF_CPP_MIN_LOG_LEVEL` does not reach.
+    """
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
+            held.seek(0)
+            for line in held:
+                if not line.startswith(_NOTES):
+                    os.write(2, line)
 
 
 def run_preview(config: PreviewConfig) -> None:

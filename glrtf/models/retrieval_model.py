@@ -134,8 +134,11 @@ def head_from_config(
     return head
 
 
-class RetrievalModel(keras.Model):
-    """An embedding model with a training head.
+class RetrievalModel(keras.layers.Layer):
+    """An embedding model with a training head: what `glrtf.train` takes gradients of.
+
+    A layer, not a `keras.Model`: `fit` and `predict` would know nothing of its labels and its
+    reduced gradients. For embeddings take `embedding_model`, which is one.
 
     Args:
         embedding_model: Images in [0, 1] to unit rows.

@@ -23,7 +23,9 @@ class Updater:
         learning_rate: A rate or a schedule over updates.
         variables: The trainable variables.
         weight_decay: Each update first takes learning rate × this × weight off
-            every weight but biases and BatchNorm's; 0 for none.
+            every weight but biases and BatchNorm's; 0 for none. With `lamb` this × weight
+            is added to the update before its length is set by the trust ratio (You et al.
+            2019, arXiv 1904.00962, algorithm 2).
 
     Raises:
         ValueError: If there is no optimizer of that name.
@@ -86,9 +88,12 @@ class Updater:
         decay: float,
         constraint: keras.constraints.Constraint | None,
     ) -> None:
-        if decay:
-            variable.assign_sub(variable * (decay * rate))
-        self._optimizer.update_step(gradient, variable, rate)
+        if isinstance(self._optimizer, _Lamb):
+            self._optimizer.update_step(gradient, variable, rate, decay)
+        else:
+            if decay:
+                variable.assign_sub(variable * (decay * rate))
+            self._optimizer.update_step(gradient, variable, rate)
         if constraint is not None:
             variable.assign(constraint(tf.convert_to_tensor(variable)))
 
@@ -118,7 +123,31 @@ class _Adam(_SlotsAsVariables, keras.optimizers.Adam):
 
 
 class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
-    """LAMB."""
+    """LAMB with its weight decay, which Keras's has not."""
+
+    def update_step(
+        self,
+        gradient: tf.Tensor,
+        variable: tf.Variable,
+        learning_rate: tf.Tensor,
+        decay: float = 0.0,
+    ) -> None:
+        """Moves a variable by rate × its length, against the update u of unit length.
+
+        u is m / (sqrt(v) + epsilon) + decay × variable, with Adam's corrected moments m and
+        v. Where the variable or u is zero, by rate × u.
+        """
+        place = self._get_variable_index(variable)
+        first, second = self._momentums[place].value, self._velocities[place].value
+        first.assign_add((gradient - first) * (1 - self.beta_1))
+        second.assign_add((tf.square(gradient) - second) * (1 - self.beta_2))
+        step = tf.cast(self.iterations, tf.float32) + 1.0
+        mean = first / (1.0 - tf.pow(self.beta_1, step))
+        spread = tf.sqrt(second / (1.0 - tf.pow(self.beta_2, step))) + self.epsilon
+        update = mean / spread + decay * variable
+        lengths = tf.norm(variable), tf.norm(update)
+        ratio = tf.where((lengths[0] > 0) & (lengths[1] > 0), tf.math.divide_no_nan(*lengths), 1.0)
+        variable.assign_sub(learning_rate * ratio * update)
 
 
 class _SGD(_SlotsAsVariables, keras.optimizers.SGD):

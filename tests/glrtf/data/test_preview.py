@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +46,23 @@ def test_command_writes_the_sheet(tmp_path, capsys, kind):
     assert "3 photos, 1 augmented versions of each" in capsys.readouterr().out
     with Image.open(output) as sheet:
         assert sheet.size == (4 + 2 * 20, 16 + 3 * 20)
+
+
+def test_nothing_but_the_result_is_printed(tmp_path):
+    """In a process of its own, since XLA speaks at its first compilation alone."""
+    folder = write_split(tmp_path / "train", [2])
+    arguments = ["--data", folder, "--output", tmp_path / "a.png", "--size=8", "--steps=1"]
+    command = [sys.executable, "-m", "glrtf.data.preview", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    for word in ("AutoGraph", "Compiled cluster", "absl::InitializeLog"):
+        assert word not in done.stderr
+
+
+def test_errors_of_the_compiler_are_not_lost(capfd):
+    with preview._without_notes():
+        os.write(2, b"I0000 a note\nE0000 a fault\n")
+    assert capfd.readouterr().err == "E0000 a fault\n"
 
 
 def test_mistakes_take_one_line(tmp_path, capsys):

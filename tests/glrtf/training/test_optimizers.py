@@ -67,3 +67,24 @@ def test_a_constraint_holds_after_every_update():
 def test_an_unknown_optimizer_is_named():
     with pytest.raises(ValueError, match="found 'adagrad'"):
         Updater("adagrad", 0.1, [keras.Variable(0.0)])
+
+
+def slow_lamb(weights, gradient, decay, updates):
+    """Algorithm 2 of arXiv 1904.00962 with phi(x) = x, in float64."""
+    weights, gradient = np.float64(weights), np.float64(gradient)
+    first, second = np.zeros_like(weights), np.zeros_like(weights)
+    for step in range(1, updates + 1):
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        mean, spread = first / (1 - 0.9**step), np.sqrt(second / (1 - 0.999**step))
+        update = mean / (spread + 1e-7) + decay * weights
+        ratio = np.linalg.norm(weights) / np.linalg.norm(update)
+        weights = weights - 0.1 * ratio * update
+    return weights
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.2, 2.0])
+def test_lambs_decay_is_inside_the_trust_ratio(decay):
+    kernel, bias = updated("lamb", decay)
+    np.testing.assert_allclose(kernel, slow_lamb([1.0, -2.0], [0.3, 0.1], decay, 3), rtol=1e-5)
+    np.testing.assert_allclose(bias, slow_lamb([0.5], [-0.2], 0.0, 3), rtol=1e-5)
