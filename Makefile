@@ -25,10 +25,10 @@ demo: install  ## Run the whole way on the embedded sample and print its table.
 
 test: lint types contracts pytest  ## Everything that must pass.
 
-FAST := tests/tfrecords_tools tests/glrtf/retrieval tests/glrtf/evaluation tests/glrtf/test_embedding_set.py \
-  tests/glrtf/test_embedding_rows.py tests/glrtf/config/test_presets.py tests/glrtf/service/test_batching.py
+FAST := tests/tfrecords_tools tests/glrtf/embeddings tests/glrtf/retrieval tests/glrtf/evaluation tests/glrtf/tuning \
+  tests/glrtf/reporting tests/glrtf/photos tests/glrtf/charts tests/glrtf/config/test_presets.py tests/glrtf/service/test_batching.py
 # Processes killed, storage emulated, Beam, TensorFlow, a browser, whole samples drawn.
-SLOW := *bfloat16* *survival* *remote* *beam* *back_ends* *in_browser* *test_sample.py *test_parity.py
+SLOW := *bfloat16* *survival* *remote* *beam* *test_backends.py *_backend.py *in_browser* *test_draw.py *campaign* *test_parity.py
 
 test-fast: install  ## Lint, and the tests that need neither TensorFlow nor a browser.
 	$(BIN)/ruff check .

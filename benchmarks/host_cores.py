@@ -31,11 +31,11 @@ def rate_of_core(folder: str, mode: str, size: int, seconds: float) -> float:
 
 def rates_of_tpus(path: str, tpus: list[str]) -> tuple[int, list[float]]:
     """The configuration's size, and the images a second that each slice is estimated to take."""
+    from glrtf.commands.plan import make_plan
     from glrtf.config.planning import PlanConfig
-    from glrtf.plan import make_plan
     from glrtf.planning.accelerators import find_slice
     from glrtf.planning.estimate import estimate
-    from tfrecords_tools import cli
+    from tfrecords_tools.command import cli
 
     config = cli.parse(PlanConfig, ["--config", path], prog="plan")
     plan = make_plan(config)

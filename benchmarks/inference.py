@@ -135,7 +135,7 @@ def write_sets(folder: str, results: Any) -> None:
     """Writes the sets, in two parts each."""
     import numpy as np
 
-    from glrtf import embedding_set
+    from glrtf.embeddings import embedding_set
 
     ids = np.array([f"{number:016x}" for number in range(ROWS)], "S16")
     for model in range(MODELS):
@@ -184,8 +184,8 @@ def join_sets_watched(folder: str, results: Any) -> None:
 
 def join_into_a_file(folder: str, after_each_block: Callable[[], Any]) -> float:
     """Seconds to join the sets into one file."""
-    from glrtf.embedding_rows import join
-    from glrtf.embedding_set import EmbeddingSet
+    from glrtf.embeddings.embedding_set import EmbeddingSet
+    from glrtf.embeddings.rows import join
 
     began = time.perf_counter()
     joined = join([EmbeddingSet.open(f"{folder}/{model}") for model in range(MODELS)])

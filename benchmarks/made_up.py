@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glrtf.retrieval.neighbors import Neighbors, release
+from glrtf.retrieval.search.neighbors import Neighbors, release
 
 _AT_ONCE = 4096
 

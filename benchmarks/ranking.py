@@ -23,10 +23,10 @@ from memory import forget_peak, peak
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
 from glrtf.retrieval import output, ranking
-from glrtf.retrieval.fusion import Ranking
-from glrtf.retrieval.landmarks import LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors
+from glrtf.retrieval.bridging.fusion import Ranking
+from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.ordering import id_ranks
+from glrtf.retrieval.search.neighbors import Neighbors
 
 
 def after_the_search(

@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _make_report(folder: Path, queries: int) -> None:
-    from glrtf import report
+    from glrtf.commands import report
 
     generator = np.random.default_rng(0)
     index = np.array([f"{n * 16777619 % 2**64:016x}" for n in range(1, INDEX + 1)])

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from made_up import ROWS_OF
 from memory import forget_peak, peak
 
-from glrtf.embedding_rows import ArrayRows
-from glrtf.retrieval import annoy_index, exact
-from glrtf.retrieval.neighbors import stacked
+from glrtf.embeddings.rows import ArrayRows
+from glrtf.retrieval.search import annoy_backend, exact
+from glrtf.retrieval.search.neighbors import stacked
 
 QUERIES = 2000
 
@@ -140,11 +140,11 @@ def annoy(arguments: argparse.Namespace) -> None:
             with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
                 began = time.process_time()
                 path = f"{folder}/{right.digest[:16]}-{trees}-00000.annoy"
-                annoy_index.build(path, right, 0, trees)
+                annoy_backend.build(path, right, 0, trees)
                 built = time.process_time() - began
                 for nodes in arguments.nodes:
                     began = time.process_time()
-                    blocks = annoy_index.search_blocks(left, right, 100, 0, trees, nodes, folder)
+                    blocks = annoy_backend.search_blocks(left, right, 100, 0, trees, nodes, folder)
                     found = stacked(list(blocks))
                     took = time.process_time() - began
                     pairs = zip(found.indices, truth.indices, strict=True)

@@ -17,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.evaluation.ranking_score import RankingScorer
-from glrtf.evaluation.search_space import replaced
 from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.pipeline import Pipeline
 from glrtf.retrieval.stage_cache import StageCache
+from glrtf.tuning.search_space import replaced
 
 _PLAIN = {"preset": "fifth_place", "landmark.non_landmark_weight": 0.0}
 _PUBLISHED = {"preset": "fifth_place"}

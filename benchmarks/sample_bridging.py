@@ -14,10 +14,10 @@ import os
 
 import numpy as np
 
+from glrtf.commands.demo import RANKINGS, DemoResult, run_demo
 from glrtf.config.demo import DemoConfig
-from glrtf.demo import RANKINGS, DemoResult, run_demo
 from glrtf.evaluation.metrics import average_precision
-from tfrecords_tools.sample_plan import SamplePlan, plan_sample
+from tfrecords_tools.sample.plan import SamplePlan, plan_sample
 
 RANKS = 100
 

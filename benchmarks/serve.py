@@ -48,8 +48,8 @@ def draw_photos() -> list[bytes]:
 
 def make_world(folder: Path, size: int) -> None:
     """Exports a network and writes sets of random rows that claim to be of it."""
-    from glrtf import embedding_set
     from glrtf.config.training import TrainConfig
+    from glrtf.embeddings import embedding_set
     from glrtf.inference import serving
     from glrtf.models.retrieval_model import embedding_model_from_config
 

@@ -13,9 +13,9 @@ import re
 import sys
 from pathlib import Path
 
+from glrtf.commands.plan import Plan, make_plan
 from glrtf.config.planning import PlanConfig
-from glrtf.plan import Plan, make_plan
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 
 _CACHE = Path(__file__).with_name("tpu_plans")
 _CONFIGS = ("v2s_800", "v2m_640", "v2m_732", "v2l_720", "v2xl_640")

@@ -16,10 +16,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from glrtf.embedding_rows import ArrayRows, normalized
-from glrtf.embedding_set import EmbeddingSet, finish, write_part
-from glrtf.retrieval import exact
+from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.published_parts import PublishedParts
+from glrtf.retrieval.search import exact
 from tfrecords_tools import sharding
 
 PER_PART = 15

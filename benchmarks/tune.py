@@ -18,7 +18,7 @@ import numpy as np
 import optuna
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from glrtf import embedding_set
+from glrtf.embeddings import embedding_set
 
 SIZES = {"test": 251, "index": 433, "train": 1914}
 PARTS, LANDMARKS, DIMENSION = 4, 44, 512

@@ -1,26 +1,8 @@
-"""python -m glrtf.ablate: what each step of the retrieval brings."""
+"""``python -m glrtf.ablate``; see `glrtf.commands.ablate`."""
 
 import sys
-from collections.abc import Sequence
 
-from glrtf.config.evaluation import AblateConfig
-from tfrecords_tools import cli, expected
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    return cli.run(AblateConfig, run_ablate, prog="python -m glrtf.ablate", argv=argv)
-
-
-def run_ablate(config: AblateConfig) -> None:
-    """Ranks with every variant, writes the tables and prints the Markdown one."""
-    from glrtf.evaluation import ablation, ablation_table
-
-    expected.new_folder("--output", config.output)
-    rows = ablation.ablate(config)
-    ablation_table.write_tables(rows, config.output)
-    print(ablation_table.markdown(rows))
-
+from glrtf.commands.ablate import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,74 +1,8 @@
-"""Embeds a split: ``python -m glrtf.embed --model MODEL --data SHARDS --output DIR``."""
+"""``python -m glrtf.embed``; see `glrtf.commands.embed`."""
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from glrtf.config.inference import EmbedConfig
-from tfrecords_tools import cli, expected
-
-if TYPE_CHECKING:
-    from glrtf.embedding_set import EmbeddingSet
-
-
-def embed(config: EmbedConfig) -> "EmbeddingSet":
-    """Embeds the split's shards with one model; see `embed_all`.
-
-    Returns:
-        The finished set.
-    """
-    [done] = embed_all(config)
-    return done
-
-
-def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
-    """Embeds the split's shards, or photos, part by part, here or on Apache Beam.
-
-    Returns:
-        The finished sets, one a model; none while parts of other tasks are missing.
-    """
-    _check_inputs(config)
-    from glrtf.data.photo_folders import left_out_note
-    from glrtf.inference import beam_extraction, tasks
-
-    shard_set = tasks.open_input(config)
-    if note := left_out_note(shard_set):
-        print(f"note: {config.data}: {note}", file=sys.stderr)
-    if config.runner == "beam":
-        beam_extraction.run(config, len(shard_set.shards))
-    return tasks.embed_parts(config, shard_set, tasks.load_jobs(config))
-
-
-def _check_inputs(config: EmbedConfig) -> None:
-    """Looks at paths and packages before TensorFlow is loaded."""
-    from glrtf.inference.model_folders import require_model
-
-    for number, (model, output) in enumerate(config.jobs):
-        option = "--also" if number else "--model"
-        require_model(option, model, config.checkpoint)
-        expected.new_folder("--also" if number else "--output", output)
-    expected.folder("--data", config.data)
-    if config.runner == "beam":
-        expected.package("--runner beam", "apache_beam", "beam")
-
-
-def run_embed(config: EmbedConfig) -> None:
-    """The command."""
-    finished = embed_all(config)
-    for done in finished:
-        rejected = done.meta["num_rejected"]
-        print(
-            f"{done.folder}: {done.num_rows} rows of {done.dimension} in {done.num_parts} parts,"
-            f" {rejected} images without a row" + (" (see rejects-*.csv)" if rejected else "")
-        )
-    if not finished:
-        print(f"task {config.task_index} of {config.num_tasks} is done; others are not yet")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv, resumes=True)
-
+from glrtf.commands.embed import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,67 +1,8 @@
-"""Measures an index: ``python -m glrtf.evaluate_index --index SET --train SET --landmarks CSV``."""
+"""``python -m glrtf.evaluate_index``; see `glrtf.commands.evaluate_index`."""
 
-import dataclasses
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from glrtf.config.service import EvaluateIndexConfig
-from tfrecords_tools import cli, files
-from tfrecords_tools.errors import UserError
-
-if TYPE_CHECKING:
-    from glrtf.service.index_quality import KnownPhotos
-    from glrtf.service.row_searcher import RowSearcher
-
-
-def run_evaluate_index(config: EvaluateIndexConfig) -> None:
-    """The command."""
-    from glrtf.service import calibrating, index_quality
-
-    searcher, photos, source = _asked(config)
-    if not index_quality.are_answerable(searcher, photos).any():
-        raise UserError(
-            f"{config.table or config.index_labels}: expected photos with another photo of their"
-            f" landmark in {config.index}, found none; give the CSV the index was made from"
-        )
-    found = index_quality.ask(searcher, photos)
-    quality = index_quality.measure(searcher, photos, found)
-    if config.photos:
-        calibration = calibrating.held_out(searcher, photos, config)
-    else:
-        calibration = calibrating.calibrated(searcher, config)
-    print("\n".join([source, *index_quality.as_lines(quality)]))
-    print(f"confidence: {calibration.as_line()}")
-    if config.json:
-        values = {"photos": source, **dataclasses.asdict(quality)}
-        files.write_json(config.json, {**values, "calibration": calibration.as_json()})
-
-
-def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
-    """A searcher, the photos to ask it about, and what they are in words."""
-    from glrtf.embedding_set import EmbeddingSet
-    from glrtf.service import index_quality
-    from glrtf.service.row_searcher import RowSearcher
-
-    if not config.photos:
-        searcher = RowSearcher(EmbeddingSet.open(config.index, config.verify), config)
-        photos = index_quality.photos_of_set(searcher.index, searcher.index_landmarks, config.most)
-        source = f"{len(photos.rows)} index photos, each searched as if it were new"
-        return searcher, photos, source
-    from glrtf.service import own_photos
-    from glrtf.service.searcher import load_searcher
-
-    asked = load_searcher(config)
-    photos = own_photos.embed_table(asked, config, own_photos.to_stderr)
-    return asked, photos, f"{len(photos.rows)} photos of {config.table}"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    return cli.run(
-        EvaluateIndexConfig, run_evaluate_index, prog="python -m glrtf.evaluate_index", argv=argv
-    )
-
+from glrtf.commands.evaluate_index import main
 
 if __name__ == "__main__":
     sys.exit(main())

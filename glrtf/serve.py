@@ -1,72 +1,8 @@
-"""Answers photos over HTTP: ``python -m glrtf.serve --model M --index SET --photos ROOT``."""
+"""``python -m glrtf.serve``; see `glrtf.commands.serve`."""
 
-import contextlib
-import socket
 import sys
-from collections.abc import Sequence
 
-from glrtf.config.service import ServeConfig
-from glrtf.service import required
-from tfrecords_tools import cli, expected
-from tfrecords_tools.errors import UserError, how_to_install
-
-
-def run_serve(config: ServeConfig) -> None:
-    """The command: runs until it is told to stop, by SIGTERM or Ctrl-C."""
-    _require_packages()
-    # Before anything slow: an address in use is told at once.
-    with _listen(config.host, config.port) as listener:
-        if config.photos:
-            expected.folder("--photos", config.photos)
-        required.require_inputs(config)
-        from glrtf.service.photo_store import open_stores
-        from glrtf.service.searcher import open_searcher
-        from glrtf.service.server import serve
-
-        stores = open_stores(config.photos, f"{config.cache_folder}/source_index")
-        searcher = open_searcher(config, config.max_batch)
-        searcher.model.warm()
-        serve(searcher, stores, config, listener)
-
-
-def _require_packages() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"expected the package {error.name}, found none; {how_to_install('serve')}"
-        ) from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket.
-
-    Raises:
-        UserError: If the address is in use, is none of this machine's, or may not be used.
-    """
-    with contextlib.ExitStack() as opened:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = opened.enter_context(socket.socket(family, kind, protocol))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError as error:
-            raise UserError(
-                f"--host {host} --port {port}: expected a free address of this machine, found it"
-                f" unusable ({error.strerror}); choose another"
-            ) from None
-        opened.pop_all()
-        return listener
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    return cli.run(ServeConfig, run_serve, prog="python -m glrtf.serve", argv=argv)
-
+from glrtf.commands.serve import main
 
 if __name__ == "__main__":
     sys.exit(main())

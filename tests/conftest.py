@@ -36,7 +36,7 @@ def faults() -> Path:
 def storage() -> Iterator["storage_emulator.Gate"]:
     """An emulator of Google Cloud Storage on this machine, behind its gate of faults."""
     pytest.importorskip("gcp_storage_emulator", reason="pip install gcp-storage-emulator")
-    from tfrecords_tools import remote
+    from tfrecords_tools.storage import remote
 
     with storage_emulator.running() as gate:
         yield gate

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest import mock
 
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 
 _ROOT = Path(__file__).parents[1]
 
@@ -49,8 +49,9 @@ def _command(name: str) -> Command:
     with mock.patch.object(cli, "run", return_value=0) as run:
         module.main([])
     given = run.call_args
+    name = name.replace("glrtf.commands.preview", "glrtf.data.preview")
     return Command(
-        name,
+        name.replace("glrtf.commands.", "glrtf.").removesuffix(".draw"),
         module,
         given.args[0],
         given.kwargs.get("positional", False),

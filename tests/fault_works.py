@@ -73,7 +73,7 @@ def embed(inputs: Path) -> Work:
 
 def trained(inputs: Path) -> Path:
     """A finished run of `train`, made where it is not there yet."""
-    from glrtf import train as command
+    from glrtf.commands import train as command
 
     run = inputs / "run"
     if not run.exists():
@@ -121,7 +121,7 @@ def _without_figures(position: Any) -> Any:
 
 def _same_export(expected: Path, found: Path) -> None:
     """The same weights, whole files, and nothing left beside them."""
-    from tfrecords_tools import files, folders
+    from tfrecords_tools.storage import files, folders
 
     one, other = (files.read_json(str(f / "glrtf_export.json")) for f in (expected, found))
     folders.verify(str(found), other["files"])

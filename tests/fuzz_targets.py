@@ -10,10 +10,11 @@ from fuzzing import Target
 from shard_writing import record
 from tiny_gldv2 import image_id, jpeg, member
 
-from glrtf import embedding_set
+from glrtf.embeddings import embedding_set
 from glrtf.evaluation import solutions, submissions
-from tfrecords_tools import files, labels, schema, tars, tfrecord
+from tfrecords_tools import labels, schema, tars, tfrecord
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 def csv_target(folder: Path) -> Target:

@@ -51,7 +51,7 @@ def image_id(number: int) -> str:
 
 def make_world(folder: Path) -> PhotoWorld:
     """Writes the photos, exports a model and embeds the three splits with it."""
-    from glrtf import embed
+    from glrtf.commands import embed
     from glrtf.config.inference import EmbedConfig
     from glrtf.inference import serving
 

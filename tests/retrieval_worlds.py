@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from glrtf.embedding_rows import normalized
-from glrtf.embedding_set import finish, write_part
+from glrtf.embeddings.embedding_set import finish, write_part
+from glrtf.embeddings.rows import normalized
 
 
 @dataclasses.dataclass

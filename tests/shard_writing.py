@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfrecords_tools import example, files, schema, tfrecord
+from tfrecords_tools import example, schema, tfrecord
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo, write_labels
+from tfrecords_tools.storage import files
 
 _LABELLED = ("train", "validation")
 

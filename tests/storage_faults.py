@@ -16,8 +16,8 @@ from pathlib import Path
 from storage_emulator import Fault, Gate
 from tiny_gldv2 import files_below
 
-from tfrecords_tools import files, local_copies
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, local_copies
 
 _PAGE = b"<!DOCTYPE html><html><body><h1>Sign in to continue</h1></body></html>"
 _STATUSES = (400, 401, 403, 404, 409, 412, 429, 500, 503)
@@ -133,9 +133,9 @@ def retrieve(folder: Path) -> Work:
     """A ranking of sets in the bucket."""
     import retrieval_worlds
 
-    from glrtf import retrieve as command
+    from glrtf.commands import retrieve as command
     from glrtf.config.retrieval import RetrieveConfig
-    from tfrecords_tools import cli
+    from tfrecords_tools.command import cli
 
     world = retrieval_worlds.make_world(
         folder / "world", test=6, index=40, train=60, train_parts=2, landmarks=10

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glrtf import embedding_set
+from glrtf.embeddings import embedding_set
 
 LANDMARKS, DIMENSION = 8, 12
 

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from tfrecords_tools import cli, files, folders, gldv2, own_names, text_tables
+from tfrecords_tools import gldv2, own_names, text_tables
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files, folders
 
 NAMES = "names.csv"
 _CATEGORY = "http://commons.wikimedia.org/wiki/Category:"

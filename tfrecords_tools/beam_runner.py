@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfrecords_tools import array_files, beam_options, files, gldv2, writer
+from tfrecords_tools import beam_options, gldv2, writer
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.sharding import Images
 from tfrecords_tools.specs import Fold
+from tfrecords_tools.storage import array_files, files
 from tfrecords_tools.writer import ShardSpec
 
 SPECS_FOLDER = "shard_specs"

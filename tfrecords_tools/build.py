@@ -6,19 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfrecords_tools import (
-    cli,
-    expected,
-    files,
-    finish,
-    gldv2,
-    inventory,
-    runners,
-    scans,
-    shard_stats,
-    sharding,
-)
+from tfrecords_tools import finish, gldv2, inventory, runners, scans, shard_stats, sharding
 from tfrecords_tools.build_config import BuildConfig, parse_size
+from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.inventory import Inventory
@@ -26,6 +16,7 @@ from tfrecords_tools.labels import Labels, read_labels
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
+from tfrecords_tools.storage import files
 
 # Photos of a shard when more shards are asked for than there are photos.
 _FEW = 100

@@ -4,9 +4,9 @@ import dataclasses
 import re
 from typing import Literal
 
+from tfrecords_tools.command.near_words import did_you_mean, separate_with_spaces
 from tfrecords_tools.gldv2 import SPLITS
 from tfrecords_tools.images import ImageSettings
-from tfrecords_tools.near_words import did_you_mean, separate_with_spaces
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfrecords_tools import cli, contact_sheet, expected, files, gldv2, runners, schema, tfrecord
+from tfrecords_tools import contact_sheet, gldv2, runners, schema, tfrecord
+from tfrecords_tools.command import cli, expected
 from tfrecords_tools.dataset_info import FILE_NAME, LABELS_NAME, DatasetInfo, ShardInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.hashing_reader import HashingReader
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
+from tfrecords_tools.storage.hashing_reader import HashingReader
 
 
 @dataclasses.dataclass

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfrecords_tools import files, schema, tfrecord
+from tfrecords_tools import schema, tfrecord
 from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools.storage import files
 
 _SIDE = 128
 _CAPTION = 24

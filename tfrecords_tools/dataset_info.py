@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tfrecords_tools import files, json_shapes, schema
+from tfrecords_tools import schema
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, json_shapes
 
 FILE_NAME = "dataset_info.json"
 LABELS_NAME = "labels.csv"

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from tfrecords_tools import dataset_info, files, gldv2, images, json_shapes, scans, shard_stats
+from tfrecords_tools import dataset_info, gldv2, images, scans, shard_stats
 from tfrecords_tools.arrange import read_names
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo
@@ -16,6 +16,7 @@ from tfrecords_tools.inventory import Inventory
 from tfrecords_tools.labels import Labels
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
+from tfrecords_tools.storage import files, json_shapes
 
 _PLAN_NAME = "plan.json"
 _PREVIOUS_NAME = "previous_info.json"

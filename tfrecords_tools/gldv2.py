@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 SPLITS = ("train", "index", "test")
 VALIDATION = "validation"

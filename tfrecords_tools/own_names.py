@@ -4,8 +4,8 @@ import functools
 import os
 import unicodedata
 
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 def composed(name: str) -> str:

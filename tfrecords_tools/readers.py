@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 
 import google_crc32c
 
-from tfrecords_tools import file_systems, files, gldv2, remote
-from tfrecords_tools.checked_reading import ATTEMPTS
+from tfrecords_tools import gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.sharding import Images
+from tfrecords_tools.storage import file_systems, files, remote
+from tfrecords_tools.storage.checked_reading import ATTEMPTS
 
 _AHEAD = 32
 _THREADS = 16

@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from tfrecords_tools.build_config import BuildConfig
+from tfrecords_tools.command.process_pool import process_pool
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.process_pool import process_pool
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.specs import Fold
 

@@ -8,9 +8,10 @@ import os
 
 import numpy as np
 
-from tfrecords_tools import array_files, checked_reading, file_systems, files, gldv2, remote, tars
+from tfrecords_tools import gldv2, tars
 from tfrecords_tools.gldv2 import Layout
-from tfrecords_tools.remote import FileState
+from tfrecords_tools.storage import array_files, checked_reading, file_systems, files, remote
+from tfrecords_tools.storage.remote import FileState
 
 INDEX_FOLDER = "source_index"
 _HEADERS_SHARE = 200

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from tfrecords_tools import files, images, json_shapes
+from tfrecords_tools import images
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, json_shapes
 
 FOLDER = "shard_stats"
 _SIDE_BIN = 100

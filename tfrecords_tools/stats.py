@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfrecords_tools import cli, files, shard_stats
+from tfrecords_tools import shard_stats
 from tfrecords_tools.check import find_infos
+from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.storage import files
 
 _SHOWN = 10
 

@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterator
 from typing import TextIO
 
-from tfrecords_tools import file_kinds, files
+from tfrecords_tools import file_kinds
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 _SAVE_AGAIN = "save it as CSV UTF-8"
 _UNPACK = "unpack it first"

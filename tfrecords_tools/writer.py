@@ -9,11 +9,12 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-from tfrecords_tools import files, gldv2, images, readers, schema, shard_stats, tfrecord
+from tfrecords_tools import gldv2, images, readers, schema, shard_stats, tfrecord
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.sharding import Images
+from tfrecords_tools.storage import files
 
 _BUFFER = 1 << 20
 

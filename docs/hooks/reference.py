@@ -19,15 +19,26 @@ import docstring_parser
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "tfrecords_tools",
-    "glrtf",
+    "tfrecords_tools.command",
+    "tfrecords_tools.sample",
+    "tfrecords_tools.storage",
+    "glrtf.charts",
+    "glrtf.commands",
     "glrtf.data",
-    "glrtf.models",
-    "glrtf.training",
-    "glrtf.inference",
-    "glrtf.retrieval",
+    "glrtf.embeddings",
     "glrtf.evaluation",
+    "glrtf.inference",
+    "glrtf.models",
+    "glrtf.photos",
     "glrtf.planning",
+    "glrtf.reporting",
+    "glrtf.retrieval",
+    "glrtf.retrieval.bridging",
+    "glrtf.retrieval.rerank",
+    "glrtf.retrieval.search",
     "glrtf.service",
+    "glrtf.training",
+    "glrtf.tuning",
 )
 
 
@@ -67,10 +78,16 @@ def commands() -> Iterator[tuple[str, type]]:
     for package in ("tfrecords_tools", "glrtf"):
         for path in sorted((ROOT / package).rglob("*.py")):
             text = path.read_text()
-            if "cli.run(" not in text or "__main__" not in text:
+            if "cli.run(" not in text:
                 continue
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield module, getattr(importlib.import_module(module), _config_name(text))
+            yield as_typed(module), getattr(importlib.import_module(module), _config_name(text))
+
+
+def as_typed(module: str) -> str:
+    """What follows ``python -m`` to run a command's module."""
+    module = module.replace("glrtf.commands.preview", "glrtf.data.preview")
+    return module.replace("glrtf.commands.", "glrtf.").removesuffix(".draw")
 
 
 def _config_name(text: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tfrecords_tools.near_words import separate_with_spaces
+from tfrecords_tools.command.near_words import separate_with_spaces
 
 VIEWS = ("plain", "hflip")
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tfrecords_tools import files
+from tfrecords_tools.storage import files
 
 _PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks")
 _MORE = ("non_landmark_solution", "non_landmark_scores")

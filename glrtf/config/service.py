@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
-from tfrecords_tools.near_words import separate_with_spaces
+from tfrecords_tools.command.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
 _BACKENDS = ("exact", "tensorflow", "annoy")

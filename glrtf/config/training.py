@@ -6,7 +6,7 @@ from typing import Literal
 from glrtf.config.backbone_names import BACKBONES, canonical
 from glrtf.config.data import AugmentConfig, InputConfig
 from glrtf.config.weights import published_weights
-from tfrecords_tools.near_words import did_you_mean
+from tfrecords_tools.command.near_words import did_you_mean
 
 SIZE_MULTIPLE = 32
 # The network's total stride is 32; these two published sizes leave a partly padded last column.

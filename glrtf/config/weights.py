@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from glrtf.config.backbone_names import canonical
-from tfrecords_tools.near_words import did_you_mean
+from tfrecords_tools.command.near_words import did_you_mean
 
 AUTOML_URL = "https://storage.googleapis.com/cloud-tpu-checkpoints/efficientnet/v2/{name}.tgz"
 AUTOML_NAMES = {

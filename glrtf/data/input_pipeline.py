@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.config.data import InputConfig
-from glrtf.data import canvas, decoding, loading, records
+from glrtf.data import decoding, loading, padded_images, records
 from glrtf.data.decoding import decode_on_host
 from glrtf.data.loading import Shaper
 from glrtf.data.records import BadRecords
@@ -160,7 +160,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
         config: As given to `train_batches`.
     """
     if config.image_mode == "device-resize":
-        return canvas.resize(images, size) / 255.0
+        return padded_images.resize(images, size) / 255.0
     return tf.cast(images, tf.float32) / 255.0
 
 
@@ -169,7 +169,9 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
         side = config.canvas
         wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
         shape = (side + 1, side, 3)
-        return Shaper([shape], lambda encoded, places: canvas.decode(encoded, places[0]), wanted)
+        return Shaper(
+            [shape], lambda encoded, places: padded_images.decode(encoded, places[0]), wanted
+        )
     if config.exact_resize:
         return _exact_shaper([size])
     fast = decoding.fast_resize(size)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from glrtf.data.shards import PhotoShard, ShardSet
-from tfrecords_tools import file_kinds, files, image_ids, own_names
+from tfrecords_tools import file_kinds, image_ids, own_names
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 PHOTOS_A_PART = 1024
 LIST_NAME = "photos.csv"

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 from glrtf.data.shards import CHUNK, PhotoShard, Shard, ShardSet
-from tfrecords_tools import files, images, schema, tfrecord
+from tfrecords_tools import images, schema, tfrecord
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.hashing_reader import HashingReader
+from tfrecords_tools.storage import files
+from tfrecords_tools.storage.hashing_reader import HashingReader
 
 _PHOTO_SETTINGS = images.ImageSettings(verify="decode")
 

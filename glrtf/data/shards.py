@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfrecords_tools import example, files, schema, tfrecord
+from tfrecords_tools import example, schema, tfrecord
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 CHUNK = 16
 """Records that one call into Python reads; also the turn of a file in a mix of files."""

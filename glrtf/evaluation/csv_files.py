@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 
 from tfrecords_tools import csv_rows, text_tables
-from tfrecords_tools.cli import did_you_mean
+from tfrecords_tools.command.cli import did_you_mean
 from tfrecords_tools.errors import UserError
 
 

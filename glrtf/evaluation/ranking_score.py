@@ -3,7 +3,7 @@
 import numpy as np
 
 from glrtf.evaluation import metrics
-from glrtf.evaluation.judgement import MAX_PREDICTIONS
+from glrtf.evaluation.scoring import MAX_PREDICTIONS
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 

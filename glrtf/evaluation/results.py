@@ -8,8 +8,8 @@ import numpy as np
 from glrtf.evaluation import submissions
 from glrtf.evaluation.submissions import read_submission, submission_path
 from glrtf.retrieval.description import RetrievalInfo
-from tfrecords_tools import array_files, files, json_shapes
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import array_files, files, json_shapes
 
 _SCORES = ("final", "direct", "bridged")
 

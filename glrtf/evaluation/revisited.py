@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from glrtf.evaluation import bootstrap
-from tfrecords_tools import files
-from tfrecords_tools.cli import did_you_mean
+from tfrecords_tools.command.cli import did_you_mean
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 SETUPS = {
     "Easy": (("easy",), ("junk", "hard")),

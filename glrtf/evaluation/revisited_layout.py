@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from glrtf.evaluation import revisited
 from glrtf.evaluation.revisited import GroundTruth
-from tfrecords_tools import files, folders, gldv2
+from tfrecords_tools import gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files, folders
 
 GROUND_TRUTH_FILE = "ground_truth.json"
 _FIRST_QUERY = 0xF << 60

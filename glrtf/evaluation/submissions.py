@@ -5,11 +5,12 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from glrtf.embedding_digests import Verify
+from glrtf.embeddings.digests import Verify
 from glrtf.evaluation import csv_files
 from glrtf.retrieval.description import RetrievalInfo
-from tfrecords_tools import csv_rows, files, json_shapes
+from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, json_shapes
 
 SUBMISSION_FILE = "submission.csv"
 
@@ -59,7 +60,7 @@ def read_index_ids(path: str, verify: Verify = "once") -> frozenset[str]:
         UserError: If it is missing or is not what it should be, or there are no ids.
     """
     if os.path.isdir(path):
-        from glrtf.embedding_set import EmbeddingSet
+        from glrtf.embeddings.embedding_set import EmbeddingSet
 
         ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path, verify).ids)
     else:

@@ -8,7 +8,7 @@ import numpy as np
 
 from glrtf.evaluation import bootstrap, metrics
 from glrtf.evaluation.id_forms import without_zeros_hint
-from glrtf.evaluation.judgement import Judgement
+from glrtf.evaluation.scoring import Judgement
 from glrtf.evaluation.solutions import RecognitionSolution
 from glrtf.evaluation.submissions import Recognition
 from tfrecords_tools.errors import UserError

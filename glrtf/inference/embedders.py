@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from glrtf.inference.model_folders import INFO_NAME, is_export
 from glrtf.inference.serving import to_unit_range, weights_digest
-from tfrecords_tools import files, folders, json_shapes
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, folders, json_shapes
 
 Tensor: TypeAlias = tf.Tensor
 

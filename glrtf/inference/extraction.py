@@ -13,18 +13,19 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from glrtf import embedding_set
 from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
-from glrtf.embedding_arrays import ID_DTYPE, load_array
+from glrtf.embeddings import embedding_set
+from glrtf.embeddings.part_files import ID_DTYPE, load_array
 from glrtf.inference import receipts
 from glrtf.inference.embedders import Embedder
 from glrtf.inference.shard_plans import first_difference
 from glrtf.inference.tta import embed_views, scaled_side
-from tfrecords_tools import files, image_ids, json_shapes
+from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files, json_shapes
 
 Tensor: TypeAlias = tf.Tensor
 

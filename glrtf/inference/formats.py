@@ -16,8 +16,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from glrtf.inference.serving import TOLERANCE, to_unit_range
 from glrtf.models.keras_settings import keras
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.storage import files
 
 Run: TypeAlias = Callable[[np.ndarray], np.ndarray]
 

@@ -1,8 +1,9 @@
 """What a folder that is named as a model holds, without loading it or TensorFlow."""
 
 from glrtf.training import checkpoints
-from tfrecords_tools import expected, files
+from tfrecords_tools.command import expected
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 INFO_NAME = "glrtf_export.json"
 """The description beside an exported SavedModel."""

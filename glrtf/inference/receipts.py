@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import Any, TypedDict
 
 from glrtf.data.shards import PhotoShard, Shard
-from glrtf.embedding_set import KINDS, part_file
-from tfrecords_tools import files, json_shapes
-from tfrecords_tools.local_copies import local_copy
+from glrtf.embeddings.embedding_set import KINDS, part_file
+from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage.local_copies import local_copy
 
 
 class Receipt(TypedDict):

@@ -14,8 +14,8 @@ from glrtf.data import decoding
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.models.keras_settings import keras
-from tfrecords_tools import files, folders
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, folders
 
 Tensor: TypeAlias = tf.Tensor
 

@@ -3,7 +3,7 @@
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.photo_folders import open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
-from glrtf.embedding_set import EmbeddingSet
+from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.inference.embedders import load_embedder
 from glrtf.inference.extraction import BatchRunner, Job, embed_split
 from glrtf.training.strategy import make_strategy

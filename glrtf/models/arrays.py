@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from glrtf.models.class_shards import assign_whole, whole_shape
-from tfrecords_tools import array_files, files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import array_files, files
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:

@@ -10,8 +10,8 @@ from glrtf.config.weights import checkpoint_url, how_to_convert, published_weigh
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
 from glrtf.models.keras_settings import keras
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/"
 # The names and MD5 digests that keras.applications publishes.

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from tfrecords_tools.cli import did_you_mean
+from tfrecords_tools.command.cli import did_you_mean
 from tfrecords_tools.errors import UserError
 
 

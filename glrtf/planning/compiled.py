@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glrtf.planning.accelerators import Slice
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import format_seconds
+from tfrecords_tools.storage import files
 
 # The extra "plan": what gave the figures of docs/plan.md.
 COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"

@@ -3,8 +3,8 @@
 import re
 
 from glrtf.planning.accelerators import Accelerator, Slice
+from tfrecords_tools.command.near_words import did_you_mean
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.near_words import did_you_mean
 
 _MIB = 2**20
 # What the driver's context, cuDNN and TensorFlow's own reserve leave out of reach, taken as 1 GiB.

@@ -3,8 +3,8 @@
 import concurrent.futures
 
 from glrtf.config.training import TrainConfig
+from tfrecords_tools.command.process_pool import process_pool
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.process_pool import process_pool
 
 
 def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:

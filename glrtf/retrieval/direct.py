@@ -6,15 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embedding_rows import ConcatenatedRows, RowSource
-from glrtf.retrieval import dba, diffusion, k_reciprocal, label_votes
-from glrtf.retrieval.cached_search import CachedSearch
-from glrtf.retrieval.chosen_rows import ChosenRows
+from glrtf.embeddings.rows import ConcatenatedRows, RowSource
+from glrtf.embeddings.subset_rows import ChosenRows
+from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.inputs import Inputs
-from glrtf.retrieval.landmarks import LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors, best
-from glrtf.retrieval.stage_cache import digest_of
+from glrtf.retrieval.rerank import dba, diffusion, k_reciprocal, label_votes
+from glrtf.retrieval.search.cached import CachedSearch
+from glrtf.retrieval.search.neighbors import Neighbors, best
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
 
 _QUERIES_A_BLOCK = 64
 
@@ -95,7 +95,7 @@ class DirectSide:
             settings.alpha,
             ids=rows.ids,
             name=f"{rows.name} augmented",
-            digest=digest_of([self._search.key(rows, images, settings.n), settings.alpha]),
+            digest=files.json_digest([self._search.key(rows, images, settings.n), settings.alpha]),
             part_lengths=rows.part_lengths,
         )
         return self._inputs.kept(made)
@@ -104,7 +104,7 @@ class DirectSide:
         settings = self._config.query_expansion
         near = self._search.neighbors("query_expansion", query, index, settings.n)
         key = [self._search.key(query, index, settings.n), "expansion", settings.alpha]
-        made = dba.expanded(query, index, near, settings.alpha, digest=digest_of(key))
+        made = dba.expanded(query, index, near, settings.alpha, digest=files.json_digest(key))
         return self._inputs.kept(made)
 
     def _k_reciprocal(

@@ -8,15 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embedding_agreement import Agreement
-from glrtf.embedding_rows import ArrayRows, ConcatenatedRows, JoinedRows, RowSource, join
-from glrtf.embedding_set import EmbeddingSet
-from glrtf.retrieval import landmarks, non_landmark
-from glrtf.retrieval.neighbors import gather_rows
+from glrtf.embeddings.agreement import Agreement
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import (
+    ArrayRows,
+    ConcatenatedRows,
+    JoinedRows,
+    RowSource,
+    gather_rows,
+    join,
+)
+from glrtf.retrieval.bridging import landmark_confidence, non_landmark
 from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.published_parts import PublishedParts
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 class Inputs:
@@ -63,7 +69,7 @@ class Inputs:
     @functools.cached_property
     def train_landmarks(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The train set's landmark ids, ascending, and (train rows,) each row's place in them."""
-        of_rows = landmarks.read_landmarks(str(self._config.landmarks), self.train)
+        of_rows = landmark_confidence.read_landmarks(str(self._config.landmarks), self.train)
         return np.unique(of_rows, return_inverse=True)
 
     @functools.cached_property

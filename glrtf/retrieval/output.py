@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.retrieval.fusion import Ranking
-from glrtf.retrieval.neighbors import NO_ROW
-from tfrecords_tools import files, image_ids
+from glrtf.retrieval.bridging.fusion import Ranking
+from glrtf.retrieval.search.neighbors import NO_ROW
+from tfrecords_tools import image_ids
+from tfrecords_tools.storage import files
 
 SUBMISSION_FILE = "submission.csv"
 EVIDENCE_FILE = "evidence.npz"

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.retrieval import non_landmark, ranking
-from glrtf.retrieval.cached_search import CachedSearch
+from glrtf.retrieval import ranking
+from glrtf.retrieval.bridging import non_landmark
+from glrtf.retrieval.bridging.fusion import Ranking
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.direct import DirectSide
-from glrtf.retrieval.fusion import Ranking
 from glrtf.retrieval.inputs import Inputs
-from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors
+from glrtf.retrieval.search.cached import CachedSearch
+from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
 
 

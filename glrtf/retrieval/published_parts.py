@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import PUBLISHED_PARTS
-from glrtf.embedding_rows import JoinedRows
-from glrtf.embedding_set import EmbeddingSet
-from glrtf.retrieval.neighbors import gather_rows
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import JoinedRows, gather_rows
 from glrtf.retrieval.ordering import id_ranks
-from glrtf.retrieval.stage_cache import digest_of
+from tfrecords_tools.storage import files
 
 
 class PublishedParts:
@@ -37,7 +36,7 @@ class PublishedParts:
         self.name = source.name
         self.dimension = source.dimension
         self.rounding = source.rounding
-        self.digest = digest_of(["by image id", PUBLISHED_PARTS, source.digest])
+        self.digest = files.json_digest(["by image id", PUBLISHED_PARTS, source.digest])
 
     @functools.cached_property
     def ids(self) -> npt.NDArray[np.bytes_]:

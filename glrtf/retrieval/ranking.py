@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
-from glrtf.retrieval import bridge, fusion, landmarks
-from glrtf.retrieval.bridge import ImagesByLandmark
-from glrtf.retrieval.fusion import Ranking
-from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.neighbors import Neighbors, release
-from glrtf.retrieval.non_landmark import penalized_distances
+from glrtf.retrieval.bridging import bridge, fusion, landmark_confidence
+from glrtf.retrieval.bridging.bridge import ImagesByLandmark
+from glrtf.retrieval.bridging.fusion import Ranking
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
+from glrtf.retrieval.bridging.non_landmark import penalized_distances
 from glrtf.retrieval.processors import for_all
+from glrtf.retrieval.search.neighbors import Neighbors, release
 from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 16_384
@@ -74,7 +74,7 @@ def keep_landmarks(
         block = slice(start, start + _IMAGES_AT_ONCE)
         rows, scores = np.asarray(near.indices[block]), np.asarray(near.scores[block])
         similarity = unlikeness.take(rows, mode="wrap")
-        return landmarks.landmark_confidences(
+        return landmark_confidence.landmark_confidences(
             codes.take(rows, mode="wrap"),
             penalized_distances(scores, similarity, settings.non_landmark_weight),
             known,

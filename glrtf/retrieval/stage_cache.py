@@ -1,8 +1,6 @@
 """Intermediate results on disk, found again by what they were computed from."""
 
 import contextlib
-import hashlib
-import json
 import os
 import sys
 import time
@@ -11,9 +9,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from tfrecords_tools import array_files, files, json_shapes
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.remote import FileState
+from tfrecords_tools.storage import array_files, files, json_shapes
+from tfrecords_tools.storage.remote import FileState
 
 _VERSION = 2
 
@@ -69,7 +67,7 @@ class StageCache:
         """
         began = time.monotonic()
         key = {"stage": stage, "version": _VERSION, **key}
-        name = f"{stage}-{digest_of(key)[:16]}"
+        name = f"{stage}-{files.json_digest(key)[:16]}"
         description = files.join(self.folder, f"{name}.json")
         if self._is_whole(name):
             self.reused.append(stage)
@@ -145,8 +143,3 @@ def _compare(path: str, expected: Written) -> None:
         if files.crc32c(path) != expected["crc32c"]:
             raise UserError(f"{path}: changed since it was written")
         _compared.add((path, state))
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value, 64 hex digits."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -18,13 +18,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
+from glrtf.photos.store import PhotoStore
 from glrtf.service.answers import WEAK, Answer
 from glrtf.service.batching import Batcher
 from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
-from glrtf.service.photo_store import PhotoStore
 from glrtf.service.searcher import Searcher
 
 ResultT = TypeVar("ResultT")

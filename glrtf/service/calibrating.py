@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 from glrtf.config.service import SearcherConfig
-from glrtf.retrieval.landmarks import NO_LANDMARK
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.service import index_quality
 from glrtf.service.calibration import Calibration
 from glrtf.service.index_quality import KnownPhotos
 from glrtf.service.row_searcher import RowSearcher
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 _NAME = "calibration.json"
 _MOST = 500

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from glrtf.evaluation.thumbnails import thumbnail
+from glrtf.photos.thumbnails import thumbnail
 from tfrecords_tools import images
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.pixels import RejectedError

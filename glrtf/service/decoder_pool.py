@@ -74,7 +74,7 @@ class DecoderPool:
         return body.reshape(head["shape"])
 
     def thumbnail(self, data: bytes, side: int, seconds: float) -> bytes:
-        """See `glrtf.evaluation.thumbnails.thumbnail`; arguments and errors as for `pixels`."""
+        """See `glrtf.photos.thumbnails.thumbnail`; arguments and errors as for `pixels`."""
         task = {"task": "thumbnail", "side": side}
         return self._run(task, data, seconds, _LONGEST_THUMBNAIL)[1].tobytes()
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embedding_rows import RowSource
+from glrtf.embeddings.rows import RowSource
 from glrtf.evaluation import bootstrap, metrics
-from glrtf.retrieval.landmarks import NO_LANDMARK
-from glrtf.retrieval.neighbors import NO_ROW
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
+from glrtf.retrieval.search.neighbors import NO_ROW
 from glrtf.service import calibration
 from glrtf.service.calibration import Calibration, Curve
 from glrtf.service.landmark_evidence import LeftOut

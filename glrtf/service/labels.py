@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.data.photo_folders import LIST_NAME
-from glrtf.retrieval.landmarks import NO_LANDMARK
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.tables import read_rows
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:

@@ -8,17 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
-from glrtf.embedding_rows import RowSource
-from glrtf.embedding_set import EmbeddingSet
-from glrtf.retrieval import landmarks, non_landmark
-from glrtf.retrieval.landmarks import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.neighbors import NO_ROW, Neighbors
-from glrtf.retrieval.opened import OpenedDatabase
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.bridging import landmark_confidence as landmarks
+from glrtf.retrieval.bridging import non_landmark
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
+from glrtf.retrieval.bridging.supporting import supporting_rows
 from glrtf.retrieval.published_parts import PublishedParts
-from glrtf.retrieval.search import cache_key, search_blocks
+from glrtf.retrieval.search.backends import cache_key, search_blocks
+from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
+from glrtf.retrieval.search.opened import OpenedDatabase
 from glrtf.retrieval.stage_cache import StageCache
-from glrtf.retrieval.supporting import supporting_rows
-from tfrecords_tools import files
+from tfrecords_tools.storage import files
 
 
 @dataclasses.dataclass(frozen=True)

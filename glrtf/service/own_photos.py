@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from glrtf.config.service import EvaluateIndexConfig
-from glrtf.retrieval.landmarks import NO_LANDMARK
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.index_quality import KnownPhotos
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
 from glrtf.service.searcher import Searcher
-from tfrecords_tools import arrange, files, gldv2
+from tfrecords_tools import arrange, gldv2
 from tfrecords_tools.arrange import OwnPhoto
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
 
 _AT_ONCE = 32
 _CPU_SECONDS = _SECONDS = 60.0

@@ -1,9 +1,9 @@
 """What a search needs, looked at before TensorFlow is loaded."""
 
 from glrtf.config.service import SearcherConfig
-from glrtf.embedding_info import INFO_FILE
+from glrtf.embeddings.info import INFO_FILE
 from glrtf.inference.model_folders import require_model
-from tfrecords_tools import expected
+from tfrecords_tools.command import expected
 
 
 def require_inputs(config: SearcherConfig) -> None:

@@ -6,17 +6,17 @@ import numpy as np
 
 from glrtf.config.retrieval import FusionConfig
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
-from glrtf.embedding_agreement import Agreement
-from glrtf.embedding_rows import ArrayRows, RowSource
-from glrtf.embedding_set import EmbeddingSet
-from glrtf.evaluation.train_photos import landmark_names
-from glrtf.retrieval import bridge
-from glrtf.retrieval.fusion import Ranking
-from glrtf.retrieval.landmarks import NO_LANDMARK
-from glrtf.retrieval.neighbors import NO_ROW, Neighbors
-from glrtf.retrieval.opened import OpenedDatabase
+from glrtf.embeddings.agreement import Agreement
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import ArrayRows, RowSource
+from glrtf.photos.landmark_tables import landmark_names
+from glrtf.retrieval.bridging import bridge
+from glrtf.retrieval.bridging.fusion import Ranking
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.ranking import rank_block
+from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
+from glrtf.retrieval.search.opened import OpenedDatabase
 from glrtf.service import labels
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.calibration import Calibration

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
-from glrtf.embedding_agreement import Agreement
-from glrtf.embedding_set import EmbeddingSet
+from glrtf.embeddings.agreement import Agreement
+from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.inference.embedders import Embedder, load_embedder
 from glrtf.service.answers import Answer
 from glrtf.service.batch_model import BatchModel

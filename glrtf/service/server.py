@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import uvicorn
 
 from glrtf.config.service import ServeConfig
+from glrtf.photos.store import PhotoStore
 from glrtf.service.app import make_app
 from glrtf.service.connections import IDLE_SECONDS, BoundedConnection
-from glrtf.service.photo_store import PhotoStore
 from glrtf.service.searcher import Searcher
 
 _HEADERS_BYTES = 16_384

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.storage import files
 
 
 class Logger(Protocol):

@@ -19,8 +19,9 @@ import numpy as np
 
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign, not_finite, read_arrays, write_arrays
-from tfrecords_tools import cli, files, json_shapes, sealed
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, json_shapes, sealed
 
 if TYPE_CHECKING:
     from glrtf.models.keras_settings import keras

@@ -19,9 +19,10 @@ from glrtf.training.plan import RunPlan, Stage
 from glrtf.training.state import TrainState
 from glrtf.training.stop_request import StopRequest
 from glrtf.training.strategy import told_of_lost_workers
-from tfrecords_tools import files, stopping
+from tfrecords_tools.command import stopping
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
 
 # Figures of the state as it is, such as {"validation_map": 0.4}.
 Validate = Callable[[], Mapping[str, float]]

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from glrtf.models.keras_settings import keras
 from glrtf.training.plan import RunPlan
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.storage import files
 
 _POINTS = 1000
 

@@ -7,9 +7,10 @@ from glrtf.config.training import TrainConfig
 from glrtf.config.weights import AUTOML_BACKBONES, how_to_convert, published_weights
 from glrtf.data.shards import require_shards
 from glrtf.training import checkpoints
-from tfrecords_tools import expected, files
+from tfrecords_tools.command import expected
+from tfrecords_tools.command.near_words import did_you_mean
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.near_words import did_you_mean
+from tfrecords_tools.storage import files
 
 
 def require_inputs(config: TrainConfig) -> None:

@@ -19,9 +19,9 @@ from glrtf.training.state import TrainState, build_state
 from glrtf.training.strategy import choose_precision, describe, is_chief, make_strategy
 from glrtf.training.transfer import initialise
 from glrtf.training.validation import Score, Validator
-from tfrecords_tools import files
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 def train(

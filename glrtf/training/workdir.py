@@ -6,9 +6,10 @@ from typing import Any
 
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
-from tfrecords_tools import cli, files, sealed
+from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, sealed
 
 # What may change between two starts of one run: where it runs, what it tells, how it is computed
 # and read. The data may move; `_refuse_other_data` looks at what they are.

@@ -14,7 +14,7 @@ import pytest
 from documented import PAGES, ROOT, commands_of
 
 from glrtf.planning.compiled import COMPILER_PACKAGES
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError, how_to_install
 
 COMMANDS = [command for page in PAGES for command in commands_of(page)]

@@ -48,11 +48,11 @@ def test_most_commands_are_run():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, small_networks):
     """Holds a folder for each page, a small sample, and what README's commands have left."""
-    from tfrecords_tools import sample
+    from tfrecords_tools.sample import draw
 
     root = tmp_path_factory.mktemp("pages")
     small = SMALL["tfrecords_tools.sample"]
-    assert sample.main([f"--output={root / SAMPLE}", "--seed=0", *small]) == 0
+    assert draw.main([f"--output={root / SAMPLE}", "--seed=0", *small]) == 0
     (root / "configs").symlink_to(ROOT / "configs")
     _run_page("README.md", root)
     return root
@@ -147,7 +147,7 @@ BEFORE = {"docs/evaluation.md": _before_evaluation, "docs/inference.md": _before
 
 def _serve_and_visit(arguments):
     """Serves until a visitor has had an answer and asks to stop."""
-    from glrtf import serve
+    from glrtf.commands import serve
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -16,7 +16,7 @@ from pathlib import Path
 import storage_emulator
 import storage_faults
 
-from tfrecords_tools import remote
+from tfrecords_tools.storage import remote
 
 _WORKS = ("build", "retrieve", "embed")
 

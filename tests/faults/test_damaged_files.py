@@ -14,18 +14,19 @@ from damage import NUM_CUTS, NUM_FLIPS, assert_refused
 from retrieval_files import write_retrieval
 from shard_writing import write_split
 
-from glrtf import embedding_set
 from glrtf.config.data import InputConfig
 from glrtf.config.training import TrainConfig
 from glrtf.data.input_pipeline import train_batches
 from glrtf.data.records import BadRecords, in_order
 from glrtf.data.shards import open_shards
+from glrtf.embeddings import embedding_set
 from glrtf.evaluation.results import read_result
 from glrtf.models import arrays as model_arrays
 from glrtf.training import checkpoints, workdir
-from tfrecords_tools import files, folders, tfrecord
+from tfrecords_tools import tfrecord
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, folders
 
 _ALL = NUM_CUTS + NUM_FLIPS
 

@@ -12,17 +12,19 @@ from damage import NUM_CUTS, NUM_FLIPS, assert_refused, damaged
 from tiny_gldv2 import write_train
 from tuning_files import write_inputs
 
-from glrtf import whiten
+from glrtf.commands import whiten
 from glrtf.config.retrieval import RetrieveConfig, SearchConfig
-from glrtf.embedding_rows import ArrayRows, normalized
-from glrtf.evaluation import ablation_table, tune_report
-from glrtf.evaluation.ablation import Row
-from glrtf.retrieval import search
+from glrtf.embeddings.rows import ArrayRows, normalized
+from glrtf.retrieval.search import backends
 from glrtf.retrieval.stage_cache import StageCache
 from glrtf.training.callbacks import CsvLogger
-from tfrecords_tools import beam_runner, cli, files, gldv2, images, scans, sealed
+from glrtf.tuning import ablation_table, outcome
+from glrtf.tuning.ablation import Row
+from tfrecords_tools import beam_runner, gldv2, images, scans
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.sharding import Images
+from tfrecords_tools.storage import files, sealed
 from tfrecords_tools.writer import ShardSpec
 
 _ALL = NUM_CUTS + NUM_FLIPS
@@ -49,7 +51,7 @@ def test_an_ablation(tmp_path):
 def test_tuned_settings(tmp_path):
     path = tmp_path / "best.yaml"
     config = RetrieveConfig(["q"], ["i"], "o", train=["t"], landmarks="l")
-    path.write_bytes(sealed.seal(tune_report.best_yaml(config)))
+    path.write_bytes(sealed.seal(outcome.best_yaml(config)))
     inputs = ["--query=q", "--index=i", "--output=o", "--train=t", "--landmarks=l"]
 
     def read():
@@ -106,7 +108,7 @@ def test_an_annoy_index(tmp_path, ending):
     config = SearchConfig(backend="annoy", annoy_trees=2)
 
     def read():
-        blocks = search.search_blocks(queries, database, 5, 0, config, str(tmp_path), "search")
+        blocks = backends.search_blocks(queries, database, 5, 0, config, str(tmp_path), "search")
         found = [(block.indices, block.scores) for block in blocks]
         return [each for pair in found for each in pair]
 

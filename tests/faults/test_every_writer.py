@@ -16,8 +16,9 @@ from small_disk import files_on, leave_free, make_read_only, make_room, make_wri
 from tiny_gldv2 import write_train
 from tuning_files import write_inputs
 
-from glrtf import ablate, evaluate, prepare_revisited, report, tune, whiten
-from tfrecords_tools import arrange, build, check, sample, stats
+from glrtf.commands import ablate, evaluate, prepare_revisited, report, tune, whiten
+from tfrecords_tools import arrange, build, check, stats
+from tfrecords_tools.sample import draw as sample
 
 Command = tuple[Callable[[Sequence[str]], int], list[str]]
 

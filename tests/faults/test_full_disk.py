@@ -122,7 +122,7 @@ def test_a_checkpoint_onto_a_full_disk(disk, tmp_path):
 def test_an_embedding_set_onto_a_full_disk(disk):
     import numpy as np
 
-    from glrtf import embedding_set
+    from glrtf.embeddings import embedding_set
 
     rows = np.eye(512, dtype=np.float32)
     ids = [f"{row:016x}" for row in range(512)]

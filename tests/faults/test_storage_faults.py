@@ -3,7 +3,7 @@
 import pytest
 import storage_faults
 
-from tfrecords_tools import remote
+from tfrecords_tools.storage import remote
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,13 +10,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from glrtf import embedding_set, evaluate
+from glrtf.commands import evaluate
 from glrtf.data import photo_folders
-from glrtf.evaluation import projector, results, thumbnails
+from glrtf.embeddings import embedding_set
+from glrtf.evaluation import results
 from glrtf.evaluation.submissions import read_index_ids, read_submission
+from glrtf.photos import thumbnails
+from glrtf.reporting import projector
 from glrtf.retrieval import output
-from tfrecords_tools import files, image_ids
+from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ANY = st.text(st.sampled_from(string.printable + "é"), min_size=1, max_size=17)

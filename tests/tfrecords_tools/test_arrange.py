@@ -88,7 +88,7 @@ def test_photos_that_no_row_names_are_noted(own, capsys):
 
 
 def test_landmarks_are_called_as_in_the_table(own):
-    from glrtf.evaluation.train_photos import landmark_names
+    from glrtf.photos.landmark_tables import landmark_names
 
     arrange.arrange(ArrangeConfig(str(own / "photos"), str(own / "table.csv"), str(own / "root")))
     names = landmark_names(str(own / "root"), [0, 1])

@@ -6,8 +6,8 @@ import pytest
 from building import build_train, left_out, shards
 from tiny_gldv2 import files_below, image_id, jpeg, member, write_md5, write_tar, write_train
 
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from tiny_gldv2 import write_train, write_unlabelled
 
-from tfrecords_tools import build, check, files, schema, tfrecord
+from tfrecords_tools import build, check, schema, tfrecord
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools.storage import files
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_foreign_records_are_named_even_with_right_digests(output, capsys, recor
     before, after = tfrecord.frame(record)
     path.write_bytes(before + record + after)
     info = DatasetInfo.load(str(output / "train"))
-    from tfrecords_tools import files
+    from tfrecords_tools.storage import files
 
     forged = dataclasses.replace(
         info.shards[1],

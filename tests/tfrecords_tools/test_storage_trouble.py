@@ -7,9 +7,10 @@ import pytest
 from storage_emulator import Fault
 from tiny_gldv2 import files_below, image_id, member, write_tar, write_train
 
-from tfrecords_tools import build, files, gldv2, local_copies, readers, remote, scans
+from tfrecords_tools import build, gldv2, readers, scans
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, local_copies, remote
 
 _ROOT = "gs://bucket"
 _PAGE = b"<html><body>Sign in to continue</body></html>"
@@ -296,7 +297,7 @@ def test_a_tar_stored_compressed_is_a_bad_tar(gate, tmp_path):
 
 def test_large_tars_are_read_in_blocks(gate, tar, tmp_path, monkeypatch):
     """Blocks of 512 bytes, so that images, headers and the end lie in many."""
-    from tfrecords_tools import checked_reading
+    from tfrecords_tools.storage import checked_reading
 
     layout, _ = tar
     expected = _scan(layout, tmp_path / "whole")

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from tiny_gldv2 import files_below, write_train
 
-from tfrecords_tools import build, files, images, stopping, writer
+from tfrecords_tools import build, images, writer
+from tfrecords_tools.command import stopping
 from tfrecords_tools.dataset_info import DatasetInfo
+from tfrecords_tools.storage import files
 
 # A shard takes long enough to be caught in the middle.
 _NUM_IMAGES = 600

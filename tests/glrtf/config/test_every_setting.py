@@ -7,7 +7,7 @@ import pytest
 import yaml
 from every_command import COMMANDS
 
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 
 

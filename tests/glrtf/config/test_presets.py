@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from every_command import COMMANDS
 
-from glrtf import train
+from glrtf.commands import train
 from glrtf.config.presets import find_config
 from glrtf.config.training import TrainConfig
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 
 

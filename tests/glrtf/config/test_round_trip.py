@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.evaluation import search_space, tune_report
-from tfrecords_tools import cli
+from glrtf.tuning import outcome, search_space
+from tfrecords_tools.command import cli
 
 
 def values_of(parameter):
@@ -54,6 +54,6 @@ def test_what_tune_leaves_is_what_retrieve_takes(folder, tuned):
     base = RetrieveConfig(["q"], ["i"], "o", train=["t"], landmarks="l")
     config = search_space.replaced(base, tuned)
     inputs = ["--query=q", "--index=i", "--output=o", "--train=t", "--landmarks=l"]
-    found = read_back(RetrieveConfig, tune_report.best_yaml(config), folder, *inputs)
+    found = read_back(RetrieveConfig, outcome.best_yaml(config), folder, *inputs)
     for parameter in search_space.SPACE:
         assert search_space.get(found, parameter.name) == search_space.get(config, parameter.name)

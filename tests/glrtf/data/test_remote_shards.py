@@ -10,8 +10,8 @@ from storage_emulator import Fault
 from glrtf.config.data import InputConfig
 from glrtf.data.input_pipeline import eval_batches, plain_errors, train_batches
 from glrtf.data.shards import open_shards
-from tfrecords_tools import files, remote
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, remote
 
 REMOTE = "gs://bucket/shards"
 

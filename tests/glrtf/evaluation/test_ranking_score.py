@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from glrtf.evaluation import summary
-from glrtf.evaluation.judgement import judge
 from glrtf.evaluation.ranking_score import RankingScorer
+from glrtf.evaluation.scoring import judge
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 

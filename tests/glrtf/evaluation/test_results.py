@@ -4,8 +4,8 @@ import retrieval_files as rf
 from damage import assert_refused
 
 from glrtf.evaluation import results
-from tfrecords_tools import files
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 
 def test_folder(retrieval):

@@ -4,7 +4,7 @@ import json
 import pytest
 from PIL import Image
 
-from glrtf import evaluate
+from glrtf.commands import evaluate
 from glrtf.evaluation import revisited
 from tfrecords_tools.errors import UserError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glrtf.evaluation import summary
-from glrtf.evaluation.judgement import judge
+from glrtf.evaluation.scoring import judge
 from glrtf.evaluation.solutions import RecognitionSolution, RetrievalSolution
 from glrtf.evaluation.submissions import Recognition
 from tfrecords_tools.errors import UserError

@@ -38,7 +38,7 @@ def workdir(tmp_path_factory):
     from glrtf.config.training import TrainConfig
     from glrtf.models.retrieval_model import embedding_model_from_config
     from glrtf.training import checkpoints
-    from tfrecords_tools import cli
+    from tfrecords_tools.command import cli
 
     folder = tmp_path_factory.mktemp("run")
     config = TrainConfig(backbone="v2b0", size=SIZE, workdir=str(folder))

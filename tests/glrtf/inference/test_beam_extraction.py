@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from shard_writing import write_split
 
-from glrtf import embed
+from glrtf.commands import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.inference import beam_extraction
 from tfrecords_tools.errors import UserError

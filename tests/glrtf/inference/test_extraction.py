@@ -8,13 +8,15 @@ import pytest
 import tensorflow as tf
 from shard_writing import describe_again, photo, record, write_shard, write_split
 
-from glrtf import embed, embedding_set
+from glrtf.commands import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.shards import open_shards
+from glrtf.embeddings import embedding_set
 from glrtf.inference import extraction
 from glrtf.inference.embedders import load_embedder
-from tfrecords_tools import example, files, schema
+from tfrecords_tools import example, schema
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 SIZE = 32
 LENGTHS = (5, 1, 7)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shard_writing import photo, write_split
 
-from glrtf import embed
+from glrtf.commands import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.data import photo_folders
 from tfrecords_tools.arrange import OwnPhoto

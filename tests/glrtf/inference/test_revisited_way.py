@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glrtf import embed, evaluate, prepare_revisited, retrieve
+from glrtf.commands import embed, evaluate, prepare_revisited, retrieve
 from tfrecords_tools import build
 
 INDEX = [

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from shard_writing import photo, write_split
 
-from glrtf import embed
+from glrtf.commands import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.inference import serving
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 
 SIZE = 64
 SCALES = (0.5, 1.0, 1.5)

@@ -145,7 +145,7 @@ def test_png_with_transparency_and_gray_jpeg_are_taken(saved_model):
 
 
 def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
-    from glrtf import export
+    from glrtf.commands import export
     from glrtf.config.inference import ExportConfig
 
     config = ExportConfig(workdir, str(tmp_path / "export"))
@@ -159,7 +159,7 @@ def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
 
 
 def test_command_mistakes_take_one_line(tmp_path, capsys):
-    from glrtf import export
+    from glrtf.commands import export
 
     assert export.main(["--workdir", str(tmp_path)]) == 2
     [line] = capsys.readouterr().err.splitlines()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glrtf import weights as command
+from glrtf.commands import weights as command
 from glrtf.models import automl, weights
 from glrtf.models.backbones import build_backbone
 from tfrecords_tools.errors import UserError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import retrieval_worlds
 
-from glrtf.embedding_set import EmbeddingSet
-from glrtf.retrieval.landmarks import read_landmarks
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
 from tfrecords_tools.errors import UserError
 
 _A, _B = "00000000000000aa", "00000000000000bb"

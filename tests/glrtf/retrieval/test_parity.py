@@ -8,7 +8,7 @@ import pytest
 import retrieval_transcription as transcription
 import retrieval_worlds as worlds
 
-from glrtf import retrieve
+from glrtf.commands import retrieve
 
 WORLDS = {
     "plain": {},

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import retrieval_worlds as worlds
 
-from glrtf import retrieve
-from glrtf.embedding_rows import ArrayRows, join, normalized
-from glrtf.embedding_set import EmbeddingSet, finish, part_file
-from glrtf.retrieval import exact
-from glrtf.retrieval.neighbors import gather_rows
+from glrtf.commands import retrieve
+from glrtf.embeddings.embedding_set import EmbeddingSet, finish, part_file
+from glrtf.embeddings.rows import ArrayRows, gather_rows, join, normalized
 from glrtf.retrieval.published_parts import PublishedParts
+from glrtf.retrieval.search import exact
 from tfrecords_tools import sharding
 from tfrecords_tools.errors import UserError
 

@@ -9,9 +9,9 @@ import pytest
 import retrieval_transcription as transcription
 import retrieval_worlds as worlds
 
-from glrtf import retrieve
-from glrtf.embedding_set import finish, part_file
-from tfrecords_tools import files
+from glrtf.commands import retrieve
+from glrtf.embeddings.embedding_set import finish, part_file
+from tfrecords_tools.storage import files
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from photo_world import make_world
 from tf_devices import split_cpu
 
 from glrtf.config.service import ServeConfig
-from glrtf.service.photo_store import open_stores
+from glrtf.photos.store import open_stores
 
 split_cpu()
 

@@ -5,9 +5,9 @@ import pytest
 from photo_world import image_id
 from shard_writing import photo
 
-from glrtf import evaluate_index, search
+from glrtf.commands import evaluate_index, search
 from glrtf.config.service import EvaluateIndexConfig, SearcherConfig
-from glrtf.embedding_set import EmbeddingSet, finish, write_part
+from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
 from glrtf.evaluation.metrics import average_precision
 from glrtf.service import calibrating, index_quality
 from glrtf.service.calibration import Calibration, Curve

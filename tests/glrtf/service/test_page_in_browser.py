@@ -11,8 +11,8 @@ from photo_world import image_id
 from PIL import Image
 
 from glrtf.config.service import ServeConfig
+from glrtf.photos.store import open_stores
 from glrtf.service.app import make_app
-from glrtf.service.photo_store import open_stores
 from glrtf.service.searcher import open_searcher
 
 RANKED = "return [...document.querySelectorAll('#found > li')].map(each => each.dataset.id)"

@@ -11,13 +11,13 @@ from PIL import Image
 from shard_writing import photo
 from tiny_models import EMBEDDING_SIZE, make_model
 
-from glrtf import search
+from glrtf.commands import search
 from glrtf.config.retrieval import DbaConfig, RetrieveConfig, SearchConfig
 from glrtf.config.service import PhotoSearchConfig
 from glrtf.inference import serving
 from glrtf.service.photo_input import PhotoReader
 from glrtf.service.searcher import open_searcher
-from tfrecords_tools import files
+from tfrecords_tools.storage import files
 
 
 def config_for(world, tmp_path, **settings):

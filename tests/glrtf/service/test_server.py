@@ -9,7 +9,7 @@ import pytest
 from photo_world import image_id
 from shard_writing import photo
 
-from glrtf import serve
+from glrtf.commands import serve
 
 
 @pytest.fixture(scope="module")

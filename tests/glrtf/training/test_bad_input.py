@@ -6,7 +6,7 @@ import re
 import pytest
 from shard_writing import write_split
 
-from glrtf import train
+from glrtf.commands import train
 
 
 def refused(arguments, message, capsys):

@@ -15,8 +15,8 @@ from tiny_runs import Recorder, trainer, updates
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints, workdir
 from glrtf.training.callbacks import CsvLogger, TensorBoardLogger
-from tfrecords_tools import files, remote
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, remote
 
 RUN = "gs://bucket/runs/a"
 

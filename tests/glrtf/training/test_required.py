@@ -9,7 +9,7 @@ from shard_writing import write_split
 from glrtf.config.training import TrainConfig
 from glrtf.config.weights import AUTOML_BACKBONES, published_weights
 from glrtf.training.required import require_inputs
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 
 ROOT = Path(__file__).parents[3]

@@ -7,12 +7,12 @@ import pytest
 from shard_writing import write_split
 from tiny_runs import Recorder, trainer, updates
 
-from glrtf import demo, train
+from glrtf.commands import demo, train
 from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from glrtf.training import loop, run
-from tfrecords_tools import stopping
-from tfrecords_tools.stopping import Stopped
+from tfrecords_tools.command import stopping
+from tfrecords_tools.command.stopping import Stopped
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The commands: settings in, a result object out, a few lines printed."""

@@ -1,0 +1,97 @@
+"""Stages of a longer piece of work, each done once: their settings, products and seconds."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import format_seconds
+from tfrecords_tools.storage import files, json_shapes
+
+
+class Stages:
+    """Does what is missing of a row of stages in one folder.
+
+    A stage counts as done when the record names it with the same settings and
+    its products are there. Once a stage has had to be done, what an earlier run
+    made of its products is done again too.
+
+    Args:
+        folder: Where the products lie; the record is its ``stages.json``.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._path = files.join(folder, "stages.json")
+        self._record: dict[str, dict[str, Any]] = (
+            json_shapes.read(self._path, dict[str, dict[str, Any]])
+            if files.exists(self._path)
+            else {}
+        )
+        self._names: list[str] = []
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each stage took when it was done, in order."""
+        return {name: self._record[name]["seconds"] for name in self._names}
+
+    def run(
+        self, name: str, settings: Any, products: Sequence[str], work: Callable[[], None]
+    ) -> None:
+        """Does one stage, unless it is done.
+
+        Args:
+            name: What the stage is called.
+            settings: What it depends on besides the stages before; JSON can hold it.
+            products: The names, below the folder, of what it makes.
+            work: Makes them. Interrupted, it must be able to go on.
+
+        Raises:
+            UserError: If the folder's stage was done with other settings.
+        """
+        self._names.append(name)
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        done = self._record.get(name)
+        if done and done["settings"] != digest:
+            raise UserError(
+                f"{self._folder}: expected the stage {name!r} with these settings, found it with "
+                "others; delete the folder or name another --output"
+            )
+        if done and all(files.exists(files.join(self._folder, p)) for p in products):
+            print(f"{name}: done before", file=sys.stderr)
+            return
+        self._forget_later(name)
+        print(f"{name} …", file=sys.stderr)
+        began = time.monotonic()
+        work()
+        seconds = round(time.monotonic() - began, 1)
+        print(f"{name}: {format_seconds(seconds)}", file=sys.stderr)
+        self._record[name] = {
+            "settings": digest,
+            "products": list(products),
+            "seconds": seconds,
+        }
+        files.write_json(self._path, self._record)
+
+    def _forget_later(self, name: str) -> None:
+        """Takes away what stages after `name` made of products that are now made anew."""
+        later = [other for other in self._record if other not in self._names]
+        if name in self._record:
+            del self._record[name]
+        for other in later:
+            for product in self._record.pop(other)["products"]:
+                _remove(files.join(self._folder, product))
+        if files.exists(self._path):
+            files.write_json(self._path, self._record)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    elif files.exists(path):
+        os.unlink(path)

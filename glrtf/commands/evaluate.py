@@ -1,0 +1,125 @@
+"""python -m glrtf.evaluate SUBMISSION SOLUTION: scores a submission."""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from glrtf.config.evaluation import EvaluateConfig
+from tfrecords_tools.command import cli, expected
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return cli.run(
+        EvaluateConfig, run_evaluate, prog="python -m glrtf.evaluate", argv=argv, positional=True
+    )
+
+
+def run_evaluate(config: EvaluateConfig) -> None:
+    """Scores, prints the measures, and writes the files asked for."""
+    from glrtf.evaluation import solutions
+
+    for option in ("json", "per_query"):
+        if path := getattr(config, option):
+            expected.new_file(f"--{option}", path)
+    if config.solution.endswith(".json"):
+        result = _evaluate_revisited(config)
+    elif solutions.is_recognition(config.solution):
+        result = _evaluate_recognition(config)
+    else:
+        result = _evaluate_retrieval(config)
+    if config.json:
+        files.write_json(config.json, result)
+
+
+def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
+    from glrtf.evaluation import solutions, summary, text_table
+    from glrtf.evaluation.scoring import Judgement, judge, oddities
+    from glrtf.evaluation.submissions import read_index_ids, read_submission
+
+    solution = solutions.read_retrieval_solution(config.solution)
+    index_ids = read_index_ids(config.index, config.verify) if config.index else None
+
+    def judged_file(path: str) -> Judgement:
+        one = judge(read_submission(path, index_ids), solution, name=path)
+        for oddity in oddities(one):
+            print(f"note: {path}: {oddity}", file=sys.stderr)
+        return one
+
+    judged = judged_file(config.submission)
+    measures = summary.retrieval_measures(judged, resamples=config.resamples)
+    differences = {}
+    for path in config.compare:
+        other = judged_file(path)
+        differences[path] = summary.paired_difference(judged, other, resamples=config.resamples)
+    print(text_table.measure_table(measures))
+    for path, difference in differences.items():
+        print(f"\nmAP@100 of {path} minus {config.submission}")
+        print(text_table.measure_table(difference))
+        for part, values in difference.items():
+            low, high = values.get("interval", (1, 1))
+            if low <= 0 <= high:
+                print(f"{part}: the interval holds 0: no difference is shown")
+    if config.per_query:
+        _write_per_query(config.per_query, judged)
+    names = ("missing", "cut", "repeats", "ignored", "unlike")
+    counts = {name: getattr(judged, name) for name in names}
+    return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
+
+
+def _evaluate_recognition(config: EvaluateConfig) -> dict[str, Any]:
+    from glrtf.evaluation import solutions, submissions, summary, text_table
+
+    _refuse_retrieval_options(config, "recognition files")
+    solution = solutions.read_recognition_solution(config.solution)
+    predictions = submissions.read_recognitions(config.submission)
+    measures = summary.recognition_measures(predictions, solution, name=config.submission)
+    print(text_table.measure_table(measures))
+    return _result(config, "recognition", measures)
+
+
+def _evaluate_revisited(config: EvaluateConfig) -> dict[str, Any]:
+    from glrtf.evaluation import revisited, text_table
+    from glrtf.evaluation.submissions import read_submission
+
+    _refuse_retrieval_options(config, "a ground truth of Revisited Oxford or Paris")
+    truth = revisited.read_ground_truth(config.solution)
+    rankings = dict(read_submission(config.submission))
+    measures = revisited.measures(
+        rankings.items(), truth, name=config.submission, resamples=config.resamples
+    )
+    if missing := len(set(truth.queries) - set(rankings)):
+        total = len(truth.queries)
+        print(f"note: {missing} of {total} queries are missing and score 0", file=sys.stderr)
+    print(text_table.measure_table(measures))
+    return _result(config, "revisited", measures)
+
+
+def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
+    for name in ("compare", "per_query", "index"):
+        if getattr(config, name):
+            raise UserError(f"--{name}: expected retrieval files, found {found}")
+
+
+def _result(config: EvaluateConfig, task: str, measures: dict[str, Any]) -> dict[str, Any]:
+    names = {name: os.path.basename(getattr(config, name)) for name in ("submission", "solution")}
+    return {"task": task, "measures": measures, **names}
+
+
+def _write_per_query(path: str, judged: Any) -> None:
+    from glrtf.evaluation import metrics, summary
+
+    precisions = summary.average_precisions(judged)
+    firsts = metrics.first_hit_rank(judged.hits)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
+    for row, query_id in enumerate(judged.query_ids):
+        counts = (firsts[row], judged.num_relevant[row], judged.hits[row].sum())
+        writer.writerow([query_id, judged.usage[row], f"{precisions[row]:.6f}", *counts])
+    files.write_bytes(path, text.getvalue().encode())

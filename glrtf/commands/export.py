@@ -1,0 +1,50 @@
+"""Exports a trained embedding model: ``python -m glrtf.export --workdir RUN``."""
+
+from collections.abc import Sequence
+
+from glrtf.config.inference import ExportConfig
+from tfrecords_tools.command import cli, expected
+
+_PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
+
+
+def export(config: ExportConfig) -> float:
+    """Loads the model, writes it in its format, and proves that the two agree.
+
+    Returns:
+        The largest difference between their embeddings.
+    """
+    _check_inputs(config)
+    from glrtf.inference import formats, serving
+    from glrtf.training.checkpoints import load_embedding_model
+
+    any_size = config.format == "saved_model"
+    model, training = load_embedding_model(
+        config.workdir, config.checkpoint or None, any_size=any_size
+    )
+    if config.format != "saved_model":
+        return formats.export_file(model, training.size, config.target, config.format)
+    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
+    return serving.export(model, training.size, config.target, facts)
+
+
+def _check_inputs(config: ExportConfig) -> None:
+    """Looks at paths and packages before TensorFlow is loaded."""
+    from glrtf.inference.model_folders import require_workdir
+
+    require_workdir("--workdir", config.workdir, config.checkpoint)
+    for module in _PACKAGES.get(config.format, ()):
+        expected.package(f"--format {config.format}", module, config.format)
+    make = expected.new_folder if config.format == "saved_model" else expected.new_file
+    make("--output", config.target)
+
+
+def run_export(config: ExportConfig) -> None:
+    """The command."""
+    difference = export(config)
+    print(f"{config.target}: {config.format}, largest difference from the model {difference:.2g}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    return cli.run(ExportConfig, run_export, prog="python -m glrtf.export", argv=argv)

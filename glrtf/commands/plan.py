@@ -1,0 +1,155 @@
+"""Says, before a TPU or GPU is rented, whether a training run fits it and how fast it will be."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from glrtf.config.planning import PlanConfig
+from glrtf.config.presets import find_config
+from tfrecords_tools.command import cli, expected
+from tfrecords_tools.storage import files
+
+if TYPE_CHECKING:
+    from glrtf.planning.accelerators import Slice
+    from glrtf.planning.compiled import Compiled
+    from glrtf.planning.estimate import Estimate, Workload
+
+# Table 7 of the EfficientNetV2 paper (arXiv 2104.00298) trains S, M and L in
+# 7.1, 13 and 24 hours on 32 TPU v3 cores (61.5 TFLOPS each) for 350 epochs of
+# 1.28 M photos, at four sizes from 128 to 300 (S) or 380 (M, L) pixels. Three
+# passes of 8.8, 24 and 53 G multiply-adds at 384, 480 and 480 pixels, scaled to
+# those sizes, make 8.0e18, 2.1e19 and 4.5e19 FLOPs: these shares of the peak.
+_PAPER_UTILIZATION = {"v2s": 0.16, "v2m": 0.22, "v2l": 0.27, "v2xl": 0.27}
+_SMALL_UTILIZATION = 0.16
+
+# The settings that change the compiled program, augmentation besides.
+_SHAPING = (
+    *("backbone", "size", "batch_size", "accumulation_steps", "num_classes", "optimizer"),
+    *("weight_decay", "clip_norm", "ema_momentum", "head", "num_centers", "embedding_dim"),
+    *("pooling", "dropout", "drop_connect_rate"),
+)
+_OPTIONS = ("remat", "head_sharding")
+_OFF = (None, False, 0, "", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is known of a configuration on a slice before it runs.
+
+    Attributes:
+        tpu: The slice.
+        work: The configuration in numbers.
+        utilization: Share of the peak rate that is assumed.
+        found: Memory and speed, estimated.
+        compiled: What the compiler said, None where it was not asked.
+    """
+
+    tpu: "Slice"
+    work: "Workload"
+    utilization: float
+    found: "Estimate"
+    compiled: "Compiled | None"
+
+
+def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
+    """Traces and estimates; asks the compiler where `config.compile` says so.
+
+    Args:
+        config: The configuration and the slice.
+        known_only: Take the compiler's word only where it was asked before.
+
+    Raises:
+        UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
+    """
+    from glrtf.planning.compiled import cache_key, find_compiled
+    from glrtf.planning.estimate import estimate
+    from glrtf.planning.trace import trace_workload
+
+    config = _at_largest_size(config)
+    tpu = find_devices(config)
+    utilization = config.utilization or _PAPER_UTILIZATION.get(config.backbone, _SMALL_UTILIZATION)
+    work = trace_workload(
+        config, config.num_classes, precision=tpu.device.precision, fused=tpu.device.fused
+    )
+    found = estimate(
+        work, tpu, utilization=utilization, activation_overhead=config.activation_overhead
+    )
+    compiled = None
+    if config.compile and known_only:
+        compiled = find_compiled(cache_key(_shaping(config, tpu)), tpu, config.cache)
+    elif config.compile:
+        compiled = _compile(config, tpu)
+    return Plan(tpu, work, utilization, found, compiled)
+
+
+def find_devices(config: PlanConfig) -> "Slice":
+    """The GPUs that the settings name, else the TPU slice.
+
+    Raises:
+        UserError: If there are none of that name.
+    """
+    from glrtf.planning.accelerators import find_slice
+    from glrtf.planning.gpus import find_gpus
+
+    return find_gpus(config.gpu, config.num_gpus) if config.gpu else find_slice(config.tpu)
+
+
+def run_plan(config: PlanConfig) -> None:
+    """Plans and prints: the estimate at once, the compiler's word when it comes."""
+    from glrtf.planning import describe
+
+    find_devices(config)
+    if config.json:
+        expected.new_file("--json", config.json)
+    config = _at_largest_size(config)
+    plan = make_plan(dataclasses.replace(config, compile=False))
+    print(describe.to_text(config, plan.work, plan.found, plan.tpu, plan.utilization), flush=True)
+    figures = describe.to_json(config, plan.work, plan.found, plan.tpu, plan.utilization)
+    if config.compile:
+        compiled = _compile(config, plan.tpu)
+        print(describe.compiled_to_text(compiled, plan.tpu, plan.found))
+        figures["compiled"] = dataclasses.asdict(compiled)
+    if config.json:
+        files.write_json(config.json, figures)
+
+
+def _at_largest_size(config: PlanConfig) -> PlanConfig:
+    """Where a run trains at several sizes, or at another than it extracts at, the largest."""
+    largest = max(config.sizes, default=config.size)
+    return dataclasses.replace(config, size=largest, sizes=[], stage_epochs=[])
+
+
+def _compile(config: PlanConfig, tpu: "Slice") -> "Compiled":
+    """The step's memory by the compiler; the cache knows it by what shapes the program."""
+    from glrtf.planning.compiled import cache_key, compile_step
+    from glrtf.planning.step_hlo import lowered_apart
+
+    return compile_step(
+        lambda: lowered_apart(config, config.num_classes, tpu.num_devices),
+        cache_key(_shaping(config, tpu)),
+        tpu,
+        python=config.compiler_python or sys.executable,
+        cache=config.cache,
+    )
+
+
+def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
+    """What the program depends on; options that are off are left out.
+
+    So a result stays known when a later version brings another option.
+    """
+    values = dataclasses.asdict(config)
+    shaping = {name: values[name] for name in _SHAPING}
+    shaping |= {name: values[name] for name in _OPTIONS if values.get(name) not in _OFF}
+    shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
+    if config.head_sharding == "classes":
+        shaping["replicas"] = tpu.num_devices
+    return shaping
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command."""
+    return cli.run(
+        PlanConfig, run_plan, prog="python -m glrtf.plan", argv=argv, default_config=find_config
+    )

@@ -1,0 +1,77 @@
+"""Command: rank the index images for every test image."""
+
+import dataclasses
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from glrtf.config.paths import with_absolute_paths
+from glrtf.config.retrieval import RetrieveConfig
+from tfrecords_tools.command import cli, expected
+from tfrecords_tools.storage import files
+from tfrecords_tools.storage.local_copies import copies_folder
+
+
+def retrieve(config: RetrieveConfig) -> None:
+    """Ranks the index for every query and writes submission, evidence and description."""
+    from glrtf.retrieval import output
+    from glrtf.retrieval.pipeline import Pipeline
+    from glrtf.retrieval.stage_cache import StageCache
+
+    expected.new_folder("--output", config.output)
+    began = time.monotonic()
+    cache = StageCache(_cache_folder(config.output))
+    for folder in (config.output, cache.folder):
+        files.remove_stale(folder)
+    pipeline = Pipeline(config, cache)
+    ranking = pipeline.rank()
+    query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids
+    submission = files.join(config.output, output.SUBMISSION_FILE)
+    output.write_submission(submission, query_ids, index_ids, ranking.images)
+    evidence = files.join(config.output, output.EVIDENCE_FILE)
+    output.write_evidence(evidence, query_ids, index_ids, ranking)
+    description = _description(config, pipeline, cache, time.monotonic() - began)
+    output.write_description(files.join(config.output, output.RETRIEVAL_FILE), description)
+    for note in pipeline.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{len(query_ids)} queries x {len(index_ids)} index images -> {submission}")
+
+
+def _cache_folder(output: str) -> str:
+    """Where stages are kept: below the output, or for gs:// beside the copies of its sets."""
+    if not files.is_remote(output):
+        return files.join(output, "cache")
+    return files.join(copies_folder(), f"stages-{hashlib.sha256(output.encode()).hexdigest()[:24]}")
+
+
+def _description(
+    config: RetrieveConfig, pipeline: Any, cache: Any, seconds: float
+) -> dict[str, Any]:
+    from glrtf.retrieval import output
+
+    return {
+        "schema_version": 1,
+        "parameters": with_absolute_paths(dataclasses.asdict(config)),
+        "inputs": pipeline.inputs.digests,
+        "counts": {
+            role: len(getattr(pipeline.inputs, role).ids)
+            for role in ("query", "index", "train")
+            if role in pipeline.inputs.digests
+        },
+        "notes": pipeline.notes,
+        "files": {
+            name: files.sha256(files.join(config.output, name))
+            for name in (output.SUBMISSION_FILE, output.EVIDENCE_FILE)
+        },
+        "seconds": {**cache.seconds, "all": round(seconds, 3)},
+        "reused_stages": cache.reused,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    return cli.run(
+        RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv, resumes=True
+    )

@@ -1,0 +1,67 @@
+"""Searches with single photos: ``python -m glrtf.search PHOTO… --model M --index SET``."""
+
+import sys
+from collections.abc import Sequence
+
+from glrtf.config.service import PhotoSearchConfig
+from glrtf.service import required
+from tfrecords_tools.command import cli, expected
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
+
+
+def run_search(config: PhotoSearchConfig) -> int:
+    """The command; its exit code is 2 where some photo has no answer."""
+    missing = _missing(config.photos)
+    if len(missing) == len(config.photos):
+        raise UserError(missing[config.photos[0]])
+    required.require_inputs(config)
+    if config.json:
+        expected.new_file("--json", config.json)
+    from glrtf.service.own_photos import read_photos
+    from glrtf.service.searcher import open_searcher
+
+    searcher = open_searcher(config)
+    there = [path for path in config.photos if path not in missing]
+    found = dict(zip(there, read_photos(there, searcher.model.embedder.size), strict=True))
+    refused = {**missing, **{p: each for p, each in found.items() if isinstance(each, str)}}
+    if len(refused) == len(set(config.photos)):
+        raise UserError(refused[config.photos[0]])
+    pixels = {path: each for path, each in found.items() if not isinstance(each, str)}
+    answers = dict(zip(pixels, searcher.search(list(pixels.values()), config.limit), strict=True))
+    for path in config.photos:
+        if path in answers:
+            print("\n".join([path, *answers[path].as_lines()]))
+        else:
+            print(f"python -m glrtf.search: error: {refused[path]}", file=sys.stderr)
+    if answers and searcher.calibration.is_known:
+        print(f"sure: how often such answers were right, by {searcher.calibration.source}")
+    if config.json:
+        listed = [
+            answers[path].as_json() if path in answers else {"error": refused[path]}
+            for path in config.photos
+        ]
+        pairs = zip(config.photos, listed, strict=True)
+        listed = [{"photo": path, **answer} for path, answer in pairs]
+        files.write_json(config.json, {"answers": listed})
+    return 2 if refused else 0
+
+
+def _missing(paths: Sequence[str]) -> dict[str, str]:
+    """Those that cannot be read, and why; found before anything slow."""
+    missing = {}
+    for path in paths:
+        try:
+            files.read_bytes(path)
+        except UserError as error:
+            missing[path] = str(error)
+        except OSError as error:
+            missing[path] = f"{path}: {error.strerror}"
+    return missing
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    return cli.run(
+        PhotoSearchConfig, run_search, prog="python -m glrtf.search", argv=argv, positional=True
+    )

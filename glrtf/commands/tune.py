@@ -1,0 +1,24 @@
+"""python -m glrtf.tune: searches the retrieval settings that rank best."""
+
+from collections.abc import Sequence
+
+from glrtf.config.evaluation import TuneConfig
+from tfrecords_tools.command import cli, expected
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return cli.run(TuneConfig, run_tune, prog="python -m glrtf.tune", argv=argv, resumes=True)
+
+
+def run_tune(config: TuneConfig) -> None:
+    """Runs the study up to its number of trials, judges the best, writes the result."""
+    from glrtf.tuning import outcome, study, workers
+    from glrtf.tuning import result as tune_result
+
+    expected.new_folder("--output", config.output)
+    problem = study.open_problem(config)
+    workers.run_trials(config, problem)
+    result = tune_result.judge_best(config, problem)
+    outcome.write_result(config, result)
+    print(outcome.result_text(config, result))

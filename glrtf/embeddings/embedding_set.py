@@ -1,0 +1,345 @@
+"""Embedding sets: folders of L2-normalised rows with their image ids.
+
+A set is cut into parts. Each part is `embeddings-00000-of-00004.npy` (float32
+or float16, one row an image) beside `ids-00000-of-00004.npy` (S16), both read
+through memory maps; `embedding_set.json`, written last, says what they hold.
+Several sets over the same images, one a model, join by image id into wider
+rows: see `glrtf.embeddings.rows`.
+"""
+
+import dataclasses
+import functools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embeddings import digests as embedding_digests
+from glrtf.embeddings import part_files as arrays
+from glrtf.embeddings.digests import Verify
+from glrtf.embeddings.info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
+from tfrecords_tools import image_ids
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import array_files, files, open_files
+from tfrecords_tools.storage.local_copies import listed, local_copy
+
+KINDS = ("embeddings", "ids")
+"""The files of a part."""
+
+_FLOATS: dict[str, np.dtype] = {"float16": np.dtype("float16"), "float32": np.dtype("float32")}
+_PART_FILE = re.compile(r"^(?:embeddings|ids)-(\d{5})-of-(\d{5})\.npy$")
+_ROWS_A_CHECK = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingSet:
+    """A finished embedding set on disk.
+
+    Attributes:
+        folder: Where it lies.
+        part_lengths: The number of rows of each part.
+        dimension: The length of a row.
+        dtype: float32 or float16, as stored.
+        meta: Whatever `finish` was told of the rows: model, size, tta, …
+        digest: SHA-256 over the parts' own digests.
+    """
+
+    folder: str
+    part_lengths: tuple[int, ...]
+    dimension: int
+    dtype: np.dtype
+    meta: dict[str, Any]
+    digest: str
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], verify: Verify = "once") -> "EmbeddingSet":
+        """Opens a set and checks that its files are what its JSON says.
+
+        Headers, shapes, ids and digests are compared; rows are checked again as they are read.
+
+        Args:
+            folder: The set.
+            verify: ``once`` does not read files again that were compared with their digests
+                before and stand unchanged; ``always`` compares all. See `embedding_digests`.
+
+        Raises:
+            UserError: On a missing, truncated, pickled, ill-shaped or changed file, a
+                set without its JSON, or an id that comes twice.
+        """
+        folder = os.fspath(folder)
+        info = read_info(folder)
+        opened = cls(
+            folder=folder,
+            part_lengths=tuple(part["num_rows"] for part in info["parts"]),
+            dimension=info["dimension"],
+            dtype=_FLOATS[info["dtype"]],
+            meta=dict(info["meta"]),
+            digest=digest_of(info),
+        )
+        with listed(folder):
+            for part in range(opened.num_parts):
+                opened.part(part)
+            arrays.refuse_duplicates(folder, opened.ids)
+            opened.verify(verify)
+        return opened
+
+    @property
+    def name(self) -> str:
+        """What messages call the set: its folder."""
+        return self.folder
+
+    @property
+    def rounding(self) -> float:
+        """How far `read` is from `gather`: nothing, as float32 holds what is stored."""
+        return 0.0
+
+    @property
+    def num_parts(self) -> int:
+        """How many parts the set is cut into."""
+        return len(self.part_lengths)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the set has, all parts together."""
+        return sum(self.part_lengths)
+
+    @functools.cached_property
+    def ids(self) -> npt.NDArray[np.bytes_]:
+        """All image ids, (num_rows,) S16, part after part."""
+        # Copied, so that no map stays open.
+        parts = [np.array(self._load(part, "ids")) for part in range(self.num_parts)]
+        return np.concatenate(parts) if parts else np.empty(0, arrays.ID_DTYPE)
+
+    def part(self, part: int) -> tuple[np.ndarray, npt.NDArray[np.bytes_]]:
+        """A part's rows, a read-only memory map, and its ids.
+
+        Returns:
+            (rows, dimension) of the stored dtype, not checked for NaN; (rows,) S16.
+        """
+        rows, ids = self._load(part, "embeddings"), self._load(part, "ids")
+        length = self.part_lengths[part]
+        arrays.expect_array(
+            self._path(part, "embeddings"), rows, self.dtype, (length, self.dimension)
+        )
+        arrays.expect_array(self._path(part, "ids"), ids, arrays.ID_DTYPE, (length,))
+        return rows, ids
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of a part, float32 (stop - start, dimension).
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        length = len(range(start, min(stop, self.part_lengths[part])))
+        rows = np.empty((length, self.dimension), np.float32)
+        self.read_into(rows, part, start)
+        return rows
+
+    def read_into(
+        self, target: npt.NDArray[np.float32], part: int, start: int
+    ) -> npt.NDArray[np.float32]:
+        """Reads the rows from `start` on into an array, as many as it has room for.
+
+        Args:
+            target: (rows, dimension) float32, written to.
+            part: Which part.
+            start: The first row wanted.
+
+        Returns:
+            (rows,) float32, their squared lengths.
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        target[:] = self._rows(part)[start : start + len(target)]
+        first = sum(self.part_lengths[:part]) + start
+        numbers = range(first, first + len(target))
+        return arrays.checked_squares(self.folder, target, self.ids[first:], numbers)
+
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Any rows by their number in the whole set, float32 (len(rows), dimension).
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        taken = np.empty((len(rows), self.dimension), np.float32)
+        for part, places, local in arrays.places_by_part(rows, self.part_lengths):
+            taken[places] = self._rows(part)[local]
+        arrays.checked_squares(self.folder, taken, self.ids[rows], rows)
+        return taken
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of a part as stored, float64 (len(rows), dimension)."""
+        return self._rows(part)[rows].astype(np.float64)
+
+    def verify(self, verify: Verify = "always") -> None:
+        """Compares the set's files with their digests.
+
+        Args:
+            verify: ``always`` reads every file; ``once`` those not compared before.
+
+        Raises:
+            UserError: Naming the first file that has changed.
+        """
+        embedding_digests.compare(self.folder, self._digests(), verify)
+
+    def _digests(self) -> dict[str, str]:
+        """Path -> SHA-256 of every file of the set, as its JSON says."""
+        return {
+            self._path(part, kind): described[f"{kind}_sha256"]
+            for part, described in enumerate(read_info(self.folder)["parts"])
+            for kind in KINDS
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: memory maps are opened again there."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @functools.cached_property
+    def _memory_maps(self) -> dict[int, np.ndarray]:
+        open_files.announce(self.num_parts)
+        return {}
+
+    def _rows(self, part: int) -> np.ndarray:
+        if part not in self._memory_maps:
+            self._memory_maps[part] = self.part(part)[0]
+        return self._memory_maps[part]
+
+    def _path(self, part: int, kind: str) -> str:
+        return files.join(self.folder, part_file(kind, part, self.num_parts))
+
+    @functools.cached_property
+    def _copies(self) -> dict[str, str]:
+        """Where the files are that were checked: for gs:// the copies of those versions."""
+        return {}
+
+    def _load(self, part: int, kind: str) -> np.ndarray:
+        path = self._path(part, kind)
+        copy = self._copies.get(path)
+        if copy is None or not os.path.exists(copy):
+            copy = self._copies[path] = arrays.copy_of(path)
+        return arrays.load_array(path, copy)
+
+
+def part_file(kind: str, part: int, num_parts: int) -> str:
+    """A part's file name; `kind` is ``"embeddings"`` or ``"ids"``."""
+    return f"{kind}-{part:05d}-of-{num_parts:05d}.npy"
+
+
+def write_part(
+    folder: str,
+    part: int,
+    num_parts: int,
+    rows: npt.ArrayLike,
+    ids: npt.ArrayLike,
+) -> None:
+    """Writes one part, each of its two files whole or not at all.
+
+    Args:
+        folder: The set's folder, created where missing.
+        part: Which part, 0..num_parts-1.
+        num_parts: How many parts the set will have.
+        rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
+        ids: (n,) image ids, text or bytes: 1 to 16 ASCII characters without spaces, commas
+            and quotes.
+
+    Raises:
+        UserError: On a NaN, infinite or not normalised row, or an id that some file would not
+            carry (`image_ids.RULE`).
+        ValueError: On shapes, dtypes or part numbers that do not fit.
+    """
+    rows, ids = np.ascontiguousarray(rows), arrays.as_ids(ids)
+    if not 0 <= part < num_parts:
+        raise ValueError(f"part {part} of {num_parts} parts")
+    if rows.ndim != 2 or ids.shape != rows.shape[:1]:
+        raise ValueError(f"expected (n, dimension) rows and n ids, found {rows.shape}, {ids.shape}")
+    if rows.dtype.name not in _FLOATS:
+        raise ValueError(f"expected float32 or float16 rows, found {rows.dtype}")
+    image_ids.refuse_unsafe(folder, ids, "embed photos with --photo_ids digest, or rename them")
+    for start in range(0, len(rows), _ROWS_A_CHECK):
+        block = slice(start, start + _ROWS_A_CHECK)
+        arrays.refuse_bad_rows(
+            folder, rows[block].astype(np.float32), ids[block], range(start, len(rows))
+        )
+    array_files.save(files.join(folder, part_file("ids", part, num_parts)), ids)
+    array_files.save(files.join(folder, part_file("embeddings", part, num_parts)), rows)
+
+
+def finish(
+    folder: str,
+    num_parts: int,
+    *,
+    receipts: Sequence[Mapping[str, str]] | None = None,
+    **meta: Any,
+) -> EmbeddingSet:
+    """Writes the JSON that makes a folder of parts an embedding set.
+
+    Args:
+        folder: The folder `write_part` has filled.
+        num_parts: How many parts it must hold.
+        receipts: embeddings_sha256 and ids_sha256 of each part as it was written; None
+            takes the files as they are.
+        **meta: What is to be known of the rows, JSON values: model, size, tta, …
+
+    Returns:
+        The set, opened.
+
+    Raises:
+        UserError: If a part is missing or is not what its receipt says, parts of another cut
+            lie about, or parts disagree in dimension or dtype.
+    """
+    _refuse_other_parts(folder, num_parts)
+    with listed(folder):
+        return _finish(folder, num_parts, receipts, meta)
+
+
+def _finish(
+    folder: str,
+    num_parts: int,
+    receipts: Sequence[Mapping[str, str]] | None,
+    meta: dict[str, Any],
+) -> EmbeddingSet:
+    described: list[dict[str, Any]] = []
+    kinds: set[tuple[int, str]] = set()
+    for part in range(num_parts):
+        paths = {k: files.join(folder, part_file(k, part, num_parts)) for k in KINDS}
+        rows = arrays.load_array(paths["embeddings"])
+        if rows.ndim == 2:
+            kinds.add((rows.shape[1], rows.dtype.name))
+        digests = {f"{kind}_sha256": files.sha256(local_copy(path)) for kind, path in paths.items()}
+        for kind in KINDS:
+            if receipts and digests[f"{kind}_sha256"] != receipts[part][f"{kind}_sha256"]:
+                raise UserError(
+                    f"{paths[kind]}: changed since it was embedded; delete it, and the same "
+                    "command embeds the part again"
+                )
+        described.append({"num_rows": len(rows), **digests})
+    if len(kinds) != 1:
+        raise UserError(
+            f"{folder}: expected parts of one dimension and dtype, found {sorted(kinds)}; "
+            "delete the parts of the other run"
+        )
+    dimension, dtype = kinds.pop()
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "dimension": dimension,
+        "dtype": dtype,
+        "num_rows": sum(part["num_rows"] for part in described),
+        "parts": described,
+        "meta": meta,
+    }
+    files.write_json(files.join(folder, INFO_FILE), info)
+    return EmbeddingSet.open(folder)
+
+
+def _refuse_other_parts(folder: str, num_parts: int) -> None:
+    for name in files.list_names(folder):
+        found = _PART_FILE.match(name)
+        if found and int(found[2]) != num_parts:
+            raise UserError(
+                f"{folder}: expected parts of {num_parts} only, found {name}; "
+                "delete what another run left"
+            )

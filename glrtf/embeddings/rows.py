@@ -1,0 +1,281 @@
+"""Rows as searches read them: one set, several joined, or an array in memory.
+
+Joining concatenates the rows that several models have for the same images,
+each times its model's vote, and normalises: L2(vote_1·row_1, vote_2·row_2, …).
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embeddings import part_files as arrays
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from tfrecords_tools.errors import UserError
+
+FLOAT32_UNIT = 2.0**-24
+"""Half the spacing of float32 numbers at 1: what one rounding costs, relatively."""
+
+_FloatT = TypeVar("_FloatT", bound=np.floating)
+
+_NAMED_IN_MESSAGES = 3
+# Of 2560 numbers in float32: 2.6 MB, which stay in the cache from reading to normalising.
+_ROWS_IN_CACHE = 128
+
+
+class RowSource(Protocol):
+    """Rows in parts: `EmbeddingSet`, `JoinedRows` or `ArrayRows`.
+
+    Attributes:
+        name: What messages call it.
+        part_lengths: The number of rows of each part.
+        dimension: The length of a row.
+        digest: A SHA-256 that changes with any row or id.
+        ids: All image ids, (rows,) S16, part after part.
+        rounding: An upper bound of ‖read − gather‖ for any row.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def part_lengths(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def dimension(self) -> int: ...  # noqa: D102
+    @property
+    def digest(self) -> str: ...  # noqa: D102
+    @property
+    def ids(self) -> npt.NDArray[np.bytes_]: ...  # noqa: D102
+    @property
+    def rounding(self) -> float: ...  # noqa: D102
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of a part, float32 (rows, dimension), checked."""
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of a part, float64 (rows, dimension), at full precision."""
+
+
+class ArrayRows:
+    """An array in memory as a `RowSource` of one part.
+
+    Args:
+        rows: (n, dimension) floats, each row of length 1.
+        name: What messages call it.
+        ids: (n,) image ids; None takes the row numbers.
+
+    Raises:
+        UserError: On a row that is not finite or not of length 1.
+    """
+
+    def __init__(
+        self, rows: npt.ArrayLike, name: str = "rows", ids: npt.ArrayLike | None = None
+    ) -> None:
+        array = np.asarray(rows)
+        if array.dtype.kind != "f" or array.ndim != 2:
+            raise ValueError(f"expected (n, dimension) floats, found {array.dtype} {array.shape}")
+        self._rows = array
+        self.name = name
+        self.part_lengths = (len(array),)
+        self.dimension = array.shape[1]
+        self.ids = arrays.as_ids([str(row) for row in range(len(array))] if ids is None else ids)
+        self.rounding = FLOAT32_UNIT * 1.01 if array.dtype == np.float64 else 0.0
+        arrays.refuse_bad_rows(
+            name, array.astype(np.float32, copy=False), self.ids, range(len(array))
+        )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over rows and ids."""
+        content = hashlib.sha256(np.ascontiguousarray(self._rows).tobytes())
+        content.update(self.ids.tobytes())
+        return content.hexdigest()
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop, float32; a view where they are stored so."""
+        return self._rows[start:stop].astype(np.float32, copy=False)
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows, float64 (len(rows), dimension)."""
+        return self._rows[rows].astype(np.float64)
+
+
+class JoinedRows:
+    """Several sets over the same images, matched by id; cut as the first one is.
+
+    Make it with `join`. One set alone is normalised once more, in float64, so
+    that float16 storage does not show in the rows' lengths.
+    """
+
+    def __init__(self, sets: Sequence[EmbeddingSet], votes: Sequence[float]) -> None:
+        self._sets = tuple(sets)
+        self._votes = tuple(float(vote) for vote in votes)
+        self._orders = [_order_of(self._sets[0], other) for other in self._sets]
+        self.name = " + ".join(one.folder for one in self._sets)
+        self.part_lengths = self._sets[0].part_lengths
+        self.dimension = sum(one.dimension for one in self._sets)
+        self.ids = self._sets[0].ids
+        # The float32 sum of squares with votes, its root, the product and the quotient.
+        self.rounding = (self.dimension + 12) * FLOAT32_UNIT
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the sets' digests and their votes."""
+        content = json.dumps([[one.digest for one in self._sets], self._votes])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of a part, joined, float32 (stop - start, dimension)."""
+        length = len(range(start, min(stop, self.part_lengths[part])))
+        joined = np.empty((length, self.dimension), np.float32)
+        for begin in range(0, length, _ROWS_IN_CACHE):
+            self._read_into(joined[begin : begin + _ROWS_IN_CACHE], part, start + begin)
+        return joined
+
+    def _read_into(self, joined: npt.NDArray[np.float32], part: int, start: int) -> None:
+        """Reads rows from `start` on, each set's into its columns, and normalises them."""
+        first = sum(self.part_lengths[:part]) + start
+        squares = np.zeros(len(joined), np.float32)
+        column = 0
+        for one, vote, order in zip(self._sets, self._votes, self._orders, strict=True):
+            block = joined[:, column : column + one.dimension]
+            column += one.dimension
+            if order is None:
+                found = one.read_into(block, part, start)
+            else:
+                wanted = order[first : first + len(joined)]
+                block[:] = _take(one, wanted)
+                found = arrays.checked_squares(one.folder, block, one.ids[wanted], wanted)
+            squares += found * np.float32(vote * vote)
+            if vote != 1:
+                block *= np.float32(vote)
+        joined /= np.sqrt(squares)[:, None]
+
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Any rows by their number in the first set, joined, float32 (len(rows), dimension).
+
+        Raises:
+            UserError: On a row that is not finite or not of length 1.
+        """
+        blocks: list[npt.NDArray[np.float32]] = []
+        squares = np.zeros(len(rows), np.float32)
+        for one, vote, order in zip(self._sets, self._votes, self._orders, strict=True):
+            block = one.take(rows if order is None else order[rows])
+            squares += np.einsum("ij,ij->i", block, block) * np.float32(vote * vote)
+            blocks.append(block if vote == 1 else block * np.float32(vote))
+        joined: npt.NDArray[np.float32] = np.concatenate(blocks, axis=1)
+        joined /= np.sqrt(squares)[:, None]
+        return joined
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of a part, joined, float64 (len(rows), dimension)."""
+        first = sum(self.part_lengths[:part])
+        blocks = [
+            vote * (one.gather(part, rows) if order is None else _take(one, order[first + rows]))
+            for one, vote, order in zip(self._sets, self._votes, self._orders, strict=True)
+        ]
+        return normalized(np.concatenate(blocks, axis=1))
+
+
+def join(sets: Sequence[EmbeddingSet], votes: Sequence[float] | None = None) -> JoinedRows:
+    """Joins the sets that several models made of the same images.
+
+    Args:
+        sets: At least one; the first one's parts and order hold.
+        votes: How much each set counts, positive; None counts them alike.
+
+    Returns:
+        The joined rows, computed as they are read.
+
+    Raises:
+        UserError: If the votes are not one positive number a set, or if a set
+            lacks ids of the first or has others.
+    """
+    votes = [1.0] * len(sets) if votes is None or len(votes) == 0 else list(votes)
+    if len(votes) != len(sets) or not all(0 < vote < float("inf") for vote in votes):
+        folders = ", ".join(one.folder for one in sets)
+        raise UserError(
+            f"--votes: expected one positive number for each of {folders}, found {list(votes)}"
+        )
+    return JoinedRows(sets, votes)
+
+
+def normalized(rows: npt.NDArray[_FloatT]) -> npt.NDArray[_FloatT]:
+    """Rows divided by their lengths: (n, dimension) in, same shape and dtype out."""
+    return rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+
+
+def _order_of(first: EmbeddingSet, other: EmbeddingSet) -> npt.NDArray[np.int64] | None:
+    """For each row of the first set the other's row of the same image.
+
+    None where both are cut and ordered alike.
+    """
+    if other is first:
+        return None
+    if other.part_lengths == first.part_lengths and np.array_equal(other.ids, first.ids):
+        return None
+    missing = np.setdiff1d(first.ids, other.ids)
+    extra = np.setdiff1d(other.ids, first.ids)
+    if len(missing) or len(extra):
+        raise UserError(
+            f"{other.folder}: expected the image ids of {first.folder}, found "
+            f"{_counted(missing)} missing and {_counted(extra)} extra; embed the same images"
+        )
+    ordered = np.argsort(other.ids)
+    return ordered[np.searchsorted(other.ids, first.ids, sorter=ordered)]
+
+
+def _counted(ids: npt.NDArray[np.bytes_]) -> str:
+    named = [one.decode(errors="replace") for one in ids[:_NAMED_IN_MESSAGES]]
+    more = ", …" if len(ids) > _NAMED_IN_MESSAGES else ""
+    return f"{len(ids)} ids ({', '.join(named)}{more})" if named else "no ids"
+
+
+def _take(one: EmbeddingSet, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Rows by their number in the whole set, float64 (len(rows), dimension)."""
+    result: npt.NDArray[np.float64] = np.empty((len(rows), one.dimension))
+    for part, places, local in arrays.places_by_part(rows, one.part_lengths):
+        result[places] = one.gather(part, local)
+    return result
+
+
+class ConcatenatedRows:
+    """Several sources one after the other, the parts of all of them in order."""
+
+    def __init__(self, sources: Sequence[RowSource]) -> None:
+        if len({source.dimension for source in sources}) > 1:
+            found = ", ".join(f"{source.name} {source.dimension}" for source in sources)
+            raise UserError(f"expected rows of one dimension, found {found}; join the same models")
+        self._sources = [(s, part) for s in sources for part in range(len(s.part_lengths))]
+        self.name = ", ".join(source.name for source in sources)
+        self.part_lengths = tuple(source.part_lengths[part] for source, part in self._sources)
+        self.dimension = sources[0].dimension
+        self.digest = hashlib.sha256("".join(s.digest for s in sources).encode()).hexdigest()
+        self.ids = np.concatenate([source.ids for source in sources])
+        self.rounding = max(source.rounding for source in sources)
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of a part, float32 (rows, dimension)."""
+        source, own_part = self._sources[part]
+        return source.read(own_part, start, stop)
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of a part, float64 (len(rows), dimension)."""
+        source, own_part = self._sources[part]
+        return source.gather(own_part, rows)
+
+
+def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    """Rows of a database by their number over all parts, float64 (n, dimension)."""
+    ends = np.cumsum(database.part_lengths)
+    parts = np.searchsorted(ends, rows, side="right")
+    if len(parts) and (parts == parts[0]).all():
+        part = int(parts[0])
+        return database.gather(part, rows - (ends[part] - database.part_lengths[part]))
+    result = np.empty((len(rows), database.dimension))
+    for part, places, local in arrays.places_by_part(rows, database.part_lengths):
+        result[places] = database.gather(part, local)
+    return result

@@ -1,0 +1,1 @@
+"""Photos by id, thumbnails, and which photos show a landmark."""

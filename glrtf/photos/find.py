@@ -1,0 +1,111 @@
+"""Finding photos by their id: in GLDv2's tars by header offset, or in folders."""
+
+import dataclasses
+import os
+import tarfile
+from collections.abc import Collection, Iterator
+
+from tfrecords_tools import image_ids
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
+
+SPLITS = ("train", "index", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoPlace:
+    """Where a photo's bytes lie.
+
+    Attributes:
+        path: The tar or the photo's own file.
+        offset: The first byte.
+        size: How many bytes; None up to the file's end.
+    """
+
+    path: str
+    offset: int = 0
+    size: int | None = None
+
+    def read(self) -> bytes:
+        """The photo's bytes."""
+        with files.open_read(self.path) as file:
+            file.seek(self.offset)
+            return file.read(-1 if self.size is None else self.size)
+
+
+def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
+    """Finds photos below a folder, reading no more than the tars' headers.
+
+    Looked for are ``a/b/c/<id>.jpg`` below the folder itself and below
+    ``train``, ``index`` and ``test``, and the members of those name in any
+    ``*.tar`` there.
+
+    Args:
+        root: GLDv2's published layout, or photos in folders.
+        wanted: Image ids. Those that no file name may be made of are not looked for.
+
+    Returns:
+        The places of those that were found.
+
+    Raises:
+        UserError: If the folder is missing or a tar is damaged.
+    """
+    folders = require_source(root)
+    places: dict[str, PhotoPlace] = {}
+    wanted = set(filter(image_ids.is_safe, wanted))
+    for image_id in wanted:
+        for folder in folders:
+            path = files.join(folder, *image_id[:3], f"{image_id}.jpg")
+            if os.path.exists(path):
+                places[image_id] = PhotoPlace(path)
+                break
+    tars = [tar for folder in folders for tar in _tars(folder)]
+    _find_in_tars(tars, wanted - set(places), places)
+    return places
+
+
+def require_source(root: str) -> list[str]:
+    """The folders in which photos are looked for.
+
+    Raises:
+        UserError: If the root is missing.
+    """
+    if not os.path.isdir(root):
+        raise UserError(f"{root}: no such folder; expected the photos' folder")
+    return [root, *filter(os.path.isdir, _split_folders(root))]
+
+
+def _find_in_tars(tars: list[str], missing: set[str], places: dict[str, PhotoPlace]) -> None:
+    """Adds the places of the missing photos; stops when all are found."""
+    if not tars or not missing:
+        return
+    with Progress("find photos", len(tars), "tar") as progress:
+        for tar in tars:
+            for image_id, place in _members(tar):
+                if image_id in missing:
+                    places[image_id] = place
+                    missing.discard(image_id)
+            progress.update()
+            if not missing:
+                break
+
+
+def _members(path: str) -> Iterator[tuple[str, PhotoPlace]]:
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                name, ending = os.path.splitext(os.path.basename(member.name))
+                if member.isfile() and ending == ".jpg":
+                    yield name, PhotoPlace(path, member.offset_data, member.size)
+    except tarfile.TarError as error:
+        raise UserError(f"{path}: not a whole tar ({error}); fetch it again") from None
+
+
+def _split_folders(root: str) -> list[str]:
+    return [files.join(root, split) for split in SPLITS]
+
+
+def _tars(folder: str) -> list[str]:
+    names = files.list_names(folder)
+    return [files.join(folder, name) for name in names if name.endswith(".tar")]

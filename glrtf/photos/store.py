@@ -1,0 +1,89 @@
+"""Photos by id, out of GLDv2's tars or extracted folders."""
+
+import os
+
+import numpy as np
+
+from glrtf.photos.find import PhotoPlace
+from tfrecords_tools import gldv2, scans
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
+
+
+class PhotoStore:
+    """One split's photos.
+
+    Of tars the headers are read, once: what they hold is remembered on disk. An
+    id is parsed to a number, and from that a name is made, so that no text of a
+    request becomes part of a path.
+
+    Args:
+        root: The folder that holds the split's, as GLDv2 is published.
+        split: ``index`` or ``train``.
+        memory: Where the tars' contents are remembered.
+
+    Raises:
+        UserError: If the split's folder is not in that layout, or a tar is damaged.
+    """
+
+    def __init__(self, root: str, split: str, memory: str) -> None:
+        self._layout = gldv2.find_layout(root, split)
+        self._folder = os.path.realpath(self._layout.folder)
+        found = self._scan(files.join(memory, split)) if self._layout.tars else []
+        members = [scan.members for scan in found]
+        empty = np.empty(0, gldv2.MEMBERS_DTYPE)
+        joined = np.concatenate([empty, *members])
+        numbers = np.repeat(np.arange(len(found)), [len(each) for each in members])
+        order = np.argsort(joined["id"], kind="stable")
+        self._members, self._tars = joined[order], numbers[order].astype(np.uint16)
+
+    def place(self, image_id: str) -> PhotoPlace | None:
+        """Where a photo lies; None for what is no id, or not there."""
+        number = gldv2.parse_id(image_id)
+        if number is None:
+            return None
+        if self._layout.tars:
+            return self._in_tar(number)
+        path = os.path.join(self._folder, gldv2.member_path(number))
+        # A link in the folder could lead elsewhere.
+        if os.path.realpath(path) != path or not os.path.isfile(path):
+            return None
+        return PhotoPlace(path)
+
+    def _in_tar(self, number: int) -> PhotoPlace | None:
+        row = int(np.searchsorted(self._members["id"], np.uint64(number)))
+        if row == len(self._members) or int(self._members["id"][row]) != number:
+            return None
+        member = self._members[row]
+        path = files.join(self._folder, self._layout.tars[int(self._tars[row])])
+        return PhotoPlace(path, int(member["offset"]), int(member["size"]))
+
+    def _scan(self, memory: str) -> list[scans.TarScan]:
+        found = []
+        with Progress(f"find {self._layout.split} photos", len(self._layout.tars), "tar") as bar:
+            for tar in self._layout.tars:
+                found.append(scans.scan_tar(scans.ScanJob(self._layout, tar, False, memory)))
+                bar.update()
+        if bad := [scan for scan in found if scan.fault]:
+            raise UserError(
+                f"{files.join(self._layout.folder, bad[0].tar)}: expected a whole tar, found it"
+                f" {bad[0].fault}; fetch it again"
+            )
+        return found
+
+
+def open_stores(root: str, memory: str) -> dict[str, PhotoStore]:
+    """The splits of a photo folder that can be shown: index, and train where it is there.
+
+    Args:
+        root: The folder; empty for none.
+        memory: See `PhotoStore`.
+
+    Raises:
+        UserError: If there are no index photos.
+    """
+    if not root:
+        return {}
+    splits = ["index", *(["train"] if files.exists(files.join(root, "train")) else [])]
+    return {split: PhotoStore(root, split, memory) for split in splits}

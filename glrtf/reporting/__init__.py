@@ -1,0 +1,1 @@
+"""The report: a folder with an HTML page."""

@@ -1,0 +1,1 @@
+"""Landmark confidence, bridged confidence and their fusion with direct similarity."""

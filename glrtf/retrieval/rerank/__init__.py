@@ -1,0 +1,1 @@
+"""Steps that change rows or rankings: augmentation, re-ranking, whitening, label votes."""

@@ -1,0 +1,150 @@
+"""PCA-whitening: rows rotated, shortened and scaled so that train rows spread alike everywhere.
+
+y = L2(D^(-1/2)·U·(x - μ)) with the mean μ, the first principal directions U
+and the variances D along them of the train rows (Jégou and Chum, ECCV 2012).
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embeddings.rows import RowSource, normalized
+from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.progress import Progress
+from tfrecords_tools.storage import files
+from tfrecords_tools.storage.array_files import load_archive
+
+_ROWS_AT_ONCE = 8192
+_LEAST_VARIANCE = 1e-10
+"""Directions that spread less than this, of the widest one, are no more than rounding."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Whitening:
+    """A fitted transformation.
+
+    Attributes:
+        mean: (d,) float64, μ.
+        directions: (k, d) float64, U: orthonormal, the widest spread first.
+        variances: (k,) float64, D.
+    """
+
+    mean: npt.NDArray[np.float64]
+    directions: npt.NDArray[np.float64]
+    variances: npt.NDArray[np.float64]
+
+    def apply(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Whitens rows.
+
+        Args:
+            rows: (n, d) floats.
+
+        Returns:
+            (n, k) float32, rows of length 1.
+        """
+        moved = (rows - self.mean) @ (self.directions / np.sqrt(self.variances)[:, None]).T
+        return normalized(moved).astype(np.float32)
+
+
+def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
+    """Fits a whitening by incremental PCA; some thousand rows are in memory at a time.
+
+    Args:
+        rows: The train rows.
+        dimension: How many directions are kept.
+        max_rows: How many rows are used, spread evenly; 0 takes all.
+
+    Raises:
+        UserError: If scikit-learn is missing, or the rows do not spread in
+            `dimension` directions.
+    """
+    try:
+        from sklearn.decomposition import IncrementalPCA
+    except ImportError:
+        raise UserError(
+            "glrtf.whiten needs scikit-learn, which is not installed: " + how_to_install("whiten")
+        ) from None
+    used = _chosen(len(rows.ids), max_rows)
+    most = min(rows.dimension, len(used) - 1)
+    if dimension > most:
+        raise UserError(
+            f"--dimension: expected at most {most} for {len(used)} train rows of "
+            f"{rows.dimension} numbers, found {dimension}"
+        )
+    pca = IncrementalPCA(dimension)
+    with Progress("fit PCA", len(used), "row") as progress:
+        for block in _blocks(rows, used, dimension):
+            pca.partial_fit(block)
+            progress.update(len(block))
+    variances = pca.explained_variance_
+    if variances[-1] <= _LEAST_VARIANCE * variances[0]:
+        spread = int((variances > _LEAST_VARIANCE * variances[0]).sum())
+        raise UserError(
+            f"--dimension: expected at most {spread}, in so many directions the rows of "
+            f"{rows.name} spread, found {dimension}"
+        )
+    return Whitening(pca.mean_, pca.components_, variances)
+
+
+def save(path: str, whitening: Whitening) -> None:
+    """Writes a whitening as an archive of arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dataclasses.asdict(whitening))
+    files.write_bytes(path, buffer.getvalue())
+
+
+def load(path: str) -> Whitening:
+    """Reads a whitening.
+
+    Raises:
+        UserError: If the file is missing or is not what `save` writes.
+    """
+    arrays = load_archive(path, "a whitening")
+    names = [field.name for field in dataclasses.fields(Whitening)]
+    if sorted(arrays) != sorted(names):
+        raise UserError(f"{path}: expected {', '.join(names)}, found {', '.join(sorted(arrays))}")
+    return Whitening(**arrays)
+
+
+def whitened_part(rows: RowSource, part: int, whitening: Whitening) -> npt.NDArray[np.float32]:
+    """A part's rows, whitened: (part's length, k) float32."""
+    length = rows.part_lengths[part]
+    result = np.empty((length, len(whitening.variances)), np.float32)
+    for start in range(0, length, _ROWS_AT_ONCE):
+        block = rows.read(part, start, min(start + _ROWS_AT_ONCE, length))
+        result[start : start + len(block)] = whitening.apply(block)
+    return result
+
+
+def _chosen(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Row numbers spread evenly, ascending."""
+    if most == 0 or most >= count:
+        return np.arange(count)
+    return np.arange(most) * count // most
+
+
+def _blocks(
+    rows: RowSource, used: npt.NDArray[np.int64], dimension: int
+) -> Iterator[npt.NDArray[np.float64]]:
+    """The used rows, some thousand at a time; none has fewer rows than there are directions."""
+    least = max(_ROWS_AT_ONCE, 2 * dimension)
+    kept: list[npt.NDArray[np.float64]] = []
+    held, seen, left = 0, 0, len(used)
+    for part, length in enumerate(rows.part_lengths):
+        for start in range(0, length, _ROWS_AT_ONCE):
+            stop = min(start + _ROWS_AT_ONCE, length)
+            first, last = np.searchsorted(used, [seen + start, seen + stop])
+            if first == last:
+                continue
+            block = rows.read(part, start, stop)[used[first:last] - seen - start]
+            kept.append(block.astype(np.float64))
+            held += len(block)
+            if held >= least and left - held >= dimension:
+                left -= held
+                yield np.concatenate(kept)
+                kept, held = [], 0
+        seen += length
+    yield np.concatenate(kept)

@@ -1,0 +1,1 @@
+"""Nearest neighbours: one signature, several back ends."""

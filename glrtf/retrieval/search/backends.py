@@ -1,0 +1,88 @@
+"""One signature for all back ends: rows in, neighbours out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from glrtf.config.retrieval import SearchConfig
+from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.search import exact
+from glrtf.retrieval.search.neighbors import Neighbors
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+
+def search_blocks(
+    queries: RowSource,
+    database: RowSource,
+    k: int,
+    per_part: int,
+    config: SearchConfig,
+    folder: str,
+    description: str,
+) -> Iterator[Neighbors]:
+    """Finds every query's neighbours, some thousand queries at a time, in order.
+
+    Args:
+        queries: The queries.
+        database: The rows to search.
+        k: How many neighbours are wanted.
+        per_part: If positive, that many from each part instead.
+        config: The back end and its settings.
+        folder: Where a back end may keep its index.
+        description: What the progress bar is called.
+
+    Raises:
+        UserError: If the two differ in dimension, the back end's library is
+            missing, or a row is bad.
+    """
+    if queries.dimension != database.dimension:
+        raise UserError(
+            f"{queries.name}: expected rows of dimension {database.dimension} as in "
+            f"{database.name}, found {queries.dimension}; embed both with the same models"
+        )
+    if config.backend == "annoy":
+        from glrtf.retrieval.search import annoy_backend
+
+        blocks = annoy_backend.search_blocks(
+            queries,
+            database,
+            k,
+            per_part,
+            config.annoy_trees,
+            config.annoy_search_nodes,
+            folder,
+        )
+    elif config.backend == "beam":
+        from glrtf.retrieval.search import beam_backend
+
+        blocks = beam_backend.search_blocks(
+            queries, database, k, per_part, config.beam_options, folder
+        )
+    elif config.backend == "tensorflow":
+        from glrtf.retrieval.search import tensorflow_backend
+
+        blocks = tensorflow_backend.search_blocks(queries, database, k, per_part)
+    else:
+        blocks = exact.search_blocks(queries, database, k, per_part)
+    with Progress(description, sum(queries.part_lengths), "row") as progress:
+        for block in blocks:
+            yield block
+            progress.update(len(block.indices))
+
+
+def width(database: RowSource, k: int, per_part: int) -> int:
+    """How many neighbours a query gets."""
+    return per_part * len(database.part_lengths) if per_part else k
+
+
+def cache_key(config: SearchConfig) -> dict[str, Any]:
+    """What of the settings the neighbours depend on: exact back ends agree."""
+    if config.backend == "annoy":
+        from glrtf.retrieval.search import annoy_backend
+
+        return {
+            "trees": config.annoy_trees,
+            "search_nodes": config.annoy_search_nodes,
+            "build": annoy_backend.BUILD,
+        }
+    return {}

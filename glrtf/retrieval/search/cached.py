@@ -1,0 +1,66 @@
+"""Searches whose results are kept on disk."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from glrtf.config.retrieval import SearchConfig
+from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.search import backends
+from glrtf.retrieval.search.neighbors import Neighbors
+from glrtf.retrieval.stage_cache import StageCache
+
+
+class CachedSearch:
+    """Finds neighbours, or finds them in the cache.
+
+    Args:
+        config: The back end and its settings.
+        cache: Where results are kept.
+    """
+
+    def __init__(self, config: SearchConfig, cache: StageCache) -> None:
+        self._config = config
+        self.cache = cache
+
+    def neighbors(
+        self, stage: str, queries: RowSource, database: RowSource, k: int, per_part: int = 0
+    ) -> Neighbors:
+        """The nearest rows of every query, memory-mapped.
+
+        Args:
+            stage: What the step is called.
+            queries: The queries.
+            database: The rows to search.
+            k: How many neighbours are wanted.
+            per_part: If positive, that many from each part instead.
+        """
+
+        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
+            for found in self.blocks(stage.replace("_", " "), queries, database, k, per_part):
+                yield found.indices, found.scores
+
+        key = self.key(queries, database, k, per_part)
+        indices, scores = self.cache.arrays(stage, key, len(queries.ids), blocks)
+        return Neighbors(indices, scores)
+
+    def blocks(
+        self, description: str, queries: RowSource, database: RowSource, k: int, per_part: int = 0
+    ) -> Iterator[Neighbors]:
+        """The nearest rows, some thousand queries at a time, not kept."""
+        return backends.search_blocks(
+            queries, database, k, per_part, self._config, self.cache.folder, description
+        )
+
+    def key(
+        self, queries: RowSource, database: RowSource, k: int, per_part: int = 0
+    ) -> dict[str, Any]:
+        """All that a search's result depends on."""
+        return {
+            "queries": queries.digest,
+            "database": database.digest,
+            "k": 0 if per_part else k,
+            "per_part": per_part,
+            "search": backends.cache_key(self._config),
+        }

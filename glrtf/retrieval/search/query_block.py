@@ -1,0 +1,201 @@
+"""Some queries of an exact search, and the candidates found for them, tile by tile."""
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.retrieval.processors import usable_processors
+from glrtf.retrieval.search.bfloat16 import Bfloat16Products
+from glrtf.retrieval.search.neighbors import Neighbors, stacked
+from glrtf.retrieval.search.prefilter import FirstPass
+from glrtf.retrieval.search.top_k import Candidates, PairScores
+
+QUERIES_A_PRODUCT = 2048
+_SCORES_A_PRODUCT = 1 << 22
+"""16 MB: in smaller products the time of packing the factors shows."""
+_PROCESSORS_A_PRODUCT = 4
+"""For more of them it grows, lest they wait for each other more than they work."""
+_OPENING_ROWS = 4096
+"""The first rows are multiplied at once: they make the first floors."""
+_BOUND_AFTER = 200
+"""After this many times k rows, floors are high enough for bounds."""
+_BELOW_FLOORS = 2.0**-6
+"""Bases are below floors by this: more than all errors, and small enough for fine steps."""
+_LEAST_ROWS = 256
+"""Fewer rows at once would not be worth a product."""
+
+
+class QueryBlock:
+    """Some queries and the candidates found for them.
+
+    Args:
+        vectors: (n, dimension) float32 queries.
+        k: How many neighbours are wanted.
+        error: How far a float32 product may be from the true score.
+        pair_scores: Gives the true scores; None takes the products for them.
+        threads: Look through products in them.
+        before: The cheap first pass, if one goes before; rounded products need true scores.
+    """
+
+    def __init__(
+        self,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        error: float,
+        pair_scores: PairScores | None,
+        threads: ThreadPoolExecutor,
+        before: FirstPass,
+    ) -> None:
+        self._vectors = vectors
+        self.k = k
+        self._error = error
+        self._pair_scores = pair_scores
+        self._threads = threads
+        self._before = before
+        self._products = np.empty(0, np.float32)
+        # The product uses all processors, so each of them looks through a share of it.
+        processors = usable_processors()
+        self._share = math.ceil(min(QUERIES_A_PRODUCT, len(vectors)) / processors) or 1
+        self._at_once = self._share * processors
+        scores = _SCORES_A_PRODUCT * math.ceil(processors / _PROCESSORS_A_PRODUCT)
+        self._columns = rows_at_once(scores // self._at_once)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forgets what was found."""
+        self._rows_seen = self._rebase_at = 0
+        count = len(self._vectors)
+        self._candidates = [
+            Candidates(min(self._share, count - start), self.k, self._shifted_scores(start))
+            for start in range(0, count, self._share)
+        ]
+
+    def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
+        """Multiplies all queries with some database rows and keeps the candidates."""
+        if self._rows_seen == 0:
+            self._add_some(tile[:_OPENING_ROWS], first_row, _OPENING_ROWS)
+            tile, first_row = tile[_OPENING_ROWS:], first_row + _OPENING_ROWS
+        if len(tile):
+            self._add_some(tile, first_row, self._columns)
+
+    def _add_some(self, tile: npt.NDArray[np.float32], first_row: int, columns: int) -> None:
+        prepared = self._prepared(tile, first_row)
+        self._rows_seen += len(tile)
+        for column in range(0, len(tile), columns):
+            some = slice(column, column + columns)
+            for start in range(0, len(self._vectors), self._at_once):
+                block = range(start, min(start + self._at_once, len(self._vectors)))
+                open_ = self._pieces(block)
+                if prepared is not None:
+                    open_ = self._add_cheaply(block, tile, prepared, some, first_row)
+                if open_:
+                    products = self._multiplied(self._vectors[_slice(block)], tile[some])
+                    self._scan(self._add_scores, block, open_, products, first_row + column)
+
+    def _prepared(self, tile: npt.NDArray[np.float32], first_row: int) -> Any:
+        """A tile as the first pass takes it; None where the full product is due at once."""
+        if self._before is None or not self._rows_seen:
+            return None
+        # Floors rise ever more slowly.
+        if self._rows_seen >= self._rebase_at:
+            self._rebase_at = 2 * self._rows_seen
+            self._rebase(self._before, first_row)
+        return self._before.prepared(tile)
+
+    def _rebase(self, before: Bfloat16Products, first_row: int) -> None:
+        floors = np.concatenate([candidates.floors for candidates in self._candidates])
+        bases = before.rebase(floors - np.float32(_BELOW_FLOORS))
+        for start, candidates in zip(
+            range(0, len(bases), self._share), self._candidates, strict=True
+        ):
+            candidates.take_off(bases[start : start + self._share], first_row)
+
+    def _add_cheaply(
+        self,
+        block: range,
+        tile: npt.NDArray[np.float32],
+        prepared: Any,
+        some: slice,
+        first_row: int,
+    ) -> list[range]:
+        """Looks through cheap products of some queries and rows; which of them it leaves open."""
+        pieces, first_row = self._pieces(block), first_row + some.start
+        if self._before is None:
+            return pieces
+        rows, lost = prepared
+        error = self._error + self._before.error(lost, tile.shape[1])
+        halves = self._before.halves(_slice(block), rows, some)
+        open_ = self._scan(self._add_halves, block, pieces, halves, first_row, error)
+        if open_ and self._rows_seen > _BOUND_AFTER * self.k:
+            # Floors will not rise much: from here on the first pass costs more than it saves.
+            self._before = None
+        return open_
+
+    def _pieces(self, block: range) -> list[range]:
+        """Cuts a block of queries where the candidates are cut."""
+        cuts = range(block.start // self._share * self._share, block.stop, self._share)
+        return [range(max(cut, block.start), min(cut + self._share, block.stop)) for cut in cuts]
+
+    def _multiplied(
+        self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        # One buffer for all products: fresh pages would cost more than the scan.
+        if self._products.size < len(left) * len(right):
+            self._products = np.empty(len(left) * len(right), np.float32)
+        products = self._products[: len(left) * len(right)].reshape(len(left), len(right))
+        return np.matmul(left, right.T, out=products)
+
+    def _scan(
+        self,
+        scan: Callable[..., bool],
+        block: range,
+        pieces: list[range],
+        products: npt.NDArray,
+        *arguments: Any,
+    ) -> list[range]:
+        """Looks through pieces of a product, on all processors; which of them are still open."""
+
+        def look(piece: range) -> bool:
+            rows = slice(piece.start - block.start, piece.stop - block.start)
+            return scan(piece, products[rows], *arguments)
+
+        done = self._threads.map(look, pieces) if len(pieces) > 1 else map(look, pieces)
+        return [piece for piece, closed in zip(pieces, done, strict=True) if not closed]
+
+    def _add_scores(self, piece: range, scores: npt.NDArray[np.float32], first_row: int) -> bool:
+        candidates, first = self._candidates_of(piece)
+        candidates.add(scores, first_row, self._error, first)
+        return True
+
+    def _add_halves(
+        self, piece: range, halves: npt.NDArray[np.int16], first_row: int, error: float
+    ) -> bool:
+        candidates, first = self._candidates_of(piece)
+        return candidates.add_halves(halves, first_row, error, first)
+
+    def _candidates_of(self, piece: range) -> tuple[Candidates, int]:
+        """The candidates of a piece of queries, and which of their queries is its first."""
+        return self._candidates[piece.start // self._share], piece.start % self._share
+
+    def finish(self) -> Neighbors:
+        """The neighbours among all rows added since `begin`."""
+        return stacked([candidates.finish() for candidates in self._candidates])
+
+    def _shifted_scores(self, start: int) -> PairScores | None:
+        pair_scores = self._pair_scores
+        if pair_scores is None:
+            return None
+        return lambda asked, rows: pair_scores(start + asked, rows)
+
+
+def rows_at_once(most: int) -> int:
+    """A power of two, for which the scan need not pad."""
+    return max(_LEAST_ROWS, 1 << max(most.bit_length() - 1, 0))
+
+
+def _slice(some: range) -> slice:
+    return slice(some.start, some.stop)

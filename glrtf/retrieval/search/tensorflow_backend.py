@@ -1,0 +1,147 @@
+"""Exact search on TPU, GPU or CPU: bfloat16 products and top-k under XLA, then float64.
+
+The device sees tiles of fixed shape and returns, per query, the best of each
+tile by bfloat16 products. How far those can be from the true scores is known
+from what rounding took from the rows themselves. Where more rows of a tile
+may count than the device returned, that query's tile is multiplied again in float32.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embeddings.part_files import NORM_TOLERANCE
+from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.search.exact import score_error
+from glrtf.retrieval.search.neighbors import Neighbors, score_pairs
+from glrtf.retrieval.search.streaming import search_parts
+from glrtf.retrieval.search.top_k import Candidates
+from tfrecords_tools.errors import UserError
+
+_TILE_ROWS = 16384
+_QUERIES_AT_ONCE = 2048
+_SPARE = 64
+"""How many more than k the device returns from each tile."""
+
+_Product = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32], int], Any]
+
+
+def search_blocks(
+    queries: RowSource, database: RowSource, k: int, per_part: int = 0
+) -> Iterator[Neighbors]:
+    """Like `exact.search_blocks`, with the same result.
+
+    Args:
+        queries: The queries.
+        database: The rows to search, streamed part by part.
+        k: How many neighbours are wanted.
+        per_part: If positive, that many from each part instead.
+
+    Raises:
+        UserError: If TensorFlow is not installed, or on a bad row.
+    """
+    wanted = per_part or k
+    product = _product(min(wanted + _SPARE, _TILE_ROWS))
+    first = 0
+    for part, length in enumerate(queries.part_lengths):
+        for start in range(0, length, _QUERIES_AT_ONCE):
+            vectors = queries.read(part, start, min(start + _QUERIES_AT_ONCE, length))
+            block = _QueryBlock(vectors, queries, database, first + start, wanted, product)
+            yield search_parts(block, database, per_part, _TILE_ROWS)
+        first += length
+
+
+class _QueryBlock:
+    """Some queries, and the candidates found for them."""
+
+    def __init__(
+        self,
+        vectors: npt.NDArray[np.float32],
+        queries: RowSource,
+        database: RowSource,
+        first_query: int,
+        k: int,
+        product: _Product,
+    ) -> None:
+        self._vectors = vectors
+        self._queries = queries
+        self._database = database
+        self._first_query = first_query
+        self._k = k
+        self._product = product
+        self._float32_error = score_error(queries, database)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forgets what was found."""
+        self._candidates = Candidates(len(self._vectors), self._k, self._true_scores)
+
+    def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
+        """Takes the candidates of some database rows."""
+        scores, columns, lost = self._product(self._vectors, tile, len(tile))
+        # ⟨a,b⟩ - ⟨â,b̂⟩ = ⟨a-â,b⟩ + ⟨â,b-b̂⟩, by Cauchy–Schwarz, and the sum's own rounding.
+        longest = 1 + NORM_TOLERANCE
+        error = float(lost) * longest * 1.01 + self._float32_error
+        best = self._candidates
+        best.observe(scores, error)
+        threshold = best.thresholds(error)
+        # The device returned no row below its last: whether one may count is open.
+        cut_off = (scores[:, -1] >= threshold) & (scores.shape[1] < len(tile))
+        passed = (scores >= threshold[:, None]) & (columns < len(tile)) & ~cut_off[:, None]
+        asked, places = np.nonzero(passed)
+        rows = columns[asked, places] + first_row
+        best.insert(asked, rows.astype(np.int64), scores[asked, places])
+        for query in np.flatnonzero(cut_off):
+            products = tile @ self._vectors[query]
+            near = np.flatnonzero(products >= best.thresholds(self._float32_error)[query])
+            best.insert(np.full(len(near), query), near + first_row, products[near])
+
+    def finish(self) -> Neighbors:
+        """The neighbours among all rows added since `begin`."""
+        return self._candidates.finish()
+
+    def _true_scores(
+        self, asked: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        return score_pairs(self._queries, self._database, self._first_query + asked, rows)
+
+
+def _product(most: int) -> _Product:
+    """The compiled product: float32 rows in, the best of a tile by bfloat16 out."""
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise UserError(
+            "--search.backend tensorflow: expected TensorFlow, found none; install the extra "
+            "cpu, gpu or tpu, or choose --search.backend exact"
+        ) from None
+
+    @tf.function(jit_compile=True)
+    def best_of_tile(queries: Any, tile: Any, length: Any) -> Any:
+        narrow = tf.cast(queries, tf.bfloat16), tf.cast(tile, tf.bfloat16)
+        scores = tf.raw_ops.BatchMatMulV3(x=narrow[0], y=narrow[1], Tout=tf.float32, adj_y=True)
+        scores = tf.where(tf.range(tf.shape(tile)[0]) < length, scores, -float("inf"))
+        best, columns = tf.math.top_k(scores, min(most, tile.shape[0]))
+        lost = [
+            tf.reduce_max(tf.norm(wide - tf.cast(short, tf.float32), axis=1))
+            for wide, short in zip((queries, tile), narrow, strict=True)
+        ]
+        return best, columns, lost[0] + lost[1] + lost[0] * lost[1]
+
+    def product(
+        queries: npt.NDArray[np.float32], tile: npt.NDArray[np.float32], length: int
+    ) -> Any:
+        # Shapes come from a short list, so that little is compiled.
+        padded = np.pad(queries, ((0, _rounded_up(len(queries)) - len(queries)), (0, 0)))
+        wide = np.pad(tile, ((0, _rounded_up(len(tile)) - len(tile)), (0, 0)))
+        best, columns, lost = best_of_tile(padded, wide, tf.constant(length))
+        return best.numpy()[: len(queries)], columns.numpy()[: len(queries)], lost.numpy()
+
+    return product
+
+
+def _rounded_up(count: int) -> int:
+    """The next power of two, at least 256."""
+    return max(256, 1 << max(count - 1, 0).bit_length())

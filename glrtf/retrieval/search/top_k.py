@@ -1,0 +1,273 @@
+"""The k best rows per query out of approximate scores with a known error.
+
+A search feeds tiles of approximate scores, each at most `error` away from the
+true one. If k rows score at least t approximately, they score at least
+t - error truly: that is the query's floor. Whoever reaches the floor truly
+reaches floor - error approximately, and only who does passes, is collected in
+small buffers, and scored exactly at the end: first the k that seem best, whose
+true scores make the last floor, then who may still reach it.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.retrieval.search.candidate_table import CandidateTable
+from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors, best, padded
+from glrtf.retrieval.search.offsets import Bases
+from glrtf.retrieval.search.packed_candidates import (
+    NOTHING,
+    ROWS,
+    front,
+    halves_reaching,
+    least_of_halves,
+    lowered,
+    packed,
+    scores_of,
+    toward_nothing,
+)
+from glrtf.retrieval.search.scan import Scan
+
+PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+"""(queries, rows) of pairs -> their true scores."""
+
+ROOM = 4
+"""Buffers hold up to this many times k candidates, unless more tie nearly."""
+_FIRST_ROOM = 2
+_RAISE_AFTER = 0.4
+"""Floors are raised once this many times k candidates a query have come."""
+_RAISE_AFTER_HALVES = 0.5
+"""Once the candidates have grown by this share, where many wait for their true scores."""
+_FOLDED = 12
+"""First floors are taken from the greater ones of pairs while those are this many times k."""
+_MOST_HALVES = 10
+"""How many times k candidates may wait for their true scores where those at hand are rough."""
+
+_SHARES = (0.3, 1.0)
+"""Of those that reach the floors: so many are scored next, and then who still reaches them."""
+
+
+class Candidates:
+    """Collects what may belong to the k best of each query of a block.
+
+    Args:
+        num_queries: How many queries the block has.
+        k: How many neighbours are wanted, at least 1.
+        pair_scores: Gives the true scores; None takes the approximate ones
+            for true, and no error may be named then.
+
+    Attributes:
+        floors: (num_queries,) float32, at most the k-th best true score so far.
+    """
+
+    def __init__(self, num_queries: int, k: int, pair_scores: PairScores | None) -> None:
+        self._k = k
+        self._worst_error = 0.0
+        self._bases = Bases()
+        self._pair_scores = pair_scores
+        self._table = CandidateTable(num_queries, _FIRST_ROOM * k + 64)
+        self._fresh = 0
+        self.floors = np.full(num_queries, -np.inf, np.float32)
+        self._scan = Scan()
+
+    def add(
+        self,
+        scores: npt.NDArray[np.float32],
+        first_row: int,
+        error: float,
+        first_query: int = 0,
+    ) -> None:
+        """Looks through one tile.
+
+        Args:
+            scores: (n, tile) float32 approximate scores of n of the queries.
+            first_row: The database row of the tile's first column.
+            error: How far one of them may be from the true one.
+            first_query: Which query the first row of scores belongs to.
+        """
+        self.observe(scores, error, first_query)
+        asked, columns = self.passing(scores, error, first_query)
+        if len(asked):
+            values = scores.reshape(-1)[(asked - first_query) * scores.shape[1] + columns]
+            self.insert(asked, columns + first_row, values)
+
+    def take_off(self, bases: npt.NDArray[np.float32], first_row: int) -> None:
+        """Says what is taken off scores before they are rounded to bfloat16.
+
+        Args:
+            bases: (num_queries,) for each query, nowhere below those named before.
+            first_row: The row from which on they hold, above all rows so far.
+        """
+        self._bases.follow(first_row, bases)
+
+    def add_halves(
+        self, halves: npt.NDArray[np.int16], first_row: int, error: float, first_query: int
+    ) -> bool:
+        """Looks through one tile of scores that were rounded to bfloat16, less their bases.
+
+        Positive bfloat16 numbers stand in the order of their bits as integers,
+        and negative ones below them, so thresholds above 0 are compared as such.
+
+        Args:
+            halves: (n, tile) int16, the bits of scores of n of the queries less the bases
+                last named, rounded to the nearest.
+            first_row: The database row of the tile's first column.
+            error: How far one of them may have been from the true one before it was rounded.
+            first_query: Which query the first row of scores belongs to.
+
+        Returns:
+            Whether it did; not where some query's floor is not above its base.
+        """
+        bases = self._bases.latest
+        least = (self.thresholds(error) - bases)[first_query : first_query + len(halves)]
+        if not (least > 0).all():
+            return False
+        self._worst_error = max(self._worst_error, error)
+        which, columns = self._scan.reaching(halves, halves_reaching(toward_nothing(least)))
+        if len(which):
+            values = halves.reshape(-1)[which * halves.shape[1] + columns]
+            asked = which + first_query
+            scores = toward_nothing(least_of_halves(values) + bases[asked])
+            self.insert(asked, columns + first_row, scores)
+        return True
+
+    def passing(
+        self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Which of a tile's scores may belong to the k best: queries, ascending, and columns."""
+        least = self.thresholds(error)[first_query : first_query + len(scores)]
+        which, columns = self._scan.reaching(scores, least)
+        return which + first_query, columns
+
+    def observe(self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0) -> None:
+        """Learns how far scores may be off, and from the first ones the first floors.
+
+        Args:
+            scores: (n, width) float32, of different rows.
+            error: How far one of them may be from the true one.
+            first_query: Which query the first row of scores belongs to.
+        """
+        self._worst_error = max(self._worst_error, error)
+        if scores.shape[1] < self._k or self.floors[first_query] > -np.inf:
+            return
+        block = slice(first_query, first_query + len(scores))
+        # The k-th best of several columns' maxima is hardly less than that of all.
+        while scores.shape[1] % 2 == 0 and scores.shape[1] >= _FOLDED * self._k:
+            half = scores.shape[1] // 2
+            scores = np.maximum(scores[:, :half], scores[:, half:])
+        place = scores.shape[1] - self._k
+        self._raise(np.partition(scores, place, axis=1)[:, place], block)
+
+    def thresholds(self, error: float) -> npt.NDArray[np.float32]:
+        """(num_queries,) what a score with that error must reach."""
+        # Rounded down, so that rounding never shuts out a row.
+        return lowered(self.floors, error)
+
+    def insert(
+        self,
+        queries: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float32],
+    ) -> None:
+        """Takes in candidates that passed.
+
+        Args:
+            queries: (n,) ascending.
+            rows: (n,) database rows.
+            scores: (n,) float32 approximate scores, as far off as told to `add` at most.
+        """
+        counts = np.bincount(queries, minlength=len(self.floors))
+        if not self._table.has_room(counts):
+            self._prune()
+            self._table.make_room(counts)
+        waiting = int(self._table.counts.sum()) - self._fresh
+        self._table.put(queries, packed(scores, rows), counts)
+        self._fresh += len(queries)
+        due = _RAISE_AFTER * self._k * len(counts)
+        if self._bases:
+            due = max(due, _RAISE_AFTER_HALVES * waiting)
+        if self._fresh > due:
+            self._prune()
+
+    def finish(self) -> Neighbors:
+        """The k best of all tiles: true scores, descending, ties by ascending row."""
+        self._prune()
+        keys = self._table.keys
+        if self._pair_scores is None:
+            keys.sort(axis=1)
+            rows = np.where(keys == NOTHING, NO_ROW, keys & ROWS)
+            return padded(Neighbors(rows, scores_of(keys).astype(np.float64)), self._k)
+        # The pruned keys' first k are the best by approximate score.
+        kept, rest = keys[:, : self._k], keys[:, self._k :]
+        scores = self._true_scores(kept, self._pair_scores)
+        for share in _SHARES:
+            self._raise_truly(scores)
+            rest = self._reaching(rest)
+            more, rest = np.split(rest, [math.ceil(share * rest.shape[1])], axis=1)
+            scores = np.concatenate([scores, self._true_scores(more, self._pair_scores)], axis=1)
+            kept = np.concatenate([kept, more], axis=1)
+        return best(np.where(kept == NOTHING, NO_ROW, kept & ROWS), scores, self._k)
+
+    def _reaching(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of candidates that may still belong to the k best, the best in front."""
+        keys = front(keys, self._last_keys())[0]
+        if self._bases:
+            reaching = self._bases.greatest(keys) >= self.thresholds(self._worst_error)[:, None]
+            keys = front(np.where(reaching, keys, NOTHING), np.int64(NOTHING - 1))[0]
+        keys.sort(axis=1)
+        return keys
+
+    def _true_scores(
+        self, keys: npt.NDArray[np.int64], pair_scores: PairScores
+    ) -> npt.NDArray[np.float64]:
+        """The true scores of candidates of all queries, -inf for none."""
+        scores = np.full(keys.shape, -np.inf)
+        queries, slots = np.nonzero(keys != NOTHING)
+        scores[queries, slots] = pair_scores(queries, keys[queries, slots] & ROWS)
+        return scores
+
+    def _raise_truly(self, scores: npt.NDArray[np.float64]) -> None:
+        """Raises the floors to the k-th best of true scores, where there are k."""
+        place = scores.shape[1] - self._k
+        if place >= 0:
+            least = np.partition(scores, place, axis=1)[:, place].astype(np.float32)
+            np.maximum(self.floors, toward_nothing(least), out=self.floors)
+
+    def _raise(self, kth: npt.NDArray[np.float32], block: slice = slice(None)) -> None:
+        floors = self.floors[block]
+        np.maximum(floors, lowered(kth, self._worst_error), out=floors)
+
+    def _last_keys(self) -> npt.NDArray[np.int64]:
+        """(num_queries, 1) the last keys that may still belong to the k best."""
+        error = self._bases.coarseness(self.floors) + np.float32(self._worst_error)
+        least = lowered(self.floors, error)
+        return np.minimum(packed(least, np.int64(ROWS)), NOTHING - 1)[:, None]
+
+    def _prune(self) -> None:
+        """Raises the floors and drops what no longer passes them; the k best go in front."""
+        self._fresh = 0
+        keys, counts = self._table.keys, self._table.counts
+        if keys.shape[1] < self._k:
+            return
+        keys.partition(self._k - 1, axis=1)
+        self._raise(scores_of(keys[:, self._k - 1]))
+        if self._pair_scores is None and counts.min() >= self._k:
+            self._table.keep(self._k, None)
+            return
+        self._table.keep(self._k, self._last_keys())
+        many = _MOST_HALVES if self._bases else ROOM - 1
+        crowded = np.flatnonzero(counts > many * self._k + 64)
+        if len(crowded) and self._pair_scores is not None:
+            self._settle(crowded, self._pair_scores)
+
+    def _settle(self, crowded: npt.NDArray[np.int64], pair_scores: PairScores) -> None:
+        """Decides queries with very many near-ties by their true scores."""
+        keys = self._table.keys[crowded]
+        true = self._true_scores(keys, lambda asked, rows: pair_scores(crowded[asked], rows))
+        order = np.lexsort((keys & ROWS, -true), axis=1)[:, : self._k]
+        kth = np.take_along_axis(true, order[:, -1:], axis=1)[:, 0]
+        self._table.replace(crowded, np.take_along_axis(keys, order, axis=1))
+        floor = np.nextafter(kth.astype(np.float32), np.float32(-np.inf))
+        self.floors[crowded] = np.maximum(self.floors[crowded], floor)

@@ -1,0 +1,1 @@
+"""Settings that rank best, and what each step of a retrieval contributes."""

@@ -1,0 +1,107 @@
+"""The ablation table as Markdown, CSV, JSON and a bar chart."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+
+from glrtf.charts import bar_chart, svg
+from glrtf.tuning.ablation import Row
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
+
+JSON_FILE = "ablation.json"
+
+
+def write_tables(rows: Sequence[Row], folder: str) -> None:
+    """Writes ablation.md, ablation.csv, ablation.svg and ablation.json."""
+
+    def write(name: str, text: str) -> None:
+        files.write_bytes(files.join(folder, name), text.encode())
+
+    write("ablation.md", markdown(rows))
+    write("ablation.csv", csv_text(rows))
+    write("ablation.svg", svg.standalone(chart(rows)))
+    # An object, not a list: its checksum stands in it.
+    told = {"rows": [dataclasses.asdict(row) for row in rows]}
+    files.write_json(files.join(folder, JSON_FILE), told)
+
+
+def read_rows(folder: str) -> list[Row]:
+    """Reads ``ablation.json`` back.
+
+    Raises:
+        UserError: If the file is missing or is not an ablation's.
+    """
+    path = files.join(folder, JSON_FILE)
+    try:
+        return [Row(**row) for row in files.read_json(path)["rows"]]
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{path}: not what glrtf.ablate writes ({error})") from None
+
+
+def text_rows(rows: Sequence[Row]) -> list[list[str]]:
+    """The table as texts, the header first."""
+    names = _part_names(rows)
+    header = ["", *(f"mAP@100 {name.lower()}" for name in names), "95 %", "difference"]
+    lines = [[*header, "95 %", "seconds"]]
+    for row in rows:
+        maps = [f"{row.maps[name]:.5f}" for name in names]
+        gain = "" if row.difference is None else f"{row.difference:+.5f}"
+        gain_interval = "" if row.difference_interval is None else _ends(row.difference_interval)
+        seconds = f"{row.seconds:.2f}"
+        lines.append([row.name, *maps, _ends(row.interval), gain, gain_interval, seconds])
+    return lines
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table in Markdown, one part for each way of switching."""
+    header, *lines = text_rows(rows)
+    told = {
+        True: "Each step switched on in turn; the difference is to the line above.",
+        False: "Each step left out; the difference is to all steps together.",
+    }
+    text = []
+    for in_turn in (True, False):
+        chosen = [line for line, row in zip(lines, rows, strict=True) if row.in_turn == in_turn]
+        rule = ["---", *("---:" for _ in header[1:])]
+        table = [f"| {' | '.join(line)} |" for line in [header, rule, *chosen]]
+        text += [told[in_turn], "", *table, ""]
+    return "\n".join(text)
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """The table as CSV with plain numbers."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = _part_names(rows)
+    maps = [f"map@100_{name.lower()}" for name in names]
+    ends = ["low", "high", "difference", "difference_low", "difference_high"]
+    writer.writerow(["variant", "switched", *maps, *ends, "seconds"])
+    for row in rows:
+        switched = "on in turn" if row.in_turn else "left out"
+        values = [row.maps[name] for name in names]
+        gain = "" if row.difference is None else row.difference
+        gain_ends = row.difference_interval or ("", "")
+        seconds = round(row.seconds, 3)
+        writer.writerow([row.name, switched, *values, *row.interval, gain, *gain_ends, seconds])
+    return buffer.getvalue()
+
+
+def chart(rows: Sequence[Row]) -> str:
+    """Bars of mAP@100 with their intervals."""
+    return bar_chart.bar_chart(
+        [row.name for row in rows],
+        [row.maps["All"] for row in rows],
+        x_name="mAP@100, with 95 % interval",
+        intervals=[row.interval for row in rows],
+        digits=4,
+    )
+
+
+def _part_names(rows: Sequence[Row]) -> list[str]:
+    return [name for name in ("Public", "Private", "All") if name in rows[0].maps]
+
+
+def _ends(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.4f} to {interval[1]:.4f}"

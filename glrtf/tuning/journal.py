@@ -1,0 +1,83 @@
+"""The file behind a study: lines with checksums, whole or not there."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import google_crc32c
+from optuna.storages.journal import BaseJournalBackend
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import disk_faults, file_systems
+
+_DIGITS = 8
+
+
+class SealedJournal(BaseJournalBackend):
+    """Optuna's journal in a local file that several processes append to.
+
+    Unlike Optuna's own file, a line that a killed process or a full disk left
+    half written is cut off by the next one that writes, a changed line is
+    refused, and no lock outlives its process.
+
+    Args:
+        path: The file; made where it is missing.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        # Where each known line ends: none is read twice.
+        self._ends = [0]
+        with disk_faults.naming(path), open(path, "ab"):
+            pass
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Yields the entries from a number on.
+
+        Raises:
+            UserError: If one is damaged.
+        """
+        number = min(log_number_from, len(self._ends) - 1)
+        with open(self._path, "rb") as file:
+            file.seek(self._ends[number])
+            data = file.read()
+        for line in io.BytesIO(data):
+            if not line.endswith(b"\n"):
+                return  # Half written: its process still writes it, or is dead.
+            number += 1
+            entry = self._opened(line, number)
+            if number == len(self._ends):
+                self._ends.append(self._ends[-1] + len(line))
+            if number > log_number_from:
+                yield entry
+
+    def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
+        """Adds entries, on the disk when it returns."""
+        lines = b"".join(_sealed(json.dumps(log, separators=(",", ":"))) for log in logs)
+        with disk_faults.naming(self._path), open(self._path, "a+b") as file:
+            file_systems.lock(file.fileno(), self._path)
+            file.seek(self._ends[-1])
+            whole = self._ends[-1] + file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            file.write(lines)
+            file.flush()
+            file_systems.sync(file.fileno(), self._path)
+
+    def _opened(self, line: bytes, number: int) -> dict[str, Any]:
+        text = line[_DIGITS + 1 : -1]
+        if line[: _DIGITS + 1] != _seal(text) + b" ":
+            raise UserError(
+                f"{self._path}: line {number}: damaged: it does not fit its checksum; cut the file "
+                "off before it, or choose another --output"
+            )
+        return json.loads(text)
+
+
+def _sealed(text: str) -> bytes:
+    data = text.encode()
+    return _seal(data) + b" " + data + b"\n"
+
+
+def _seal(data: bytes) -> bytes:
+    return f"{google_crc32c.value(data):0{_DIGITS}x}".encode()

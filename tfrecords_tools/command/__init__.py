@@ -1,0 +1,1 @@
+"""What every command shares: settings as flags and YAML, errors, progress."""

@@ -1,0 +1,92 @@
+"""Paths and packages of a command line, looked at before anything slow begins.
+
+Each function returns where all is well, and else raises a `UserError` that begins with the
+option. What lies on gs:// is looked up as an input and taken as it is as an output.
+"""
+
+import importlib.util
+import os
+
+from tfrecords_tools.command.near_words import separate_with_spaces
+from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.storage import files
+
+
+def folder(option: str, path: str, *, holding: str = "") -> None:
+    """An input that must be a folder.
+
+    Args:
+        option: As it is typed, such as ``"--data"``.
+        path: What was given for it.
+        holding: A file that the folder must have.
+    """
+    expected = f"a folder with {holding}" if holding else "a folder"
+    if not files.exists(path):
+        raise UserError(
+            f"{option} {path}: expected {expected}, found none of that name"
+            f"{separate_with_spaces([path])}"
+        )
+    if _is_local_file(path):
+        raise UserError(f"{option} {path}: expected {expected}, found a file")
+    if holding and not files.exists(files.join(path, holding)):
+        raise UserError(f"{option} {path}: expected {expected}, found a folder without it")
+
+
+def file(option: str, path: str) -> None:
+    """An input that must be a file."""
+    if not files.exists(path):
+        raise UserError(
+            f"{option} {path}: expected a file, found none of that name"
+            f"{separate_with_spaces([path])}"
+        )
+    if os.path.isdir(path):
+        raise UserError(f"{option} {path}: expected a file, found a folder")
+
+
+def new_folder(option: str, path: str) -> None:
+    """An output that is or will be a folder."""
+    if _is_local_file(path):
+        raise UserError(f"{option} {path}: expected a folder to write to, found a file")
+    _place(option, path)
+
+
+def new_file(option: str, path: str) -> None:
+    """An output that is or will be a file."""
+    if not files.is_remote(path) and os.path.isdir(path):
+        raise UserError(f"{option} {path}: expected a file to write, found a folder")
+    _place(option, path)
+
+
+def package(option: str, module: str, extra: str) -> None:
+    """A package that an option needs.
+
+    Args:
+        option: As it is typed.
+        module: What is imported of it.
+        extra: The extra that brings it.
+    """
+    try:
+        found = importlib.util.find_spec(module)
+    except ValueError:
+        return  # Loaded already, by no import.
+    if found is None:
+        raise UserError(
+            f"{option}: expected the package {module}, found none; {how_to_install(extra)}"
+        )
+
+
+def _place(option: str, path: str) -> None:
+    """Something can be made there: what lies above it is no file and may be written."""
+    if files.is_remote(path):
+        return
+    above = os.path.abspath(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if above != os.path.abspath(path) and not os.path.isdir(above):
+        raise UserError(f"{option} {path}: expected {above} to be a folder, found a file")
+    if not os.access(above, os.W_OK):
+        raise UserError(f"{option} {path}: expected {above} to be writable, found it is not")
+
+
+def _is_local_file(path: str) -> bool:
+    return not files.is_remote(path) and os.path.exists(path) and not os.path.isdir(path)

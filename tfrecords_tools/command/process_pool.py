@@ -1,0 +1,71 @@
+"""Pools of worker processes that never outlive the process that made them."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tfrecords_tools.command import stopping
+
+
+class _Pool(concurrent.futures.ProcessPoolExecutor):
+    """Its workers are deaf to Ctrl-C, which a terminal sends to every process.
+
+    The parent decides what a Ctrl-C means. Workers are started while a job is submitted, and
+    inherit the signals that are blocked then. One whose start was interrupted would end with a
+    traceback, so signals wait.
+    """
+
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future:
+        with stopping.deferred():
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                return super().submit(fn, *args, **kwargs)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def process_pool(workers: int) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
+    """A pool whose processes are gone when the block is left.
+
+    Left by KeyboardInterrupt (Ctrl-C, SIGTERM) they end at once, in the middle of their jobs; in
+    any other way they complete the jobs that have begun, and no others. They also end when this
+    process is killed.
+
+    Args:
+        workers: How many processes.
+    """
+    # Forking a process that runs threads (TensorFlow's) can hang; spawning cannot.
+    spawn = multiprocessing.get_context("spawn")
+    reader, writer = spawn.Pipe(duplex=False)
+    pool = _Pool(workers, spawn, _follow, (reader,))
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        writer.close()
+        raise
+    finally:
+        with contextlib.suppress(concurrent.futures.process.BrokenProcessPool):
+            pool.shutdown(wait=True, cancel_futures=True)
+        writer.close()
+        reader.close()
+
+
+def _follow(reader: multiprocessing.connection.Connection) -> None:
+    """Lets a worker end when its parent is killed, or closes the other end of the pipe."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel, reader])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,210 @@
+"""Draws the embedded sample: a small world of landmarks in Google Landmarks v2's own layout.
+
+Every landmark has an outside and an inside that share nothing; only train
+photos say that they belong together. Everything follows from the seed.
+"""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfrecords_tools.command import cli
+from tfrecords_tools.command.process_pool import process_pool
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+from tfrecords_tools.sample.inside import draw_inside
+from tfrecords_tools.sample.layout import write_metadata, write_tars
+from tfrecords_tools.sample.other import photo_of_no_landmark
+from tfrecords_tools.sample.outside import draw_outside
+from tfrecords_tools.sample.photo import photo_of_both, photo_of_inside, photo_of_outside
+from tfrecords_tools.sample.plan import SPLITS, Landmark, Photo, SamplePlan, plan_sample
+from tfrecords_tools.storage import files, folders, json_shapes
+
+_NOTE = "sample.json"
+_PHOTOS_WITHOUT_LANDMARK_A_TASK = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleConfig:
+    """Draws the embedded sample dataset in Google Landmarks v2's published layout.
+
+    Attributes:
+        output: Folder to be made; it appears whole or not at all.
+        seed: Which world to draw; equal seeds give equal bytes.
+        num_landmarks: How many landmarks there are.
+        photos_per_landmark: Mean number of train photos of a landmark.
+        processes: How many processes draw; 0 takes one per CPU.
+    """
+
+    output: str
+    seed: int = 0
+    num_landmarks: int = 44
+    photos_per_landmark: int = 48
+    processes: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses values that no sample can be drawn with."""
+        for name, least in (("seed", 0), ("num_landmarks", 2), ("photos_per_landmark", 9)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, found {getattr(self, name)}")
+        if self.processes < 0:
+            raise ValueError(f"processes: expected 0 or more, found {self.processes}")
+
+
+def write_sample(config: SampleConfig) -> bool:
+    """Draws a sample into a new folder.
+
+    Args:
+        config: What to draw and where.
+
+    Returns:
+        Whether there was something to do: False if that very sample is there.
+
+    Raises:
+        UserError: If the folder holds anything else.
+    """
+    note = _note(config)
+    if _is_there(config.output, note):
+        return False
+    plan = plan_sample(config.seed, config.num_landmarks, config.photos_per_landmark)
+    with folders.atomic_folder(config.output) as folder:
+        photos = _draw_all(plan, config.processes)
+        for split in SPLITS:
+            write_tars(
+                folder, split, {p.image_id: photos[p.image_id] for p in plan.of_split(split)}
+            )
+        write_metadata(folder, plan)
+        files.write_json(files.join(folder, _NOTE), note)
+    return True
+
+
+def ensure_sample_shards(folder: str, seed: int = 0) -> str:
+    """Draws the sample and builds its shards, unless that has been done.
+
+    Args:
+        folder: Where sample and shards are kept, in folders of their own.
+        seed: Which world to draw.
+
+    Returns:
+        The folder with ``train/``, ``index/`` and ``test/`` below, for ``--data``.
+    """
+    from tfrecords_tools.build import BuildConfig, build
+
+    place = files.join(folder, f"sample_{seed}_{_code_digest()[:8]}")
+    source, shards = files.join(place, "gldv2"), files.join(place, "shards")
+    if not all(files.exists(files.join(shards, split, "dataset_info.json")) for split in SPLITS):
+        write_sample(SampleConfig(output=source, seed=seed))
+        build(BuildConfig(source=source, output=shards))
+    return shards
+
+
+def _note(config: SampleConfig) -> dict[str, object]:
+    return {
+        "seed": config.seed,
+        "num_landmarks": config.num_landmarks,
+        "photos_per_landmark": config.photos_per_landmark,
+        "drawn_by": _code_digest(),
+    }
+
+
+@functools.cache
+def _code_digest() -> str:
+    """A digest of the code that draws: other code, another sample."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_there(output: str, note: dict[str, object]) -> bool:
+    if not files.exists(output) or (os.path.isdir(output) and not os.listdir(output)):
+        return False
+    path = files.join(output, _NOTE)
+    if not files.exists(path):
+        raise UserError(
+            f"{output}: expected a new folder, found one with other files; name another"
+        )
+    found = json_shapes.read(path, dict[str, Any])
+    if found != note:
+        differing = ", ".join(key for key in note if found.get(key) != note[key])
+        raise UserError(
+            f"{output}: holds a sample with another {differing}; delete it or name another folder"
+        )
+    return True
+
+
+def _draw_all(plan: SamplePlan, processes: int) -> dict[str, bytes]:
+    """image_id → JPEG of every photo of the plan."""
+    tasks = list(_tasks(plan))
+    workers = min(processes or os.cpu_count() or 1, len(tasks))
+    drawn: dict[str, bytes] = {}
+    with Progress("draw the sample", len(plan.photos), "photo") as progress:
+        for photos in _mapped(tasks, workers):
+            drawn |= photos
+            progress.update(len(photos))
+    return drawn
+
+
+_Task = tuple[int, Landmark | None, list[Photo]]
+
+
+def _tasks(plan: SamplePlan) -> Iterator[_Task]:
+    """One task per landmark, and the photos without one in equal parts."""
+    for landmark in plan.landmarks:
+        yield plan.seed, landmark, plan.of_landmark(landmark.number)
+    others = plan.of_landmark(-1)
+    for start in range(0, len(others), _PHOTOS_WITHOUT_LANDMARK_A_TASK):
+        yield plan.seed, None, others[start : start + _PHOTOS_WITHOUT_LANDMARK_A_TASK]
+
+
+def _mapped(tasks: Sequence[_Task], workers: int) -> Iterator[dict[str, bytes]]:
+    if workers == 1:
+        yield from map(_draw, tasks)
+        return
+    with process_pool(workers) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(_draw, task) for task in tasks]):
+            yield future.result()
+
+
+def _draw(task: _Task) -> dict[str, bytes]:
+    """Draws a landmark's two scenes once, then takes its photos of them."""
+    seed, landmark, photos = task
+    if landmark is None:
+        return {p.image_id: photo_of_no_landmark(_photo_rng(seed, p)) for p in photos}
+    outside = draw_outside(np.random.default_rng([seed, 3, landmark.number]), landmark.outside)
+    inside = draw_inside(np.random.default_rng([seed, 4, landmark.number]), landmark.inside)
+    drawn = {}
+    for photo in photos:
+        rng = _photo_rng(seed, photo)
+        if photo.view == "outside":
+            drawn[photo.image_id] = photo_of_outside(rng, outside)
+        elif photo.view == "inside":
+            drawn[photo.image_id] = photo_of_inside(rng, inside)
+        elif photo.view == "both":
+            drawn[photo.image_id] = photo_of_both(rng, outside, inside)
+        else:
+            drawn[photo.image_id] = photo_of_no_landmark(rng)
+    return drawn
+
+
+def _photo_rng(seed: int, photo: Photo) -> np.random.Generator:
+    return np.random.default_rng([seed, 5, int(photo.image_id, 16)])
+
+
+def run_sample(config: SampleConfig) -> int:
+    """The command: draws, and says what is there."""
+    new = write_sample(config)
+    print(f"{config.output}: {'drawn' if new else 'already there, nothing to do'}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ``python -m tfrecords_tools.sample``."""
+    return cli.run(SampleConfig, run_sample, prog="python -m tfrecords_tools.sample", argv=argv)

@@ -1,0 +1,1 @@
+"""Files on disk and on gs:// behind one set of functions."""

@@ -1,0 +1,90 @@
+"""NumPy's files, .npy and .npz: whatever is wrong with one is told in one line."""
+
+import contextlib
+import io
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import file_systems, files
+
+# What NumPy and zipfile let out when headers, directories or data are damaged. A flipped bit that
+# names a compression unknown to zipfile, or encryption, comes as a kind of RuntimeError.
+_DAMAGE = (
+    *(ValueError, KeyError, EOFError, OSError, SyntaxError, OverflowError, MemoryError),
+    *(RuntimeError, AttributeError, TypeError, IndexError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
+
+
+@contextlib.contextmanager
+def told(message: str) -> Iterator[None]:
+    """Turns what a damaged array file raises into a `UserError` that begins with `message`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{message} ({reason[:200]})") from None
+
+
+def load_archive(path: str, what: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, local or gs://, each compared with its checksum.
+
+    Args:
+        path: The file.
+        what: What it should hold, for the message: ``"weights"``.
+
+    Raises:
+        UserError: If it is missing, damaged, pickled, or no .npz file.
+    """
+    with told(f"{path}: expected an .npz file of {what}"), files.open_read(path) as file:
+        source = file if file.seekable() else io.BytesIO(file.read())
+        with np.load(source, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("found one array")
+            return {name: archive[name] for name in archive.files}
+
+
+def save(path: str, array: np.ndarray) -> None:
+    """Writes an .npy file, whole or not at all.
+
+    Raises:
+        OSError: With its number, such as ENOSPC; `numpy.save` forgets it.
+    """
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.lib.format.write_array(_PlainWriter(file), array, allow_pickle=False)
+
+
+def create(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file as a memory map to write to, all its blocks on the disk already.
+
+    On a disk that fills up, writing to a map of a sparse file would kill the process.
+
+    Raises:
+        OSError: If the disk has no room for it.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    handle = os.open(path, os.O_RDWR)
+    try:
+        file_systems.reserve(handle)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(handle)
+    return array
+
+
+class _PlainWriter:
+    """A file that NumPy does not know for one, so that it is written to by Python."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write

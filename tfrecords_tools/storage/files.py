@@ -1,0 +1,344 @@
+"""Files on disk and gs:// behind one small set of functions; whole-file writes only.
+
+A file appears under its final name complete or not at all: it is written
+beside its place under a temporary name, flushed to the disk and renamed; for
+``gs://`` it is written to a local temporary file and uploaded.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import google_crc32c
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import disk_faults, file_systems, remote
+from tfrecords_tools.storage.remote import FileState
+
+_BLOCK = 1 << 20
+
+# The key under which a JSON object holds the CRC-32C of the rest of it.
+SEAL = "json_crc32c"
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is on Google Cloud Storage."""
+    return path.startswith(remote.SCHEME)
+
+
+def join(folder: str, *parts: str) -> str:
+    """Joins a folder and names below it."""
+    return os.path.join(folder, *parts)
+
+
+def exists(path: str) -> bool:
+    """Whether a file or folder of that name is there."""
+    if is_remote(path):
+        return remote.exists(path)
+    return os.path.exists(path)
+
+
+def list_names(folder: str) -> list[str]:
+    """The names of a folder's entries, sorted; temporary files left out.
+
+    Raises:
+        UserError: If the folder does not exist.
+    """
+    if is_remote(folder):
+        if (names := remote.list_names(folder)) is None:
+            raise UserError(f"{folder}: no such folder")
+        return names
+    if not os.path.isdir(folder):
+        what = "expected a folder, found a file" if os.path.exists(folder) else "no such folder"
+        raise UserError(f"{folder}: {what}")
+    return sorted(name for name in os.listdir(folder) if not disk_faults.TEMPORARY.match(name))
+
+
+def walk(folder: str) -> Iterator[tuple[str, int]]:
+    """Yields the name below `folder` and the size of every file below it; -1 for a link.
+
+    Links are not followed.
+    """
+    if is_remote(folder):
+        yield from remote.walk(folder)
+        return
+    for below, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(below, name)
+            size = -1 if os.path.islink(path) else os.path.getsize(path)
+            yield os.path.relpath(path, folder), size
+
+
+def state(path: str) -> FileState | None:
+    """What is known of a file without reading it, None where there is none."""
+    if is_remote(path):
+        return remote.state(path)
+    try:
+        status = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return FileState(status.st_size, str(status.st_mtime_ns))
+
+
+def states(folder: str) -> dict[str, FileState]:
+    """The states of all files directly in a folder, by name; on gs:// from one listing.
+
+    Temporary files are left out, and what goes while the folder is listed.
+
+    Raises:
+        UserError: If the folder does not exist.
+    """
+    if is_remote(folder):
+        if not (found := remote.states(folder)) and not exists(folder):
+            raise UserError(f"{folder}: no such folder")
+        return found
+    each = ((name, join(folder, name)) for name in list_names(folder))
+    known = ((name, state(path)) for name, path in each if os.path.isfile(path))
+    return {name: found for name, found in known if found is not None}
+
+
+def make_folder(folder: str) -> None:
+    """Creates a folder and those above it, where missing; gs:// knows no folders."""
+    if is_remote(folder):
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+
+
+def open_read(path: str) -> BinaryIO:
+    """Opens a file for reading bytes.
+
+    Raises:
+        UserError: If there is no such file.
+    """
+    if is_remote(path):
+        return remote.open_read(path)
+    try:
+        return open(path, "rb")
+    except IsADirectoryError:
+        raise UserError(f"{path}: expected a file, found a folder") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file") from None
+
+
+def read_bytes(path: str) -> bytes:
+    """A whole file's bytes."""
+    if is_remote(path):
+        return remote.read_bytes(path)
+    with open_read(path) as file:
+        return file.read()
+
+
+def read_json(path: str) -> Any:
+    """A JSON file's value; what `write_json` sealed is checked.
+
+    An object without a seal is taken as it is: somebody may have written it by hand.
+
+    Raises:
+        UserError: If the file is missing, is not JSON, or was changed since it was written.
+    """
+    try:
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a JSON file ({error})") from None
+    if isinstance(value, dict) and not _is_whole(value):
+        raise UserError(f"{path}: damaged: its content does not fit its checksum; make it again")
+    return value
+
+
+def _is_whole(value: dict[str, Any]) -> bool:
+    """Whether an object fits its seal, which is taken out of it, or has none."""
+    if SEAL in value:
+        return value.pop(SEAL) == _seal(value)
+    # The seal of all else under another name: that name was SEAL.
+    last = [name for name, text in value.items() if isinstance(text, str) and len(text) == 8]
+    return not any(
+        value[name] == _seal({k: v for k, v in value.items() if k != name}) for name in last
+    )
+
+
+def sha256(path: str) -> str:
+    """A file's SHA-256 digest, 64 hex digits."""
+    return _digest(path, "sha256")
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256 of a JSON value with its keys sorted, 64 hex digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def md5(path: str) -> str:
+    """A file's MD5 digest, 32 hex digits; guards against damage, not against malice."""
+    return _digest(path, "md5")
+
+
+def _digest(path: str, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with open_read(path) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def crc32c(path: str) -> int:
+    """A file's CRC-32C."""
+    checksum = 0
+    with open_read(path) as file:
+        while block := file.read(_BLOCK):
+            checksum = google_crc32c.extend(checksum, block)
+    return checksum
+
+
+def delete(path: str) -> None:
+    """Deletes a file, if it is there."""
+    if is_remote(path):
+        remote.delete(path)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_empty(folder: str) -> None:
+    """Deletes a folder that holds nothing; gs:// knows no folders."""
+    if not is_remote(folder):
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(folder)
+
+
+@contextlib.contextmanager
+def atomic_path(path: str) -> Iterator[str]:
+    """Lends a temporary local name; on success its file becomes `path`.
+
+    Whatever leaves the block by an exception leaves nothing behind, and what
+    stood under `path` before still stands.
+
+    Args:
+        path: The final name. Its folder is created where missing; ``gs://`` is uploaded to.
+
+    Yields:
+        The temporary file's path, to be written and closed inside the block.
+    """
+    folder, name = os.path.split(path if is_remote(path) else os.path.abspath(path))
+    folder = upload_folder() if is_remote(path) else folder
+    make_folder(folder)
+    # A full disk is this machine's, also where the file is bound for gs://.
+    blamed = folder if is_remote(path) else path
+    with disk_faults.naming(blamed):
+        lock, temporary = _locked_temporary(folder, name)
+    try:
+        with disk_faults.naming(blamed):
+            yield temporary
+        if is_remote(path):
+            remote.upload(temporary, path, crc32c(temporary))
+        else:
+            with open(temporary, "rb") as written:
+                file_systems.sync(written.fileno(), path)
+            _move_in_place(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        os.close(lock)
+
+
+def _locked_temporary(folder: str, name: str) -> tuple[int, str]:
+    """A new file, locked until it is in place or this process is dead: see `remove_stale`."""
+    while True:
+        handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
+        file_systems.lock(handle, path)
+        if os.path.exists(path):
+            return handle, path
+        os.close(handle)  # Another process took it for stale before it was locked.
+
+
+def upload_folder() -> str:
+    """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>.
+
+    It is created where missing, for this user alone.
+
+    Raises:
+        UserError: If something of another user, or a link, has that name.
+    """
+    folder = os.path.join(tempfile.gettempdir(), f"tfrecords_tools-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        kind = "a link" if stat.S_ISLNK(found.st_mode) else f"one of user {found.st_uid}"
+        raise UserError(
+            f"{folder}: expected a folder of this user, found {kind}; remove it, or set TMPDIR to "
+            "a folder of your own"
+        )
+    if found.st_mode & 0o077:
+        file_systems.set_rights(folder, 0o700)
+    return folder
+
+
+def remove_stale(folder: str) -> None:
+    """Deletes the temporary files that killed processes left in a local folder.
+
+    Those that a live process still writes are locked by it and are left alone.
+    """
+    if is_remote(folder) or not os.path.isdir(folder):
+        return
+    for name in filter(disk_faults.TEMPORARY.match, os.listdir(folder)):
+        path = os.path.join(folder, name)
+        # Open for writing too, as locks on NFS want it.
+        with contextlib.suppress(FileNotFoundError, PermissionError), open(path, "rb+") as file:
+            # Without locks nobody knows whether it is still written.
+            if file_systems.lock(file.fileno(), path, wait=False):
+                os.unlink(path)
+
+
+def _move_in_place(temporary: str, path: str) -> None:
+    # mkstemp makes private files; give it the rights any new file gets.
+    umask = os.umask(0)
+    os.umask(umask)
+    file_systems.set_rights(temporary, 0o666 & ~umask)
+    os.replace(temporary, path)
+    file_systems.sync_folder(os.path.dirname(os.path.abspath(path)))
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Writes a whole file, or nothing."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes a value as indented JSON with sorted keys, so equal values give equal bytes.
+
+    An object is sealed: `SEAL` is added to it, a checksum over all else, so that
+    a flipped bit is seen by `read_json`.
+    """
+    if isinstance(value, dict):
+        # As it will be read: tuples become lists, numbers that were keys become text.
+        value = json.loads(_json_text(value))
+    try:
+        if isinstance(value, dict):
+            value[SEAL] = _seal(value)
+        data = _json_text(value).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        raise _not_utf8(path, error) from None
+    write_bytes(path, data)
+
+
+def _not_utf8(path: str, error: UnicodeEncodeError) -> UserError:
+    """The error of a name, of bytes that are no UTF-8, that is to be written into a file."""
+    near = error.object[max(0, error.start - 20) : error.end + 20]
+    return UserError(
+        f"{path}: expected names in UTF-8 to write there, found {near!a}; rename that "
+        "file or folder"
+    )
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _seal(value: Any) -> str:
+    return f"{google_crc32c.value(_json_text(value).encode()):08x}"

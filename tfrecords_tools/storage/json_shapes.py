@@ -1,0 +1,131 @@
+"""Values read from JSON compared with the types they must have: one check for every file.
+
+A shape is a type: int, float, str, bool, None, Any, list[T], tuple[T, ...], dict[str, T], a
+Literal, a union, a TypedDict or a dataclass. Keys that a shape does not name are let through, so
+that later versions may add some.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any, Literal, Union
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
+
+
+def read(path: str, shape: Any) -> Any:
+    """Reads a JSON file that must have a shape.
+
+    Raises:
+        UserError: If it is missing, damaged or has another; naming file, key and value.
+    """
+    value = files.read_json(path)
+    require(path, value, shape)
+    return value
+
+
+def require(path: str, value: Any, shape: Any) -> None:
+    """Raises a `UserError` that names `path`, and the key, unless a value has a shape."""
+    if problem := _problem(value, shape, ""):
+        raise UserError(f"{path}: {problem}; make it again")
+
+
+def _problem(value: Any, shape: Any, key: str) -> str:
+    """What is wrong, or nothing."""
+    origin, arguments = typing.get_origin(shape), typing.get_args(shape)
+    if shape is Any:
+        return ""
+    if origin in (Union, types.UnionType):
+        fits = any(not _problem(value, each, key) for each in arguments)
+        return "" if fits else _wrong(value, shape, key)
+    if origin is Literal:
+        fits = any(value == each and type(value) is type(each) for each in arguments)
+        return "" if fits else _wrong(value, shape, key)
+    if origin in (list, tuple):
+        if not isinstance(value, list):
+            return _wrong(value, shape, key)
+        return _first(_problem(each, arguments[0], f"{key}[{n}]") for n, each in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            return _wrong(value, shape, key)
+        return _first(_problem(each, arguments[1], _below(key, n)) for n, each in value.items())
+    if typing.is_typeddict(shape) or dataclasses.is_dataclass(shape):
+        return _problem_of_object(value, shape, key)
+    return "" if _is_plain(value, shape) else _wrong(value, shape, key)
+
+
+def _problem_of_object(value: Any, shape: Any, key: str) -> str:
+    if not isinstance(value, dict):
+        return _wrong(value, shape, key)
+    if dataclasses.is_dataclass(shape):
+        missing = dataclasses.MISSING
+        optional = {
+            field.name
+            for field in dataclasses.fields(shape)
+            if field.default is not missing or field.default_factory is not missing
+        }
+    else:
+        optional = set(shape.__optional_keys__)
+    hints = typing.get_type_hints(shape)
+    for name in hints:
+        if name not in value and name not in optional:
+            return f"expected {_below(key, name)}, found none"
+    return _first(
+        _problem(value[name], each, _below(key, name))
+        for name, each in hints.items()
+        if name in value
+    )
+
+
+def _is_plain(value: Any, shape: Any) -> bool:
+    if shape is None or shape is types.NoneType:
+        return value is None
+    if shape is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and _finite(value)
+    # A bool is an int to Python, not to JSON.
+    return isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
+
+
+def _finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def _first(problems: Any) -> str:
+    return next(filter(None, problems), "")
+
+
+def _below(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _wrong(value: Any, shape: Any, key: str) -> str:
+    return f"{key + ': ' if key else ''}expected {_name(shape)}, found {_shown(value)}"
+
+
+def _name(shape: Any) -> str:
+    """A type as people write JSON."""
+    origin, arguments = typing.get_origin(shape), typing.get_args(shape)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_name, arguments))
+    if origin is Literal:
+        return " or ".join(map(_shown, arguments))
+    if origin in (list, tuple):
+        return "a list"
+    if origin is dict or typing.is_typeddict(shape) or dataclasses.is_dataclass(shape):
+        return "an object"
+    names = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
+    return names.get(shape, "null")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value)[:60]
