@@ -1,9 +1,11 @@
 """The commands that README and docs/ show."""
 
 import dataclasses
+import importlib
 import itertools
 import re
 import shlex
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,15 @@ class Documented:
     def is_ours(self) -> bool:
         """Whether it is one of the project's commands."""
         return self.module.startswith(("glrtf", "tfrecords_tools"))
+
+    def imported(self) -> types.ModuleType:
+        """The module that ``python -m`` runs, which has a `main`; of a package its `__main__`."""
+        module = importlib.import_module(self.module)
+        return importlib.import_module(f"{self.module}.__main__") if _is_package(module) else module
+
+
+def _is_package(module: types.ModuleType) -> bool:
+    return hasattr(module, "__path__")
 
 
 def commands_of(page: Path) -> Iterator[Documented]:
