@@ -5,7 +5,7 @@
 #   docker run --privileged --net=host -v "$PWD:/work" glrtf:tpu python -m glrtf.train --help
 FROM python:3.11-slim-bookworm AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# Annoy has no wheel: the compiler stays behind in this stage.
+# Annoy has no wheel; the compiler that builds it stays in this stage.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \

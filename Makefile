@@ -7,10 +7,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast docs lint types contracts pytest format clean
 
-help:  ## Show what can be made.
+help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed  ## Make the virtual environment and install everything pinned.
+install: $(VENV)/.installed  ## Create the virtual environment and install the pinned packages.
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,7 +20,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	          "everything but the annoy back end works without it"
 	@touch $@
 
-demo: install  ## Run the whole way on the embedded sample and print its table.
+demo: install  ## Run every stage on the embedded sample and print its table.
 	$(BIN)/python -m glrtf.demo
 
 test: lint types contracts pytest  ## Everything that must pass.

@@ -1,10 +1,10 @@
-"""What augmentation on the device costs, beside a training pass of EfficientNetV2-S at 384.
+"""Cost of augmentation on the device, relative to a training pass of EfficientNetV2-S at 384.
 
     python benchmarks/augmentation.py [--batch 4] [--rounds 3]
 
 Both are compiled with XLA for the CPU: the pass is forward and backward with
-ArcFace over 1000 classes, the augmentation is the published recipe's on the
-same batch. The options are timed beside it. At most 3 % is the aim.
+ArcFace over 1000 classes, the augmentation is the published recipe on the
+same batch. The optional augmentations are timed too. The target is at most 3 %.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def training_pass(batch: int) -> Callable[[Any], Any]:
 
 
 def augmentation(**settings: Any) -> Callable[[Any], Any]:
-    """The augmentation of these settings, compiled."""
+    """The augmentation with these settings, compiled."""
     import tensorflow as tf
 
     from glrtf.config.data import AugmentConfig
@@ -61,7 +61,7 @@ def augmentation(**settings: Any) -> Callable[[Any], Any]:
 
 
 def median_seconds(function: Callable[[Any], Any], images: Any, rounds: int) -> float:
-    """The median over calls after a first one, which compiles."""
+    """Median over calls, after a first call that compiles."""
     import tensorflow as tf
 
     taken = []

@@ -1,10 +1,10 @@
-"""How long scoring the largest submission takes: 117,577 queries x 100 predictions.
+"""Time to score the largest submission: 117,577 queries x 100 predictions.
 
     python benchmarks/evaluation.py
 
 It writes a submission of that size and its solution in a temporary folder, runs
-``glrtf.evaluate`` on them in a process of its own, and prints seconds and peak
-memory beside their limits (5 s, 1 GB) and the ratio to reading the file alone.
+``glrtf.evaluate`` on them in a separate process, and prints seconds and peak
+memory with their limits (5 s, 1 GB) and the ratio to only reading the file.
 """
 
 import resource
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _write_files(folder: Path) -> None:
-    """Every query's predictions hold about a third of its landmark's images."""
+    """Writes both files; each query's predictions contain about a third of its right answers."""
     generator = np.random.default_rng(0)
     index = np.array([f"{number:016x}" for number in range(INDEX)], object)
     landmark_images = np.array_split(generator.permutation(INDEX), LANDMARKS)

@@ -1,11 +1,11 @@
-"""How many host cores feed a TPU, for each published configuration, as a Markdown table.
+"""Host cores needed to feed a TPU, for each published configuration, as a Markdown table.
 
     python benchmarks/host_cores.py [--seconds 5] [--tpu v3-8 v4-8] [configs/*.yaml]
 
-What the TPU takes is the estimate of `glrtf.plan`: FLOPs of the traced pass over the
-rate its generation reached with the backbone. What a core gives is measured: images a
-second of `benchmarks/input_pipeline.py` on one core at the configuration's size, for
-both places to resize.
+The TPU's consumption is the estimate of `glrtf.plan`: FLOPs of the traced pass over the
+rate its generation reached with the backbone. A core's output is measured: images per
+second of `benchmarks/input_pipeline.py` on one core at the configuration's size, resizing
+on the host and on the device.
 """
 
 import argparse
@@ -21,7 +21,7 @@ MODES = ("host-resize", "device-resize")
 
 
 def rate_of_core(folder: str, mode: str, size: int, seconds: float) -> float:
-    """Images a second that one core makes."""
+    """Images per second that one core produces."""
     script = Path(__file__).with_name("input_pipeline.py")
     command = ["taskset", "--cpu-list", "0", sys.executable, str(script), "--measure", mode]
     command += ["--folder", folder, "--size", str(size), "--seconds", str(seconds)]
@@ -30,7 +30,7 @@ def rate_of_core(folder: str, mode: str, size: int, seconds: float) -> float:
 
 
 def rates_of_tpus(path: str, tpus: list[str]) -> tuple[int, list[float]]:
-    """The configuration's size, and the images a second that each slice is estimated to take."""
+    """The configuration's size, and each slice's estimated images per second."""
     from glrtf.commands.plan import make_plan
     from glrtf.config.planning import PlanConfig
     from glrtf.planning.accelerators import find_slice

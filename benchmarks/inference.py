@@ -1,12 +1,12 @@
-"""How much of extraction is the model's own time, and how fast sets are joined.
+"""The model's share of extraction time, and the speed of joining sets.
 
     python benchmarks/inference.py [extraction] [join]
 
-extraction: v2s at 384 with random weights embeds a shard of drawn 800 x 600 photos,
-view plain; against the same batches, already in memory, through the model alone. join:
-five sets of 512 numbers over the same shards, read as one of 2560 and
-written to a file, against copying the five sets' bytes; each in its own process, with its
-peak memory less what its imports take. Ratios are within one run; their limits stand beside.
+extraction: v2s at 384 with random weights embeds a shard of synthetic 800 x 600 photos,
+view plain; compared with running the same batches, already in memory, through the model alone.
+join: five sets of 512 dimensions over the same shards are read as one of 2560 and
+written to a file; compared with copying the five sets' bytes. Each runs in its own process;
+peak memory excludes imports. Ratios are within one run and printed with their limits.
 """
 
 import multiprocessing
@@ -70,7 +70,7 @@ def extraction() -> None:
 
 
 def cut_shard(path: Path, records: int) -> None:
-    """Keeps a shard's first records."""
+    """Truncates a shard to its first records."""
     from tfrecords_tools import tfrecord
 
     with path.open("rb") as file:
@@ -79,7 +79,7 @@ def cut_shard(path: Path, records: int) -> None:
 
 
 def framed(rows: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """Records as they stand in a file, in two pieces each."""
+    """Records as they are stored in a file, in two pieces each."""
     from tfrecords_tools import tfrecord
 
     frames = [(tfrecord.frame(data), data) for data in rows]
@@ -87,7 +87,7 @@ def framed(rows: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def best_seconds(*functions: Callable[[], Any], rounds: int = 2) -> list[float]:
-    """Each function's best of calls taken in turns, after one each that traces."""
+    """Best time of each function, called alternately, after one call each that traces."""
     best = [float("inf")] * len(functions)
     for turn in range(rounds + 1):
         for place, function in enumerate(functions):
@@ -99,17 +99,17 @@ def best_seconds(*functions: Callable[[], Any], rounds: int = 2) -> list[float]:
 
 
 def processor_seconds(function: Callable[[], Any]) -> float:
-    """Processor time of a call, which other work on the machine disturbs less."""
+    """CPU time of a call, which other work on the machine disturbs less than wall time."""
     began = time.process_time()
     function()
     return time.process_time() - began
 
 
 def join() -> None:
-    """Joining five sets against copying their bytes."""
+    """Compares joining five sets with copying their bytes."""
     with tempfile.TemporaryDirectory() as folder:
         in_own_process(write_sets, folder)
-        # In turns: the first file written on an idle disk cache costs more than the next.
+        # Alternately: the first file written to an idle disk cache costs more than the next.
         works = (copy_sets, copy_sets_fast, join_sets)
         turns = [[in_own_process(work, folder)[0] for work in works] for _ in range(3)]
         copied, fast, joined = (min(seconds) for seconds in zip(*turns, strict=True))
@@ -121,7 +121,7 @@ def join() -> None:
 
 
 def in_own_process(function: Callable[[str, Any], None], folder: str) -> tuple[float, int]:
-    """What a function in a fresh process puts: seconds and peak bytes."""
+    """Runs a function in a fresh process and returns its seconds and peak bytes."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     process = context.Process(target=function, args=(folder, results))
@@ -154,7 +154,7 @@ def copy_sets(folder: str, results: Any) -> None:
 
 
 def copy_sets_fast(folder: str, results: Any) -> None:
-    """The same in blocks of 2 MiB, which is faster here."""
+    """Does the same in blocks of 2 MiB, which was faster."""
     copy_in_blocks(folder, results, 2 << 20)
 
 
@@ -175,7 +175,7 @@ def join_sets(folder: str, results: Any) -> None:
 
 
 def join_sets_watched(folder: str, results: Any) -> None:
-    """The same, looking after every block how much memory is in use, which takes longer."""
+    """Does the same, measuring memory after every block, which takes longer."""
     before = anonymous_bytes()
     seen = [before]
     seconds = join_into_a_file(folder, lambda: seen.append(anonymous_bytes()))
@@ -199,13 +199,13 @@ def join_into_a_file(folder: str, after_each_block: Callable[[], Any]) -> float:
 
 
 def anonymous_bytes() -> int:
-    """This process's resident memory without mapped files, which the system may take back."""
+    """This process's resident memory without mapped files, which the system can reclaim."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
 
 def main() -> None:
-    """Runs the parts that are named, or all."""
+    """Runs the parts named on the command line, or all."""
     parts = {"extraction": extraction, "join": join}
     for name in sys.argv[1:] or parts:
         parts[name]()

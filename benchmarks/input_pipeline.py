@@ -1,11 +1,11 @@
-"""How fast shards become batches, beside TensorFlow's decoder alone and the original's order.
+"""Speed of the input pipeline, relative to TensorFlow's decoder and the original's pipeline.
 
     python benchmarks/input_pipeline.py [--size 640] [--seconds 6] [--rounds 3]
 
-Photos are drawn: 800 x 600 JPEGs of about 150 KB, 4 shards of 256. Every arrangement
-runs in its own process, bound to one core and then to all; they take turns so that a
-busy machine slows all alike, and the best of the rounds counts. Rates are images a
-second of wall time; `CPU ms` is processor time an image, which neighbours on the machine
+Photos are synthetic: 800 x 600 JPEGs of about 150 KB, 4 shards of 256. Every pipeline
+runs in its own process, bound to one core and then to all. They run alternately so that a
+busy machine slows all of them, and the best round counts. Rates are images per
+second of wall time; `CPU ms` is CPU time per image, which other processes
 disturb less. Memory is the process's peak resident set.
 """
 
@@ -55,7 +55,7 @@ def write_shards(folder: Path) -> None:
 
 
 def arrangement(kind: str, folder: str, size: int) -> Any:
-    """The data set of one arrangement; all of them read the shards but `decode alone`."""
+    """The dataset of one pipeline; all but `decode alone` read the shards."""
     import tensorflow as tf
 
     from glrtf.config.data import InputConfig
@@ -114,7 +114,7 @@ def original(folder: str, size: int) -> Any:
 
 
 def measure(kind: str, folder: str, size: int, seconds: float) -> dict[str, float]:
-    """Images a second, CPU seconds an image, peak bytes, seconds to the first batch."""
+    """Images per second, CPU seconds per image, peak bytes, seconds to the first batch."""
     import tensorflow as tf
 
     tf.constant(0).numpy()
@@ -138,7 +138,7 @@ def measure(kind: str, folder: str, size: int, seconds: float) -> dict[str, floa
 
 
 def in_own_process(kind: str, folder: str, arguments: argparse.Namespace, cores: str) -> Any:
-    """What `measure` finds in a new process bound to these cores."""
+    """Runs `measure` in a new process bound to these cores."""
     command = [sys.executable, __file__, "--measure", kind, "--folder", folder]
     command += ["--size", str(arguments.size), "--seconds", str(arguments.seconds)]
     shown = subprocess.run(
@@ -165,7 +165,7 @@ def report(best: dict[str, dict[str, float]], cores: str) -> None:
 
 
 def main() -> None:
-    """Runs all arrangements, on one core and on all."""
+    """Runs all pipelines, on one core and on all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--seconds", type=float, default=6)

@@ -1,4 +1,4 @@
-"""Made-up rows, neighbours and image ids for the retrieval's benchmarks."""
+"""Synthetic rows, neighbours and image ids for the retrieval benchmarks."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _AT_ONCE = 4096
 
 
 def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
-    """Isotropic unit rows, float32."""
+    """Random isotropic unit rows, float32."""
     rows = rng.standard_normal((count, dimension), dtype=np.float32)
     for start in range(0, count, _AT_ONCE):
         some = rows[start : start + _AT_ONCE]
@@ -19,7 +19,7 @@ def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarra
 def isotropic(
     counts: tuple[int, int], dimension: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Queries and rows in no particular direction."""
+    """Isotropic queries and rows."""
     return unit_rows(counts[0], dimension, rng), unit_rows(counts[1], dimension, rng)
 
 
@@ -37,13 +37,13 @@ def clustered(
         dimension: Of the rows.
         rng: What draws them.
         num_centres: How many centres.
-        spread: The length of what a row has beside its centre, of 1.
+        spread: Length of a row's offset from its centre, relative to 1.
     """
     centres = unit_rows(num_centres, dimension, rng) * np.float32((1 - spread**2) ** 0.5)
     both = []
     for count in counts:
         rows = unit_rows(count, dimension, rng)
-        # In place, some at a time: a benchmark's rows fill much of the memory.
+        # In place and in chunks: a benchmark's rows fill much of the memory.
         for start in range(0, count, _AT_ONCE):
             some = rows[start : start + _AT_ONCE]
             some *= np.float32(spread)
@@ -64,7 +64,7 @@ ROWS_OF = {
 def made_up(
     queries: int, index: int, train: int, k: int, num_landmarks: int, folder: str
 ) -> tuple[np.ndarray, np.ndarray, Neighbors, Neighbors]:
-    """Random neighbours in which each image sees its own landmark now and then."""
+    """Random neighbours, some of which show the image's own landmark."""
     rng = np.random.default_rng(0)
     known = np.sort(rng.choice(10**7, num_landmarks, replace=False))
     codes = np.sort(rng.integers(num_landmarks, size=train))

@@ -1,14 +1,14 @@
-"""Resident memory of this process, mapped files among it (Linux)."""
+"""Resident memory of this process, mapped files included (Linux)."""
 
 from pathlib import Path
 
 
 def forget_peak() -> None:
-    """Begins the measurement of `peak` anew."""
+    """Resets the peak that `peak` reports."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """The most memory this process has held since, GiB."""
+    """Peak memory of this process since the last reset, GiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20

@@ -1,10 +1,10 @@
-"""What follows the search, against pandas and at the size of all of GLDv2.
+"""Speed of the steps after the search, relative to pandas and at the size of GLDv2.
 
     python benchmarks/ranking.py pandas
     python benchmarks/ranking.py large --folder /some/disk
     python benchmarks/ranking.py crowded
 
-Neighbours are made up. `large` needs 6 GB of memory and 5 GB of disk.
+Neighbours are synthetic. `large` needs 6 GB of memory and 5 GB of disk.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def ranked(
 
 
 def pandas(arguments: argparse.Namespace) -> None:
-    """Everything after the search against the transcription of the tests."""
+    """Compares everything after the search with the tests' transcription in pandas."""
     import pandas as pd
     import retrieval_transcription as slow
 
@@ -116,7 +116,7 @@ def pandas(arguments: argparse.Namespace) -> None:
 
 
 def large(arguments: argparse.Namespace) -> None:
-    """The whole of GLDv2's test and index: time and memory of what follows the search."""
+    """Time and memory of the steps after the search for all of GLDv2's test and index images."""
     queries, index, train, k = 117_577, 761_757, 4_132_914, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         known, codes, near, direct = made_up(queries, index, train, k, 203_094, folder)
@@ -132,7 +132,7 @@ def large(arguments: argparse.Namespace) -> None:
 
 
 def crowded(arguments: argparse.Namespace) -> None:
-    """One landmark that 100,000 index images keep, and that all of 10,000 queries ask for."""
+    """One landmark that is kept by 100,000 index images and by all 10,000 queries."""
     rng = np.random.default_rng(0)
     queries, index = 10_000, 200_000
     marks = rng.integers(1, 5000, size=(index, 5))

@@ -1,12 +1,12 @@
-"""How long the report's page takes to open with 1,000 queries and their thumbnails.
+"""Time to open the report with 1,000 queries and their thumbnails.
 
     python benchmarks/report_page.py [--queries 1000] [--keep FOLDER]
 
-It makes up a retrieval of that many queries over 4,000 index photos, has ``glrtf.report`` make
-its page in a temporary folder, opens the page from disk in headless Chromium, and prints the
-milliseconds of the browser's own clock beside the limit of 2,000: until the page can be used,
-until all that it loads at once is there, until the first paint, and until the photos in view
-are shown, once the gallery is scrolled to. Chromium and chromedriver must be on the path.
+It generates a retrieval of that many queries over 4,000 index photos, runs ``glrtf.report``
+in a temporary folder, opens the page from disk in headless Chromium, and prints the
+milliseconds of the browser's clock with the limit of 2,000: until the page is interactive,
+until it has loaded, until the first paint, and, after scrolling to the gallery, until the
+photos in view are shown. Chromium and chromedriver must be on the path.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def _write_retrieval(
 
 
 def _write_photo(folder: Path, generator: np.random.Generator, image_id: str) -> None:
-    """A photo with as much detail as a thumbnail of a real one has."""
+    """A photo with as much detail as a thumbnail of a real photo."""
     coarse = generator.integers(0, 255, (24, 32, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(coarse).resize((256, 192), Image.Resampling.BICUBIC).save(out, "JPEG")

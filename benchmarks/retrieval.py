@@ -1,14 +1,14 @@
-"""How fast searches are against their limits: each table's ratios come from one run.
+"""Speed of searches, with their targets; the ratios of each table are from one run.
 
     python benchmarks/retrieval.py search --dimension 512 --k 15 100 300
     python benchmarks/retrieval.py search --dimension 2560 --rows clustered --count 400000
     python benchmarks/retrieval.py annoy --dimension 512 --plot recall.png
 
 Times are CPU seconds of this process on one processor (`--threads 1`, the
-default: a busy machine distorts them less) or, on more, seconds of the clock.
+default: a busy machine distorts them less) or, with more threads, wall-clock seconds.
 All OpenBLAS libraries use the same kernels: on processors with AVX-512 those
-of `--coretype`, which they would not all choose by themselves. `float32` and
-`float64` go without a first pass; `chosen` is what a search does by itself where
+of `--coretype`, which not all of them select by themselves. `float32` and
+`float64` run without a first pass; `default` is what a search does by itself if
 TensorFlow is loaded, with float64 scores. Needs the extra bench.
 """
 
@@ -40,7 +40,7 @@ QUERIES = 2000
 def interleaved(
     contestants: dict[str, Callable[[], object]], clock: Callable[[], float], rounds: int
 ) -> dict[str, float]:
-    """The best time of each, all run in turn so that the machine's moods hit all alike."""
+    """Best time of each, run alternately so that a busy machine slows all of them."""
     best = dict.fromkeys(contestants, float("inf"))
     for _ in range(rounds):
         for name, run in contestants.items():
@@ -51,9 +51,9 @@ def interleaved(
 
 
 def search(arguments: argparse.Namespace) -> None:
-    """Exact search against SGEMM, faiss and scikit-learn."""
+    """Compares exact search with SGEMM, faiss and scikit-learn."""
     if importlib.util.find_spec("tensorflow"):
-        # Then searches use it where it pays, without waiting for it to be loaded.
+        # With TensorFlow loaded, searches use it if it saves time.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         importlib.import_module("tensorflow")
     rng = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def search(arguments: argparse.Namespace) -> None:
 
 
 def extra_memory(queries: ArrayRows, rows: ArrayRows, k: int) -> float:
-    """By how many MB the resident memory of this process rises at most in a search."""
+    """Peak growth of this process's resident memory in a search, MB."""
     forget_peak()
     before = peak()
     exact.search(queries, rows, k)
@@ -89,13 +89,13 @@ def extra_memory(queries: ArrayRows, rows: ArrayRows, k: int) -> float:
 def _contestants(
     queries: np.ndarray, rows: np.ndarray, k: int, arguments: argparse.Namespace
 ) -> dict[str, Callable[[], object]]:
-    """What is timed."""
+    """The searches to time, by name."""
     left, right = ArrayRows(queries), ArrayRows(rows)
     ours = {
         "products alone": lambda: products_only(queries, rows),
         "float32": lambda: exact.search(left, right, k, float64_scores=False, first_pass=False),
         "float64": lambda: exact.search(left, right, k, first_pass=False),
-        "chosen": lambda: exact.search(left, right, k),
+        "default": lambda: exact.search(left, right, k),
     }
     if k not in arguments.peers_at:
         return ours
@@ -113,7 +113,7 @@ def _contestants(
 
 
 def products_only(queries: np.ndarray, rows: np.ndarray) -> None:
-    """The same products and nothing else, in tiles and one buffer."""
+    """Only the same matrix products, in tiles and one buffer."""
     buffer = np.empty((len(queries), 2048), np.float32)
     for start in range(0, len(rows) // 2048 * 2048, 2048):
         np.matmul(queries, rows[start : start + 2048].T, out=buffer)
@@ -124,7 +124,7 @@ def products_only(queries: np.ndarray, rows: np.ndarray) -> None:
 
 
 def annoy(arguments: argparse.Namespace) -> None:
-    """Recall@100 and time of Annoy against exact search, on clustered rows."""
+    """Compares recall@100 and time of Annoy with exact search, on clustered rows."""
     rng = np.random.default_rng(0)
     curves: dict[str, list[tuple[float, float]]] = {}
     for dimension in arguments.dimension:
@@ -177,7 +177,7 @@ def _plot(curves: dict[str, list[tuple[float, float]]], path: str) -> None:
 
 
 def with_kernels(coretype: str) -> None:
-    """Starts this program again where OpenBLAS would use other kernels or cache sizes."""
+    """Restarts this program if OpenBLAS would use other kernels or cache sizes."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     wanted = {"OPENBLAS_CORETYPE": coretype} if " avx512vl" in flags and coretype else {}
     unwanted = {"OPENBLAS_L2_SIZE"} & set(os.environ) if wanted else set()

@@ -1,9 +1,9 @@
-"""What each step of a retrieval brings, alone and on top of the published ones.
+"""Gain of each retrieval step, alone and on top of the published steps.
 
     python benchmarks/retrieval_steps.py EMBEDDINGS METADATA
 
-EMBEDDINGS holds the sets test, index and train of one model, METADATA the
-tables of the data set. Prints mAP@100 over all queries that are not ignored.
+EMBEDDINGS contains the sets test, index and train of one model, METADATA the
+dataset's tables. Prints mAP@100 over all queries that are not ignored.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What bridging brings on the embedded sample, over several seeds.
+"""Gain of bridging on the embedded sample, over several seeds.
 
     python benchmarks/sample_bridging.py --seeds 0 1 2 --output runs/bridging
 
-Runs the demonstration once a seed (another seed is another world of landmarks and another
-training) and prints mAP@100 of each ranking, then the same for outside queries with only inside
-index photos counted as right: what no likeness of pictures can find. Run again, it does only what
+Runs the demo once per seed (each seed gives other landmarks and another training run) and
+prints mAP@100 of each ranking, then the same for outside queries with only inside
+index photos counted as right, which look nothing alike. A repeated run does only what
 is missing.
 """
 
@@ -23,7 +23,7 @@ RANKS = 100
 
 
 def main() -> None:
-    """Runs the demonstrations and prints the tables."""
+    """Runs the demos and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output", default=os.path.join("runs", "bridging"))
@@ -44,9 +44,9 @@ def main() -> None:
 
 
 def outside_to_inside(config: DemoConfig) -> dict[str, float]:
-    """Ranking → mAP@100 of outside queries, only inside photos of their landmark being right.
+    """Ranking → mAP@100 of outside queries with only inside photos of their landmark as right.
 
-    The landmark's other index photos are left out of the ranking: neither right nor wrong.
+    The landmark's other index photos are removed from the ranking: neither right nor wrong.
     """
     plan = plan_sample(config.seed, config.num_landmarks, config.photos_per_landmark)
     scores = {}
@@ -73,7 +73,7 @@ def _mean_precision(plan: SamplePlan, rankings: dict[str, list[str]]) -> float:
 def print_table(
     seeds: list[int], scores: list[dict[str, float]], results: list[DemoResult] | None
 ) -> None:
-    """One row a seed and their mean; the gain is bridged + direct over direct only."""
+    """One row per seed and their mean; the gain is bridged + direct over direct only."""
     names = [*RANKINGS.values(), "gain"] + (["random order", "seconds"] if results else [])
     rows = []
     for number, of_seed in enumerate(scores):

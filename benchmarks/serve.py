@@ -1,11 +1,11 @@
-"""What the web service answers in a second, beside the model alone, on loopback.
+"""Throughput of the web service on loopback, relative to the model alone.
 
     python benchmarks/serve.py rates  [--size 224] [--seconds 20]
     python benchmarks/serve.py steady [--size 224] [--requests 10000]
 
-A v2b0 with random weights (a network's speed does not depend on them), 2,000 drawn
-photos of 800 x 600 as index and train set in four landmarks each, exact search. The
-service runs in a process of its own; clients are coroutines of this one, each sending
+A v2b0 with random weights (speed does not depend on the weights), 2,000 synthetic
+photos of 800 x 600 as index and train set with four landmarks each, exact search. The
+service runs in a separate process; clients are coroutines of this one, each sending
 its next photo when the last is answered. `offline` reads, resizes and embeds the same
 files with the same model in batches of 32, without HTTP and search. `steady` counts
 failures and the server's resident memory over many requests of 32 clients.
@@ -47,7 +47,7 @@ def draw_photos() -> list[bytes]:
 
 
 def make_world(folder: Path, size: int) -> None:
-    """Exports a network and writes sets of random rows that claim to be of it."""
+    """Exports a network and writes sets of random rows described as made with it."""
     from glrtf.config.training import TrainConfig
     from glrtf.embeddings import embedding_set
     from glrtf.inference import serving
@@ -70,13 +70,13 @@ def make_world(folder: Path, size: int) -> None:
 
 
 def flags(folder: Path) -> list[str]:
-    """The settings of a search in that world."""
+    """The flags of a search in these sets."""
     names = {"model": "model", "index": "index", "train": "train", "landmarks": "train.csv"}
     return [f"--{name}={folder / place}" for name, place in names.items()]
 
 
 def offline_rate(folder: Path, photos: list[bytes], seconds: float) -> float:
-    """Photos a second from file bytes to rows, by two threads and the model."""
+    """Photos per second from file bytes to rows, with two threads and the model."""
     from concurrent.futures import ThreadPoolExecutor
 
     from glrtf.config.inference import VIEWS
@@ -99,7 +99,7 @@ def offline_rate(folder: Path, photos: list[bytes], seconds: float) -> float:
 
 
 class Server:
-    """The service in a process of its own."""
+    """The service in a separate process."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "glrtf.serve", *flags(folder), "--port=0"]
@@ -112,12 +112,12 @@ class Server:
         raise SystemExit("the server did not start")
 
     def resident_mb(self) -> float:
-        """Memory in use now."""
+        """The server's current resident memory."""
         text = Path(f"/proc/{self._process.pid}/statm").read_text()
         return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def stop(self) -> int:
-        """Ends it; the exit code."""
+        """Stops the server and returns its exit code."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(60)
 
@@ -133,7 +133,7 @@ async def request(port: int, head: bytes, body: bytes) -> tuple[int, bytes]:
 
 
 def search_request(photo: bytes) -> tuple[bytes, bytes]:
-    """Head and body of a search."""
+    """Headers and body of a search."""
     body = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n\r\n'
     body += photo + b"\r\n--b--\r\n"
     head = (
@@ -200,7 +200,7 @@ def steady(folder: Path, photos: list[bytes], requests: int) -> None:
 
 
 def main() -> None:
-    """Runs the benchmark asked for."""
+    """Runs one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["rates", "steady"])
     parser.add_argument("--size", type=int, default=224)

@@ -1,9 +1,9 @@
-"""How a running service stands idle, slow, broken and foreign clients, and how soon it stops.
+"""Tests a running service with idle, slow, broken and foreign clients, and how soon it stops.
 
     python benchmarks/serve_faults.py -- --model M --index SET [--train SET --landmarks CSV]
 
-What follows `--` is passed to ``python -m glrtf.serve``. Each trial is one line: its
-name, `right` or `wrong`, and what was seen. The exit code is 1 if any is wrong.
+Arguments after `--` are passed to ``python -m glrtf.serve``. Each trial prints one line: its
+name, `right` or `wrong`, and what was observed. The exit code is 1 if any is wrong.
 """
 
 import argparse
@@ -25,7 +25,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n
 
 
 class Service:
-    """The service in a process of its own, its standard error kept in a file."""
+    """The service in a separate process, with its standard error in a file."""
 
     def __init__(self, flags: list[str], log: Path) -> None:
         self._log = log
@@ -39,15 +39,15 @@ class Service:
         self.port = int(found[1])
 
     def logged(self) -> str:
-        """What it has written to standard error."""
+        """What the service has written to standard error."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def connect(self) -> socket.socket:
-        """A connection; reads give up after 20 seconds."""
+        """A connection whose reads time out after 20 seconds."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def ask(self, request: bytes) -> tuple[int, bytes, float]:
-        """Status (0 where the connection is closed without one), answer, seconds."""
+        """Status (0 if the connection is closed without one), response, seconds."""
         began = time.monotonic()
         with contextlib.suppress(OSError), self.connect() as connection:
             connection.sendall(request)
@@ -57,14 +57,14 @@ class Service:
         return 0, b"", time.monotonic() - began
 
     def stop(self) -> tuple[int, float]:
-        """Sends SIGTERM; the exit code, and how many seconds it took."""
+        """Sends SIGTERM and returns the exit code and the seconds until exit."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(120), time.monotonic() - began
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What arrives until the other side closes."""
+    """Everything received until the other side closes."""
     parts = []
     while part := connection.recv(65536):
         parts.append(part)
@@ -92,7 +92,7 @@ def search(data: bytes, *headers: str) -> bytes:
 
 @contextlib.contextmanager
 def many(service: Service, count: int, first: bytes) -> Iterator[list[socket.socket]]:
-    """So many connections that have sent this and stay."""
+    """Opens this many connections that send this and stay open."""
     opened = []
     try:
         for _ in range(count):
@@ -108,10 +108,10 @@ def many(service: Service, count: int, first: bytes) -> Iterator[list[socket.soc
 
 
 def held_off(service: Service, count: int, first: bytes) -> tuple[bool, str]:
-    """Whether state and search answer while so many connections stay."""
+    """Whether health and search requests are answered while this many connections stay open."""
     with many(service, count, first):
         state, _, waited = service.ask(HEALTH)
-        # The first try may come before a slow upload has had its grace.
+        # The first try may come before a slow upload may be dropped.
         found, _, searched = service.ask(search(jpeg()))
         if found != 200:
             time.sleep(1.5)
@@ -121,7 +121,7 @@ def held_off(service: Service, count: int, first: bytes) -> tuple[bool, str]:
 
 
 def aborted(service: Service) -> tuple[bool, str]:
-    """Uploads that are broken off are no failures of the service, and leave no trace in its log."""
+    """Aborted uploads do not count as failures of the service and are not logged."""
     before = len(service.logged())
     for _ in range(10):
         with service.connect() as connection:
@@ -135,7 +135,7 @@ def aborted(service: Service) -> tuple[bool, str]:
 
 
 def foreign(service: Service) -> tuple[bool, str]:
-    """A form that another site sends is refused; the page's own and a script's are not."""
+    """A form sent by another site is refused; those of the page and of a script are not."""
     cases = {
         ("Origin: http://evil.example", "Sec-Fetch-Site: cross-site"): 403,
         ("Origin: http://evil.example",): 403,
@@ -149,7 +149,7 @@ def foreign(service: Service) -> tuple[bool, str]:
 
 
 def unread(service: Service) -> tuple[bool, str]:
-    """Clients that ask for much and read nothing."""
+    """Clients that request much and read nothing."""
     asked = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
     with many(service, 20, b"") as opened:
         for connection in opened:
@@ -161,7 +161,7 @@ def unread(service: Service) -> tuple[bool, str]:
 
 
 def trials() -> dict[str, Callable[[Service], tuple[bool, str]]]:
-    """By name."""
+    """The trials, by name."""
     head = b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
     slow = head + b"boundary=b\r\nContent-Length: 1000000\r\n\r\n--b\r\n"
     return {

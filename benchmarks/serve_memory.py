@@ -1,11 +1,11 @@
-"""What decoding the largest photos of each kind takes: memory and processor time.
+"""Memory and CPU time to decode the largest photos of each kind.
 
     python benchmarks/serve_memory.py [--megapixels 64] [--threads 4] [--kinds jpeg png16_gray]
 
-Of each kind a photo at the pixel limit is drawn and read by as many threads at once as
-`glrtf.serve` has by default, each with a decoder of its own. Shown are the peak resident
-memory of a decoder (the largest of them), how much that of this process, which resizes
-like the service, grew, and the processor time of one decoder.
+A photo of each kind at the pixel limit is generated and read by as many threads at once as
+`glrtf.serve` has by default, each with its own decoder. It prints the peak resident
+memory of the largest decoder, the growth of this process, which resizes
+like the service, and the CPU time of one decoder.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 
 
 def picture(side: int, mode: str) -> "object":
-    """A picture of soft gradients."""
+    """A picture with smooth gradients."""
     from PIL import Image
 
     ramp = np.linspace(0, 255, side, dtype=np.uint8)
@@ -36,14 +36,14 @@ def picture(side: int, mode: str) -> "object":
 
 
 def encoded(side: int, mode: str, kind: str, **settings: object) -> bytes:
-    """A picture's file."""
+    """A picture as file bytes."""
     buffer = io.BytesIO()
     picture(side, mode).save(buffer, kind, **settings)  # type: ignore[attr-defined]
     return buffer.getvalue()
 
 
 def kinds() -> dict[str, Callable[[int], bytes]]:
-    """By name, how a file of a side's length is made."""
+    """By name, a function that makes a file of a given side length."""
     from PIL import Image
 
     turned = Image.Exif()
@@ -69,19 +69,19 @@ def kinds() -> dict[str, Callable[[int], bytes]]:
 
 
 def peak_mb(pid: int | str) -> float:
-    """The most memory that was resident."""
+    """Peak resident memory."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
 
 def processor_seconds(pid: int) -> float:
-    """Time a process has worked."""
+    """CPU time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
-    """Prints a line for each kind."""
+    """Prints one line per kind."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--megapixels", type=float, default=64)
     parser.add_argument("--threads", type=int, default=4)

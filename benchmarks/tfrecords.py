@@ -1,7 +1,7 @@
-"""The builder's speed and memory against their limits: `python benchmarks/tfrecords.py`.
+"""The builder's speed and memory, with their limits: `python benchmarks/tfrecords.py`.
 
-Every figure is a ratio of two things measured in this run, or a peak of memory. Files are made in
-a temporary folder (--folder chooses the disk) and taken out of the page cache before each reading.
+Every figure is a ratio of two things measured in this run, or peak memory. Files are written to
+a temporary folder (--folder chooses the disk) and dropped from the page cache before each read.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def _write_labels(root: Path, numbers: np.ndarray) -> None:
 
 
 def _forget(root: Path) -> None:
-    """Takes a folder's files out of the page cache."""
+    """Drops a folder's files from the page cache."""
     os.sync()
     for path in root.rglob("*"):
         if path.is_file():
@@ -96,7 +96,7 @@ def _processor_seconds(work: Callable[[], object]) -> float:
 
 
 def _in_child(work: Callable[..., None], *arguments: object) -> tuple[float, float]:
-    """Runs work in a fresh process; its seconds and its peak of memory in GB."""
+    """Runs work in a fresh process and returns its seconds and peak memory in GB."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(
         target=_measured, args=(sender, work, arguments)
@@ -125,7 +125,7 @@ def _row(name: str, value: str, limit: str, *, met: bool) -> None:
 
 
 def pass_through(folder: Path, count: int, rounds: int) -> None:
-    """Speed of the build against a raw copy, with one worker and with one a processor."""
+    """Speed of the build relative to a raw copy, with one worker and with one per processor."""
     photos = [_photo(seed, 800, 600, 90) for seed in range(16)]
     mean = sum(map(len, photos)) / len(photos)
     root = folder / "photos"
@@ -146,7 +146,7 @@ def pass_through(folder: Path, count: int, rounds: int) -> None:
         ratio = min(raw) / min(times)
         name = f"build, {workers} workers ({total / min(times):.0f} MB/s) / raw copy"
         _row(name, f"{ratio:.2f}", ">= 0.50", met=ratio >= 0.5)
-    # By processor time, which other work on the machine does not stretch as it does waiting.
+    # In CPU time, which other work on the machine distorts less than wall time.
     inspecting = _processor_seconds(lambda: _inspect(photos, count, ImageSettings()))
     whole = _processor_seconds(
         lambda: _build(root, folder / "timed", {"shard_size": "50MB", "workers": 1})
@@ -161,7 +161,7 @@ def _inspect(photos: list[bytes], count: int, settings: ImageSettings) -> None:
 
 
 def decode_check(count: int) -> None:
-    """Speed of --verify decode against decoding by simplejpeg and by TensorFlow."""
+    """Speed of --verify decode relative to simplejpeg and to TensorFlow."""
     import simplejpeg
 
     photos = [_photo(seed, 800, 600, 90) for seed in range(16)]
@@ -183,7 +183,7 @@ def decode_check(count: int) -> None:
 
 
 def tiny_records(folder: Path, count: int) -> None:
-    """Peak of memory of a build of very many images in one shard."""
+    """Peak memory of a build of very many images in one shard."""
     root = folder / "tiny"
     _write_source(root, [_photo(seed, 16, 16, 50) for seed in range(16)], count, 4)
     settings = {"num_shards": 1, "workers": 1}
@@ -193,7 +193,7 @@ def tiny_records(folder: Path, count: int) -> None:
 
 
 def _plan(root: Path, numbers_path: Path) -> None:
-    """All that is planned of a full split: labels, inventory, validation, shards, digests."""
+    """The whole plan of a full split: labels, inventory, validation, shards, digests."""
     numbers = np.load(numbers_path, allow_pickle=False)
     scans = []
     for tar, part in enumerate(np.array_split(numbers, 500)):
@@ -216,7 +216,7 @@ def _plan(root: Path, numbers_path: Path) -> None:
 
 
 def planning(folder: Path, count: int) -> None:
-    """Seconds and peak of memory of the plan of a full split."""
+    """Seconds and peak memory of planning a full split."""
     numbers = np.random.default_rng(0).permutation(np.arange(1, count + 1, dtype=np.uint64))
     numbers *= np.uint64(0x9E3779B97F4A7C15)
     root = folder / "plan"
@@ -229,7 +229,7 @@ def planning(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Runs the parts asked for."""
+    """Runs the selected parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ("pass_through", "decode_check", "tiny_records", "planning")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)

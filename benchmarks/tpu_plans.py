@@ -1,10 +1,10 @@
-"""Plans the five published configurations for TPUs that are not there, compiler included.
+"""Plans the five published configurations with the TPU compiler, without a TPU.
 
     PYTHONPATH=. python benchmarks/tpu_plans.py --compiler_python plan/bin/python
 
-Each program takes minutes to an hour to compile on two cores; what was compiled
-before is found in `benchmarks/tpu_plans/` and is not compiled again. With
-``--known`` nothing is compiled: the table is made of what is there.
+Each program takes minutes to an hour to compile on two cores; results
+are stored in `benchmarks/tpu_plans/` and reused. With
+``--known`` nothing is compiled: the table shows the stored results.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _HEADER = (
 
 
 def main() -> int:
-    """Plans everything asked for and prints the table as it grows."""
+    """Plans the selected configurations and prints the table as it grows."""
     arguments = _arguments()
     print(_HEADER, flush=True)
     for name in arguments.configs:
@@ -48,7 +48,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
-    """The published batch and, where the compiler refuses it, smaller ones until one fits."""
+    """The published batch and, if it does not fit, smaller ones until one does."""
     config = cli.parse(
         PlanConfig,
         [
@@ -70,7 +70,7 @@ def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
 
 
 def _smaller_batch(plan: Plan) -> int:
-    """The micro-batch that should fit: what the compiler needed shrinks with the images."""
+    """The micro-batch that should fit if memory is proportional to the number of images."""
     needed = re.search(r"Used ([\d.]+)G of ([\d.]+)G", plan.compiled.refusal)
     fixed = plan.found.memory.total - plan.found.memory.activations
     used, limit = (float(part) * _GIB for part in needed.groups())

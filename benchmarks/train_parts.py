@@ -1,9 +1,9 @@
-"""What the neighbours of each train part cost when the train set is cut into many shards.
+"""Cost of searching 20 train parts, depending on the number of shards of the train set.
 
     python benchmarks/train_parts.py --shards 1 20 100 500 2500
 
-CPU seconds of this process for the 15 nearest train rows of each of the 20 published parts, how
-many neighbours an image gets, and whether they are those of the first line. Rows are in float32.
+CPU seconds of this process for the 15 nearest train rows of each of the 20 parts, the
+number of neighbours per image, and whether they equal those of the first line. Rows are float32.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PER_PART = 15
 
 
 def write(folder: str, rows: np.ndarray, num_shards: int) -> EmbeddingSet:
-    """A set as it is embedded from so many of the builder's shards."""
+    """Writes a set as if embedded from this many shards."""
     numbers = np.random.default_rng(1).integers(1 << 60, size=len(rows), dtype=np.uint64)
     places, nothing = np.arange(len(rows), dtype=np.int32), np.zeros(len(rows), np.int32)
     images = sharding.Images(numbers, places, nothing, numbers, nothing)

@@ -2,13 +2,13 @@
 
     python benchmarks/train_step.py [head] [accumulation] [step] [first]
 
-head: ArcFace at 203,094 classes, forward and backward, against the obvious form
-in Keras (normalised weights, arc cosine, one-hot labels and categorical cross
+head: ArcFace at 203,094 classes, forward and backward, compared with straightforward
+Keras (normalised weights, arc cosine, one-hot labels and categorical cross
 entropy), the same without arc cosine and with sparse cross entropy, and the three
-matrix products alone; peak memory over what was there before, each in its own
+matrix products alone; growth of peak memory, each in its own
 process. accumulation: K micro-batches and one update
-against K single passes and one update. step: our step against plain Keras with
-the same backbone and a Dense softmax of equal width. first: from nothing to the end
+compared with K single passes and one update. step: our step compared with plain Keras with
+the same backbone and a Dense softmax of equal width. first: from start to the end
 of the first update, in a fresh process, for B0 and for XL.
 """
 
@@ -28,7 +28,7 @@ HEAD_ROUNDS = 5
 
 
 def median_seconds(*functions: Callable[[], Any], rounds: int = 15) -> list[float]:
-    """Each function's median over calls taken in turns, after one each that traces."""
+    """Median time of each function, called alternately, after one call each that traces."""
     for function in functions:
         function()
     seconds: list[list[float]] = [[] for _ in functions]
@@ -69,12 +69,12 @@ def head_step(kind: str, results: Any) -> None:
         before = int(file.read().split()[1]) * resource.getpagesize()
     [seconds] = median_seconds(lambda: step()[0].numpy(), rounds=HEAD_ROUNDS)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    # The weights themselves were there before the step and count too.
+    # The weights were allocated before the step and count too.
     results.put((seconds, after - before + 4 * CLASSES * DIMENSION))
 
 
 def head_losses(labels: Any) -> dict[str, Callable[[Any, Any], Any]]:
-    """Forms of the loss from embeddings and weights."""
+    """Variants of the loss, as functions of embeddings and weights."""
     import numpy as np
     import tensorflow as tf
     from keras import losses, ops
@@ -111,7 +111,7 @@ def head_losses(labels: Any) -> dict[str, Callable[[Any, Any], Any]]:
 
 
 def head() -> None:
-    """Our head against the obvious one, each in a fresh process."""
+    """Compares our head with straightforward Keras, each in a fresh process."""
     measured = {}
     context = multiprocessing.get_context("spawn")
     for kind in ("keras", "one-hot", "products", "ours"):
@@ -133,7 +133,7 @@ def head() -> None:
 
 
 def training_step(accumulation_steps: int, batch: int) -> dict[str, Callable[[], Any]]:
-    """On a fixed batch of `batch` images: our update, one pass of it, and the update alone."""
+    """For a fixed batch of `batch` images: our update, one pass of it, and only applying it."""
     import numpy as np
     import tensorflow as tf
 
@@ -172,7 +172,7 @@ def training_step(accumulation_steps: int, batch: int) -> dict[str, Callable[[],
 
 
 def accumulation() -> None:
-    """K micro-batches and an update against K single passes and an update."""
+    """Compares K micro-batches and one update with K single passes and one update."""
     many, one = training_step(STEPS, STEPS * IMAGES), training_step(1, IMAGES)
     functions = (many["whole"], one["pass"], one["update"])
     together, single, alone = median_seconds(*functions, rounds=25)
@@ -183,7 +183,7 @@ def accumulation() -> None:
 
 
 def step() -> None:
-    """Our step against Keras's own with the same backbone and a Dense softmax."""
+    """Compares our step with Keras's, with the same backbone and a Dense softmax."""
     import keras
     import numpy as np
 
@@ -204,7 +204,7 @@ def step() -> None:
 
 
 def first_update(backbone: str, size: int, results: Any) -> None:
-    """Times the way to the first update; puts seconds of import, build, trace, and update."""
+    """Times the run up to the first update; puts seconds of import, build, trace, and update."""
     marks = [time.perf_counter()]
     import tensorflow as tf
 
@@ -228,7 +228,7 @@ def first_update(backbone: str, size: int, results: Any) -> None:
 
 
 def first() -> None:
-    """What a run takes before its first update is done."""
+    """Time from start to the end of the first update."""
     context = multiprocessing.get_context("spawn")
     for backbone, size in (("v2b0", 128), ("v2xl", 640)):
         results = context.Queue()

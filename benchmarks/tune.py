@@ -1,11 +1,11 @@
-"""How many trials a second glrtf.tune makes on sets of the embedded sample's size.
+"""Trials per second of glrtf.tune on sets of the embedded sample's size.
 
     python benchmarks/tune.py [--trials 200] [--workers 2]
 
-It writes made-up embedding sets of the sample's size (251 queries, 433 index and 1,914 train
-images of 44 landmarks, 512 numbers each) in a temporary folder, runs ``glrtf.tune`` on them
-in a process of its own, and prints the trials a second after the first, and of the second half,
-beside the limit of 20.
+It writes synthetic embedding sets of the sample's size (251 queries, 433 index and 1,914 train
+images of 44 landmarks, 512 dimensions) in a temporary folder, runs ``glrtf.tune`` on them
+in a separate process, and prints the trials per second after the first trial and of the second
+half, with the limit of 20.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def _run(folder: Path, trials: int, workers: int) -> None:
 
 
 def _ends(journal: Path) -> list[float]:
-    """When each trial ended, in seconds, ascending."""
+    """End times of the trials, in seconds, ascending."""
     storage = JournalStorage(JournalFileBackend(str(journal)))
     study = optuna.load_study(study_name="glrtf", storage=storage)
     return sorted(trial.datetime_complete.timestamp() for trial in study.trials)

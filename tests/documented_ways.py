@@ -1,7 +1,7 @@
-"""How the commands of each page are run by a test, and which are not and why.
+"""How a test runs the commands of each page, and which ones it does not run and why.
 
-A command is run as it stands, in a folder of its page's own. What the page takes for granted lies
-there under the names that the page uses (`PLACES`); only what costs time is made small (`SMALL`).
+A command is run unchanged, in a folder for its page. Files that the page assumes exist there
+under the names that the page uses (`PLACES`); expensive settings are reduced (`SMALL`).
 """
 
 import re
@@ -11,7 +11,7 @@ from documented import Documented
 SAMPLE = "gldv2"
 """A small embedded sample."""
 README = "README.md/runs/v2m_640"
-"""What README's own commands leave: model, sets, ranking."""
+"""Output of README's commands: model, sets, ranking."""
 
 PLACES: dict[str, dict[str, str]] = {
     "README.md": {"ROOT": SAMPLE},
@@ -63,7 +63,7 @@ PLACES: dict[str, dict[str, str]] = {
     "docs/tuning.md": {"sets": README, "ROOT": SAMPLE},
     "docs/tutorial.md": {"configs": "configs"},
 }
-"""Page -> what lies in its folder before its first command -> what that is."""
+"""Page -> name in its folder before its first command -> the file or folder it links to."""
 
 SMALL: dict[str, list[str]] = {
     "tfrecords_tools.sample": ["--num_landmarks=3", "--photos_per_landmark=9"],
@@ -82,30 +82,31 @@ SMALL: dict[str, list[str]] = {
 """Command -> flags that make it quick."""
 
 NOT_RUN: dict[str, str] = {
-    r"gs://": "wants a bucket; tests of remote shards, sets and workdirs use an emulated one",
-    r"runner=(Dataflow|Flink|Spark)Runner": "wants a cluster",
-    r"runner=FnApiRunner": "Beam's processes take long; run by test_runners_beam.py and others",
-    r"--strategy (tpu|multiworker)|--tpu slice": "wants a TPU or several hosts",
-    r"docs/gpu\.md: glrtf\.plan": "is a command of plan.md for GPUs; run small by test_plan.py",
+    r"gs://": "needs a bucket; tests of remote shards, sets and workdirs use an emulator",
+    r"runner=(Dataflow|Flink|Spark)Runner": "needs a cluster",
+    r"runner=FnApiRunner": "Beam's processes are slow; run by test_runners_beam.py and others",
+    r"--strategy (tpu|multiworker)|--tpu slice": "needs a TPU or several hosts",
+    r"docs/gpu\.md: glrtf\.plan": "as in plan.md, for GPUs; run by test_plan.py on a small model",
     r"--compile\b": "compiles for a TPU with packages of another environment, for minutes",
-    r": glrtf\.weights ": "wants a published checkpoint; test_weights.py writes one",
+    r": glrtf\.weights ": "needs a published checkpoint; test_weights.py writes one",
     r": glrtf\.demo ": "is all of tutorial.md at once; run by test_demo.py",
     r"docs/your-own-photos\.md: glrtf|docs/your-own-photos\.md: tfr": (
         "run by test_your_own_photos.py"
     ),
     r": benchmarks/": "measures, for minutes",
     r"tests/faults/campaign\.py": "kills processes, for minutes",
-    r"tests/faults/fuzz\.py": "takes ten minutes a reader; seconds of it by test_fuzz.py",
-    r": pip-audit ": "asks a database in the network",
+    r"tests/faults/storage_campaign\.py": "runs for minutes; some faults by test_storage_faults.py",
+    r"tests/faults/fuzz\.py": "takes ten minutes per reader; test_fuzz.py runs it for seconds",
+    r": pip-audit ": "queries a database on the network",
     r": (pip|(plan|gpu)/bin/pip|apt) |python -m venv": "installs from the network",
     r": make |\.venv/bin/pre-commit|source \.venv": "installs, or runs the tests",
-    r": python -m build": "makes packages from the network",
+    r": python -m build": "builds packages with tools from the network",
     r": (gcloud|docker) |: export ": "for other machines",
-    r": tensorboard ": "shows what was written, until it is stopped",
-    r": curl ": "asked of the running service in Python",
+    r": tensorboard ": "runs until it is stopped",
+    r": curl ": "the test sends the same request in Python",
     r": docs/hooks/draw_bridge\.py": "run by test_commands.py",
 }
-"""Pattern of commands that no test of this table's runs -> why."""
+"""Pattern of commands that these tests do not run -> reason."""
 
 GIVEN: dict[str, str] = {
     "docs/evaluation.md: glrtf.retrieve --config": (
@@ -114,13 +115,13 @@ GIVEN: dict[str, str] = {
     "docs/retrieval.md: glrtf.retrieve --query W/query": "--landmarks train.csv --output W/ranked",
     "docs/inference.md: glrtf.search": "photo.jpg",
 }
-"""Command with an ellipsis -> what stands for it, and for flags that have one."""
+"""Command with an ellipsis -> the arguments that replace it."""
 
 
 def reason_not_run(command: Documented) -> str:
-    """Why a command is not run, or nothing where it is."""
+    """Why a command is not run; empty if it is run."""
     if not command.arguments:
         return "named in passing"
     if command.arguments[0].isupper() and not command.arguments[0].startswith("SHARDS"):
-        return "says which arguments there are"
+        return "lists the arguments only"
     return next((why for what, why in NOT_RUN.items() if re.search(what, f"{command} ")), "")

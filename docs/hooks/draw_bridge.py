@@ -1,7 +1,7 @@
-"""Draws the explanation's picture: `python docs/hooks/draw_bridge.py docs/pictures/bridge.svg`.
+"""Draws docs/pictures/bridge.svg: `python docs/hooks/draw_bridge.py docs/pictures/bridge.svg`.
 
 Numbers follow the definitions: C sums a query's two nearest train photos of a landmark,
-and 0.5 more for its best one; B is the lesser of both sides' C, divided by 3; F = D³ + B³.
+and 0.5 more for its best one; B is the smaller of the two sides' C, divided by 3; F = D³ + B³.
 """
 
 import sys
@@ -15,7 +15,7 @@ DIRECT_SIMILARITY, BONUS, DIVISOR = 0.15, 0.5, 3
 def text(
     x: float, y: float, words: str, size: int = 15, fill: str = INK, bold: bool = False
 ) -> str:
-    """Words centred at a point."""
+    """Text centred at a point."""
     weight = ' font-weight="600"' if bold else ""
     return f'<text x="{x}" y="{y}" font-size="{size}" fill="{fill}"{weight}>{words}</text>'
 

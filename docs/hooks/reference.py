@@ -1,7 +1,7 @@
-"""Writes the reference pages while the documentation is built.
+"""Generates the reference pages when the documentation is built.
 
-``commands.md`` is made of the commands' configuration dataclasses; one page a package
-names its modules, which mkdocstrings then describes from their docstrings.
+``commands.md`` is generated from the commands' configuration dataclasses. One page per
+package lists its modules, which mkdocstrings describes from their docstrings.
 """
 
 import ast
@@ -43,7 +43,7 @@ PACKAGES = (
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the generated pages to those of the folder (called by MkDocs)."""
+    """Adds the generated pages to the site (called by MkDocs)."""
     from mkdocs.structure.files import File
 
     sys.path.insert(0, str(ROOT))
@@ -55,7 +55,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def package_page(package: str) -> str:
-    """The page of a package's own modules."""
+    """The page of a package's direct modules."""
     folder = ROOT / package.replace(".", "/")
     names = sorted(one.name for one in pkgutil.iter_modules([str(folder)]) if not one.ispkg)
     parts = [f"# {package}", ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))]
@@ -64,7 +64,7 @@ def package_page(package: str) -> str:
 
 
 def commands_page() -> str:
-    """The page of all commands: what each is for and its settings."""
+    """The page of all commands: their purpose and settings."""
     parts = ["# Commands", "`--config FILE` reads YAML with the settings' names as keys."]
     for module, config_class in commands():
         summary = " ".join((config_class.__doc__ or "").strip().split("\n\n")[0].split())
@@ -74,7 +74,7 @@ def commands_page() -> str:
 
 
 def commands() -> Iterator[tuple[str, type]]:
-    """Every module that is a command, and its configuration: the first argument of `cli.run`."""
+    """Every command module and its configuration class, the first argument of `cli.run`."""
     for package in ("tfrecords_tools", "glrtf"):
         for path in sorted((ROOT / package).rglob("*.py")):
             text = path.read_text()
@@ -85,7 +85,7 @@ def commands() -> Iterator[tuple[str, type]]:
 
 
 def as_typed(module: str) -> str:
-    """What follows ``python -m`` to run a command's module."""
+    """The name to use after ``python -m`` to run a command's module."""
     module = module.replace("glrtf.commands.preview", "glrtf.data.preview")
     return module.replace("glrtf.commands.", "glrtf.").removesuffix(".draw")
 
@@ -98,23 +98,23 @@ def _config_name(text: str) -> str:
 
 def _rows(config_class: type, prefix: str = "") -> Iterator[str]:
     hints = typing.get_type_hints(config_class)
-    told = _told(config_class)
+    descriptions = _field_descriptions(config_class)
     for field in dataclasses.fields(config_class):
         if dataclasses.is_dataclass(hints[field.name]):
             yield from _rows(hints[field.name], f"{prefix}{field.name}.")
             continue
-        meaning = " ".join(told.get(field.name, "").split()).replace("|", "\\|")
+        meaning = " ".join(descriptions.get(field.name, "").split()).replace("|", "\\|")
         yield f"| `{prefix}{field.name}` | {_default(field)} | {meaning} |"
 
 
-def _told(config_class: type) -> dict[str, str]:
-    """What docstrings say of fields, those of the classes above included."""
-    told: dict[str, str] = {}
+def _field_descriptions(config_class: type) -> dict[str, str]:
+    """The fields' descriptions in the docstrings of a class and its base classes."""
+    descriptions: dict[str, str] = {}
     for each in reversed(config_class.__mro__):
         if dataclasses.is_dataclass(each):
             parsed = docstring_parser.parse(each.__doc__ or "")
-            told |= {one.arg_name: one.description or "" for one in parsed.params}
-    return told
+            descriptions |= {one.arg_name: one.description or "" for one in parsed.params}
+    return descriptions
 
 
 def _default(field: dataclasses.Field) -> str:
@@ -123,7 +123,7 @@ def _default(field: dataclasses.Field) -> str:
     elif field.default_factory is not dataclasses.MISSING:
         value = field.default_factory()
     else:
-        return "**needed**"
+        return "**required**"
     if isinstance(value, (list, tuple)):
         value = " ".join(map(str, value))
     return f"`{value}`" if value not in ("", None) else ""
