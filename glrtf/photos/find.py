@@ -86,8 +86,10 @@ def _find_in_tars(paths: list[str], missing: set[str], places: dict[str, PhotoPl
                     places[image_id] = place
                     missing.discard(image_id)
                 if not missing:
-                    return
+                    break
             progress.update()
+            if not missing:
+                break
 
 
 def _members(path: str) -> Iterator[tuple[str, PhotoPlace]]:
