@@ -2,15 +2,23 @@ import os
 import shutil
 
 import pytest
-from photo_world import NUM_INDEX, image_id
+from photo_world import NUM_INDEX, image_id, write_photos
 from shard_writing import photo
 
 from glrtf.photos.store import PhotoStore, open_stores
 from tfrecords_tools.errors import UserError
 
 
-def test_photos_are_found_in_tars_and_in_folders(world, tmp_path):
-    stores = open_stores(str(world.folder), str(tmp_path))
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Train photos extracted, index photos in a tar."""
+    folder = tmp_path_factory.mktemp("photos")
+    write_photos(folder)
+    return folder
+
+
+def test_photos_are_found_in_tars_and_in_folders(photos, tmp_path):
+    stores = open_stores(str(photos), str(tmp_path))
     assert sorted(stores) == ["index", "train"]
     for split, number in (("index", 0), ("index", NUM_INDEX - 1), ("train", 0), ("train", 11)):
         assert stores[split].place(image_id(number)).read() == photo(number)
@@ -19,11 +27,11 @@ def test_photos_are_found_in_tars_and_in_folders(world, tmp_path):
     assert open_stores("", str(tmp_path)) == {}
 
 
-def test_tars_are_read_once(world, tmp_path):
-    PhotoStore(str(world.folder), "index", str(tmp_path))
+def test_tars_are_read_once(photos, tmp_path):
+    PhotoStore(str(photos), "index", str(tmp_path))
     [remembered] = list((tmp_path / "index").iterdir())
     before = remembered.stat().st_mtime_ns
-    again = PhotoStore(str(world.folder), "index", str(tmp_path))
+    again = PhotoStore(str(photos), "index", str(tmp_path))
     assert again.place(image_id(3)).read() == photo(3)
     assert remembered.stat().st_mtime_ns == before
 
@@ -43,11 +51,40 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path):
     assert linked.place(image_id(1)).read() == photo(1)
 
 
-def test_a_damaged_tar_and_a_missing_folder_are_named(world, tmp_path):
-    shutil.copytree(world.folder / "index", tmp_path / "index")
+def test_a_damaged_tar_and_a_missing_folder_are_named(photos, tmp_path):
+    shutil.copytree(photos / "index", tmp_path / "index")
     tar = tmp_path / "index" / "images_000.tar"
     tar.write_bytes(tar.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"images_000\.tar: expected a whole tar, found it cut"):
         PhotoStore(str(tmp_path), "index", str(tmp_path / "memory"))
     with pytest.raises(UserError, match="no such folder"):
         open_stores(str(tmp_path / "none"), str(tmp_path / "memory"))
+
+
+def test_photos_of_a_plain_folder_are_found_by_the_sets_list(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "Italy").mkdir(parents=True)
+    (folder / "Italy" / "IMG 1.JPG").write_bytes(photo(1))
+    (folder / "linked.jpg").symlink_to("Italy/IMG 1.JPG")
+    (tmp_path / "secret.jpg").write_bytes(photo(2))
+    (folder / "out.jpg").symlink_to(tmp_path / "secret.jpg")
+    paths = {
+        image_id(1): "Italy/IMG 1.JPG",
+        image_id(2): "../secret.jpg",
+        image_id(3): "out.jpg",
+        image_id(4): "linked.jpg",
+        image_id(5): "gone.jpg",
+    }
+    plain = {"index": paths, "train": {image_id(9): "elsewhere.jpg"}}
+    stores = open_stores(str(folder), str(tmp_path / "memory"), plain)
+    assert sorted(stores) == ["index"]
+    found = [n for n in range(7) if stores["index"].place(image_id(n))]
+    assert found == [1, 4]
+    assert stores["index"].place(image_id(1)).read() == photo(1)
+    for text in ("Italy/IMG 1.JPG", "../secret.jpg", ""):
+        assert stores["index"].place(text) is None
+
+
+def test_another_folder_than_the_index_was_embedded_from_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"none of its 1 photos, such as a\.jpg"):
+        open_stores(str(tmp_path), str(tmp_path / "memory"), {"index": {"a": "a.jpg"}})
