@@ -55,7 +55,7 @@ def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
 
 def write_saved(path: str) -> str:
     """Writes the shard whose specification is stored at `path`; returns its name."""
-    return writer.write_shard(load_spec(path)).name
+    return writer.write_apart(load_spec(path)).name
 
 
 def save_spec(spec: ShardSpec) -> str:

@@ -150,13 +150,16 @@ def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
     return decoded
 
 
-def upright_image(data: bytes, settings: ImageSettings, draft: int = 0) -> "Image":
+def upright_image(
+    data: bytes, settings: ImageSettings, draft: int = 0, box: pixels.Box | None = None
+) -> "Image":
     """Decodes any image file, for a picture to be looked at; damaged pixels are taken.
 
     Args:
         data: An image file's bytes.
         settings: What images must be like.
         draft: As of `pixels.read_upright`.
+        box: As of `pixels.read_upright`.
 
     Returns:
         The upright RGB picture.
@@ -164,7 +167,7 @@ def upright_image(data: bytes, settings: ImageSettings, draft: int = 0) -> "Imag
     Raises:
         RejectedError: If the builder would reject it for anything but damaged pixels.
     """
-    return _load(data, admit(data, settings), settings, draft)[0]
+    return _load(data, admit(data, settings), settings, draft, box)[0]
 
 
 def _must_change(header: JpegHeader, settings: ImageSettings) -> str:
@@ -198,14 +201,18 @@ def _reencode(
 
 
 def _load(
-    data: bytes, header: JpegHeader | None, settings: ImageSettings, draft: int = 0
+    data: bytes,
+    header: JpegHeader | None,
+    settings: ImageSettings,
+    draft: int = 0,
+    box: pixels.Box | None = None,
 ) -> tuple["Image", str]:
     """`pixels.read_upright`, every failure with a reason."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             bounds = settings.min_side, settings.max_pixels
-            return pixels.read_upright(data, header, *bounds, draft)
+            return pixels.read_upright(data, header, *bounds, draft, box)
     except RejectedError:
         raise
     except Exception as error:

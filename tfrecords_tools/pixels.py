@@ -1,7 +1,7 @@
 """Any image file to an upright RGB picture, within bounds of memory."""
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 _ROWS = 256
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, upper, right and lower end."""
 
 
 class RejectedError(Exception):
@@ -42,9 +45,14 @@ def check_bounds(
 
 
 def read_upright(
-    data: bytes, header: JpegHeader | None, min_side: int, max_pixels: int, draft: int = 0
+    data: bytes,
+    header: JpegHeader | None,
+    min_side: int,
+    max_pixels: int,
+    draft: int = 0,
+    box: Box | None = None,
 ) -> tuple["Image", str]:
-    """Decodes an image and turns it upright.
+    """Decodes an image, or a part of it, and turns it upright.
 
     Args:
         data: An image file's bytes.
@@ -53,12 +61,13 @@ def read_upright(
         max_pixels: As of `check_bounds`.
         draft: A JPEG may be decoded at a reduced scale that keeps this many pixels a
             side; 0 for full size.
+        box: The part, in pixels of the image as it is stored, at full size; None for all.
 
     Returns:
         The RGB image, and the name of its format.
 
     Raises:
-        RejectedError: If it is out of bounds or animated.
+        RejectedError: If it is out of bounds or animated, or nothing of the box is on it.
         Exception: Decoders fed hostile bytes raise almost anything.
     """
     from PIL import Image
@@ -72,7 +81,16 @@ def read_upright(
             image.draft("RGB", (draft, draft))
         image.load()
         kind = image.format or ""
-        return _turned(_to_rgb(image), _orientation(data, header, image)), kind
+        part = _cut(image, box) if box else image
+        return _turned(_to_rgb(part), _orientation(data, header, image)), kind
+
+
+def _cut(image: "Image", box: Box) -> "Image":
+    left, upper = (max(round(end), 0) for end in box[:2])
+    right, lower = min(round(box[2]), image.width), min(round(box[3]), image.height)
+    if left >= right or upper >= lower:
+        raise RejectedError(f"box {list(box)} outside of its {image.width}x{image.height} pixels")
+    return image.crop((left, upper, right, lower))
 
 
 def _sample_bytes(mode: str) -> int:

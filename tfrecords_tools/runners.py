@@ -37,7 +37,7 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
     total = sum(int(starts[number + 1] - starts[number]) for number in numbers)
     num_bytes = int(fold.plan.images.sizes.sum(dtype=np.int64))
     workers, megabytes = count_workers(config.workers, len(numbers), num_bytes), 0.0
-    # Decoders may end a process; small builds do without another, which takes time to start.
+    # Without a pool a child process decodes, which starts sooner than a worker.
     here = workers == 1 and (config.workers == 1 or num_bytes <= _SMALL)
     from tfrecords_tools import worker_deaths
 

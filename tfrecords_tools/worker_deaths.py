@@ -1,6 +1,7 @@
 """Building on when an image ends the process that decodes it.
 
-A decoder in C that fails badly takes its process with it. Each worker notes the image
+A decoder in C that fails badly takes its process with it. A build without workers decodes in a
+child process (`inspect_apart`). In a pool each worker notes the image
 it is on in a file of its own; when one has died, the images in question are tried again,
 each in a process of its own, and those that end theirs are rejected by name.
 """
@@ -9,20 +10,18 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from tfrecords_tools import gldv2, runners, writer
+from tfrecords_tools import images, inspect_apart, runners, writer
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
 from tfrecords_tools.writer import ShardSpec
 
 _NOTE = 32
-# Sent by the system when memory is short, or by a user: no image's fault.
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +39,13 @@ def write_shards(fold: Fold, numbers: Sequence[int], workers: int) -> Iterator[S
     Args:
         fold: The plan.
         numbers: Which of its shards.
-        workers: How many processes; with 0 all is done in this one, which an image may end.
+        workers: How many processes; with 0 this one writes, and a child of it decodes.
 
     Raises:
         UserError: If a worker was killed and no image is at fault; it names what they were on.
     """
     if not workers:
-        yield from map(writer.write_shard, map(fold.spec, numbers))
+        yield from map(writer.write_apart, map(fold.spec, numbers))
         return
     left = {writer.shard_name(fold.name, n, fold.plan.num_shards): n for n in numbers}
     deadly: dict[int, tuple[tuple[int, str], ...]] = {}
@@ -72,8 +71,13 @@ def write_noted(job: NotedJob) -> ShardStats:
     """Writes a shard; a file named by the process's id says which image it is on."""
     path = os.path.join(job.notes, str(os.getpid()))
     handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+
+    def inspect(row: int, data: bytes, settings: ImageSettings) -> images.Inspected:
+        _write_note(handle, f"{job.number} {row}")
+        return images.inspect(data, settings)
+
     try:
-        return writer.write_shard(job.spec, lambda row: _write_note(handle, f"{job.number} {row}"))
+        return writer.write_shard(job.spec, inspect)
     finally:
         os.close(handle)
         with contextlib.suppress(FileNotFoundError):
@@ -93,24 +97,18 @@ def _deadly(
         with open(os.path.join(notes, name)) as file:
             number, row = map(int, file.read().split() or (-1, -1))
         if row >= 0:
-            suspects.append((number, row, _describe(fold.spec(number), row)))
+            suspects.append((number, row, writer.describe(fold.spec(number), row)))
     found = False
     for number, row, image in suspects:
         status = _try_alone(fold.spec(number), row)
-        if status < 0 and -status not in _FROM_OUTSIDE:
+        if status < 0 and -status not in inspect_apart.FROM_OUTSIDE:
             found = True
-            reason = f"ends the decoder ({_signal_name(-status)})"
+            reason = inspect_apart.died_of(-status)
             print(f"{image}: {reason}; rejected, the build goes on", file=sys.stderr)
             yield number, row, reason
     if not found:
         where = "; ".join(image for _, _, image in suspects)
         raise UserError(f"{died}" + (f" (workers were on {where})" if where else "")) from None
-
-
-def _describe(spec: ShardSpec, row: int) -> str:
-    image_id = gldv2.format_id(int(spec.images.ids[row]))
-    tars = spec.layout.tars
-    return f"{tars[int(spec.images.containers[row])]}: image {image_id}" if tars else image_id
 
 
 def _try_alone(spec: ShardSpec, row: int) -> int:
@@ -120,10 +118,3 @@ def _try_alone(spec: ShardSpec, row: int) -> int:
     process.start()
     process.join()
     return process.exitcode or 0
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -4,12 +4,12 @@ import copy
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import google_crc32c
 import numpy as np
 
-from tfrecords_tools import gldv2, images, readers, schema, shard_stats, tfrecord
+from tfrecords_tools import gldv2, images, inspect_apart, readers, schema, shard_stats, tfrecord
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.shard_stats import ShardStats
@@ -17,6 +17,9 @@ from tfrecords_tools.sharding import Images
 from tfrecords_tools.storage import files
 
 _BUFFER = 1 << 20
+
+Inspect: TypeAlias = Callable[[int, bytes, ImageSettings], images.Inspected]
+"""From an image's row in the shard, its bytes and the settings to its fate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +59,13 @@ def shard_name(split: str, number: int, num_shards: int) -> str:
     return f"{split}-{number:05d}-of-{num_shards:05d}.tfrecord"
 
 
-def write_shard(spec: ShardSpec, note: Callable[[int], None] | None = None) -> ShardStats:
+def write_shard(spec: ShardSpec, inspect: Inspect | None = None) -> ShardStats:
     """Writes a shard and then its receipt, unless both are there and sound.
 
     Args:
         spec: The shard.
-        note: Called with the row of each image before it is decoded.
+        inspect: Decides about each image; by default `images.inspect`, in this process, which
+            an image may end.
 
     Returns:
         What became of its images, from the receipt if it was done before.
@@ -77,7 +81,7 @@ def write_shard(spec: ShardSpec, note: Callable[[int], None] | None = None) -> S
     stats.spec, stats.bytes = spec.digest, 0
     path = files.join(spec.folder, spec.name)
     with files.atomic_path(path) as temporary, open(temporary, "wb", _BUFFER) as file:
-        _write_records(_records(spec, stats, earlier, note), stats, file)
+        _write_records(_records(spec, stats, earlier, inspect), stats, file)
     stats.save(spec.folder)
     return stats
 
@@ -86,7 +90,7 @@ def _records(
     spec: ShardSpec,
     stats: ShardStats,
     earlier: ShardStats | None,
-    note: Callable[[int], None] | None,
+    inspect: Inspect | None,
 ) -> Iterator[bytes]:
     """Yields the shard's records in order, from the images and its earlier version."""
     ids = [gldv2.format_id(number) for number in spec.images.ids.tolist()]
@@ -103,9 +107,9 @@ def _records(
         data = next(fresh)
         if row in deadly:
             inspected = images.Inspected(images.REJECTED, deadly[row])
+        elif inspect:
+            inspected = inspect(row, data, spec.settings)
         else:
-            if note:
-                note(row)
             inspected = images.inspect(data, spec.settings)
         stats.count(ids[row], len(data), inspected)
         if inspected.fate != images.REJECTED:
@@ -119,6 +123,22 @@ def _records(
             )
     reasons = dict(stats.rejects)
     stats.rejects = [(image_id, reasons[image_id]) for image_id in ids if image_id in reasons]
+
+
+def describe(spec: ShardSpec, row: int) -> str:
+    """What messages call an image: its tar, if it lies in one, and its id."""
+    image_id = gldv2.format_id(int(spec.images.ids[row]))
+    tars = spec.layout.tars
+    return f"{tars[int(spec.images.containers[row])]}: image {image_id}" if tars else image_id
+
+
+def write_apart(spec: ShardSpec) -> ShardStats:
+    """As `write_shard`; images are decoded in a child process, which they may end."""
+
+    def inspect(row: int, data: bytes, settings: ImageSettings) -> images.Inspected:
+        return inspect_apart.inspect(data, settings, describe(spec, row))
+
+    return write_shard(spec, inspect)
 
 
 def inspect_one(spec: ShardSpec, row: int) -> None:

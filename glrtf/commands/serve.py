@@ -20,10 +20,14 @@ def run_serve(config: ServeConfig, *, ends_process: bool = False) -> None:
             expected.folder("--photos", config.photos)
         required.require_inputs(config)
         from glrtf.photos.store import open_stores
+        from glrtf.service.labels import names_of_photos
         from glrtf.service.searcher import open_searcher
         from glrtf.service.server import serve
 
-        stores = open_stores(config.photos, f"{config.cache_folder}/source_index")
+        plain = {"index": names_of_photos(config.index)}
+        if config.train:
+            plain["train"] = names_of_photos(config.train)
+        stores = open_stores(config.photos, f"{config.cache_folder}/source_index", plain)
         searcher = open_searcher(config, config.max_batch)
         searcher.model.warm()
         serve(searcher, stores, config, listener, ends_process=ends_process)

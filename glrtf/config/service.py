@@ -144,7 +144,8 @@ class ServeConfig(SearcherConfig):
 
     Attributes:
         photos: Folder of the index and train photos as GLDv2 is published: index/ and train/ with
-            tars or extracted files. Without it the page shows ids alone.
+            tars or extracted files. Of an index that was embedded from a folder of photos, that
+            folder. Without it the page shows ids alone.
         host: Address to listen on. The default is reached from this machine alone.
         port: Port to listen on; 0 takes any that is free.
         allowed_hosts: Names under which clients may ask for this server, against DNS rebinding;

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 from glrtf.data.shards import CHUNK, PhotoShard, Shard, ShardSet
-from tfrecords_tools import images, schema, tfrecord
+from tfrecords_tools import images, inspect_apart, schema, tfrecord
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 from tfrecords_tools.storage.hashing_reader import HashingReader
@@ -186,7 +186,7 @@ def read_photos(shard: PhotoShard, start: int, bad: BadRecords) -> Iterator[tupl
         bad: Takes note of photos that are refused.
     """
     for position, (path, image_id) in enumerate(shard.photos[start:], start):
-        photo = images.inspect(files.read_bytes(path), _PHOTO_SETTINGS)
+        photo = inspect_apart.inspect(files.read_bytes(path), _PHOTO_SETTINGS, path)
         if photo.fate == images.REJECTED:
             bad.add(BadRecord(path, position, photo.reason, image_id))
             continue

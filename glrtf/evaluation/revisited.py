@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from glrtf.evaluation import bootstrap
+from tfrecords_tools import images, pixels
 from tfrecords_tools.command.cli import did_you_mean
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.storage import files
 
 SETUPS = {
@@ -29,6 +31,7 @@ SETUPS = {
 }
 PRECISION_RANKS = (1, 5, 10)
 _KINDS = ("easy", "hard", "junk")
+_PHOTO = ImageSettings(min_side=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +166,7 @@ def measures(
     return result
 
 
-def crop_query(data: bytes, box: Sequence[float] | None) -> bytes:
+def crop_query(data: bytes, box: pixels.Box | None) -> bytes:
     """A query photo cut to its box, as the protocol asks before it is embedded.
 
     Args:
@@ -171,22 +174,19 @@ def crop_query(data: bytes, box: Sequence[float] | None) -> bytes:
         box: Left, upper, right and lower end in pixels; None for the whole photo.
 
     Returns:
-        The bytes as they are without a box, else those of a JPEG file.
+        The bytes as they are without a box, else those of a JPEG file, upright as index
+        photos are.
 
     Raises:
-        OSError: If the bytes are no picture that can be decoded.
-        ValueError: If nothing of the box lies on the photo.
+        OSError: If the builder would reject the photo for its size, format or damage, or
+            nothing of the box lies on it.
     """
     if box is None:
         return data
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        left, upper = (max(round(end), 0) for end in box[:2])
-        right, lower = min(round(box[2]), image.width), min(round(box[3]), image.height)
-        if left >= right or upper >= lower:
-            raise ValueError(f"found the box {list(box)} on {image.width} x {image.height} pixels")
-        cut = image.convert("RGB").crop((left, upper, right, lower))
+    try:
+        cut = images.upright_image(data, _PHOTO, box=box)
+    except images.RejectedError as rejected:
+        raise OSError(str(rejected)) from None
     out = io.BytesIO()
     cut.save(out, "JPEG", quality=95, subsampling=0)
     return out.getvalue()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from glrtf.evaluation import revisited
 from glrtf.evaluation.revisited import GroundTruth
-from tfrecords_tools import gldv2
+from tfrecords_tools import gldv2, pixels
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, folders
@@ -85,11 +85,13 @@ def _place(folder: str, split: str, image_id: str) -> str:
     return path
 
 
-def _write_query(source: str, box: tuple[float, float, float, float] | None, target: str) -> None:
+def _write_query(source: str, box: pixels.Box | None, target: str) -> None:
     try:
         cut = revisited.crop_query(files.read_bytes(source), box)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{source}: expected a photo that holds its query's box, {error}") from None
+    except OSError as error:
+        raise UserError(
+            f"{source}: expected a photo that holds its query's box, found: {error}"
+        ) from None
     with open(target, "wb") as file:
         file.write(cut)
 

@@ -1,6 +1,9 @@
-"""Photos by id, out of GLDv2's tars or extracted folders."""
+"""Photos by id, out of GLDv2's tars or extracted folders, or a plain folder of photos."""
 
+import contextlib
 import os
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -9,6 +12,44 @@ from tfrecords_tools import gldv2, scans
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files
+
+
+class Photos(Protocol):
+    """A set's photos."""
+
+    def place(self, image_id: str) -> PhotoPlace | None:
+        """Where a photo lies; None for what is no id, or not there."""
+
+
+class FolderPhotos:
+    """The photos of a plain folder that an embedding set was made from.
+
+    Args:
+        folder: The folder.
+        paths: Each photo's path below it, by image id. No text of a request becomes part of
+            a path: ids are only looked up.
+        what: What the set is called in messages.
+
+    Raises:
+        UserError: If none of the photos lies in the folder.
+    """
+
+    def __init__(self, folder: str, paths: Mapping[str, str], what: str) -> None:
+        self._folder, self._paths = os.path.realpath(folder), paths
+        if not any(map(self.place, paths)):
+            raise UserError(
+                f"{folder}: expected the folder of photos that {what} was embedded from, found"
+                f" none of its {len(paths)} photos, such as {next(iter(paths.values()))}"
+            )
+
+    def place(self, image_id: str) -> PhotoPlace | None:
+        """As of `Photos`; links that lead out of the folder are not followed."""
+        name = self._paths.get(image_id)
+        if name is None:
+            return None
+        path = os.path.realpath(os.path.join(self._folder, name))
+        inside = path.startswith(os.path.join(self._folder, ""))
+        return PhotoPlace(path) if inside and os.path.isfile(path) else None
 
 
 class PhotoStore:
@@ -73,17 +114,28 @@ class PhotoStore:
         return found
 
 
-def open_stores(root: str, memory: str) -> dict[str, PhotoStore]:
+def open_stores(
+    root: str, memory: str, plain: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Photos]:
     """The splits of a photo folder that can be shown: index, and train where it is there.
 
     Args:
         root: The folder; empty for none.
         memory: See `PhotoStore`.
+        plain: Of the splits that were embedded from a plain folder, each photo's path by its
+            id. Where the index was, the root is that folder.
 
     Raises:
         UserError: If there are no index photos.
     """
     if not root:
         return {}
+    known = {split: paths for split, paths in (plain or {}).items() if paths}
+    if "index" in known:
+        stores: dict[str, Photos] = {"index": FolderPhotos(root, known["index"], "--index")}
+        with contextlib.suppress(UserError):  # Train photos may lie anywhere else.
+            if "train" in known:
+                stores["train"] = FolderPhotos(root, known["train"], "--train")
+        return stores
     splits = ["index", *(["train"] if files.exists(files.join(root, "train")) else [])]
     return {split: PhotoStore(root, split, memory) for split in splits}

@@ -18,7 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
-from glrtf.photos.store import PhotoStore
+from glrtf.photos.store import Photos
 from glrtf.service.answers import WEAK, Answer
 from glrtf.service.batching import Batcher
 from glrtf.service.counters import Counters
@@ -51,7 +51,7 @@ class Service:
     """
 
     def __init__(
-        self, searcher: Searcher, stores: Mapping[str, PhotoStore], config: ServeConfig
+        self, searcher: Searcher, stores: Mapping[str, Photos], config: ServeConfig
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
@@ -167,7 +167,7 @@ class Service:
         return await loop.run_in_executor(self._threads, functools.partial(function, *arguments))
 
 
-def make_app(searcher: Searcher, stores: Mapping[str, PhotoStore], config: ServeConfig) -> FastAPI:
+def make_app(searcher: Searcher, stores: Mapping[str, Photos], config: ServeConfig) -> FastAPI:
     """The ASGI application.
 
     Args:

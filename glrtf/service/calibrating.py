@@ -15,7 +15,7 @@ from tfrecords_tools.storage import files
 
 _NAME = "calibration.json"
 _MOST = 500
-_VERSION = 1
+_VERSION = 2
 
 
 def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:

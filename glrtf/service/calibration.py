@@ -26,10 +26,12 @@ class Curve:
     Attributes:
         slope: Above 0.
         shift: At a score of 0.
+        highest: The highest score it was fitted to; beyond it the curve is a guess.
     """
 
     slope: float
     shift: float
+    highest: float
 
     def __call__(self, score: float) -> float:
         """The probability, 0 to 1."""
@@ -39,6 +41,17 @@ class Curve:
     def score(self, probability: float) -> float:
         """The score of a probability."""
         return (float(np.log(probability / (1 - probability))) - self.shift) / self.slope
+
+    def as_text(self) -> str:
+        """Which scores are right in 50 % and 90 % of cases, as far as answers come to them."""
+        levels = [
+            f"{level} % at {self.score(level / 100):.2f}"
+            for level in (50, 90)
+            if self.score(level / 100) <= self.highest
+        ]
+        if len(levels) == 2:
+            return ", ".join(levels)
+        return ", ".join([*levels, f"at most {self(self.highest):.0%}".replace("%", " %")])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Calibration:
     def as_line(self) -> str:
         """In words, for a terminal."""
         known = [
-            f"{name} 50 % at {curve.score(0.5):.2f}, 90 % at {curve.score(0.9):.2f}"
+            f"{name} {curve.as_text()}"
             for name, curve in (("landmark", self.landmark), ("photo", self.photo))
             if curve
         ]
@@ -97,8 +110,8 @@ class Calibration:
 def _curve(values: Any) -> Curve | None:
     if values is None:
         return None
-    curve = Curve(float(values["slope"]), float(values["shift"]))
-    if not (np.isfinite([curve.slope, curve.shift]).all() and curve.slope > 0):
+    curve = Curve(*(float(values[name]) for name in ("slope", "shift", "highest")))
+    if not (np.isfinite(dataclasses.astuple(curve)).all() and curve.slope > 0):
         raise ValueError("no curve")
     return curve
 
@@ -139,4 +152,4 @@ def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve 
     if found[0] <= 0:
         return None
     slope = float(found[0]) / spread
-    return Curve(slope, float(found[1]) - slope * mean)
+    return Curve(slope, float(found[1]) - slope * mean, float(scores.max()))

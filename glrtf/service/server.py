@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import uvicorn
 
 from glrtf.config.service import ServeConfig
-from glrtf.photos.store import PhotoStore
+from glrtf.photos.store import Photos
 from glrtf.service.app import make_app
 from glrtf.service.connections import IDLE_SECONDS, BoundedConnection
 from glrtf.service.searcher import Searcher
@@ -31,7 +31,7 @@ class _TellingServer(uvicorn.Server):
 
 def serve(
     searcher: Searcher,
-    stores: Mapping[str, PhotoStore],
+    stores: Mapping[str, Photos],
     config: ServeConfig,
     listener: socket.socket,
     *,

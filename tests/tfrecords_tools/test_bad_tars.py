@@ -117,10 +117,10 @@ def test_a_killed_only_missing_run_is_gone_on_with(tmp_path, source, monkeypatch
     (source / "train" / "images_000.tar").unlink()
     write_shard = writer.write_shard
 
-    def die_at_the_second(spec):
+    def die_at_the_second(spec, inspect):
         if "00001" in spec.name:
             raise KeyboardInterrupt
-        return write_shard(spec)
+        return write_shard(spec, inspect)
 
     monkeypatch.setattr(writer, "write_shard", die_at_the_second)
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_gldv2 import files_below, write_train
 
-from tfrecords_tools import build, images, writer
+from tfrecords_tools import build, inspect_apart, writer
 from tfrecords_tools.command import stopping
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.storage import files
@@ -111,7 +111,7 @@ def test_stale_files_of_the_living_are_left_alone(tmp_path):
 
 
 def test_an_exception_inside_the_writer_leaves_no_trace(tmp_path, source, expected, monkeypatch):
-    inspect, calls = images.inspect, []
+    inspect, calls = inspect_apart.inspect, []
 
     def fail_at_the_two_hundredth(*arguments):
         calls.append(1)
@@ -119,7 +119,7 @@ def test_an_exception_inside_the_writer_leaves_no_trace(tmp_path, source, expect
             raise RuntimeError("out of order")
         return inspect(*arguments)
 
-    monkeypatch.setattr(images, "inspect", fail_at_the_two_hundredth)
+    monkeypatch.setattr(inspect_apart, "inspect", fail_at_the_two_hundredth)
     output = tmp_path / "out"
     with pytest.raises(RuntimeError, match="out of order"):
         build.main(_flags(source, output))

@@ -7,7 +7,7 @@ import pytest
 from building import build_train, shards
 from tiny_gldv2 import image_id, jpeg, member, write_md5, write_tar, write_train
 
-from tfrecords_tools import runners
+from tfrecords_tools import inspect_apart, runners
 from tfrecords_tools.errors import UserError
 
 # Workers import this before the real one: it dies of what a decoder in C may die of.
@@ -38,6 +38,10 @@ def deadly_decoder(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "simplejpeg.py").write_text(_DECODER)
     monkeypatch.syspath_prepend(folder)
+    # Children that earlier tests left would decode without it, and later tests with it.
+    inspect_apart.close()
+    yield
+    inspect_apart.close()
 
 
 def _source(root: Path, deadly: dict[int, int]) -> Path:
@@ -57,14 +61,17 @@ def _rejects(output: Path) -> list[list[str]]:
         return list(csv.reader(file))[1:]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("small", "workers"),
+    [(64 << 20, None), (64 << 20, 1), (0, 1), (0, 2)],
+    ids=["small", "workers 1", "large, workers 1", "workers 2"],
+)
 def test_the_build_goes_on_without_an_image_that_ends_its_decoder(
-    tmp_path, deadly_decoder, workers, capfd, monkeypatch
+    tmp_path, deadly_decoder, small, workers, capfd, monkeypatch
 ):
-    monkeypatch.setattr(runners, "_SMALL", 0)
-    monkeypatch.setattr(runners, "count_workers", lambda *_: workers)
+    monkeypatch.setattr(runners, "_SMALL", small)
     source = _source(tmp_path / "gldv2", {5: 11, 17: 6})
-    info = build_train(source, tmp_path / "out", workers=None)
+    info = build_train(source, tmp_path / "out", workers=workers)
     assert info.counts["rejected"] == 2
     assert info.num_examples == 22
     assert _rejects(tmp_path / "out") == sorted(
@@ -76,6 +83,23 @@ def test_the_build_goes_on_without_an_image_that_ends_its_decoder(
     error = capfd.readouterr().err
     assert f"images_000.tar: image {image_id(5)}: ends the decoder (SIGSEGV)" in error
     assert "Traceback" not in error
+
+
+def test_a_beam_worker_survives_an_image_that_ends_its_decoder(tmp_path, deadly_decoder):
+    pytest.importorskip("apache_beam")
+    source = _source(tmp_path / "gldv2", {5: 11})
+    info = build_train(source, tmp_path / "out", workers=None, runner="beam")
+    assert info.num_examples == 23
+    assert _rejects(tmp_path / "out") == [[image_id(5), "ends the decoder (SIGSEGV)"]]
+
+
+def test_without_workers_a_decoder_killed_from_outside_is_tried_twice(
+    tmp_path, deadly_decoder, capfd
+):
+    source = _source(tmp_path / "gldv2", {5: 9})
+    with pytest.raises(UserError, match=rf"image {image_id(5)}: its decoder was killed twice"):
+        build_train(source, tmp_path / "out")
+    assert "rejected" not in capfd.readouterr().err
 
 
 def test_the_shards_are_those_of_a_source_where_it_is_damaged(

@@ -120,6 +120,34 @@ def test_query_crop(truth):
     assert revisited.crop_query(b"as it is", None) == b"as it is"
 
 
+def test_a_query_is_cut_before_it_is_turned_upright(truth):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Shown turned by 90 degrees to the right.
+    out = io.BytesIO()
+    image = Image.new("RGB", (100, 100), "blue")
+    image.paste("red", (10, 20, 50, 40))
+    image.save(out, "JPEG", quality=95, exif=exif)
+    box = revisited.read_ground_truth(truth).queries["p"].box
+    cut = Image.open(io.BytesIO(revisited.crop_query(out.getvalue(), box)))
+    # 40 x 60 with its upper third red, turned: 60 x 40 with its right third red.
+    assert cut.size == (60, 40)
+    red, _, blue = cut.getpixel((55, 20))
+    assert red > 200 > 50 > blue
+    red, _, blue = cut.getpixel((20, 20))
+    assert blue > 200 > 50 > red
+
+
+def test_a_query_that_claims_too_many_pixels_is_refused_unread(truth):
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(out, "JPEG")
+    data = bytearray(out.getvalue())
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = (9000).to_bytes(2, "big") * 2  # Height and width.
+    box = revisited.read_ground_truth(truth).queries["p"].box
+    with pytest.raises(OSError, match=r"too large \(9000x9000\)"):
+        revisited.crop_query(bytes(data), box)
+
+
 def test_command(truth, tmp_path, capsys):
     lines = [f"{name},{' '.join(ranking)}" for name, ranking in RANKINGS.items()]
     submission = tmp_path / "s.csv"

@@ -11,6 +11,7 @@ from tfrecords_tools.errors import UserError
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
+    """Train photos extracted, index photos in a tar."""
     folder = tmp_path_factory.mktemp("photos")
     write_photos(folder)
     return folder
@@ -58,3 +59,32 @@ def test_a_damaged_tar_and_a_missing_folder_are_named(photos, tmp_path):
         PhotoStore(str(tmp_path), "index", str(tmp_path / "memory"))
     with pytest.raises(UserError, match="no such folder"):
         open_stores(str(tmp_path / "none"), str(tmp_path / "memory"))
+
+
+def test_photos_of_a_plain_folder_are_found_by_the_sets_list(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "Italy").mkdir(parents=True)
+    (folder / "Italy" / "IMG 1.JPG").write_bytes(photo(1))
+    (folder / "linked.jpg").symlink_to("Italy/IMG 1.JPG")
+    (tmp_path / "secret.jpg").write_bytes(photo(2))
+    (folder / "out.jpg").symlink_to(tmp_path / "secret.jpg")
+    paths = {
+        image_id(1): "Italy/IMG 1.JPG",
+        image_id(2): "../secret.jpg",
+        image_id(3): "out.jpg",
+        image_id(4): "linked.jpg",
+        image_id(5): "gone.jpg",
+    }
+    plain = {"index": paths, "train": {image_id(9): "elsewhere.jpg"}}
+    stores = open_stores(str(folder), str(tmp_path / "memory"), plain)
+    assert sorted(stores) == ["index"]
+    found = [n for n in range(7) if stores["index"].place(image_id(n))]
+    assert found == [1, 4]
+    assert stores["index"].place(image_id(1)).read() == photo(1)
+    for text in ("Italy/IMG 1.JPG", "../secret.jpg", ""):
+        assert stores["index"].place(text) is None
+
+
+def test_another_folder_than_the_index_was_embedded_from_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"none of its 1 photos, such as a\.jpg"):
+        open_stores(str(tmp_path), str(tmp_path / "memory"), {"index": {"a": "a.jpg"}})

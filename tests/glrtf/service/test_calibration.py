@@ -9,7 +9,7 @@ def test_the_curve_of_known_probabilities_is_found_again():
     """Of scores drawn from a curve the fit gives that curve, as far as 20,000 draws tell."""
     generator = np.random.default_rng(0)
     scores = generator.normal(1.5, 0.5, 20_000)
-    true = Curve(4.0, -6.0)
+    true = Curve(4.0, -6.0, 3.0)
     right = generator.random(20_000) < [true(score) for score in scores]
     found = fit(scores, right)
     assert found.slope == pytest.approx(4.0, rel=0.05)
@@ -52,7 +52,7 @@ def test_where_nothing_is_known_there_is_no_curve(case):
 
 
 def test_kept_as_json_and_nonsense_is_none():
-    curves = Calibration(Curve(4.0, -6.0), None, "40 photos")
+    curves = Calibration(Curve(4.0, -6.0, 2.5), None, "40 photos")
     assert Calibration.from_json(curves.as_json()) == curves
     assert curves.of_landmark(1.5) == pytest.approx(0.5) and curves.of_photo(1.0) is None
     for nonsense in (
@@ -60,15 +60,36 @@ def test_kept_as_json_and_nonsense_is_none():
         [],
         {},
         {"landmark": 3, "photo": None, "source": ""},
-        {"landmark": {"slope": -1, "shift": 0}, "photo": None, "source": ""},
-        {"landmark": {"slope": "x", "shift": 0}, "photo": None, "source": ""},
-        {"landmark": {"slope": float("nan"), "shift": 0}, "photo": None, "source": ""},
+        {"landmark": {"slope": 1, "shift": 0}, "photo": None, "source": ""},
+        *(
+            {"landmark": {"slope": 1, "shift": 0, "highest": 3} | odd, "photo": None, "source": ""}
+            for odd in ({"slope": -1}, {"slope": "x"}, {"slope": float("nan")}, {"highest": None})
+        ),
     ):
         assert Calibration.from_json(nonsense) is None
 
 
+@pytest.mark.parametrize(
+    ("highest", "text"),
+    [
+        # 1 / (1 + exp(-(4 s - 6))): 50 % at 1.5, 90 % at 1.5 + log(9) / 4 = 2.05.
+        (2.5, "50 % at 1.50, 90 % at 2.05"),
+        (2.0, "50 % at 1.50, at most 88 %"),  # 1 / (1 + exp(-2)) = 0.881
+        (1.0, "at most 12 %"),  # 1 / (1 + exp(2)) = 0.119
+    ],
+)
+def test_scores_that_no_answer_reached_are_not_named(highest, text):
+    curves = Calibration(Curve(4.0, -6.0, highest), None, "40 photos")
+    assert curves.as_line() == f"landmark {text} (by 40 photos)"
+
+
+def test_the_highest_score_is_kept_with_the_curve():
+    scores = np.concatenate([np.linspace(0, 1, 20), np.linspace(0.5, 3, 20)])
+    assert fit(scores, np.arange(40) >= 20).highest == 3
+
+
 def test_photos_are_judged_by_the_cube_root():
-    assert Calibration(None, Curve(1.0, 0.0), "").of_photo(0.125) == Curve(1.0, 0.0)(0.5)
+    assert Calibration(None, Curve(1.0, 0.0, 1.0), "").of_photo(0.125) == Curve(1.0, 0.0, 1.0)(0.5)
 
 
 def answer(landmark, photo, name="Tower"):

@@ -292,7 +292,7 @@ def test_held_out_photos_replace_the_curves_that_they_tell_of(rows_world, tmp_pa
     assert calibrating.calibrated(searcher, config) == both
 
     with monkeypatch.context() as patch:
-        one = Calibration(Curve(3.0, -3.0), None, "few")
+        one = Calibration(Curve(3.0, -3.0, 3.0), None, "few")
         patch.setattr(index_quality, "calibrate", lambda *_: one)
         mixed = calibrating.held_out(searcher, new, config)
     assert mixed.landmark == one.landmark and mixed.photo == both.photo
