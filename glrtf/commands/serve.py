@@ -1,4 +1,4 @@
-"""Answers photos over HTTP: ``python -m glrtf.serve --model M --index SET --photos ROOT``."""
+"""Answers photos over HTTP: ``glrtf serve --model M --index SET --photos ROOT``."""
 
 import contextlib
 import socket
@@ -64,4 +64,4 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(ServeConfig, run_serve, prog="python -m glrtf.serve", argv=argv)
+    return cli.run(ServeConfig, run_serve, argv=argv)

@@ -5,7 +5,6 @@ What a page takes for granted, what is made small, and what is not run and why, 
 """
 
 import contextlib
-import importlib
 import json
 import os
 import pickle
@@ -92,7 +91,7 @@ def _run(command):
         done = subprocess.run(way, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return
-    module = importlib.import_module(command.module)
+    module = command.load()
     # A look at the help ends as such looks do.
     ended = pytest.raises(SystemExit, match=r"^0$")
     ends_itself = "--help" in arguments or command.module == "glrtf.serve"
