@@ -9,9 +9,12 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
+from glrtf.commands.catalog import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 _OURS = re.compile(r"python -m ((?:glrtf|tfrecords_tools)(?:\.\w+)*)(.*)")
+_SHORT = re.compile(rf"(?<![\w./-])(?:python -m )?glrtf ({'|'.join(COMMANDS)})\b(?!\.)(.*)")
 _SCRIPT = re.compile(r"python ((?:benchmarks|docs|tests)/\S+\.py)(.*)")
 _LOOP = re.compile(r"^\s*for (\w+) in ([^;]+)")
 _VARIABLE = re.compile(r"^\s*(\w+)=(\S+|\"[^\"]*\"|'[^']*')\s*$")
@@ -43,14 +46,11 @@ class Documented:
         """Whether it is one of the project's commands."""
         return self.module.startswith(("glrtf", "tfrecords_tools"))
 
-    def imported(self) -> types.ModuleType:
-        """The module that ``python -m`` runs, which has a `main`; of a package its `__main__`."""
+    def load(self) -> types.ModuleType:
+        """What ``python -m`` runs: the module, or a package's ``__main__``."""
         module = importlib.import_module(self.module)
-        return importlib.import_module(f"{self.module}.__main__") if _is_package(module) else module
-
-
-def _is_package(module: types.ModuleType) -> bool:
-    return hasattr(module, "__path__")
+        is_package = hasattr(module, "__path__")
+        return importlib.import_module(f"{self.module}.__main__") if is_package else module
 
 
 def commands_of(page: Path) -> Iterator[Documented]:
@@ -76,6 +76,7 @@ def all_commands_of(page: Path) -> Iterator[Documented]:
 
 
 def _of_line(line: str, page: str) -> Iterator[Documented]:
+    line = _SHORT.sub(lambda found: f"python -m {_module(found[1])}{found[2]}", line)
     for pattern in (_OURS, _SCRIPT):
         if found := pattern.search(line):
             arguments = re.split(r"\s(?:&&|;|\||#|>)\s|;", found[2])[0]
@@ -89,6 +90,12 @@ def _of_line(line: str, page: str) -> Iterator[Documented]:
         if found := _PROGRAM.search(statement):
             words = shlex.split(found[1])
             yield Documented(page, words[0], tuple(words[1:]))
+
+
+def _module(name: str) -> str:
+    """What ``python -m`` takes for the command ``glrtf NAME``."""
+    module = COMMANDS[name].module.replace("glrtf.commands.preview", "glrtf.data.preview")
+    return module.replace("glrtf.commands.", "glrtf.").removesuffix(".draw")
 
 
 def _filled_in(text: str, values: dict[str, list[str]]) -> list[str]:

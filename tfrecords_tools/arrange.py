@@ -1,4 +1,4 @@
-"""Photos of one's own in Google Landmarks v2's layout: `python -m tfrecords_tools.arrange`."""
+"""Photos of one's own in Google Landmarks v2's layout: `glrtf arrange`."""
 
 import contextlib
 import csv
@@ -211,7 +211,7 @@ def read_table(photos: str, table: str) -> list[OwnPhoto]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(ArrangeConfig, arrange, prog="python -m tfrecords_tools.arrange", argv=argv)
+    return cli.run(ArrangeConfig, arrange, argv=argv)
 
 
 if __name__ == "__main__":

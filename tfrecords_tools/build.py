@@ -1,4 +1,4 @@
-"""Builds TFRecord shards from Google Landmarks v2: `python -m tfrecords_tools.build`."""
+"""Builds TFRecord shards from Google Landmarks v2: `glrtf build`."""
 
 import dataclasses
 import sys
@@ -179,9 +179,7 @@ def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(
-        BuildConfig, build, prog="python -m tfrecords_tools.build", argv=argv, resumes=True
-    )
+    return cli.run(BuildConfig, build, argv=argv, resumes=True)
 
 
 if __name__ == "__main__":

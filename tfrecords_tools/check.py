@@ -1,4 +1,4 @@
-"""Checks finished shards against their description: `python -m tfrecords_tools.check OUTPUT`."""
+"""Checks finished shards against their description: `glrtf check OUTPUT`."""
 
 import dataclasses
 import sys
@@ -226,8 +226,7 @@ def _read_through(reader: HashingReader, job: ShardJob) -> tuple[list[int], str]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    prog = "python -m tfrecords_tools.check"
-    return cli.run(CheckConfig, check, prog=prog, argv=argv, positional=True)
+    return cli.run(CheckConfig, check, argv=argv, positional=True)
 
 
 if __name__ == "__main__":

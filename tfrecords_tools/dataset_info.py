@@ -117,7 +117,7 @@ class DatasetInfo:
         if not files.exists(path):
             raise UserError(
                 f"{path}: no such file; expected a folder of finished shards "
-                "(python -m tfrecords_tools.build writes it last)"
+                "(glrtf build writes it last)"
             )
         values = json_shapes.read(path, dict[str, Any])
         if values.get("schema_version") != schema.VERSION:

@@ -1,4 +1,4 @@
-"""What a build holds, in figures and a curve: `python -m tfrecords_tools.stats OUTPUT`."""
+"""What a build holds, in figures and a curve: `glrtf stats OUTPUT`."""
 
 import collections
 import dataclasses
@@ -133,8 +133,7 @@ def _bars(counts: Mapping[int, int], step: int) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    prog = "python -m tfrecords_tools.stats"
-    return cli.run(StatsConfig, stats, prog=prog, argv=argv, positional=True)
+    return cli.run(StatsConfig, stats, argv=argv, positional=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m glrtf.ablate: what each step of the retrieval brings."""
+"""glrtf ablate: what each step of the retrieval brings."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from tfrecords_tools.command import cli, expected
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(AblateConfig, run_ablate, prog="python -m glrtf.ablate", argv=argv)
+    return cli.run(AblateConfig, run_ablate, argv=argv)
 
 
 def run_ablate(config: AblateConfig) -> None:

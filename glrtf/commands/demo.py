@@ -184,7 +184,7 @@ def _training_settings(config: DemoConfig, data: str, workdir: str) -> TrainConf
     path = config.settings or presets.find_file("sample.yaml") or "configs/sample.yaml"
     arguments = [f"--config={path}", f"--data={data}", f"--workdir={workdir}"]
     arguments.append(f"--seed={config.seed}")
-    return cli.parse(TrainConfig, arguments, prog="python -m glrtf.demo")
+    return cli.parse(TrainConfig, arguments, prog="glrtf demo")
 
 
 def table(result: DemoResult) -> str:
@@ -211,4 +211,4 @@ def run(config: DemoConfig) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return cli.run(DemoConfig, run, prog="python -m glrtf.demo", argv=argv, resumes=True)
+    return cli.run(DemoConfig, run, argv=argv, resumes=True)

@@ -1,4 +1,4 @@
-"""Embeds a split: ``python -m glrtf.embed --model MODEL --data SHARDS --output DIR``."""
+"""Embeds a split: ``glrtf embed --model MODEL --data SHARDS --output DIR``."""
 
 import sys
 from collections.abc import Sequence
@@ -67,4 +67,4 @@ def run_embed(config: EmbedConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(EmbedConfig, run_embed, prog="python -m glrtf.embed", argv=argv, resumes=True)
+    return cli.run(EmbedConfig, run_embed, argv=argv, resumes=True)

@@ -1,4 +1,4 @@
-"""python -m glrtf.evaluate SUBMISSION SOLUTION: scores a submission."""
+"""glrtf evaluate SUBMISSION SOLUTION: scores a submission."""
 
 import csv
 import io
@@ -15,9 +15,7 @@ from tfrecords_tools.storage import files
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(
-        EvaluateConfig, run_evaluate, prog="python -m glrtf.evaluate", argv=argv, positional=True
-    )
+    return cli.run(EvaluateConfig, run_evaluate, argv=argv, positional=True)
 
 
 def run_evaluate(config: EvaluateConfig) -> None:

@@ -1,4 +1,4 @@
-"""Measures an index: ``python -m glrtf.evaluate_index --index SET --train SET --landmarks CSV``."""
+"""Measures an index: ``glrtf evaluate_index --index SET --train SET --landmarks CSV``."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -58,6 +58,4 @@ def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(
-        EvaluateIndexConfig, run_evaluate_index, prog="python -m glrtf.evaluate_index", argv=argv
-    )
+    return cli.run(EvaluateIndexConfig, run_evaluate_index, argv=argv)

@@ -1,4 +1,4 @@
-"""Exports a trained embedding model: ``python -m glrtf.export --workdir RUN``."""
+"""Exports a trained embedding model: ``glrtf export --workdir RUN``."""
 
 from collections.abc import Sequence
 
@@ -47,4 +47,4 @@ def run_export(config: ExportConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(ExportConfig, run_export, prog="python -m glrtf.export", argv=argv)
+    return cli.run(ExportConfig, run_export, argv=argv)

@@ -150,6 +150,4 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    return cli.run(
-        PlanConfig, run_plan, prog="python -m glrtf.plan", argv=argv, default_config=find_config
-    )
+    return cli.run(PlanConfig, run_plan, argv=argv, default_config=find_config)

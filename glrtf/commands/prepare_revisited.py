@@ -1,4 +1,4 @@
-"""python -m glrtf.prepare_revisited GROUND_TRUTH PHOTOS OUTPUT: Oxford or Paris photos to embed."""
+"""glrtf prepare_revisited GROUND_TRUTH PHOTOS OUTPUT: Oxford or Paris photos to embed."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from tfrecords_tools.command import cli
 
 _NEXT = """\
 O={output}
-python -m tfrecords_tools.build --source $O --output $O/shards --splits index test
+glrtf build --source $O --output $O/shards --splits index test
 for split in index test; do
-  python -m glrtf.embed --model MODEL --data $O/shards --split $split --output $O/sets/$split
+  glrtf embed --model MODEL --data $O/shards --split $split --output $O/sets/$split
 done
-python -m glrtf.retrieve --query $O/sets/test --index $O/sets/index --output $O/retrieval \\
+glrtf retrieve --query $O/sets/test --index $O/sets/index --output $O/retrieval \\
   --preset direct --fusion.direct_k {index} --fusion.limit {index}
-python -m glrtf.evaluate $O/retrieval $O/metadata/ground_truth.json"""
+glrtf evaluate $O/retrieval $O/metadata/ground_truth.json"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(
         PrepareRevisitedConfig,
         prepare,
-        prog="python -m glrtf.prepare_revisited",
         argv=argv,
         positional=True,
     )

@@ -1,4 +1,4 @@
-"""A contact sheet of training images: ``python -m glrtf.data.preview --data SHARDS``."""
+"""A contact sheet of training images: ``glrtf preview --data SHARDS``."""
 
 import contextlib
 import os
@@ -115,4 +115,4 @@ def run_preview(config: PreviewConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(PreviewConfig, run_preview, prog="python -m glrtf.data.preview", argv=argv)
+    return cli.run(PreviewConfig, run_preview, argv=argv)

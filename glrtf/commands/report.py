@@ -1,4 +1,4 @@
-"""python -m glrtf.report: a folder with an HTML page that shows what a retrieval found."""
+"""glrtf report: a folder with an HTML page that shows what a retrieval found."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from tfrecords_tools.errors import UserError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(ReportConfig, run_report, prog="python -m glrtf.report", argv=argv)
+    return cli.run(ReportConfig, run_report, argv=argv)
 
 
 def run_report(config: ReportConfig) -> None:

@@ -72,6 +72,4 @@ def _description(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(
-        RetrieveConfig, retrieve, prog="python -m glrtf.retrieve", argv=argv, resumes=True
-    )
+    return cli.run(RetrieveConfig, retrieve, argv=argv, resumes=True)

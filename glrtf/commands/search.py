@@ -1,4 +1,4 @@
-"""Searches with single photos: ``python -m glrtf.search PHOTO… --model M --index SET``."""
+"""Searches with single photos: ``glrtf search PHOTO… --model M --index SET``."""
 
 import sys
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def run_search(config: PhotoSearchConfig) -> int:
         if path in answers:
             print("\n".join([path, *answers[path].as_lines()]))
         else:
-            print(f"python -m glrtf.search: error: {refused[path]}", file=sys.stderr)
+            print(f"glrtf search: error: {refused[path]}", file=sys.stderr)
     if answers and searcher.calibration.is_known:
         print(f"sure: how often such answers were right, by {searcher.calibration.source}")
     if config.json:
@@ -62,6 +62,4 @@ def _missing(paths: Sequence[str]) -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(
-        PhotoSearchConfig, run_search, prog="python -m glrtf.search", argv=argv, positional=True
-    )
+    return cli.run(PhotoSearchConfig, run_search, argv=argv, positional=True)

@@ -1,4 +1,4 @@
-"""Answers photos over HTTP: ``python -m glrtf.serve --model M --index SET --photos ROOT``."""
+"""Answers photos over HTTP: ``glrtf serve --model M --index SET --photos ROOT``."""
 
 import contextlib
 import functools
@@ -71,4 +71,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     # Without arguments given, the process is this command's own.
     command = functools.partial(run_serve, ends_process=argv is None)
-    return cli.run(ServeConfig, command, prog="python -m glrtf.serve", argv=argv)
+    return cli.run(ServeConfig, command, argv=argv)

@@ -92,7 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(
         TrainConfig,
         run_train,
-        prog="python -m glrtf.train",
         argv=argv,
         default_config=find_config,
         resumes=True,

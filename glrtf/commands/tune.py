@@ -1,4 +1,4 @@
-"""python -m glrtf.tune: searches the retrieval settings that rank best."""
+"""glrtf tune: searches the retrieval settings that rank best."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from tfrecords_tools.command import cli, expected
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(TuneConfig, run_tune, prog="python -m glrtf.tune", argv=argv, resumes=True)
+    return cli.run(TuneConfig, run_tune, argv=argv, resumes=True)
 
 
 def run_tune(config: TuneConfig) -> None:

@@ -31,4 +31,4 @@ def run_weights(config: WeightsConfig) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return cli.run(WeightsConfig, run_weights, prog="python -m glrtf.weights", argv=argv)
+    return cli.run(WeightsConfig, run_weights, argv=argv)

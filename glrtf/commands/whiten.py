@@ -1,4 +1,4 @@
-"""python -m glrtf.whiten: embedding sets made shorter and whitened by a PCA of the train rows."""
+"""glrtf whiten: embedding sets made shorter and whitened by a PCA of the train rows."""
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _ROLES = ("train", "query", "index")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(WhitenConfig, whiten, prog="python -m glrtf.whiten", argv=argv)
+    return cli.run(WhitenConfig, whiten, argv=argv)
 
 
 def whiten(config: WhitenConfig) -> None:

@@ -60,7 +60,7 @@ class TrainConfig:
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Take BatchNorm's batch statistics over all replicas.
         weights: Backbone weights to begin with: none, imagenet, or a file of Keras weights or
-            of python -m glrtf.weights. Those of the published settings are left out with
+            of glrtf weights. Those of the published settings are left out with
             init_from, and without data.
         init_from: Workdir or checkpoint of another run to begin with; its size and classes
             may differ.

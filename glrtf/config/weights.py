@@ -28,7 +28,7 @@ def checkpoint_url(backbone: str) -> str:
 def how_to_convert(backbone: str, output: str) -> str:
     """How a file of converted weights is made, as messages name it."""
     return (
-        f"fetch {checkpoint_url(backbone)}, unpack it and run python -m glrtf.weights --checkpoint "
+        f"fetch {checkpoint_url(backbone)}, unpack it and run glrtf weights --checkpoint "
         f"{AUTOML_NAMES[backbone]}-21k --backbone {backbone} --output {output}"
     )
 

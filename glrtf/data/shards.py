@@ -135,7 +135,7 @@ def _none_found(folder: str, split: str) -> UserError:
         )
     return UserError(
         f"{folder}: expected {FILE_NAME} there or in {split}/, or *.tfrec shards; found"
-        " neither; build shards with python -m tfrecords_tools.build"
+        " neither; build shards with glrtf build"
     )
 
 

@@ -98,6 +98,10 @@ class ArrayRows:
         """Rows start..stop, float32; a view where they are stored so."""
         return self._rows[start:stop].astype(np.float32, copy=False)
 
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Any rows, float32 (len(rows), dimension)."""
+        return self._rows[rows].astype(np.float32, copy=False)
+
     def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Any rows, float64 (len(rows), dimension)."""
         return self._rows[rows].astype(np.float64)

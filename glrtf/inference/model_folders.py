@@ -20,13 +20,13 @@ def is_export(path: str) -> bool:
     if files.exists(files.join(path, "saved_model.pb")):
         raise UserError(
             f"{path}: expected an export of this project, found a SavedModel without"
-            f" {INFO_NAME}; export it with python -m glrtf.export"
+            f" {INFO_NAME}; export it with glrtf export"
         )
     if files.exists(files.join(path, "config.yaml")):
         return False
     raise UserError(
         f"{path}: expected an exported SavedModel or a training run's workdir, found"
-        " neither; see python -m glrtf.export"
+        " neither; see glrtf export"
     )
 
 

@@ -34,7 +34,7 @@ def load_backbone(model: keras.Model, backbone: str, source: str) -> None:
         model: Of `build_backbone`.
         backbone: Its name.
         source: `none`, `imagenet`, an .h5 or .keras file of Keras weights
-            without top, or an .npz file of `python -m glrtf.weights`.
+            without top, or an .npz file of `glrtf weights`.
 
     Raises:
         UserError: If the file is missing, damaged or another model's.

@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.published_parts import PublishedParts
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
+
+_RowsT = TypeVar("_RowsT", JoinedRows, ArrayRows)
 
 
 class Inputs:
@@ -114,11 +117,16 @@ class Inputs:
         """Rows made from the inputs, as the steps after shall read them: here, as they are."""
         return rows
 
-    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows:
+    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows | ArrayRows:
         sets = [EmbeddingSet.open(os.fspath(one), self._config.verify) for one in folders]
-        for place, (folder, one) in enumerate(zip(folders, sets, strict=True)):
-            self._agreement.add(f"--{role} {os.fspath(folder)}", one.meta, place)
-        rows = join(sets, self._config.votes)
+        return self._joined(role, sets)
+
+    def _joined(self, role: str, sets: Sequence[EmbeddingSet]) -> JoinedRows:
+        for place, one in enumerate(sets):
+            self._agreement.add(f"--{role} {one.folder}", one.meta, place)
+        return self._not_empty(role, join(sets, self._config.votes))
+
+    def _not_empty(self, role: str, rows: _RowsT) -> _RowsT:
         if sum(rows.part_lengths) == 0:
             raise UserError(f"--{role} {rows.name}: expected at least one image, found none")
         self.digests[role] = rows.digest

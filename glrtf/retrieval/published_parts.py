@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from glrtf.config.retrieval import PUBLISHED_PARTS
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import JoinedRows, gather_rows
+from glrtf.embeddings.rows import ArrayRows, JoinedRows, gather_rows
 from glrtf.retrieval.ordering import id_ranks
 from tfrecords_tools.storage import files
 
@@ -28,7 +28,7 @@ class PublishedParts:
         source: The rows.
     """
 
-    def __init__(self, source: EmbeddingSet | JoinedRows) -> None:
+    def __init__(self, source: EmbeddingSet | JoinedRows | ArrayRows) -> None:
         self._source = source
         # As numpy.array_split cuts: the first parts have one row more where it does not divide.
         least, more = divmod(sum(source.part_lengths), PUBLISHED_PARTS)

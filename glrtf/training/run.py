@@ -101,7 +101,7 @@ def _num_classes(shards: ShardSet, folder: str) -> int:
     if not shards.num_classes:
         raise UserError(
             f"{folder}: expected dataset_info.json with num_classes beside the train shards, found "
-            "none; build them with python -m tfrecords_tools.build"
+            "none; build them with glrtf build"
         )
     return shards.num_classes
 

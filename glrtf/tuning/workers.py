@@ -181,7 +181,7 @@ def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except (UserError, OSError) as error:
-        print(f"python -m glrtf.tune: worker {worker}: {error}", file=sys.stderr)
+        print(f"glrtf tune: worker {worker}: {error}", file=sys.stderr)
         sys.exit(2)
 
 

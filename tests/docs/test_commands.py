@@ -37,15 +37,15 @@ def test_settings_are_known_and_taken(command, monkeypatch, tmp_path):
 
     An ellipsis of its own stands for what was given before: then settings may be missing.
     """
-    module = command.imported()
+    module = command.load()
     if not command.arguments or "PHOTO" in " ".join(command.arguments[1:2]):
         # Named in passing: that it can be run is all that is said.
         assert callable(module.main)
         return
 
-    def parse_alone(config_class, main, *, prog, argv, positional=False, default_config=None, **_):
+    def parse_alone(config_class, main, *, argv, positional=False, default_config=None, **_):
         try:
-            cli.parse(config_class, argv, prog=prog, positional=positional)
+            cli.parse(config_class, argv, prog="test", positional=positional)
         except UserError as error:
             if not (ELLIPSIS in command.arguments and re.search(MISSING, str(error))):
                 raise
@@ -103,7 +103,9 @@ def test_the_package_is_installed_from_its_folder(page):
 def test_the_environment_is_activated_before_the_first_command(page):
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
-    first = next(line for line in lines if line.startswith(("source .venv/", "python -m ")))
+    first = next(
+        line for line in lines if line.startswith(("source .venv/", "python -m ", "glrtf "))
+    )
     assert first.startswith("source .venv/bin/activate")
 
 

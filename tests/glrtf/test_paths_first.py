@@ -75,7 +75,7 @@ CASES = [
         "glrtf.train --data shards --backbone v2m --size 640",
         "--weights weights/v2m_21k.npz: expected none, imagenet or a file, found no file of that "
         "name; fetch https://storage.googleapis.com/cloud-tpu-checkpoints/efficientnet/v2/"
-        "efficientnetv2-m-21k.tgz, unpack it and run python -m glrtf.weights --checkpoint "
+        "efficientnetv2-m-21k.tgz, unpack it and run glrtf weights --checkpoint "
         "efficientnetv2-m-21k --backbone v2m --output weights/v2m_21k.npz, or give --weights ",
     ),
     (

@@ -39,7 +39,7 @@ def run(
     config_class: type[ConfigT],
     main: Callable[[ConfigT], int | None],
     *,
-    prog: str,
+    prog: str = "",
     argv: Sequence[str] | None = None,
     positional: bool = False,
     default_config: Callable[[Sequence[str]], str | None] | None = None,
@@ -51,7 +51,8 @@ def run(
         config_class: A dataclass. Its docstring's first paragraph describes the
             command; its Google-style ``Attributes`` describe the flags.
         main: The command. What it returns is the exit code, None meaning 0.
-        prog: How the command is called, such as ``"python -m glrtf.train"``.
+        prog: How the command is called, such as ``"glrtf train"``; by default ``glrtf`` and
+            the last part of the name of the module that `main` is from.
         argv: The arguments; None takes those of the process.
         positional: Whether fields without a default are positional arguments; one
             that holds several values takes all that stand outside of flags.
@@ -67,6 +68,7 @@ def run(
     # TensorFlow reads this once, when it is loaded; its notes on the processor
     # would bury the command's own lines.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    prog = prog or _name_of(main)
     # Names of files that the terminal's encoding lacks are shown with escapes.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -153,6 +155,15 @@ def parse(
 def to_yaml(config: Any) -> str:
     """A dataclass as the YAML text that ``--config`` reads back."""
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def _name_of(main: Callable[..., Any]) -> str:
+    """``glrtf build`` for a function of ``tfrecords_tools.build``, however that was started."""
+    module = main.__module__ or ""
+    spec = sys.modules["__main__"].__spec__
+    if module == "__main__" and spec is not None:  # By `python -m tfrecords_tools.build`.
+        module = spec.name
+    return f"glrtf {module.rpartition('.')[2]}".strip()
 
 
 def _refuse(prog: str, message: str) -> int:

@@ -206,5 +206,5 @@ def run_sample(config: SampleConfig) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ``python -m tfrecords_tools.sample``."""
-    return cli.run(SampleConfig, run_sample, prog="python -m tfrecords_tools.sample", argv=argv)
+    """Runs ``glrtf sample``."""
+    return cli.run(SampleConfig, run_sample, prog="glrtf sample", argv=argv)

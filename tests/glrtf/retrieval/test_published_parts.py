@@ -26,7 +26,9 @@ def train_set(folder, num_shards, dimension=8):
     rows = normalized(rng.normal(size=(ROWS, dimension))).astype(np.float32)
     rows[100:140] = rows[100]  # equal photos tie
     nothing = np.zeros(ROWS, np.int32)
-    images = sharding.Images(numbers, np.arange(ROWS, dtype=np.int32), nothing, numbers, nothing)
+    images = sharding.Images(
+        numbers, np.arange(ROWS, dtype=np.int32), nothing, numbers, nothing, nothing
+    )
     plan = sharding.make_plan(images, num_shards)
     ids = np.array([f"{number:016x}" for number in plan.images.ids.tolist()], "S16")
     parts = np.split(rows[plan.images.labels], plan.starts[1:-1])

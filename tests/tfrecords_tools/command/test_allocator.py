@@ -4,7 +4,7 @@ import sys
 _SCRIPT = """
 import resource
 import numpy as np
-from tfrecords_tools import allocator
+from tfrecords_tools.command import allocator
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

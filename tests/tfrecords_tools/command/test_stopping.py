@@ -95,7 +95,7 @@ def test_a_sample_being_drawn_leaves_no_process_and_no_folder(
     (os.killpg if whole_session else os.kill)(process.pid, number)
     _, error = process.communicate()
     assert process.returncode == code, error
-    assert error.splitlines()[-1] == "python -m tfrecords_tools.sample: interrupted"
+    assert error.splitlines()[-1] == "glrtf sample: interrupted"
     assert "Traceback" not in error
     wait_for(lambda: session_has_ended(process.pid))
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,204 @@
+"""The Python interface: what is imported, and the functions that need no TensorFlow."""
+
+import csv
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import retrieval_worlds as worlds
+
+import glrtf
+from glrtf.commands import retrieve
+
+HEAVY = ("tensorflow", "keras", "numpy", "jsonargparse", "matplotlib", "yaml", "PIL")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return worlds.make_world(tmp_path_factory.mktemp("world"), test=10, index=120, train=300)
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def stored_rows(folder):
+    """Ids and rows of a set, as they lie on disk."""
+    opened = glrtf.open_set(folder)
+    parts = [np.array(opened.part(part)[0]) for part in range(opened.num_parts)]
+    return opened.ids, np.concatenate(parts)
+
+
+def landmarks_of(world):
+    with open(world.folder / "train.csv") as file:
+        return {row["id"]: int(row["landmark_id"]) for row in csv.DictReader(file)}
+
+
+def test_every_name_is_there_and_listed():
+    assert sorted(glrtf._MODULES) == sorted(glrtf.__all__)
+    for name in glrtf.__all__:
+        assert name in dir(glrtf)
+        if name not in ("ArcFaceHead", "PhotoEmbedder"):  # They load TensorFlow.
+            assert getattr(glrtf, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        glrtf.serach  # noqa: B018
+
+
+def test_importing_it_loads_nothing_heavy():
+    program = (
+        "import sys, glrtf\n"
+        f"def heavy(): return [name for name in {HEAVY} if name in sys.modules]\n"
+        "print(heavy())\nglrtf.rank, glrtf.search, glrtf.SearchConfig\nprint(heavy())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+def test_functions_stay_functions_when_modules_of_their_names_are_imported(capsys):
+    from glrtf.__main__ import main
+
+    assert main(["search"]) == 2
+    importlib.import_module("glrtf.search")
+    assert callable(glrtf.search) and glrtf.search.__module__ == "glrtf.api"
+    assert callable(sys.modules["glrtf.search"].main)
+
+
+def test_search_takes_folders_sets_arrays_and_pairs(world):
+    ids, rows = stored_rows(world.folder / "index")
+    queries = worlds.stored(world.test)
+    similarity = queries @ rows.astype(np.float64).T
+    expected = np.argsort(-similarity, axis=1, kind="stable")[:, :7]
+    as_set = glrtf.open_set(world.folder / "index")
+    for database in (str(world.folder / "index"), as_set, rows, (ids, rows)):
+        found = glrtf.search(queries.astype(np.float32), database, k=7)
+        np.testing.assert_array_equal(found.indices, expected)
+        assert found.scores.dtype == np.float64 and found.scores.shape == (10, 7)
+    joined = glrtf.search(glrtf.join_sets([world.folder / "test"]), as_set, k=7)
+    np.testing.assert_array_equal(joined.indices, expected)
+
+
+def test_search_without_queries_or_with_a_small_database(world):
+    _, rows = stored_rows(world.folder / "index")
+    assert glrtf.search(rows[:0], rows, k=3).indices.shape == (0, 3)
+    few = glrtf.search(rows[:2], rows[:2], k=3)
+    assert few.indices.tolist() == [[0, 1, -1], [1, 0, -1]]
+
+
+@pytest.mark.parametrize(
+    ("queries", "database", "k", "message"),
+    [
+        (np.ones((2, 4), np.float32), np.eye(4, dtype=np.float32), 1, "queries: .*length 1"),
+        (np.eye(3, dtype=np.float32), np.eye(4, dtype=np.float32), 1, "expected rows of dimension"),
+        (np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 0, "k: expected 1 or more"),
+        ((["a"], np.eye(4, dtype=np.float32)), np.eye(4, dtype=np.float32), 1, "an id for each"),
+        ("none", np.eye(4, dtype=np.float32), 1, "none: no such folder"),
+    ],
+)
+def test_search_refuses(queries, database, k, message):
+    with pytest.raises(glrtf.UserError, match=message):
+        glrtf.search(queries, database, k)
+
+
+def test_a_set_is_written_once_and_read_back(tmp_path):
+    rows = unit(np.random.default_rng(0).normal(size=(5, 8))).astype(np.float32)
+    written = glrtf.write_set(tmp_path / "set", rows, list("abcde"), model="mine", size=64)
+    assert written.meta == {"model": "mine", "size": 64} and written.num_rows == 5
+    ids, found = stored_rows(tmp_path / "set")
+    assert ids.tolist() == [b"a", b"b", b"c", b"d", b"e"]
+    np.testing.assert_array_equal(found, rows)
+    with pytest.raises(glrtf.UserError, match="expected a new folder, found an embedding set"):
+        glrtf.write_set(tmp_path / "set", rows, list("abcde"))
+
+
+def test_sets_are_joined_by_id_with_votes(tmp_path):
+    first = np.eye(3, dtype=np.float32)
+    other = np.eye(3, dtype=np.float32)[[2, 0, 1]]
+    glrtf.write_set(tmp_path / "a", first, ["x", "y", "z"])
+    glrtf.write_set(tmp_path / "b", other, ["z", "x", "y"])  # Again e1 for x, e2 for y, e3 for z.
+    joined = glrtf.join_sets([str(tmp_path / "a"), glrtf.open_set(tmp_path / "b")], [3, 4])
+    # 3·e and 4·e side by side have length 5.
+    expected = np.concatenate([0.6 * first, 0.8 * first], axis=1)
+    np.testing.assert_allclose(joined.read(0, 0, 3), expected, atol=1e-7)
+
+
+def test_rank_is_what_the_command_writes(world, tmp_path):
+    assert retrieve.main(world.arguments("--output", tmp_path / "out")) == 0
+    names = [world.folder / name for name in ("test", "index", "train")]
+    ranked = glrtf.rank(*names, world.folder / "train.csv")
+    expected = (tmp_path / "out" / "submission.csv").read_bytes()
+    assert Path(ranked.write(tmp_path / "mine.csv")).read_bytes() == expected
+    assert [note.split(":")[0] for note in ranked.notes] == ["no non-landmark images given"]
+    with np.load(tmp_path / "out" / "evidence.npz") as evidence:
+        for name, of_result in (
+            *(("final", ranked.final), ("direct", ranked.direct), ("bridged", ranked.bridged)),
+            ("landmark_id", ranked.landmarks),
+        ):
+            np.testing.assert_array_equal(evidence[name], of_result.astype(evidence[name].dtype))
+    # The same of arrays, whatever their order, with the landmarks as a mapping.
+    (test_ids, test), (index_ids, index), (train_ids, train) = map(stored_rows, names)
+    mixed = np.random.default_rng(0).permutation(len(train))
+    arrays = glrtf.rank(
+        *((test_ids, test), (index_ids, index), (train_ids[mixed], train[mixed])),
+        landmarks_of(world),
+    )
+    assert arrays.ids == ranked.ids
+    np.testing.assert_allclose(arrays.final, ranked.final, atol=1e-6)
+
+
+def test_rank_takes_the_settings_of_retrieve(world):
+    names = [world.folder / name for name in ("test", "index")]
+    direct = glrtf.rank(*names, preset="direct", fusion=glrtf.FusionConfig(limit=5))
+    near = glrtf.search(*names, k=5)
+    assert direct.images.shape == (10, 5) and not direct.bridged.any()
+    np.testing.assert_array_equal(direct.images, near.indices)
+    np.testing.assert_allclose(direct.direct, near.scores, atol=1e-6)
+    non_landmark = glrtf.rank(
+        *names,
+        world.folder / "train",
+        landmarks_of(world),
+        non_landmark=world.folder / "non_landmark",
+    )
+    assert non_landmark.notes == ()
+    votes = glrtf.rank([names[0], names[0]], [names[1], names[1]], votes=[1.0, 2.0])
+    assert votes.images.shape == (10, 100)
+
+
+def test_rank_refuses(world):
+    names = [world.folder / name for name in ("test", "index", "train")]
+    with pytest.raises(glrtf.UserError, match="found none for 1 of 300, the first"):
+        known = landmarks_of(world)
+        known.popitem()
+        glrtf.rank(*names, known)
+    with pytest.raises(ValueError, match="--landmarks: preset fifth_place needs"):
+        glrtf.rank(*names)
+    with pytest.raises(TypeError, match="no_such_setting"):
+        glrtf.rank(*names[:2], no_such_setting=1)
+    with pytest.raises(glrtf.UserError, match="query: expected a list of sets"):
+        glrtf.rank(glrtf.join_sets(names[:1]), names[1])
+    _, rows = stored_rows(names[0])
+    with pytest.raises(glrtf.UserError, match="expected at least one image"):
+        glrtf.rank(rows[:0], names[1])
+
+
+def test_score_takes_files_mappings_and_rankings(world, tmp_path):
+    # AP@100 of the first: right at ranks 1 and 3 of 2 relevant: (1 + 2/3) / 2; the other's is 0.
+    solution = {"q": ["a", "c"], "r": ["b"], "ignored": []}
+    ranked = {"q": ["a", "x", "c"], "r": ["a"], "ignored": ["a"]}
+    measures = glrtf.score(ranked, solution)
+    assert set(measures) == {"All"} and measures["All"]["queries"] == 2
+    assert measures["All"]["map@100"] == pytest.approx((5 / 6 + 0) / 2)
+    (tmp_path / "solution.csv").write_text("id,images,Usage\nq,a c,Public\nr,b,Private\n")
+    (tmp_path / "submission.csv").write_text("id,images\nq,a x c\nr,a\n")
+    files = glrtf.score(tmp_path / "submission.csv", str(tmp_path / "solution.csv"))
+    assert set(files) == {"Public", "Private", "All"}
+    assert files["Public"]["map@100"] == pytest.approx(5 / 6)
+    result = glrtf.rank(world.folder / "test", world.folder / "index")
+    first = {query: images[:1] for query, images in result.ids.items()}
+    assert glrtf.score(result, first, resamples=10)["All"]["map@100"] == 1
+    with pytest.raises(glrtf.UserError, match="query 'z' is not in the solution"):
+        glrtf.score({"z": ["a"]}, solution)
