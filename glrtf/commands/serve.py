@@ -1,7 +1,6 @@
 """Answers photos over HTTP: ``glrtf serve --model M --index SET --photos ROOT``."""
 
 import contextlib
-import functools
 import socket
 from collections.abc import Sequence
 
@@ -69,6 +68,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    # Without arguments given, the process is this command's own.
-    command = functools.partial(run_serve, ends_process=argv is None)
+
+    def command(config: ServeConfig) -> None:
+        # Without arguments given, the process is this command's own.
+        run_serve(config, ends_process=argv is None)
+
     return cli.run(ServeConfig, command, argv=argv)
