@@ -8,6 +8,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from tfrecords_tools.storage import array_files, files
 from tfrecords_tools.writer import ShardSpec
 
 SPECS_FOLDER = "shard_specs"
+
+_Kind = TypeVar("_Kind")
 
 
 def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
@@ -91,11 +94,23 @@ def load_spec(path: str) -> ShardSpec:
         return ShardSpec(
             name=about["name"],
             folder=about["folder"],
-            layout=gldv2.Layout(**{**layout, "tars": tuple(layout["tars"])}),
+            layout=_rebuilt(gldv2.Layout, {**layout, "tars": tuple(layout["tars"])}),
             images=Images(*(arrays[field.name] for field in dataclasses.fields(Images))),
             landmark_ids=arrays["landmark_ids"],
-            settings=ImageSettings(**about["settings"]),
+            settings=_rebuilt(ImageSettings, about["settings"]),
             digest=about["digest"],
             fresh=arrays["fresh"],
             base=about["base"],
         )
+
+
+def _rebuilt(kind: type[_Kind], values: dict[str, Any]) -> _Kind:
+    """A dataclass from its fields.
+
+    Raises:
+        ValueError: If another version wrote other fields.
+    """
+    expected = sorted(field.name for field in dataclasses.fields(kind))  # type: ignore[arg-type]
+    if sorted(values) != expected:
+        raise ValueError(f"expected {', '.join(expected)}, found {', '.join(sorted(values))}")
+    return kind(**values)

@@ -9,7 +9,7 @@ from glrtf.training import checkpoints
 from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, sealed
+from tfrecords_tools.storage import files
 
 # What may change between two starts of one run: where it runs, what it tells, how it is computed
 # and read. The data may move; `_refuse_other_data` looks at what they are.
@@ -47,7 +47,7 @@ def claim(config: TrainConfig) -> TrainConfig:
             f"{config.folder}: expected config.yaml beside checkpoints/, found none; "
             "restore it or choose another --workdir"
         )
-    files.write_bytes(path, sealed.seal(cli.to_yaml(config)))
+    files.write_bytes(path, cli.to_yaml(config).encode())
     return config
 
 

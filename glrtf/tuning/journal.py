@@ -1,25 +1,26 @@
-"""The file behind a study: lines with checksums, whole or not there."""
+"""The file behind a study: a line of JSON for each entry, whole or not there."""
 
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import google_crc32c
 from optuna.storages.journal import BaseJournalBackend
 
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import disk_faults, file_systems
 
-_DIGITS = 8
+# Earlier versions began each line with a checksum.
+_OLD_CHECKSUM = re.compile(rb"[0-9a-f]{8} (?={)")
 
 
-class SealedJournal(BaseJournalBackend):
+class JournalFile(BaseJournalBackend):
     """Optuna's journal in a local file that several processes append to.
 
     Unlike Optuna's own file, a line that a killed process or a full disk left
-    half written is cut off by the next one that writes, a changed line is
-    refused, and no lock outlives its process.
+    half written is cut off by the next one that writes, and no lock outlives its
+    process.
 
     Args:
         path: The file; made where it is missing.
@@ -36,7 +37,7 @@ class SealedJournal(BaseJournalBackend):
         """Yields the entries from a number on.
 
         Raises:
-            UserError: If one is damaged.
+            UserError: If a line is not an entry.
         """
         number = min(log_number_from, len(self._ends) - 1)
         with open(self._path, "rb") as file:
@@ -46,7 +47,7 @@ class SealedJournal(BaseJournalBackend):
             if not line.endswith(b"\n"):
                 return  # Half written: its process still writes it, or is dead.
             number += 1
-            entry = self._opened(line, number)
+            entry = self._entry(line, number)
             if number == len(self._ends):
                 self._ends.append(self._ends[-1] + len(line))
             if number > log_number_from:
@@ -54,30 +55,24 @@ class SealedJournal(BaseJournalBackend):
 
     def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
         """Adds entries, on the disk when it returns."""
-        lines = b"".join(_sealed(json.dumps(log, separators=(",", ":"))) for log in logs)
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         with disk_faults.naming(self._path), open(self._path, "a+b") as file:
             file_systems.lock(file.fileno(), self._path)
             file.seek(self._ends[-1])
             whole = self._ends[-1] + file.read().rfind(b"\n") + 1
             file.truncate(whole)
-            file.write(lines)
+            file.write(lines.encode())
             file.flush()
             file_systems.sync(file.fileno(), self._path)
 
-    def _opened(self, line: bytes, number: int) -> dict[str, Any]:
-        text = line[_DIGITS + 1 : -1]
-        if line[: _DIGITS + 1] != _seal(text) + b" ":
-            raise UserError(
-                f"{self._path}: line {number}: damaged: it does not fit its checksum; cut the file "
-                "off before it, or choose another --output"
-            )
-        return json.loads(text)
-
-
-def _sealed(text: str) -> bytes:
-    data = text.encode()
-    return _seal(data) + b" " + data + b"\n"
-
-
-def _seal(data: bytes) -> bytes:
-    return f"{google_crc32c.value(data):0{_DIGITS}x}".encode()
+    def _entry(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            entry = json.loads(_OLD_CHECKSUM.sub(b"", line, count=1))
+        except ValueError as error:
+            entry = error
+        if isinstance(entry, dict):
+            return entry
+        raise UserError(
+            f"{self._path}: line {number}: damaged: expected a JSON object; cut the file off "
+            "before it, or choose another --output"
+        )

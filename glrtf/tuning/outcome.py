@@ -15,7 +15,7 @@ from glrtf.config.retrieval import RetrieveConfig
 from glrtf.evaluation import bootstrap, text_table
 from glrtf.tuning import search_space
 from glrtf.tuning.result import TuneResult
-from tfrecords_tools.storage import files, sealed
+from tfrecords_tools.storage import files
 
 _RESAMPLES = 2000
 _INPUTS = (
@@ -44,7 +44,7 @@ def write_result(config: TuneConfig, result: TuneResult) -> None:
     write("history.svg", svg.standalone(_history_chart(result)))
     if result.importance:
         write("importance.svg", svg.standalone(_importance_chart(result)))
-    write("best.yaml", sealed.seal(best_yaml(result.best)))
+    write("best.yaml", best_yaml(result.best).encode())
 
 
 def best_yaml(settings: RetrieveConfig) -> str:

@@ -39,13 +39,13 @@ def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
     import optuna
     from optuna.storages.journal import JournalStorage
 
-    from glrtf.tuning.journal import SealedJournal
+    from glrtf.tuning.journal import JournalFile
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     files.make_folder(config.output)
     path = files.join(config.output, JOURNAL)
     journal = optuna.create_study(
-        storage=JournalStorage(SealedJournal(path)),
+        storage=JournalStorage(JournalFile(path)),
         study_name="glrtf",
         direction="maximize",
         load_if_exists=True,

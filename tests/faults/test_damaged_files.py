@@ -164,11 +164,6 @@ def test_a_checkpoint(run, name):
     assert assert_refused(run / "checkpoints" / name, read, _arrays_equal) >= 90
 
 
-def test_the_settings_of_a_run(run):
-    path = run / "config.yaml"
-    assert assert_refused(path, lambda: checkpoints.read_config(str(run)), _equal) >= 90
-
-
 def test_weights(tmp_path):
     path = tmp_path / "weights.npz"
     weights = {f"w{i}": np.arange(i + 7.0, dtype=np.float32) for i in range(3)}

@@ -8,7 +8,6 @@ import yaml
 
 from tfrecords_tools.command import settings_values
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import sealed
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,15 +41,14 @@ def read(source: str, config_class: type) -> Mapping[str, Any]:
     if os.path.isfile(path):
         with open(path, "rb") as file:
             content = file.read()
-        sealed.check(content, source)  # What the product wrote knows whether it was changed.
-        text, name = content.decode(), source
+        name = source
     else:
-        text, name = source, "--config"
+        content, name = source.encode(), "--config"
     try:
         # A loader of its own, derived from the safe one.
-        values = yaml.load(text, _Loader)
+        values = yaml.load(content.decode(), _Loader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        # Dates and numbers that are none come as ValueError.
+        # Bytes that are not UTF-8, and impossible dates and numbers, are a ValueError.
         raise UserError(f"{name}: not a YAML file of settings ({_reason(error)})") from None
     if not isinstance(values, Mapping):
         if name != source:

@@ -19,6 +19,23 @@ def test_settings_are_saved_and_read_back(tmp_path):
     workdir.claim(config)
 
 
+def test_settings_with_the_checksum_of_earlier_versions(tmp_path):
+    config = TrainConfig(workdir=str(tmp_path), size=96)
+    workdir.claim(config)
+    path = tmp_path / "config.yaml"
+    line = b"# crc32c 00c0ffee of all below; to edit by hand, delete this line\n"
+    path.write_bytes(line + path.read_bytes())
+    assert checkpoints.read_config(config.folder) == config
+
+
+@pytest.mark.parametrize("content", [b"", b"# cut\n", b"size: 96\nbackbone: \xff\n", b"size: [\n"])
+def test_settings_that_cannot_be_read(tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"config\.yaml: not a YAML file of settings") as caught:
+        checkpoints.read_config(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
 def write_checkpoint(folder):
     place = checkpoints.Position(update=1, epoch=0.5, num_classes=2, global_batch_size=4)
     checkpoints.write(str(folder / "checkpoints"), {"x": np.zeros(1, np.float32)}, place)

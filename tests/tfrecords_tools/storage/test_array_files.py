@@ -66,3 +66,20 @@ def test_other_mistakes_come_through():
         1 / 0  # noqa: B018
     with pytest.raises(UserError, match="mine"), array_files.told("a.npy: damaged"):
         raise UserError("mine")
+
+
+@pytest.mark.parametrize("kind", [AttributeError, TypeError, MemoryError])
+def test_mistakes_in_the_code_are_not_taken_for_damage(kind):
+    with pytest.raises(kind), array_files.told("a.npy: damaged"):
+        raise kind
+
+
+def test_an_array_is_compared_with_its_checksum_before_it_is_parsed(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.arange(9.0))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"descr")  # In the header of the array, not in the archive's own.
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"a\.npy does not match its checksum"):
+        array_files.load_archive(str(path), "weights")

@@ -36,7 +36,7 @@ def test_no_flipped_bit_changes_what_is_read(tmp_path):
             assert str(path) in str(error)
             refused += 1
             continue
-        # White space may change, and the seal's own name, without which nothing is checked.
+        # White space may change, and the checksum's name, without which nothing is compared.
         assert {name: found[name] for name in _READ} == _READ
     assert refused > len(whole) * 6
 
