@@ -64,8 +64,7 @@ def make_world(folder: Path) -> PhotoWorld:
         shards = str(folder / "shards")
         embed.embed(EmbedConfig(model, shards, output, split=split, batch_size=4))
         sets[split] = output
-    _write_extracted(folder / "train")
-    _write_tar(folder / "index")
+    write_photos(folder)
     landmarks = _write_tables(folder / "metadata")
     paths = [folder / f"{number}.jpg" for number in range(4)]
     for number, path in enumerate(paths):
@@ -73,6 +72,12 @@ def make_world(folder: Path) -> PhotoWorld:
     return PhotoWorld(
         folder, model, **sets, landmarks=str(landmarks), photos=tuple(map(str, paths))
     )
+
+
+def write_photos(folder: Path) -> None:
+    """Writes train/, extracted, and index/, a tar."""
+    _write_extracted(folder / "train")
+    _write_tar(folder / "index")
 
 
 def _write_extracted(folder: Path) -> None:

@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from tfrecords_tools import gldv2, own_names, text_tables
+from tfrecords_tools import csv_rows, gldv2, own_names
 from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -106,25 +107,18 @@ def _read_table(config: ArrangeConfig) -> list[OwnPhoto]:
 
 def _table_rows(path: str) -> Iterator[tuple[int, str, str]]:
     """Yields line number, photo and landmark of each row that is not blank."""
-    with text_tables.open_text(path) as text:
-        reader = csv.reader(text, strict=True)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            places = _columns(path, header)
-            for row in reader:
-                fields = [field.strip() for field in row]
-                if not any(fields):
-                    continue
-                if len(fields) > len(header) or any(fields[2:]) or len(fields) < 2:
-                    hint = "; put a name that holds a comma in double quotes"
-                    raise UserError(
-                        f"{path}: line {reader.line_num}: expected 2 fields"
-                        f" ({','.join(header[:2])}), found {len(fields)}"
-                        f"{hint if len(fields) > 1 else ''}"
-                    )
-                yield reader.line_num, fields[places[0]], fields[places[1]]
-        except csv.Error as error:
-            raise UserError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
+    rows = csv_rows.read_lines(path)
+    header = csv_rows.read_header(path)
+    places = _columns(path, header)
+    for line, row in itertools.islice(rows, 1, None):
+        fields = [field.strip() for field in row]
+        if len(fields) > len(header) or any(fields[2:]) or len(fields) < 2:
+            hint = "; put a name that holds a comma in double quotes"
+            raise UserError(
+                f"{path}: line {line}: expected 2 fields ({','.join(header[:2])}), found "
+                f"{len(fields)}{hint if len(fields) > 1 else ''}"
+            )
+        yield line, fields[places[0]], fields[places[1]]
 
 
 def _columns(path: str, header: Sequence[str]) -> tuple[int, int]:
@@ -197,11 +191,9 @@ def read_names(metadata: str) -> dict[str, str]:
     path = files.join(metadata, NAMES)
     if not files.exists(path):
         return {}
-    with text_tables.open_text(path) as text:
-        rows = csv.DictReader(text)
-        if not {"id", "photo"} <= set(rows.fieldnames or ()):
-            return {}
-        return {row["id"]: row["photo"] for row in rows}
+    if not {"id", "photo"} <= set(csv_rows.read_header(path)):
+        return {}
+    return {image_id: name for _, (image_id, name) in csv_rows.read_rows(path, ("id", "photo"))}
 
 
 def read_table(photos: str, table: str) -> list[OwnPhoto]:

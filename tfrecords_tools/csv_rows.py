@@ -1,25 +1,91 @@
-"""CSV rows and the numbers in them, read strictly."""
+"""Reading CSV files, for every command: columns by name, rows and numbers checked strictly."""
 
 import csv
-import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator, Sequence
+
+from tfrecords_tools import text_tables
+from tfrecords_tools.command.near_words import did_you_mean
+from tfrecords_tools.errors import UserError
 
 _LONGEST_FIELD = 1 << 28
 """Characters of a field: a landmark with many photos exceeds the module's own 131,072."""
-_WHOLE = re.compile(r"[0-9]+", re.ASCII)
+_QUOTES = "; put a field that holds a comma in double quotes"
 
 
-def reader(lines: Iterable[str]) -> Any:
-    """A `csv.reader` that takes long fields."""
+def read_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Reads some columns of a CSV file with a header.
+
+    Windows line ends, a byte order mark, quotes and blank lines are accepted.
+
+    Args:
+        path: The file, local or gs://.
+        columns: The columns wanted, in the order in which they are returned.
+
+    Yields:
+        The number of the row's first line, from 1, and the wanted fields, stripped.
+
+    Raises:
+        UserError: If the file is missing, empty, or not CSV in UTF-8, lacks a column or has it
+            twice, or a row has too few fields or too many.
+    """
+    rows = read_lines(path)
+    header = _stripped(next(rows, (1, []))[1])
+    places = [_place(path, header, column) for column in columns]
+    needed = max(places)
+    for number, fields in rows:
+        if not needed < len(fields) <= len(header):
+            raise UserError(
+                f"{path}: line {number}: expected {len(header)} fields ({','.join(header)[:80]}), "
+                f"found {len(fields)}{_QUOTES if len(fields) > len(header) else ''}"
+            )
+        yield number, [fields[place].strip() for place in places]
+
+
+def read_header(path: str) -> list[str]:
+    """The names of a CSV file's columns; empty for an empty file.
+
+    Raises:
+        UserError: If the file is missing or not CSV in UTF-8.
+    """
+    return _stripped(next(read_lines(path), (1, []))[1])
+
+
+def choose_columns(path: str, *choices: Sequence[str]) -> Sequence[str]:
+    """The first of several groups of columns that a CSV file has.
+
+    Raises:
+        UserError: If it has none of them whole, is missing, or is not CSV in UTF-8.
+    """
+    header = read_header(path)
+    for columns in choices:
+        if set(columns) <= set(header):
+            return columns
+    expected = " or ".join(",".join(columns) for columns in choices)
+    raise UserError(f"{path}: expected a CSV with columns {expected}, found {_shown(header)}")
+
+
+def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Reads a CSV file's rows, the header among them.
+
+    Yields:
+        The number of the row's first line, from 1, and its fields. Rows without any text are
+        skipped.
+
+    Raises:
+        UserError: If the file is missing or not CSV in UTF-8.
+    """
     csv.field_size_limit(_LONGEST_FIELD)
-    return csv.reader(lines)
-
-
-def dict_reader(lines: Iterable[str]) -> "csv.DictReader[str]":
-    """A `csv.DictReader` that takes long fields; fields left out are empty texts."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    return csv.DictReader(lines, restval="")
+    number = 1
+    with text_tables.open_text(path) as text:
+        # Strict: a quote that is never closed would take all that follows for one field.
+        reader = csv.reader(text, strict=True)
+        try:
+            for row in reader:
+                if any(map(str.strip, row)):
+                    yield number, row
+                number = reader.line_num + 1
+        except csv.Error as error:
+            raise UserError(f"{path}: line {number}: expected CSV, found {error}") from None
 
 
 def whole_number(text: str) -> int | None:
@@ -28,7 +94,7 @@ def whole_number(text: str) -> int | None:
     `int` would take ``1_0``, other scripts' digits, and numbers that no int64 holds.
     """
     text = text.strip()
-    number = int(text) if _WHOLE.fullmatch(text) and len(text) < 100 else -1
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 100 else -1
     return number if 0 <= number < 1 << 63 else None
 
 
@@ -40,6 +106,20 @@ def real_number(text: str) -> float:
         return float("nan")
 
 
-def repeated(header: list[str], wanted: Iterable[str]) -> str:
-    """The first of the wanted columns that a header names more than once; empty for none."""
-    return next((name for name in wanted if header.count(name) > 1), "")
+def _place(path: str, header: Sequence[str], column: str) -> int:
+    if column not in header:
+        raise UserError(
+            f"{path}: expected the column {column!r}, found {_shown(header)}"
+            f"{did_you_mean(column, header)}; the first line must name the columns"
+        )
+    if header.count(column) > 1:
+        raise UserError(f"{path}: expected one column {column!r}, found it more than once")
+    return header.index(column)
+
+
+def _stripped(fields: Sequence[str]) -> list[str]:
+    return [field.strip() for field in fields]
+
+
+def _shown(header: Sequence[str]) -> str:
+    return ",".join(header)[:80] or "an empty file"

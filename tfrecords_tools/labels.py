@@ -1,17 +1,14 @@
 """Which label an image has: the published CSVs or one's own, relabelled 0..num_classes-1."""
 
-import csv
 import dataclasses
 from array import array
 from collections.abc import Iterator
 
 import numpy as np
 
-from tfrecords_tools import csv_rows, gldv2, text_tables
+from tfrecords_tools import csv_rows, gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.schema import NO_LABEL
-
-_HINT = "; a field that holds a comma must stand in quotes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,23 +38,42 @@ def read_labels(root: str, split: str, labels: str) -> Labels:
         root: The published layout's root.
         split: ``train``, ``index`` or ``test``.
         labels: For train ``full`` (train.csv), ``clean`` (train_clean.csv) or a
-            path of a CSV ``id,landmark_id``.
+            path of a CSV ``id,landmark_id`` or ``landmark_id,images``.
 
     Raises:
         UserError: If the CSV is missing, lacks its columns or has a row that cannot be read.
     """
     if split != "train":
         path = gldv2.metadata_path(root, f"{split}.csv")
-        ids = array("Q", (image_id for image_id, _ in _rows(path, None)))
+        rows = csv_rows.read_rows(path, ("id",))
+        ids = array("Q", (_image_id(path, line, text) for line, (text,) in rows))
         return _labels(path, ids, array("q", bytes(8 * len(ids))), labelled=False)
     named = {"full": "train.csv", "clean": "train_clean.csv"}
     path = gldv2.metadata_path(root, named[labels]) if labels in named else labels
-    rows = _clean_rows(path) if labels == "clean" else _rows(path, "landmark_id")
     ids, landmark_ids = array("Q"), array("q")
-    for image_id, landmark_id in rows:
-        ids.append(image_id)
-        landmark_ids.append(landmark_id)
+    for line, landmark_id, image_ids in landmark_rows(path):
+        ids.extend(_image_id(path, line, text) for text in image_ids)
+        landmark_ids.extend([landmark_id] * len(image_ids))
     return _labels(path, ids, landmark_ids, labelled=True)
+
+
+def landmark_rows(path: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Reads which images show which landmark, for every command that needs it.
+
+    Args:
+        path: ``train.csv`` (id,url,landmark_id), a row an image, or ``train_clean.csv``
+            (landmark_id,images), a row a landmark.
+
+    Yields:
+        The row's line, its landmark_id, 0 to 2^63 - 1, and the ids of its images.
+
+    Raises:
+        UserError: If the file is neither of the two, or a row or landmark_id cannot be read.
+    """
+    columns = csv_rows.choose_columns(path, ("id", "landmark_id"), ("landmark_id", "images"))
+    images = "id" if "id" in columns else "images"
+    for line, (landmark, image_ids) in csv_rows.read_rows(path, ("landmark_id", images)):
+        yield line, _landmark_id(path, line, landmark), image_ids.split()
 
 
 def _labels(path: str, ids: array, landmark_ids: array, *, labelled: bool) -> Labels:
@@ -76,50 +92,8 @@ def _labels(path: str, ids: array, landmark_ids: array, *, labelled: bool) -> La
     return Labels(unique, labels.astype(np.int32), classes, np.sort(found[extra]), path)
 
 
-def _rows(path: str, landmark_column: str | None) -> Iterator[tuple[int, int]]:
-    """Yields (image_id, landmark_id) of a CSV; landmark_id is 0 where no column is asked for."""
-    wanted = ["id"] + ([landmark_column] if landmark_column else [])
-    for line, (text, *landmark) in _columns(path, wanted):
-        yield _image_id(path, line, text), _landmark_id(path, line, landmark[0]) if landmark else 0
-
-
-def _clean_rows(path: str) -> Iterator[tuple[int, int]]:
-    """Yields (image_id, landmark_id) of train_clean.csv, which has a row for each landmark."""
-    for line, (landmark, images) in _columns(path, ["landmark_id", "images"]):
-        landmark_id = _landmark_id(path, line, landmark)
-        for text in images.split():
-            yield _image_id(path, line, text), landmark_id
-
-
-def _columns(path: str, wanted: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and the wanted fields of each row; blank lines do not count."""
-    with text_tables.open_text(path) as text:
-        reader = csv_rows.reader(text)
-        header = [name.strip() for name in next(reader, [])]
-        if missing := [name for name in wanted if name not in header]:
-            raise UserError(
-                f"{path}: expected a column {missing[0]!r}, found {','.join(header)[:80]!r}; "
-                f"the first line must name the columns"
-            )
-        if twice := csv_rows.repeated(header, wanted):
-            raise UserError(f"{path}: expected one column {twice!r}, found it more than once")
-        places = [header.index(name) for name in wanted]
-        try:
-            for row in reader:
-                if not row:
-                    continue
-                if not max(places) < len(row) <= len(header):
-                    raise UserError(
-                        f"{path}: line {reader.line_num}: expected {len(header)} fields, "
-                        f"found {len(row)}{_HINT if len(row) > len(header) else ''}"
-                    )
-                yield reader.line_num, [row[place] for place in places]
-        except csv.Error as error:
-            raise UserError(f"{path}: line {reader.line_num}: not CSV ({error})") from None
-
-
 def _image_id(path: str, line: int, text: str) -> int:
-    number = gldv2.parse_id(text.strip())
+    number = gldv2.parse_id(text)
     if number is None:
         raise UserError(
             f"{path}: line {line}: expected an image id of 16 hex digits, found {text[:40]!r}"

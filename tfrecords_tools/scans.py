@@ -4,13 +4,12 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 
 import numpy as np
 
 from tfrecords_tools import gldv2, tars
 from tfrecords_tools.gldv2 import Layout
-from tfrecords_tools.storage import array_files, checked_reading, file_systems, files, remote
+from tfrecords_tools.storage import array_files, checked_reading, files, remote
 from tfrecords_tools.storage.remote import FileState
 
 INDEX_FOLDER = "source_index"
@@ -164,10 +163,8 @@ def _faulty(tar: str, size: int, fault: str) -> TarScan:
 def _index(path: str, state: FileState) -> tars.TarIndex:
     if files.is_remote(path):
         return _remote_index(path, state)
-    with files.open_read(path) as file:
-        handle = file.fileno()
-        file_systems.advise(handle, 0, 0, os.POSIX_FADV_RANDOM)
-        return tars.index_tar(lambda offset, length: os.pread(handle, length, offset), state.size)
+    with tars.open_local(path) as read_at:
+        return tars.index_tar(read_at, state.size)
 
 
 def _remote_index(path: str, state: FileState) -> tars.TarIndex:

@@ -1,7 +1,6 @@
 """What a build holds, in figures and a curve: `python -m tfrecords_tools.stats OUTPUT`."""
 
 import collections
-import csv
 import dataclasses
 import io
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfrecords_tools import shard_stats
+from tfrecords_tools import csv_rows, shard_stats
 from tfrecords_tools.check import find_infos
 from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
@@ -109,9 +108,8 @@ def _class_lines(info: DatasetInfo) -> list[str]:
 
 def _reject_reasons(info: DatasetInfo) -> list[tuple[str, int]]:
     """How often each reason stands in rejects.csv, without the sizes in parentheses."""
-    text = files.read_bytes(files.join(info.folder, REJECTS_NAME)).decode()
-    reasons = (row["reason"].partition(" (")[0] for row in csv.DictReader(io.StringIO(text)))
-    return collections.Counter(reasons).most_common()
+    rows = csv_rows.read_rows(files.join(info.folder, REJECTS_NAME), ("reason",))
+    return collections.Counter(reason.partition(" (")[0] for _, (reason,) in rows).most_common()
 
 
 def _histograms(info: DatasetInfo) -> tuple[dict[int, int], dict[int, int]]:

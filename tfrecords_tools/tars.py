@@ -4,13 +4,16 @@
 the rest of a tar that way, so the walk is done here, on `tarfile`'s header parser.
 """
 
+import contextlib
 import dataclasses
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tfrecords_tools import gldv2
+from tfrecords_tools.storage import file_systems, files
 
 _BLOCK = 512
 _MAX_EXTENDED = 1 << 20
@@ -61,6 +64,33 @@ def index_tar(read_at: ReadAt, size: int, checksum: Checksum | None = None) -> T
     members: list[tuple[int, int, int]] = []
     checksums: list[int] = []
     foreign: list[tuple[str, str]] = []
+    for name, header, content in walk(read_at, size):
+        if header.isdir():
+            continue
+        image_id = gldv2.parse_member(name)
+        if image_id is None or not header.isreg() or header.size >= 1 << 32:
+            foreign.append((name, _why_foreign(header, image_id)))
+        else:
+            members.append((image_id, content, header.size))
+            checksums.append(checksum(content, header.size) if checksum else 0)
+    return TarIndex(
+        np.array(members, gldv2.MEMBERS_DTYPE), tuple(foreign), np.array(checksums, np.uint32)
+    )
+
+
+def walk(read_at: ReadAt, size: int) -> Iterator[tuple[str, tarfile.TarInfo, int]]:
+    """Reads a tar's headers one after the other, to an end mark that nothing follows.
+
+    Args:
+        read_at: Reads the tar, at ever larger offsets.
+        size: Its length in bytes.
+
+    Yields:
+        Each member's name, its header, and where its content starts.
+
+    Raises:
+        DamagedTarError: As `index_tar`.
+    """
     position, long_name, count = 0, None, 0
     while header := _header(read_at, position, count):
         content = position + _BLOCK
@@ -74,18 +104,17 @@ def index_tar(read_at: ReadAt, size: int, checksum: Checksum | None = None) -> T
         name, long_name = long_name or header.name, None
         if header.type == tarfile.GNUTYPE_SPARSE:
             raise _sparse(name)
-        if header.isdir():
-            continue
-        image_id = gldv2.parse_member(name)
-        if image_id is None or not header.isreg() or header.size >= 1 << 32:
-            foreign.append((name, _why_foreign(header, image_id)))
-        else:
-            members.append((image_id, content, header.size))
-            checksums.append(checksum(content, header.size) if checksum else 0)
+        yield name, header, content
     _check_end(read_at, position, size, count)
-    return TarIndex(
-        np.array(members, gldv2.MEMBERS_DTYPE), tuple(foreign), np.array(checksums, np.uint32)
-    )
+
+
+@contextlib.contextmanager
+def open_local(path: str) -> Iterator[ReadAt]:
+    """Opens a tar on a disk for `walk` or `index_tar`: a few bytes here and there are read."""
+    with files.open_read(path) as file:
+        handle = file.fileno()
+        file_systems.advise(handle, 0, 0, os.POSIX_FADV_RANDOM)
+        yield lambda offset, length: os.pread(handle, length, offset)
 
 
 def _length(header: tarfile.TarInfo) -> int:

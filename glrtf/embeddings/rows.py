@@ -147,7 +147,7 @@ class JoinedRows:
                 found = one.read_into(block, part, start)
             else:
                 wanted = order[first : first + len(joined)]
-                block[:] = _take(one, wanted)
+                block[:] = gather_rows(one, wanted)
                 found = arrays.checked_squares(one.folder, block, one.ids[wanted], wanted)
             squares += found * np.float32(vote * vote)
             if vote != 1:
@@ -174,7 +174,7 @@ class JoinedRows:
         """Any rows of a part, joined, float64 (len(rows), dimension)."""
         first = sum(self.part_lengths[:part])
         blocks = [
-            vote * (one.gather(part, rows) if order is None else _take(one, order[first + rows]))
+            vote * gather_rows(one, first + rows if order is None else order[first + rows])
             for one, vote, order in zip(self._sets, self._votes, self._orders, strict=True)
         ]
         return normalized(np.concatenate(blocks, axis=1))
@@ -232,14 +232,6 @@ def _counted(ids: npt.NDArray[np.bytes_]) -> str:
     named = [one.decode(errors="replace") for one in ids[:_NAMED_IN_MESSAGES]]
     more = ", …" if len(ids) > _NAMED_IN_MESSAGES else ""
     return f"{len(ids)} ids ({', '.join(named)}{more})" if named else "no ids"
-
-
-def _take(one: EmbeddingSet, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """Rows by their number in the whole set, float64 (len(rows), dimension)."""
-    result: npt.NDArray[np.float64] = np.empty((len(rows), one.dimension))
-    for part, places, local in arrays.places_by_part(rows, one.part_lengths):
-        result[places] = one.gather(part, local)
-    return result
 
 
 class ConcatenatedRows:

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator
 
-from glrtf.evaluation import csv_files
 from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
 
@@ -43,7 +42,7 @@ class RecognitionSolution:
 
 def is_recognition(path: str) -> bool:
     """Whether a CSV file is of the recognition task (``id,landmarks``)."""
-    return "landmarks" in csv_files.read_header(path)
+    return "landmarks" in csv_rows.read_header(path)
 
 
 def read_retrieval_solution(path: str) -> RetrievalSolution:
@@ -104,7 +103,7 @@ def read_recognition_solution(path: str) -> RecognitionSolution:
 
 def _rows(path: str, column: str, usage: dict[str, str]) -> Iterator[tuple[int, str, str, str]]:
     """Checks and yields the rows of a solution, and notes each one's Usage."""
-    for line, (image_id, values, use) in csv_files.read_rows(path, ("id", column, "Usage")):
+    for line, (image_id, values, use) in csv_rows.read_rows(path, ("id", column, "Usage")):
         if use not in USAGES:
             raise UserError(
                 f"{path}, line {line}: expected Usage {', '.join(USAGES)}, found {use!r}"

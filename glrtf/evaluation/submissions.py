@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from glrtf.embeddings.digests import Verify
-from glrtf.evaluation import csv_files
 from glrtf.retrieval.description import RetrievalInfo
 from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
@@ -64,7 +63,7 @@ def read_index_ids(path: str, verify: Verify = "once") -> frozenset[str]:
 
         ids = frozenset(image_id.decode() for image_id in EmbeddingSet.open(path, verify).ids)
     else:
-        ids = frozenset(image_id for _, (image_id,) in csv_files.read_rows(path, ("id",)))
+        ids = frozenset(image_id for _, (image_id,) in csv_rows.read_rows(path, ("id",)))
     if not ids:
         raise UserError(f"{path}: expected the ids of the index images, found none")
     return ids
@@ -92,7 +91,7 @@ def read_submission(
     if is_folder(path):
         path = require_unchanged(path, SUBMISSION_FILE)
     seen: set[str] = set()
-    for line, (query_id, images) in csv_files.read_rows(path, ("id", "images")):
+    for line, (query_id, images) in csv_rows.read_rows(path, ("id", "images")):
         if ".jpg" in query_id or ".jpg" in images:
             raise _file_name(path, line, f"{query_id} {images}")
         if query_id in seen:
@@ -119,7 +118,7 @@ def read_recognitions(path: str) -> dict[str, Recognition]:
     """
     predictions: dict[str, Recognition] = {}
     seen: set[str] = set()
-    for line, (image_id, field) in csv_files.read_rows(path, ("id", "landmarks")):
+    for line, (image_id, field) in csv_rows.read_rows(path, ("id", "landmarks")):
         if ".jpg" in image_id:
             raise _file_name(path, line, image_id)
         if image_id in seen:

@@ -2,10 +2,9 @@
 
 import dataclasses
 import os
-import tarfile
 from collections.abc import Collection, Iterator
 
-from tfrecords_tools import image_ids
+from tfrecords_tools import image_ids, tars
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files
@@ -60,8 +59,8 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
             if os.path.exists(path):
                 places[image_id] = PhotoPlace(path)
                 break
-    tars = [tar for folder in folders for tar in _tars(folder)]
-    _find_in_tars(tars, wanted - set(places), places)
+    paths = [path for folder in folders for path in _tars(folder)]
+    _find_in_tars(paths, wanted - set(places), places)
     return places
 
 
@@ -76,16 +75,18 @@ def require_source(root: str) -> list[str]:
     return [root, *filter(os.path.isdir, _split_folders(root))]
 
 
-def _find_in_tars(tars: list[str], missing: set[str], places: dict[str, PhotoPlace]) -> None:
+def _find_in_tars(paths: list[str], missing: set[str], places: dict[str, PhotoPlace]) -> None:
     """Adds the places of the missing photos; stops when all are found."""
-    if not tars or not missing:
+    if not paths or not missing:
         return
-    with Progress("find photos", len(tars), "tar") as progress:
-        for tar in tars:
-            for image_id, place in _members(tar):
+    with Progress("find photos", len(paths), "tar") as progress:
+        for path in paths:
+            for image_id, place in _members(path):
                 if image_id in missing:
                     places[image_id] = place
                     missing.discard(image_id)
+                if not missing:
+                    break
             progress.update()
             if not missing:
                 break
@@ -93,13 +94,13 @@ def _find_in_tars(tars: list[str], missing: set[str], places: dict[str, PhotoPla
 
 def _members(path: str) -> Iterator[tuple[str, PhotoPlace]]:
     try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                name, ending = os.path.splitext(os.path.basename(member.name))
-                if member.isfile() and ending == ".jpg":
-                    yield name, PhotoPlace(path, member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise UserError(f"{path}: not a whole tar ({error}); fetch it again") from None
+        with tars.open_local(path) as read_at:
+            for name, header, offset in tars.walk(read_at, os.path.getsize(path)):
+                stem, ending = os.path.splitext(os.path.basename(name))
+                if header.isreg() and ending == ".jpg":
+                    yield stem, PhotoPlace(path, offset, header.size)
+    except tars.DamagedTarError as error:
+        raise UserError(f"{path}: expected a whole tar, found it {error}; fetch it again") from None
 
 
 def _split_folders(root: str) -> list[str]:

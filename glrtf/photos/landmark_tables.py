@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection
 from urllib.parse import unquote
 
-from glrtf.evaluation import csv_files
+from tfrecords_tools import csv_rows, labels
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -31,16 +31,11 @@ def photos_of_landmarks(path: str, landmark_ids: Collection[int]) -> dict[int, l
     Raises:
         UserError: If the file is neither of the two.
     """
-    wanted = {str(landmark_id) for landmark_id in landmark_ids}
+    wanted = frozenset(landmark_ids)
     photos: dict[int, list[str]] = {}
-    if "images" in csv_files.read_header(path):
-        for _, (landmark_id, images) in csv_files.read_rows(path, ("landmark_id", "images")):
-            if landmark_id in wanted:
-                photos[int(landmark_id)] = images.split()
-        return photos
-    for _, (image_id, landmark_id) in csv_files.read_rows(path, ("id", "landmark_id")):
+    for _, landmark_id, image_ids in labels.landmark_rows(path):
         if landmark_id in wanted:
-            photos.setdefault(int(landmark_id), []).append(image_id)
+            photos.setdefault(landmark_id, []).extend(image_ids)
     return photos
 
 
@@ -51,7 +46,7 @@ def landmark_names(source: str, landmark_ids: Collection[int]) -> dict[int, str]
     if path is None:
         return {}
     wanted = {str(landmark_id) for landmark_id in landmark_ids}
-    rows = csv_files.read_rows(path, ("landmark_id", "category"))
+    rows = csv_rows.read_rows(path, ("landmark_id", "category"))
     return {int(number): category_name(url) for _, (number, url) in rows if number in wanted}
 
 

@@ -1,15 +1,11 @@
 """What is known of photos by their ids: the landmarks they show, and their own names."""
 
-import csv
-import io
-
 import numpy as np
 import numpy.typing as npt
 
 from glrtf.data.photo_folders import LIST_NAME
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.tables import read_rows
-from tfrecords_tools.errors import UserError
+from tfrecords_tools import csv_rows, labels
 from tfrecords_tools.storage import files
 
 
@@ -30,13 +26,10 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
     if not path:
         return found
     places: dict[bytes, int] = {one: row for row, one in enumerate(ids.tolist())}
-    for line, row in read_rows(path, ["id", "landmark_id"], ["landmark_id", "images"]):
-        number, names = row["landmark_id"], row.get("id") or row["images"]
-        if not number.isdecimal():
-            raise UserError(f"{path}:{line}: expected a number as landmark_id, found {number!r}")
-        for one in names.encode().split():
-            if one in places:
-                found[places[one]] = int(number)
+    for _, landmark_id, image_ids in labels.landmark_rows(path):
+        for one in image_ids:
+            if (row := places.get(one.encode())) is not None:
+                found[row] = landmark_id
     return found
 
 
@@ -47,10 +40,7 @@ def names_of_photos(folder: str) -> dict[str, str]:
         folder: The embedding set.
     """
     path = files.join(folder, LIST_NAME)
-    if not files.exists(path):
+    columns = ("image_id", "path")
+    if not files.exists(path) or not set(columns) <= set(csv_rows.read_header(path)):
         return {}
-    text = io.StringIO(files.read_bytes(path).decode("utf-8", "replace"), newline="")
-    rows = csv.DictReader(text)
-    if not {"image_id", "path"} <= set(rows.fieldnames or ()):
-        return {}
-    return {row["image_id"]: row["path"] for row in rows}
+    return {image_id: name for _, (image_id, name) in csv_rows.read_rows(path, columns)}

@@ -13,7 +13,7 @@ from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.pipeline import Pipeline
 from glrtf.tuning import query_split, search_space
-from glrtf.tuning.in_memory import HeldInputs
+from glrtf.tuning.in_memory import InMemoryInputs
 from glrtf.tuning.trial_cache import TrialCache
 from tfrecords_tools.storage import files
 
@@ -41,7 +41,7 @@ class Problem:
     def __init__(self, config: TuneConfig) -> None:
         self.base = retrieve_settings(config)
         self.parameters = search_space.parameters_for(config, config.parameters)
-        self._inputs = HeldInputs(self.base)
+        self._inputs = InMemoryInputs(self.base)
         self.cache_folder = files.join(config.output, "cache")
         self._cache = TrialCache(
             self.cache_folder,

@@ -2,9 +2,7 @@ import csv
 
 import pytest
 
-from glrtf.evaluation.csv_files import read_rows as read_competition_rows
-from glrtf.retrieval.tables import read_rows as read_retrieval_rows
-from tfrecords_tools import text_tables
+from tfrecords_tools import csv_rows, text_tables
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.labels import read_labels
 
@@ -16,9 +14,8 @@ def _read(path):
 
 READERS = {
     "open_text": _read,
+    "read_rows": lambda path: list(csv_rows.read_rows(path, ("id", "landmark_id"))),
     "labels": lambda path: read_labels("", "train", path),
-    "evaluation": lambda path: list(read_competition_rows(path, ("id", "landmark_id"))),
-    "retrieval": lambda path: list(read_retrieval_rows(path, ("id", "landmark_id"))),
 }
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource
-from glrtf.retrieval.tables import read_rows
-from tfrecords_tools import csv_rows
+from tfrecords_tools import labels
 from tfrecords_tools.errors import UserError
 
 NO_LANDMARK = -1
@@ -44,14 +43,8 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
             image without landmark.
     """
     by_id: dict[bytes, int] = {}
-    for line, row in read_rows(path, ["id", "landmark_id"], ["landmark_id", "images"]):
-        number, names = csv_rows.whole_number(row["landmark_id"]), row.get("id") or row["images"]
-        if number is None:
-            raise UserError(
-                f"{path}:{line}: expected a whole number from 0 to 2^63 - 1 as landmark_id, found "
-                f"{row['landmark_id'][:40]!r}"
-            )
-        by_id.update(dict.fromkeys(names.encode().split(), number))
+    for _, landmark_id, image_ids in labels.landmark_rows(path):
+        by_id.update(dict.fromkeys(" ".join(image_ids).encode().split(), landmark_id))
     missing = [one for one in train.ids.tolist() if one not in by_id]
     if missing:
         raise UserError(

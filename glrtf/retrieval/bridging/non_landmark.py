@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search.neighbors import Neighbors
-from glrtf.retrieval.tables import read_rows
 from tfrecords_tools import csv_rows
 from tfrecords_tools.errors import UserError
 
@@ -58,14 +57,14 @@ def read_scores(path: str, train: RowSource) -> npt.NDArray[np.float64]:
             image without a value.
     """
     by_id: dict[bytes, float] = {}
-    for line, row in read_rows(path, ["id", "non_landmark_confidence"]):
-        value = csv_rows.real_number(row["non_landmark_confidence"])
+    columns = ("id", "non_landmark_confidence")
+    for line, (image_id, text) in csv_rows.read_rows(path, columns):
+        value = csv_rows.real_number(text)
         if not np.isfinite(value):
             raise UserError(
-                f"{path}:{line}: expected a number as non_landmark_confidence, "
-                f"found {row['non_landmark_confidence']!r}"
+                f"{path}:{line}: expected a number as non_landmark_confidence, found {text[:40]!r}"
             )
-        by_id[row["id"].encode()] = value
+        by_id[image_id.encode()] = value
     missing = [one for one in train.ids.tolist() if one not in by_id]
     if missing:
         raise UserError(
@@ -88,8 +87,8 @@ def rows_without_landmark(solution: str, images: RowSource) -> npt.NDArray[np.in
     Raises:
         UserError: On missing columns, or when no image is left.
     """
-    lines = read_rows(solution, ["id", "landmarks"])
-    empty = {row["id"].encode() for _, row in lines if not row["landmarks"].strip()}
+    lines = csv_rows.read_rows(solution, ("id", "landmarks"))
+    empty = {image_id.encode() for _, (image_id, landmarks) in lines if not landmarks}
     rows = np.array([row for row, one in enumerate(images.ids.tolist()) if one in empty], np.int64)
     if len(rows) == 0:
         raise UserError(

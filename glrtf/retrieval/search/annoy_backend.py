@@ -104,36 +104,21 @@ def _refuse_damaged(path: str) -> None:
 def search_blocks(
     queries: RowSource,
     database: RowSource,
-    k: int,
-    per_part: int,
-    trees: int,
-    search_nodes: int,
-    folder: str,
-) -> Iterator[Neighbors]:
-    """Like `exact.search_blocks`, but approximate.
-
-    Args:
-        queries: The queries.
-        database: The rows to search, one index a part.
-        k: How many neighbours are wanted.
-        per_part: If positive, that many from each part instead.
-        trees: How many trees are built.
-        search_nodes: How many nodes are looked at per neighbour and tree.
-        folder: Where indexes are kept and found again by digest.
-    """
-    indexes = open_indexes(database, trees, folder)
-    return search_opened(queries, database, indexes, k, per_part, search_nodes)
-
-
-def search_opened(
-    queries: RowSource,
-    database: RowSource,
     indexes: Sequence[AnnoyIndex | None],
     k: int,
     per_part: int,
     search_nodes: int,
 ) -> Iterator[Neighbors]:
-    """As `search_blocks`, with indexes that `open_indexes` has given."""
+    """Like `exact.search_blocks`, but approximate.
+
+    Args:
+        queries: The queries.
+        database: The rows to search.
+        indexes: What `open_indexes` gave for them.
+        k: How many neighbours are wanted.
+        per_part: If positive, that many from each part instead.
+        search_nodes: How many nodes are looked at per neighbour and tree.
+    """
     for part, length in enumerate(queries.part_lengths):
         for start in range(0, length, _QUERIES_AT_ONCE):
             stop = min(start + _QUERIES_AT_ONCE, length)

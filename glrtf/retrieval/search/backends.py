@@ -1,6 +1,6 @@
 """One signature for all back ends: rows in, neighbours out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from glrtf.config.retrieval import SearchConfig
@@ -9,6 +9,9 @@ from glrtf.retrieval.search import exact
 from glrtf.retrieval.search.neighbors import Neighbors
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
+
+Search = Callable[[RowSource, int, int], Iterator[Neighbors]]
+"""``search(queries, k, per_part)``: the neighbours in a database that was opened for it."""
 
 
 def search_blocks(
@@ -35,39 +38,63 @@ def search_blocks(
         UserError: If the two differ in dimension, the back end's library is
             missing, or a row is bad.
     """
+    require_same_dimension(queries, database)
+    blocks = open_search(database, config, folder)(queries, k, per_part)
+    with Progress(description, sum(queries.part_lengths), "row") as progress:
+        for block in blocks:
+            yield block
+            progress.update(len(block.indices))
+
+
+def open_search(database: RowSource, config: SearchConfig, folder: str) -> Search:
+    """Opens a database for its back end; Annoy's indexes are built and mapped here.
+
+    Args:
+        database: The rows to search.
+        config: The back end and its settings.
+        folder: Where a back end may keep its index.
+
+    Returns:
+        The search: queries, k and per_part to blocks of neighbours, as `search_blocks`.
+
+    Raises:
+        UserError: If the back end's library is missing.
+    """
+    if config.backend == "annoy":
+        from glrtf.retrieval.search import annoy_backend
+
+        indexes = annoy_backend.open_indexes(database, config.annoy_trees, folder)
+        nodes = config.annoy_search_nodes
+        return lambda queries, k, per_part: annoy_backend.search_blocks(
+            queries, database, indexes, k, per_part, nodes
+        )
+    if config.backend == "beam":
+        from glrtf.retrieval.search import beam_backend
+
+        options = config.beam_options
+        return lambda queries, k, per_part: beam_backend.search_blocks(
+            queries, database, k, per_part, options, folder
+        )
+    if config.backend == "tensorflow":
+        from glrtf.retrieval.search import tensorflow_backend
+
+        return lambda queries, k, per_part: tensorflow_backend.search_blocks(
+            queries, database, k, per_part
+        )
+    return lambda queries, k, per_part: exact.search_blocks(queries, database, k, per_part)
+
+
+def require_same_dimension(queries: RowSource, database: RowSource) -> None:
+    """Checks that both were embedded alike.
+
+    Raises:
+        UserError: If the two differ in dimension.
+    """
     if queries.dimension != database.dimension:
         raise UserError(
             f"{queries.name}: expected rows of dimension {database.dimension} as in "
             f"{database.name}, found {queries.dimension}; embed both with the same models"
         )
-    if config.backend == "annoy":
-        from glrtf.retrieval.search import annoy_backend
-
-        blocks = annoy_backend.search_blocks(
-            queries,
-            database,
-            k,
-            per_part,
-            config.annoy_trees,
-            config.annoy_search_nodes,
-            folder,
-        )
-    elif config.backend == "beam":
-        from glrtf.retrieval.search import beam_backend
-
-        blocks = beam_backend.search_blocks(
-            queries, database, k, per_part, config.beam_options, folder
-        )
-    elif config.backend == "tensorflow":
-        from glrtf.retrieval.search import tensorflow_backend
-
-        blocks = tensorflow_backend.search_blocks(queries, database, k, per_part)
-    else:
-        blocks = exact.search_blocks(queries, database, k, per_part)
-    with Progress(description, sum(queries.part_lengths), "row") as progress:
-        for block in blocks:
-            yield block
-            progress.update(len(block.indices))
 
 
 def width(database: RowSource, k: int, per_part: int) -> int:

@@ -1,39 +1,34 @@
 """A database opened once for many small searches."""
 
-from glrtf.config.retrieval import SearchConfig
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, RowSource
-from glrtf.retrieval.search import exact
-from glrtf.retrieval.search.neighbors import Neighbors, stacked
-from tfrecords_tools.errors import UserError
+import numpy as np
 
-_HELD_BYTES = 2 << 30
+from glrtf.config.retrieval import SearchConfig
+from glrtf.embeddings.in_memory import in_memory
+from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.search import backends
+from glrtf.retrieval.search.neighbors import Neighbors, stacked
+
+_MOST_BYTES = 2 << 30
 
 
 class OpenedDatabase:
     """Rows that are searched again and again with few queries.
 
-    Annoy's trees are built where they are not there yet, and mapped once. For
-    exact search the rows are read and checked once and held in memory, where
-    they take no more than 2 GiB.
+    Annoy's trees are built where they are missing, and mapped once. For the other back
+    ends the rows are read and checked once and kept in memory, where they take no more
+    than 2 GiB.
 
     Args:
         database: The rows.
-        config: The back end: exact, tensorflow or annoy.
+        config: The back end and its settings.
         folder: Where Annoy's trees are kept.
     """
 
     def __init__(self, database: RowSource, config: SearchConfig, folder: str) -> None:
+        if config.backend != "annoy":
+            database = in_memory(database, _MOST_BYTES)
         self._database = database
-        self._config = config
-        if config.backend == "annoy":
-            from glrtf.retrieval.search import annoy_backend
-
-            self._trees = annoy_backend.open_indexes(database, config.annoy_trees, folder)
-        elif (
-            sum(database.part_lengths) * database.dimension * 4 <= _HELD_BYTES
-            and database.rounding == 0
-        ):
-            self._database = _held(database)
+        self._search = backends.open_search(database, config, folder)
 
     def nearest(self, queries: RowSource, k: int, per_part: int = 0) -> Neighbors:
         """As `exact.search`; with Annoy some neighbours may be missing.
@@ -41,31 +36,7 @@ class OpenedDatabase:
         Raises:
             UserError: If the queries' rows have another dimension.
         """
-        database, backend = self._database, self._config.backend
-        if queries.dimension != database.dimension:
-            raise UserError(
-                f"{queries.name}: expected rows of dimension {database.dimension} as in "
-                f"{database.name}, found {queries.dimension}; embed both with the same model"
-            )
-        if backend == "annoy":
-            from glrtf.retrieval.search import annoy_backend
-
-            nodes = self._config.annoy_search_nodes
-            blocks = annoy_backend.search_opened(queries, database, self._trees, k, per_part, nodes)
-            return stacked(list(blocks))
-        if backend == "tensorflow":
-            from glrtf.retrieval.search import tensorflow_backend
-
-            return stacked(list(tensorflow_backend.search_blocks(queries, database, k, per_part)))
-        return exact.search(queries, database, k, per_part)
-
-
-def _held(database: RowSource) -> RowSource:
-    """The same rows in memory, cut alike."""
-    first = 0
-    parts = []
-    for part, length in enumerate(database.part_lengths):
-        rows = database.read(part, 0, length)
-        parts.append(ArrayRows(rows, database.name, database.ids[first : first + length]))
-        first += length
-    return ConcatenatedRows(parts)
+        backends.require_same_dimension(queries, self._database)
+        width = backends.width(self._database, k, per_part)
+        nothing = Neighbors(np.empty((0, width), np.int64), np.empty((0, width)))
+        return stacked([nothing, *self._search(queries, k, per_part)])

@@ -1,3 +1,6 @@
+import os
+import tarfile
+
 import pytest
 import retrieval_files as rf
 
@@ -26,8 +29,22 @@ def test_a_damaged_tar(source):
     data = bytearray(path.read_bytes())
     data[:512] = b"x" * 512
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"images_000\.tar: not a whole tar"):
+    with pytest.raises(UserError, match=r"images_000\.tar: expected a whole tar, found it damaged"):
         find.find_photos(str(source), {rf.A})
+
+
+def test_a_tar_damaged_behind_its_first_member(source):
+    path = source / "index" / "images_000.tar"
+    with tarfile.open(path) as tar:
+        first, second, *_ = tar.getmembers()
+    data = bytearray(path.read_bytes())
+    data[second.offset : second.offset + 512] = b"x" * 512
+    path.write_bytes(data)
+    first_id, second_id = (os.path.basename(m.name)[:-4] for m in (first, second))
+    # Nothing behind the last photo that is wanted is read.
+    assert set(find.find_photos(str(source), {first_id})) == {first_id}
+    with pytest.raises(UserError, match=r"images_000\.tar: .* damaged header .* after 1 members"):
+        find.find_photos(str(source), {first_id, second_id})
 
 
 def test_no_photos(tmp_path):

@@ -2,15 +2,22 @@ import os
 import shutil
 
 import pytest
-from photo_world import NUM_INDEX, image_id
+from photo_world import NUM_INDEX, image_id, write_photos
 from shard_writing import photo
 
 from glrtf.photos.store import PhotoStore, open_stores
 from tfrecords_tools.errors import UserError
 
 
-def test_photos_are_found_in_tars_and_in_folders(world, tmp_path):
-    stores = open_stores(str(world.folder), str(tmp_path))
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    write_photos(folder)
+    return folder
+
+
+def test_photos_are_found_in_tars_and_in_folders(photos, tmp_path):
+    stores = open_stores(str(photos), str(tmp_path))
     assert sorted(stores) == ["index", "train"]
     for split, number in (("index", 0), ("index", NUM_INDEX - 1), ("train", 0), ("train", 11)):
         assert stores[split].place(image_id(number)).read() == photo(number)
@@ -19,11 +26,11 @@ def test_photos_are_found_in_tars_and_in_folders(world, tmp_path):
     assert open_stores("", str(tmp_path)) == {}
 
 
-def test_tars_are_read_once(world, tmp_path):
-    PhotoStore(str(world.folder), "index", str(tmp_path))
+def test_tars_are_read_once(photos, tmp_path):
+    PhotoStore(str(photos), "index", str(tmp_path))
     [remembered] = list((tmp_path / "index").iterdir())
     before = remembered.stat().st_mtime_ns
-    again = PhotoStore(str(world.folder), "index", str(tmp_path))
+    again = PhotoStore(str(photos), "index", str(tmp_path))
     assert again.place(image_id(3)).read() == photo(3)
     assert remembered.stat().st_mtime_ns == before
 
@@ -43,8 +50,8 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path):
     assert linked.place(image_id(1)).read() == photo(1)
 
 
-def test_a_damaged_tar_and_a_missing_folder_are_named(world, tmp_path):
-    shutil.copytree(world.folder / "index", tmp_path / "index")
+def test_a_damaged_tar_and_a_missing_folder_are_named(photos, tmp_path):
+    shutil.copytree(photos / "index", tmp_path / "index")
     tar = tmp_path / "index" / "images_000.tar"
     tar.write_bytes(tar.read_bytes()[:5000])
     with pytest.raises(UserError, match=r"images_000\.tar: expected a whole tar, found it cut"):

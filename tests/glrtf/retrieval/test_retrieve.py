@@ -168,12 +168,20 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
     table = tmp_path / "table.csv"
     cases = [
         ("landmarks", "id,landmark\na,1\n", "expected a CSV with columns id,landmark_id"),
-        ("landmarks", "id,landmark_id\nabc,x\n", "table.csv:2: expected a number"),
+        (
+            "landmarks",
+            "id,landmark_id\nabc,x\n",
+            "table.csv: line 2: expected a landmark_id",
+        ),
         ("landmarks", "id,landmark_id\nabc,1\n", "found none for 300 of them"),
-        ("non_landmark_scores", "id,score\n", "expected a CSV with columns id,non_landmark_conf"),
+        (
+            "non_landmark_scores",
+            "id,score\n",
+            "expected the column 'non_landmark_confidence'",
+        ),
         ("non_landmark_scores", "id,non_landmark_confidence\na,nan\n", "expected a number"),
         ("non_landmark_scores", "id,non_landmark_confidence\na,1\n", "found none for 300"),
-        ("non_landmark_solution", "id\n", "expected a CSV with columns id,landmarks"),
+        ("non_landmark_solution", "id\n", "expected the column 'landmarks', found id"),
         ("non_landmark_solution", "id,landmarks\na,\n", "with empty landmarks, found none"),
     ]
     for flag, text, expected in cases:

@@ -3,11 +3,12 @@ import pytest
 from tuning_files import write_inputs
 
 from glrtf.config.retrieval import RetrieveConfig
+from glrtf.embeddings.in_memory import InMemoryRows
 from glrtf.embeddings.rows import gather_rows
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.rerank.dba import AveragedRows
 from glrtf.tuning import in_memory
-from glrtf.tuning.in_memory import HeldInputs, HeldRows
+from glrtf.tuning.in_memory import InMemoryInputs
 from tfrecords_tools.command import cli
 
 
@@ -22,10 +23,10 @@ def everything(rows):
 
 
 @pytest.mark.parametrize("role", ["query", "index", "images"])
-def test_held_rows_are_those_of_the_source(config, role):
-    source, rows = getattr(Inputs(config), role), getattr(HeldInputs(config), role)
-    assert isinstance(rows, HeldRows)
-    assert rows.part_lengths == (len(source.ids),)
+def test_rows_in_memory_are_those_of_the_source(config, role):
+    source, rows = getattr(Inputs(config), role), getattr(InMemoryInputs(config), role)
+    assert isinstance(rows, InMemoryRows)
+    assert rows.part_lengths == source.part_lengths
     assert rows.digest == source.digest
     np.testing.assert_array_equal(rows.ids, source.ids)
     np.testing.assert_array_equal(everything(rows), everything(source))
@@ -48,12 +49,13 @@ def averaged(inputs, digest):
 
 
 def test_rows_made_on_the_way_are_made_once(config, monkeypatch):
-    inputs = HeldInputs(config)
+    inputs = InMemoryInputs(config)
     first = inputs.kept(averaged(inputs, "1"))
-    assert isinstance(first, HeldRows)
+    assert isinstance(first, InMemoryRows)
     assert inputs.kept(averaged(inputs, "1")) is first
-    # With room for two of them a third one takes the oldest one's place.
-    monkeypatch.setattr(in_memory, "_HELD_NUMBERS", 2 * len(first.ids) * first.dimension)
+    # 12 bytes a number, in float32 and float64. With room for two of them a third one takes
+    # the place of the oldest one.
+    monkeypatch.setattr(in_memory, "_MOST_BYTES_MADE", 24 * len(first.ids) * first.dimension)
     second = inputs.kept(averaged(inputs, "2"))
     assert inputs.kept(averaged(inputs, "1")) is first
     inputs.kept(averaged(inputs, "3"))
@@ -62,8 +64,8 @@ def test_rows_made_on_the_way_are_made_once(config, monkeypatch):
 
 
 def test_large_sets_stay_where_they_are(config, monkeypatch):
-    monkeypatch.setattr(in_memory, "_MOST_NUMBERS", 10)
-    inputs = HeldInputs(config)
-    assert not isinstance(inputs.index, HeldRows)
+    monkeypatch.setattr(in_memory, "_MOST_BYTES", 10)
+    inputs = InMemoryInputs(config)
+    assert not isinstance(inputs.index, InMemoryRows)
     rows = averaged(inputs, "1")
     assert inputs.kept(rows) is rows

@@ -88,11 +88,11 @@ def test_annoy_finds_most_and_scores_what_it_finds_exactly(tmp_path):
 _BUILD = """
 import os, sys
 import numpy as np
-from glrtf.embedding_rows import ArrayRows, normalized
-from glrtf.retrieval import annoy_index
+from glrtf.embeddings.rows import ArrayRows, normalized
+from glrtf.retrieval.search import annoy_backend
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
 rows = normalized(np.random.default_rng(0).normal(size=(3000, 16))).astype(np.float32)
-annoy_index.build(sys.argv[2], ArrayRows(rows), 0, 10)
+annoy_backend.build(sys.argv[2], ArrayRows(rows), 0, 10)
 """
 
 
