@@ -328,7 +328,7 @@ def test_output_that_is_cut_off_ends_the_command_quietly():
     """As in ``… | head -1``."""
     code = (
         "import dataclasses, sys\n"
-        "from tfrecords_tools import cli\n"
+        "from tfrecords_tools.command import cli\n"
         "@dataclasses.dataclass\n"
         "class Config:\n"
         "    n: int = 100000\n"
