@@ -38,7 +38,7 @@ def test_every_command_names_file_and_value(keras_json, tmp_path, capsys, settin
     assert plan.main(["--tpu", "v5e-4"]) == 2
     assert f"{keras_json}: {message}" in capsys.readouterr().err
     missing = str(tmp_path / "missing.csv")
-    assert evaluate.main([missing, "--solution", missing]) == 2
+    assert evaluate.main([missing, missing]) == 2
     assert str(keras_json) in capsys.readouterr().err
 
 
