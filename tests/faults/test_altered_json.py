@@ -104,8 +104,8 @@ def retrieval(folder):
 
 
 def receipt(folder):
-    worlds.write(folder, [np.eye(2, dtype=np.float32)], np.array(["a", "b"]))
-    receipts.write(str(folder), 0, 1, "source")
+    digests = {f"{kind}_sha256": "ab" * 32 for kind in ("embeddings", "ids")}
+    receipts.write(str(folder), 0, 1, "source", digests)
     return "receipt-00000-of-00001.json", lambda: receipts.read(str(folder), 0, 1)
 
 
