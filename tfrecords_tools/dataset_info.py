@@ -126,6 +126,20 @@ class DatasetInfo:
                 f"found {values.get('schema_version')!r}; build the shards again"
             )
         json_shapes.require(path, values, cls)
+        if (name := values.get("schema", "gldv2")) not in schema.SCHEMAS:
+            raise UserError(
+                f"{path}: schema: expected {' or '.join(schema.SCHEMAS)}, found {name!r}; build "
+                "the shards again"
+            )
+        if not values["shards"]:
+            raise UserError(f"{path}: shards: expected at least one; build them again")
+        counted = ("num_examples", "num_classes")
+        for each in (values, *values["shards"]):
+            if negative := [name for name in counted if each.get(name, 0) < 0]:
+                raise UserError(
+                    f"{path}: {negative[0]}: expected 0 or more, found {each[negative[0]]}; "
+                    "build the shards again"
+                )
         known = {field.name for field in dataclasses.fields(cls)} - {"shards", "folder"}
         names = {field.name for field in dataclasses.fields(ShardInfo)}
         shards = tuple(

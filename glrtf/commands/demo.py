@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.stopping import Stopped
-from tfrecords_tools.storage import files
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, json_shapes
 
 RANKINGS = {
     "direct": "direct only",
@@ -42,6 +43,9 @@ class DemoResult:
     page: str
 
 
+_Scores = TypedDict("_Scores", {"map@100": dict[str, float], "chance": float})
+
+
 def run_demo(config: DemoConfig) -> DemoResult:
     """Runs every stage that has not been run yet.
 
@@ -60,9 +64,28 @@ def run_demo(config: DemoConfig) -> DemoResult:
     stages.run("retrieve", [], [f"retrieval/{preset}" for preset in RANKINGS], place.retrieve)
     stages.run("evaluate", [], ["scores.json"], place.evaluate)
     stages.run("report", [], ["report"], place.report)
-    scores = files.read_json(place.at("scores.json"))
-    page = os.path.abspath(place.at("report/index.html"))
-    return DemoResult(scores["map@100"], scores["chance"], stages.seconds, page)
+    return read_result(config.output, stages.seconds)
+
+
+def read_result(output: str, seconds: dict[str, float]) -> DemoResult:
+    """What a finished demonstration found.
+
+    Args:
+        output: Its folder.
+        seconds: How long each stage took.
+
+    Raises:
+        UserError: If ``scores.json`` is missing, damaged or lacks a ranking.
+    """
+    path = files.join(output, "scores.json")
+    scores = json_shapes.read(path, _Scores, "delete it and run the same command again")
+    if missing := RANKINGS.keys() - scores["map@100"].keys():
+        raise UserError(
+            f"{path}: expected a score for each of {', '.join(RANKINGS)}, found none for "
+            f"{min(missing)}; delete it and run the same command again"
+        )
+    page = os.path.abspath(files.join(output, "report/index.html"))
+    return DemoResult(scores["map@100"], scores["chance"], seconds, page)
 
 
 class _Place:

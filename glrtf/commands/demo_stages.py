@@ -7,11 +7,19 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import format_seconds
 from tfrecords_tools.storage import files, json_shapes
+
+
+class _Done(TypedDict):
+    """A stage's entry in the record."""
+
+    settings: str
+    products: list[str]
+    seconds: float
 
 
 class Stages:
@@ -28,10 +36,8 @@ class Stages:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._path = files.join(folder, "stages.json")
-        self._record: dict[str, dict[str, Any]] = (
-            json_shapes.read(self._path, dict[str, dict[str, Any]])
-            if files.exists(self._path)
-            else {}
+        self._record: dict[str, _Done] = (
+            json_shapes.read(self._path, dict[str, _Done]) if files.exists(self._path) else {}
         )
         self._names: list[str] = []
 

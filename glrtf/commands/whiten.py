@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glrtf.config.whitening import WhitenConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, json_shapes
 
 if TYPE_CHECKING:
     from glrtf.embeddings.agreement import Agreement
@@ -74,7 +74,7 @@ def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
     path = files.join(config.output, WHITENING_FILE)
     note_path = files.join(config.output, _NOTE_FILE)
     if files.exists(note_path):
-        known = files.read_json(note_path)
+        known = json_shapes.read(note_path, dict[str, Any])
         if known != note | {"sha256": files.sha256(path)}:
             raise UserError(
                 f"{config.output}: holds a whitening of other rows or settings; choose another "

@@ -64,8 +64,8 @@ class TrainConfig:
             init_from, and without data.
         init_from: Workdir or checkpoint of another run to begin with; its size and classes
             may differ.
-        precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and GPUs,
-            float32 on CPUs, which are slower with bfloat16.
+        precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and on GPUs that have
+            it (Ampere and later), float32 on older GPUs and CPUs, which are slower with it.
         remat: blocks: the backward pass computes each block's activations anew, which takes a
             third more work and a fraction of the memory; none: it keeps them.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)

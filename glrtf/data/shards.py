@@ -175,7 +175,13 @@ def _from_info(folder: str, split: str) -> ShardSet:
     _refuse_other_sizes(info)
     if not info.num_examples:
         raise UserError(f"{folder}: expected at least one record, found none")
-    return ShardSet(shards, split, info.num_classes, info.schema, folder)
+    found = ShardSet(shards, split, info.num_classes, info.schema, folder)
+    if found.num_examples != info.num_examples:
+        raise UserError(
+            f"{files.join(folder, FILE_NAME)}: num_examples: expected {found.num_examples} as its "
+            f"shards hold, found {info.num_examples}; build the shards again, or restore it"
+        )
+    return found
 
 
 def _refuse_other_sizes(info: DatasetInfo) -> None:

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -235,7 +235,9 @@ def write_part(
     num_parts: int,
     rows: npt.ArrayLike,
     ids: npt.ArrayLike,
-) -> None:
+    *,
+    names: Collection[str] | None = None,
+) -> dict[str, str]:
     """Writes one part, each of its two files whole or not at all.
 
     Args:
@@ -245,6 +247,10 @@ def write_part(
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
         ids: (n,) image ids, text or bytes: 1 to 16 ASCII characters without spaces, commas
             and quotes.
+        names: The names in the folder, where they are known; saves looking for each on gs://.
+
+    Returns:
+        embeddings_sha256 and ids_sha256, the digests of the two files as they were written.
 
     Raises:
         UserError: On a NaN, infinite or not normalised row, or an id that some file would not
@@ -264,8 +270,12 @@ def write_part(
         arrays.refuse_bad_rows(
             folder, rows[block].astype(np.float32), ids[block], range(start, len(rows))
         )
-    array_files.save(files.join(folder, part_file("ids", part, num_parts)), ids)
-    array_files.save(files.join(folder, part_file("embeddings", part, num_parts)), rows)
+    digests = {}
+    for kind, array in (("ids", ids), ("embeddings", rows)):
+        name = part_file(kind, part, num_parts)
+        new = names is not None and name not in names
+        digests[f"{kind}_sha256"] = array_files.save(files.join(folder, name), array, new=new)
+    return digests
 
 
 def finish(

@@ -13,7 +13,7 @@ A query without right images in a setup is left out of its mean.
 import dataclasses
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from tfrecords_tools import images, pixels
 from tfrecords_tools.command.cli import did_you_mean
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import json_shapes
 
 SETUPS = {
     "Easy": (("easy",), ("junk", "hard")),
@@ -61,6 +61,26 @@ class GroundTruth:
     queries: Mapping[str, RevisitedQuery]
 
 
+class _Box(TypedDict, total=False):
+    bbx: tuple[float, float, float, float] | None
+
+
+class _Mark(_Box):
+    """What is published of one query."""
+
+    easy: list[int]
+    hard: list[int]
+    junk: list[int]
+
+
+class _Published(TypedDict):
+    """The published ground truth."""
+
+    imlist: list[str]
+    qimlist: list[str]
+    gnd: list[_Mark]
+
+
 def read_ground_truth(path: str) -> GroundTruth:
     """Reads the published ground truth, written as JSON.
 
@@ -71,22 +91,23 @@ def read_ground_truth(path: str) -> GroundTruth:
     Raises:
         UserError: If the file is missing or is not of that form.
     """
-    value = files.read_json(path)
-    for name in ("imlist", "qimlist", "gnd"):
-        if not isinstance(value, dict) or not isinstance(value.get(name), list):
-            raise UserError(f"{path}: expected an object with imlist, qimlist and gnd, no {name}")
+    value = json_shapes.read(path, _Published, "convert the published file again")
     names, query_names, marks = value["imlist"], value["qimlist"], value["gnd"]
     if len(query_names) != len(marks):
         raise UserError(
             f"{path}: expected as many gnd as qimlist ({len(query_names)}), found {len(marks)}"
         )
-    try:
-        queries = {name: _query(names, mark) for name, mark in zip(query_names, marks, strict=True)}
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: expected easy, hard and junk as places in imlist of {len(names)} names, "
-            f"found {error!r}"
-        ) from None
+    for kind, listed in (("imlist", names), ("qimlist", query_names)):
+        if len(set(listed)) < len(listed):
+            raise UserError(f"{path}: {kind}: expected every name once, found one twice")
+    for number, mark in enumerate(marks):
+        for kind in _KINDS:
+            if wrong := [place for place in mark[kind] if not 0 <= place < len(names)]:
+                raise UserError(
+                    f"{path}: gnd[{number}].{kind}: expected places in imlist, 0 to "
+                    f"{len(names) - 1}, found {wrong[0]}"
+                )
+    queries = {name: _query(names, mark) for name, mark in zip(query_names, marks, strict=True)}
     return GroundTruth(frozenset(names), queries)
 
 
@@ -193,14 +214,11 @@ def crop_query(data: bytes, box: pixels.Box | None) -> bytes:
 
 
 def _query(names: Sequence[str], mark: Mapping[str, Any]) -> RevisitedQuery:
-    places = {kind: [int(place) for place in mark[kind]] for kind in _KINDS}
-    if any(place < 0 for kind in _KINDS for place in places[kind]):
-        raise ValueError("a negative place")
     box = mark.get("bbx")
     if box is not None:
         left, upper, right, lower = map(float, box)
         box = (left, upper, right, lower)
-    marked = {kind: frozenset(names[place] for place in places[kind]) for kind in _KINDS}
+    marked = {kind: frozenset(names[place] for place in mark[kind]) for kind in _KINDS}
     return RevisitedQuery(marked, box)
 
 

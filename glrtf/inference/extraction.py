@@ -26,6 +26,7 @@ from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage.local_copies import listed
 
 Tensor: TypeAlias = tf.Tensor
 
@@ -191,9 +192,10 @@ def _embed_missing(
     ]
     if not missing:
         return
-    _embed_part(missing, shard_set, part, dtype, max_bad_records)
-    for job in missing:
-        receipts.write(job.folder, part, num_parts, source)
+    digests = _embed_part(missing, shard_set, part, dtype, max_bad_records, there)
+    for job, written in zip(missing, digests, strict=True):
+        new = receipts.name_of(part, num_parts) not in there[job.folder]
+        receipts.write(job.folder, part, num_parts, source, written, new=new)
 
 
 def _names(folder: str) -> set[str]:
@@ -250,7 +252,9 @@ def _embed_part(
     part: int,
     dtype: str,
     max_bad_records: int | None,
-) -> None:
+    there: Mapping[str, set[str]],
+) -> list[dict[str, str]]:
+    """Writes a part's rows, ids and rejects; returns `write_part`'s digests for each job."""
     bad = BadRecords(max_bad_records)
     try:
         rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
@@ -265,10 +269,17 @@ def _embed_part(
     writer.writerow(["image_id", "position", "reason"])
     writer.writerows((each.image_id, each.position, each.reason) for each in bad.report())
     num_parts = len(shard_set.shards)
+    digests = []
     for job, rows in zip(jobs, rows_of_jobs, strict=True):
+        names = there[job.folder]
         path = _rejects_path(job.folder, part, num_parts)
-        files.write_bytes(path, text.getvalue().encode())
-        embedding_set.write_part(job.folder, part, num_parts, rows.astype(dtype), ids)
+        new = os.path.basename(path) not in names
+        files.write_bytes(path, text.getvalue().encode(), new=new)
+        block = rows.astype(dtype)
+        digests.append(
+            embedding_set.write_part(job.folder, part, num_parts, block, ids, names=names)
+        )
+    return digests
 
 
 def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_set.EmbeddingSet:
@@ -278,7 +289,8 @@ def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_se
         for part in range(num_parts)
     )
     # What left no row; rejects-*.csv say why, for people: they carry no checksum.
-    rejected = shard_set.num_examples - sum(len(load_array(path)) for path in ids)
+    with listed(job.folder):
+        rejected = shard_set.num_examples - sum(len(load_array(path)) for path in ids)
     written = [receipts.read(job.folder, part, num_parts) for part in range(num_parts)]
     return embedding_set.finish(
         job.folder, num_parts, receipts=written, **plan, num_rejected=rejected

@@ -5,7 +5,7 @@ being taken up when a run is resumed, and rows that changed since from being sea
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, TypedDict
 
 from glrtf.data.shards import PhotoShard, Shard
@@ -36,7 +36,15 @@ def source_digest(shard: Shard) -> str:
     return shard.sha256 or _file_digest(shard.path)
 
 
-def write(folder: str, part: int, num_parts: int, source: str) -> None:
+def write(
+    folder: str,
+    part: int,
+    num_parts: int,
+    source: str,
+    digests: Mapping[str, str],
+    *,
+    new: bool = False,
+) -> None:
     """Writes the receipt of a part that `embedding_set.write_part` has written.
 
     Args:
@@ -44,12 +52,10 @@ def write(folder: str, part: int, num_parts: int, source: str) -> None:
         part: Which part.
         num_parts: How many parts the set will have.
         source: The `source_digest` of what was embedded.
+        digests: What `write_part` returned: the files are not read back.
+        new: Whether the part is known to have no receipt.
     """
-    digests = {
-        f"{kind}_sha256": files.sha256(files.join(folder, part_file(kind, part, num_parts)))
-        for kind in KINDS
-    }
-    files.write_json(_path(folder, part, num_parts), {"source": source, **digests})
+    files.write_json(_path(folder, part, num_parts), {"source": source, **digests}, new=new)
 
 
 def is_done(
@@ -65,7 +71,7 @@ def is_done(
         source: The `source_digest` of what is to be embedded; None does not compare.
     """
     wanted = [part_file(kind, part, num_parts) for kind in KINDS]
-    if not {*wanted, _name(part, num_parts)} <= set(names):
+    if not {*wanted, name_of(part, num_parts)} <= set(names):
         return False
     return source is None or read(folder, part, num_parts)["source"] == source
 
@@ -88,8 +94,9 @@ def _file_digest(path: str) -> str:
 
 
 def _path(folder: str, part: int, num_parts: int) -> str:
-    return files.join(folder, _name(part, num_parts))
+    return files.join(folder, name_of(part, num_parts))
 
 
-def _name(part: int, num_parts: int) -> str:
+def name_of(part: int, num_parts: int) -> str:
+    """The file name of a part's receipt."""
     return f"receipt-{part:05d}-of-{num_parts:05d}.json"

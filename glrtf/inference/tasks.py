@@ -1,12 +1,14 @@
 """What one process does of an embedding: its settings to models, input and parts."""
 
+import sys
+
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.photo_folders import open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.inference.embedders import load_embedder
 from glrtf.inference.extraction import BatchRunner, Job, embed_split
-from glrtf.training.strategy import make_strategy
+from glrtf.training.strategy import describe, make_strategy
 
 
 def open_input(config: EmbedConfig) -> ShardSet:
@@ -19,6 +21,7 @@ def open_input(config: EmbedConfig) -> ShardSet:
 def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models on their devices."""
     strategy = make_strategy(config.strategy, config.tpu)
+    print(f"embedding on {describe(strategy)}", file=sys.stderr)
     jobs = []
     for model, output in config.jobs:
         with strategy.scope():

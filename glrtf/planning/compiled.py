@@ -11,11 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypedDict
 
 from glrtf.planning.accelerators import Slice
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import format_seconds
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, json_shapes
 
 # The extra "plan": what gave the figures of docs/plan.md.
 COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"
@@ -53,6 +54,26 @@ class Compiled:
     date: str
 
 
+class _Memory(TypedDict):
+    """The compiler's memory statistics, as far as they are read."""
+
+    peak_memory_in_bytes: int
+
+
+class _Required(TypedDict):
+    seconds: float
+    jax: str
+    libtpu: str
+    date: str
+
+
+class _Answer(_Required, total=False):
+    """What a file of the cache holds: `memory`, or `refused` where it does not fit."""
+
+    memory: _Memory | None
+    refused: str
+
+
 def compile_step(
     lower: Callable[[], bytes], key: str, tpu: Slice, *, python: str, cache: str
 ) -> Compiled:
@@ -78,7 +99,7 @@ def compile_step(
             files.write_bytes(program, lower())
             answer = files.join(folder, "answer.json")
             _run([python, str(_SCRIPT), program, topology, answer], f"compile for {topology}")
-            found = files.read_json(answer)
+            found = json_shapes.read(answer, dict[str, Any])
         today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
         files.write_json(result, {**found, "date": today, "program": json.loads(key)})
     return _read(result)
@@ -97,7 +118,7 @@ def _path(key: str, tpu: Slice, cache: str) -> str:
 
 
 def _read(path: str) -> Compiled:
-    found = files.read_json(path)
+    found = json_shapes.read(path, _Answer, "delete it and compile again")
     memory = found.get("memory")
     return Compiled(
         peak_bytes=None if memory is None else memory["peak_memory_in_bytes"],

@@ -13,7 +13,7 @@ import dataclasses
 import re
 import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -94,6 +94,14 @@ class Checkpoint:
         return arrays
 
 
+class _Written(TypedDict):
+    """A checkpoint's JSON file."""
+
+    format: int
+    sha256: str
+    position: Position
+
+
 def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> Checkpoint:
     """Writes a checkpoint, the JSON last.
 
@@ -116,14 +124,17 @@ def read(path: str) -> Checkpoint:
     Raises:
         UserError: If the file is missing or is not a checkpoint's.
     """
-    value = json_shapes.read(path, dict[str, Any])
-    try:
-        if value["format"] != _FORMAT:
-            raise UserError(f"{path}: expected format {_FORMAT}, found {value['format']}")
-        position = Position(**value["position"])
-        return Checkpoint(path, f"{path.removesuffix('.json')}.npz", value["sha256"], position)
-    except (TypeError, KeyError):
-        raise UserError(f"{path}: expected a checkpoint's JSON file, found another one") from None
+    remedy = "delete it and its .npz to resume from the one before"
+    value = json_shapes.read(path, dict[str, Any], remedy)
+    if value.get("format") != _FORMAT:
+        raise UserError(
+            f"{path}: expected a checkpoint's JSON file of format {_FORMAT}, found format "
+            f"{value.get('format')}; {remedy}"
+        )
+    json_shapes.require(path, value, _Written, remedy)
+    names = {field.name for field in dataclasses.fields(Position)}
+    position = Position(**{k: v for k, v in value["position"].items() if k in names})
+    return Checkpoint(path, f"{path.removesuffix('.json')}.npz", value["sha256"], position)
 
 
 def list_all(folder: str) -> list[Checkpoint]:

@@ -14,6 +14,7 @@ from glrtf.training import accelerators
 from tfrecords_tools.errors import UserError
 
 _SECONDS_TO_ANSWER = 20
+_FIRST_WITH_BFLOAT16 = (8, 0)
 
 
 def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.distribute.Strategy:
@@ -61,11 +62,27 @@ def multiply_in_float32() -> None:
 
 
 def choose_precision(precision: str, strategy: tf.distribute.Strategy) -> str:
-    """`auto` -> mixed_bfloat16 on TPUs and GPUs, float32 on CPUs, which emulate bfloat16."""
+    """`auto` -> mixed_bfloat16 where the devices have it, else float32.
+
+    TPUs have it, and NVIDIA GPUs from compute capability 8.0 (Ampere) on. CPUs and older GPUs,
+    such as T4 (7.5) and V100 (7.0), convert from and to it at every step.
+    """
     if precision != "auto":
         return precision
-    on_cpu = all("CPU" in device.upper() for device in strategy.extended.worker_devices)
-    return "float32" if on_cpu else "mixed_bfloat16"
+    devices = " ".join(strategy.extended.worker_devices).upper()
+    if "CPU:" in devices or ("GPU:" in devices and not all(map(_has_bfloat16, _gpus()))):
+        return "float32"
+    return "mixed_bfloat16"
+
+
+def _gpus() -> list[tf.config.PhysicalDevice]:
+    return tf.config.list_physical_devices("GPU")
+
+
+def _has_bfloat16(gpu: tf.config.PhysicalDevice) -> bool:
+    details = tf.config.experimental.get_device_details(gpu)
+    # Other makers' GPUs say nothing of it; those that TensorFlow drives have bfloat16.
+    return details.get("compute_capability", _FIRST_WITH_BFLOAT16) >= _FIRST_WITH_BFLOAT16
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -4,13 +4,20 @@ import csv
 import dataclasses
 import io
 from collections.abc import Sequence
+from typing import TypedDict
 
 from glrtf.charts import bar_chart, svg
 from glrtf.tuning.ablation import Row
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, json_shapes
 
 JSON_FILE = "ablation.json"
+
+
+class _Written(TypedDict):
+    """ablation.json."""
+
+    rows: list[Row]
 
 
 def write_tables(rows: Sequence[Row], folder: str) -> None:
@@ -34,10 +41,16 @@ def read_rows(folder: str) -> list[Row]:
         UserError: If the file is missing or is not an ablation's.
     """
     path = files.join(folder, JSON_FILE)
-    try:
-        return [Row(**row) for row in files.read_json(path)["rows"]]
-    except (TypeError, KeyError) as error:
-        raise UserError(f"{path}: not what glrtf.ablate writes ({error})") from None
+    names = {field.name for field in dataclasses.fields(Row)}
+    found = json_shapes.read(path, _Written, "run the ablation again")["rows"]
+    rows = [Row(**{key: row[key] for key in row if key in names}) for row in found]
+    if not rows or any(
+        "All" not in row.maps or row.maps.keys() != rows[0].maps.keys() for row in rows
+    ):
+        raise UserError(
+            f"{path}: expected rows with the same maps, All among them; run the ablation again"
+        )
+    return rows
 
 
 def text_rows(rows: Sequence[Row]) -> list[list[str]]:

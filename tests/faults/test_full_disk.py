@@ -79,7 +79,7 @@ from tf_devices import split_cpu
 from tiny_models import EMBEDDING_SIZE, make_model
 split_cpu()
 from glrtf.inference import serving
-from tfrecords_tools import cli
+from tfrecords_tools.command import cli
 import dataclasses
 
 @dataclasses.dataclass

@@ -12,7 +12,13 @@ import jsonargparse
 import yaml
 
 from tfrecords_tools.command import arguments as cli_arguments
-from tfrecords_tools.command import messages, settings_files, settings_values, stopping
+from tfrecords_tools.command import (
+    messages,
+    prerequisites,
+    settings_files,
+    settings_values,
+    stopping,
+)
 from tfrecords_tools.command.near_words import did_you_mean as did_you_mean
 from tfrecords_tools.errors import UserError
 
@@ -81,6 +87,7 @@ def run(
             positional=positional,
             default_config=default_config(arguments) if default_config else None,
         )
+        prerequisites.require()
         with stopping.sigterm_raises():
             code = main(config) or 0
         sys.stdout.flush()

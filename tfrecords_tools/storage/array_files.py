@@ -58,14 +58,24 @@ def load_archive(path: str, what: str) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
 
 
-def save(path: str, array: np.ndarray) -> None:
+def save(path: str, array: np.ndarray, *, new: bool = False) -> str:
     """Writes an .npy file, whole or not at all.
+
+    Args:
+        path: The file.
+        array: Of plain numbers.
+        new: Whether it is known that nothing has that name yet.
+
+    Returns:
+        The SHA-256 digest of the file as it was written, 64 hex digits.
 
     Raises:
         OSError: With its number, such as ENOSPC; `numpy.save` forgets it.
     """
-    with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.lib.format.write_array(_PlainWriter(file), array, allow_pickle=False)
+    with files.atomic_path(path, new=new) as temporary:
+        with open(temporary, "wb") as file:
+            np.lib.format.write_array(_PlainWriter(file), array, allow_pickle=False)
+        return files.sha256(temporary)
 
 
 def create(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:

@@ -205,7 +205,7 @@ def remove_empty(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str) -> Iterator[str]:
+def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
     """Lends a temporary local name; on success its file becomes `path`.
 
     Whatever leaves the block by an exception leaves nothing behind, and what
@@ -213,6 +213,7 @@ def atomic_path(path: str) -> Iterator[str]:
 
     Args:
         path: The final name. Its folder is created where missing; ``gs://`` is uploaded to.
+        new: Whether it is known that nothing has that name yet; see `remote.upload`.
 
     Yields:
         The temporary file's path, to be written and closed inside the block.
@@ -228,7 +229,7 @@ def atomic_path(path: str) -> Iterator[str]:
         with disk_faults.naming(blamed):
             yield temporary
         if is_remote(path):
-            remote.upload(temporary, path, crc32c(temporary))
+            remote.upload(temporary, path, crc32c(temporary), new=new)
         else:
             with open(temporary, "rb") as written:
                 file_systems.sync(written.fileno(), path)
@@ -297,13 +298,13 @@ def _move_in_place(temporary: str, path: str) -> None:
     file_systems.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
-def write_bytes(path: str, data: bytes) -> None:
-    """Writes a whole file, or nothing."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+def write_bytes(path: str, data: bytes, *, new: bool = False) -> None:
+    """Writes a whole file, or nothing; see `atomic_path`."""
+    with atomic_path(path, new=new) as temporary, open(temporary, "wb") as file:
         file.write(data)
 
 
-def write_json(path: str, value: Any) -> None:
+def write_json(path: str, value: Any, *, new: bool = False) -> None:
     """Writes a value as indented JSON with sorted keys, so equal values give equal bytes.
 
     An object is sealed: `SEAL` is added to it, a checksum over all else, so that
@@ -318,7 +319,7 @@ def write_json(path: str, value: Any) -> None:
         data = _json_text(value).encode() + b"\n"
     except UnicodeEncodeError as error:
         raise _not_utf8(path, error) from None
-    write_bytes(path, data)
+    write_bytes(path, data, new=new)
 
 
 def _not_utf8(path: str, error: UnicodeEncodeError) -> UserError:

@@ -1,10 +1,11 @@
 """Values read from JSON compared with the types they must have: one check for every file.
 
-A shape is a type: int, float, str, bool, None, Any, list[T], tuple[T, ...], dict[str, T], a
-Literal, a union, a TypedDict or a dataclass. Keys that a shape does not name are let through, so
-that later versions may add some.
+A shape is a type: int of 64 bits, float, str, bool, None, Any, list[T], tuple[T, ...],
+tuple[T, U], dict[str, T], a Literal, a union, a TypedDict or a dataclass. Keys that a shape does
+not name are let through, so that later versions may add some.
 """
 
+import collections.abc
 import dataclasses
 import math
 import types
@@ -14,22 +15,29 @@ from typing import Any, Literal, Union
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
+_REMEDY = "make it again"
 
-def read(path: str, shape: Any) -> Any:
+
+def read(path: str, shape: Any, remedy: str = _REMEDY) -> Any:
     """Reads a JSON file that must have a shape.
+
+    Args:
+        path: The file.
+        shape: What its value must be.
+        remedy: What the user can do where it is not.
 
     Raises:
         UserError: If it is missing, damaged or has another; naming file, key and value.
     """
     value = files.read_json(path)
-    require(path, value, shape)
+    require(path, value, shape, remedy)
     return value
 
 
-def require(path: str, value: Any, shape: Any) -> None:
+def require(path: str, value: Any, shape: Any, remedy: str = _REMEDY) -> None:
     """Raises a `UserError` that names `path`, and the key, unless a value has a shape."""
     if problem := _problem(value, shape, ""):
-        raise UserError(f"{path}: {problem}; make it again")
+        raise UserError(f"{path}: {problem}; {remedy}")
 
 
 def _problem(value: Any, shape: Any, key: str) -> str:
@@ -46,8 +54,13 @@ def _problem(value: Any, shape: Any, key: str) -> str:
     if origin in (list, tuple):
         if not isinstance(value, list):
             return _wrong(value, shape, key)
-        return _first(_problem(each, arguments[0], f"{key}[{n}]") for n, each in enumerate(value))
-    if origin is dict:
+        fixed = origin is tuple and Ellipsis not in arguments
+        if fixed and len(value) != len(arguments):
+            return f"{_prefix(key)}expected {len(arguments)} values, found {len(value)}"
+        shapes = arguments if fixed else arguments[:1] * len(value)
+        pairs = zip(value, shapes, strict=True)
+        return _first(_problem(each, one, f"{key}[{n}]") for n, (each, one) in enumerate(pairs))
+    if origin in (dict, collections.abc.Mapping):
         if not isinstance(value, dict):
             return _wrong(value, shape, key)
         return _first(_problem(each, arguments[1], _below(key, n)) for n, each in value.items())
@@ -84,12 +97,17 @@ def _is_plain(value: Any, shape: Any) -> bool:
         return value is None
     if shape is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and _finite(value)
+    if shape is int and isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return False  # NumPy holds no such number.
     # A bool is an int to Python, not to JSON.
     return isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
 
 
 def _finite(value: float) -> bool:
-    return isinstance(value, int) or math.isfinite(value)
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False  # An int beyond every float.
 
 
 def _first(problems: Any) -> str:
@@ -101,7 +119,11 @@ def _below(key: str, name: str) -> str:
 
 
 def _wrong(value: Any, shape: Any, key: str) -> str:
-    return f"{key + ': ' if key else ''}expected {_name(shape)}, found {_shown(value)}"
+    return f"{_prefix(key)}expected {_name(shape)}, found {_shown(value)}"
+
+
+def _prefix(key: str) -> str:
+    return f"{key}: " if key else ""
 
 
 def _name(shape: Any) -> str:
@@ -113,7 +135,11 @@ def _name(shape: Any) -> str:
         return " or ".join(map(_shown, arguments))
     if origin in (list, tuple):
         return "a list"
-    if origin is dict or typing.is_typeddict(shape) or dataclasses.is_dataclass(shape):
+    if (
+        origin in (dict, collections.abc.Mapping)
+        or typing.is_typeddict(shape)
+        or dataclasses.is_dataclass(shape)
+    ):
         return "an object"
     names = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
     return names.get(shape, "null")

@@ -187,7 +187,7 @@ def _download(blob: Any, **span: int) -> bytes:
     return blob.download_as_bytes(**span, **options)
 
 
-def upload(local: str, path: str, crc32c: int) -> None:
+def upload(local: str, path: str, crc32c: int, *, new: bool = False) -> None:
     """Makes a local file an object, whole or not at all.
 
     The object is replaced only in the state it was found in; where another
@@ -197,6 +197,8 @@ def upload(local: str, path: str, crc32c: int) -> None:
         local: The file.
         path: The object's name.
         crc32c: The file's checksum.
+        new: Whether the caller knows, from a listing, that no such object exists; saves the
+            request that looks.
 
     Raises:
         UserError: If another builder wrote other bytes meanwhile, or storage
@@ -204,7 +206,7 @@ def upload(local: str, path: str, crc32c: int) -> None:
     """
     from google.api_core.exceptions import PreconditionFailed
 
-    before = state(path)
+    before = None if new else state(path)
     if before and (before.crc32c, before.size) == (crc32c, os.path.getsize(local)):
         return
     with _reported(path, "writing it"):

@@ -74,7 +74,7 @@ def no_box(folder):
             lambda folder: (folder / "jpg" / f"{QUERIES[1]}.jpg").write_bytes(b"<html>"),
             "radcliffe_camera_000095.jpg: expected a photo that holds its query's box",
         ),
-        (lambda folder: (folder / "gnd.json").write_text("{}"), "no imlist"),
+        (lambda folder: (folder / "gnd.json").write_text("{}"), "expected imlist, found none"),
         (lambda folder: (folder / "out").mkdir(), "is there already"),
     ],
 )

@@ -92,11 +92,14 @@ def test_wrong_rankings(truth, rankings, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"gnd": None}, "no gnd"),
+        ({"gnd": None}, "gnd: expected a list, found null"),
         ({"qimlist": ["p"]}, "expected as many gnd as qimlist"),
-        ({"imlist": ["a"]}, "as places in imlist of 1 names"),
-        ({"gnd": [{"easy": [-1], "hard": [], "junk": []}] * 2}, "a negative place"),
-        ({"gnd": [{}, {}]}, "expected easy, hard and junk"),
+        ({"imlist": ["a"]}, "gnd[0].easy: expected places in imlist, 0 to 0, found 1"),
+        (
+            {"gnd": [{"easy": [-1], "hard": [], "junk": []}] * 2},
+            "gnd[0].easy: expected places in imlist, 0 to 5, found -1",
+        ),
+        ({"gnd": [{}, {}]}, "expected gnd[0].easy, found none"),
     ],
 )
 def test_wrong_ground_truth(tmp_path, change, message):

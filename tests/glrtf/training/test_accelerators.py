@@ -100,3 +100,42 @@ def test_what_tensorflow_cannot_drive_is_refused(found, package, monkeypatch, ca
     assert "note: TensorFlow" in capsys.readouterr().err
     assert strategy.describe(strategy.make_strategy("cpu")) == "the CPU"
     assert capsys.readouterr().err == ""
+
+
+class _On:
+    """As much of a strategy as says where its replicas are."""
+
+    def __init__(self, *devices):
+        self.extended = self
+        self.worker_devices = devices
+
+
+@pytest.mark.parametrize(
+    ("details", "precision"),
+    [
+        ([{"compute_capability": (7, 5), "device_name": "Tesla T4"}], "float32"),
+        ([{"compute_capability": (7, 0), "device_name": "Tesla V100"}], "float32"),
+        ([{"compute_capability": (8, 0), "device_name": "NVIDIA A100"}], "mixed_bfloat16"),
+        ([{"compute_capability": (9, 0)}, {"compute_capability": (7, 5)}], "float32"),
+        ([{}], "mixed_bfloat16"),
+    ],
+)
+def test_automatic_precision_is_one_that_the_gpus_have(monkeypatch, details, precision):
+    gpus = list(range(len(details)))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+    on = _On(*(f"/job:localhost/replica:0/task:0/device:GPU:{gpu}" for gpu in gpus))
+    assert strategy.choose_precision("auto", on) == precision
+    assert strategy.choose_precision("mixed_bfloat16", on) == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("device", "precision"),
+    [
+        ("/cpu:0", "float32"),
+        ("/job:localhost/replica:0/task:0/device:CPU:0", "float32"),
+        ("/job:worker/replica:0/task:0/device:TPU:0", "mixed_bfloat16"),
+    ],
+)
+def test_automatic_precision_of_cpus_and_tpus(device, precision):
+    assert strategy.choose_precision("auto", _On(device)) == precision

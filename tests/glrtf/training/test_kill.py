@@ -21,7 +21,7 @@ split_cpu()
 import numpy as np
 from tiny_runs import trainer
 from glrtf.config.training import TrainConfig
-from tfrecords_tools import files
+from tfrecords_tools.storage import files
 
 def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -66,5 +66,6 @@ def test_written_and_read_back(tmp_path):
 
 def test_another_file(tmp_path):
     files.write_json(str(tmp_path / "ablation.json"), {"rows": [{"name": "x"}]})
-    with pytest.raises(UserError, match=r"not what glrtf\.ablate writes"):
+    expected = r"expected rows\[0\]\.in_turn, found none; run the ablation again"
+    with pytest.raises(UserError, match=expected):
         ablation_table.read_rows(str(tmp_path))

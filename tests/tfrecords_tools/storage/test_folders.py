@@ -43,7 +43,7 @@ def test_an_exception_leaves_nothing_and_keeps_what_stood_there(tmp_path):
 
 _KILLED_INSIDE = """
 import os, signal, sys
-from tfrecords_tools import folders
+from tfrecords_tools.storage import folders
 with folders.atomic_folder(sys.argv[1]) as lent:
     open(os.path.join(lent, "half"), "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
