@@ -101,6 +101,18 @@ def test_workers_end_with_the_command_that_began_them(flags, tmp_path):
     process.stderr.close()
 
 
+def test_ctrl_c_shows_no_traceback(flags, tmp_path):
+    """It reaches every process of the terminal, also workers that are still starting."""
+    command = [sys.executable, "-m", "glrtf.tune", *flags, "--output", str(tmp_path / "out")]
+    command += ["--trials", "100000", "--workers", "3"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert "search once" in process.stderr.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait() == -signal.SIGINT
+    process.stderr.close()
+
+
 def test_a_second_command_is_refused(flags, tmp_path, capsys):
     config, _ = opened(flags, tmp_path / "out", 2)
     with tune_workers._alone(config.output):
