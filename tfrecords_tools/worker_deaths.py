@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from tfrecords_tools import images, inspect_apart, runners, writer
+from tfrecords_tools.command import process_pool
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.shard_stats import ShardStats
@@ -115,6 +116,7 @@ def _try_alone(spec: ShardSpec, row: int) -> int:
     """The exit status of a process that decodes one image alone, negative for a signal."""
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=writer.inspect_one, args=(spec, row))
-    process.start()
+    with process_pool.deaf_to_ctrl_c():
+        process.start()
     process.join()
     return process.exitcode or 0

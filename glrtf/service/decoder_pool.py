@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from glrtf.service.decoder_child import READY, RefusedPhotoError
+from tfrecords_tools.command import process_pool
 
 _CHILD = (sys.executable, "-m", "glrtf.service.decoder_child")
 _LOG = logging.getLogger("glrtf.service")
@@ -140,7 +141,7 @@ class _Decoder:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, process_pool.deaf_to_ctrl_c():
             self._process = subprocess.Popen(
                 [*_CHILD, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,

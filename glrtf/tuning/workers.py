@@ -16,7 +16,7 @@ from glrtf.retrieval.processors import usable_processors
 from glrtf.tuning import study
 from glrtf.tuning.problem import Problem
 from glrtf.tuning.study import SharedTrials, best_note, finished_trials
-from tfrecords_tools.command import allocator
+from tfrecords_tools.command import allocator, process_pool
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files
@@ -120,7 +120,8 @@ class _Helper:
         self._process = context.Process(
             target=_work_beside, args=(config, worker, theirs), daemon=True
         )
-        self._process.start()
+        with process_pool.deaf_to_ctrl_c():
+            self._process.start()
         # With this end closed, the process's death ends the conversation.
         theirs.close()
         self._thread = threading.Thread(
@@ -165,8 +166,6 @@ class _Helper:
 
 def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
     """A further process: it reads the inputs and runs trials as long as it is asked for them."""
-    # Ctrl-C reaches all processes; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     trials = None
     try:

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
@@ -13,23 +14,31 @@ from typing import Any
 from tfrecords_tools.command import stopping
 
 
-class _Pool(concurrent.futures.ProcessPoolExecutor):
-    """Its workers are deaf to Ctrl-C, which a terminal sends to every process.
+@contextlib.contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started inside inherit that Ctrl-C, which a terminal sends to all, is blocked.
 
-    The parent decides what a Ctrl-C means. Workers are started while a job is submitted, and
-    inherit the signals that are blocked then. One whose start was interrupted would end with a
-    traceback, so signals wait.
+    The parent decides what a Ctrl-C means. A process whose start was interrupted would end
+    with a traceback, so signals to the parent wait as well.
     """
+    with stopping.deferred():
+        # It unblocks Ctrl-C when it starts, which the first process would do otherwise.
+        multiprocessing.resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Pool(concurrent.futures.ProcessPoolExecutor):
+    """Its workers, which are started while a job is submitted, are deaf to Ctrl-C."""
 
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future:
-        with stopping.deferred():
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                return super().submit(fn, *args, **kwargs)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with deaf_to_ctrl_c():
+            return super().submit(fn, *args, **kwargs)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from glrtf.config.evaluation import TuneConfig
 from glrtf.tuning import study
 from glrtf.tuning import workers as tune_workers
 from glrtf.tuning.study import SharedTrials
-from tfrecords_tools.command import cli
+from tfrecords_tools.command import cli, stopping
 
 pytest.importorskip("optuna", reason="glrtf.tune needs the extra [tune]")
 
@@ -98,6 +98,18 @@ def test_workers_end_with_the_command_that_began_them(flags, tmp_path):
     process.kill()
     assert "Traceback" not in process.stderr.read()
     process.wait()
+    process.stderr.close()
+
+
+def test_ctrl_c_shows_no_traceback(flags, tmp_path):
+    """It reaches every process of the terminal, also workers that are still starting."""
+    command = [sys.executable, "-m", "glrtf.tune", *flags, "--output", str(tmp_path / "out")]
+    command += ["--trials", "100000", "--workers", "3"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert "search once" in process.stderr.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait() in (stopping.STOPPED, -signal.SIGINT)
     process.stderr.close()
 
 
