@@ -68,6 +68,17 @@ def choose_precision(precision: str, strategy: tf.distribute.Strategy) -> str:
     return "float32" if on_cpu else "mixed_bfloat16"
 
 
+def drives_other_hosts(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the replicas are on hosts that run graphs for this process: a TPU by its name.
+
+    TensorFlow calls this process the job `localhost`, and the hosts of a TPU `worker`.
+    """
+    if not isinstance(strategy, tf.distribute.TPUStrategy):
+        return False
+    jobs = {tf.DeviceSpec.from_string(str(d)).job for d in strategy.extended.worker_devices}
+    return bool(jobs - {None, "localhost"})
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes files."""
     resolver = strategy.cluster_resolver
