@@ -1,4 +1,4 @@
-"""A real TPUStrategy over logical CPUs: steps can be traced with it, not run."""
+"""A real TPUStrategy over CPUs: input pipelines run with it, steps can only be traced."""
 
 import collections
 from typing import Any
@@ -19,9 +19,12 @@ class _TPUName(str):
         return part == "device:TPU:" or (isinstance(part, str) and super().__contains__(part))
 
 
-def fake_tpu_strategy() -> Any:
-    """Builds the strategy over all logical CPUs."""
+def fake_tpu_strategy(job: str = "") -> Any:
+    """Builds the strategy over all logical CPUs, or those of one job of a cluster."""
     import tensorflow as tf
+
+    names = [device.name for device in tf.config.list_logical_devices("CPU")]
+    names = [name for name in names if f"/job:{job}/" in name or not job]
 
     class Resolver(tf.distribute.cluster_resolver.ClusterResolver):
         task_type = "worker"
@@ -29,9 +32,9 @@ def fake_tpu_strategy() -> Any:
         environment = ""
 
         def get_tpu_system_metadata(self) -> _Metadata:
-            names = [device.name for device in tf.config.list_logical_devices("CPU")]
+            hosts = len({name.rpartition("/device")[0] for name in names})
             devices = [_Device(_TPUName(name), "TPU") for name in names]
-            return _Metadata(1, len(devices), len(devices), devices)
+            return _Metadata(hosts, len(devices) // hosts, len(devices), devices)
 
         def cluster_spec(self) -> tf.train.ClusterSpec:
             return tf.train.ClusterSpec({})
@@ -40,6 +43,6 @@ def fake_tpu_strategy() -> Any:
             return ""
 
         def num_accelerators(self, *arguments: Any, **options: Any) -> dict[str, int]:
-            return {"TPU": len(tf.config.list_logical_devices("CPU"))}
+            return {"TPU": len(names)}
 
     return tf.distribute.TPUStrategy(Resolver())

@@ -25,6 +25,9 @@ from tfrecords_tools.errors import UserError
 Dataset: TypeAlias = tf.data.Dataset
 Tensor: TypeAlias = tf.Tensor
 
+GRAPH_ERROR_END = " |"
+"""Ends an error's text that a graph asserts: TensorFlow prints more behind it."""
+
 
 def train_batches(
     data: str | ShardSet,
@@ -146,7 +149,8 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if found := re.search(r"UserError: (.+)", error.message):
+        text = rf"UserError: (.+?)(?:{re.escape(GRAPH_ERROR_END)}|\n|$)"
+        if found := re.search(text, error.message):
             raise UserError(found[1].strip()) from None
         raise
 

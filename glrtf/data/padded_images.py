@@ -56,6 +56,26 @@ def put(image: np.ndarray, canvas: np.ndarray) -> None:
     canvas[height + 1 :] = 0
 
 
+def on_canvas(image: Tensor, side: int) -> Tensor:
+    """`put` inside a graph.
+
+    Args:
+        image: uint8 (h, w, 3).
+        side: The canvas's, in pixels.
+
+    Returns:
+        uint8 (side + 1, side, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: At run time, if a side of the image is longer.
+    """
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    below = tf.pad(image, [[0, side - height], [0, side - width], [0, 0]])
+    numbers = tf.stack([height // 256, height % 256, width // 256, width % 256])
+    first = tf.pad(tf.cast(numbers, tf.uint8), [[0, side * 3 - 4]])
+    return tf.concat([tf.reshape(first, [1, side, 3]), below], axis=0)
+
+
 def extents(canvases: Tensor) -> tuple[Tensor, Tensor]:
     """Heights and widths, int32 (b,) each, of the photos on canvases (b, side + 1, side, 3)."""
     told = tf.cast(canvases[:, 0, :2], tf.int32)

@@ -3,18 +3,34 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypedDict
 
 import tensorflow as tf
 
+from glrtf.config.data import InputConfig
 from glrtf.config.training import TrainConfig
 from glrtf.data.augment import augment, step_seed
+from glrtf.data.graph_pipeline import graph_batches
 from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
 from glrtf.data.mixing import mix
 from glrtf.data.shards import ShardSet
 from glrtf.models.heads import Pairing
+from glrtf.training.strategy import drives_other_hosts
 from tfrecords_tools.errors import UserError
 
 _LABEL_TEXT = "label: expected 0 to"
+
+
+class ReadSettings(TypedDict):
+    """What both readers take."""
+
+    size: int
+    batch_size: int
+    seed: int
+    config: InputConfig
+    worker: int
+    num_workers: int
+    start_step: int
 
 
 def distributed_batches(
@@ -24,8 +40,12 @@ def distributed_batches(
     size: int,
     num_classes: int,
     start_update: int,
+    end_update: int,
 ) -> Iterator:
-    """Endless batches, one a replica at each step, read by each host from its own shards.
+    """Batches, one a replica at each step, read by each host from its own shards.
+
+    Where this process drives other hosts, those read by graphs of TensorFlow operations:
+    Python would run here and feed them all.
 
     Args:
         strategy: Who takes them.
@@ -34,20 +54,26 @@ def distributed_batches(
         size: Side of the images in pixels.
         num_classes: What labels must be below.
         start_update: Updates whose batches were already used.
+        end_update: The update after which no batch is needed; there may be more of them.
     """
+    by_graph = drives_other_hosts(strategy)
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
-        batches = train_batches(
-            shards,
-            size=size,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            config=config.input,
-            worker=context.input_pipeline_id,
-            num_workers=context.num_input_pipelines,
-            start_step=start_update * replicas,
-        )
+        settings: ReadSettings = {
+            "size": size,
+            "batch_size": config.batch_size,
+            "seed": config.seed,
+            "config": config.input,
+            "worker": context.input_pipeline_id,
+            "num_workers": context.num_input_pipelines,
+            "start_step": start_update * replicas,
+        }
+        if by_graph:
+            steps = (end_update - start_update) * replicas
+            batches = graph_batches(shards, steps=steps, **settings)
+        else:
+            batches = train_batches(shards, **settings)
         return batches.map(lambda images, labels: (images, check_labels(labels, num_classes)))
 
     return iter(strategy.distribute_datasets_from_function(of_host))
@@ -80,6 +106,12 @@ def readable_errors(folder: str) -> Iterator[None]:
                 "dataset_info.json: build them again"
             ) from None
         raise
+    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
+        reason = re.sub(r"\{\{.*?\}\} *| \[Op:.*", "", error.message.partition("\n")[0])
+        raise UserError(
+            f"{folder}: expected shards that every host reads at this path, found: {reason[:300]}; "
+            "use a folder on gs://, or have the same one on each host"
+        ) from None
 
 
 class Augmentation:

@@ -120,7 +120,13 @@ class Trainer:
         self, stage: Stage, update: int, progress: Progress, metrics: dict[str, float]
     ) -> tuple[int, dict[str, float]]:
         batches = inputs.distributed_batches(
-            self._strategy, self._shards, self._config, stage.size, self._num_classes, update
+            self._strategy,
+            self._shards,
+            self._config,
+            stage.size,
+            self._num_classes,
+            update,
+            stage.end,
         )
         step = self._compile_step(stage.size)
         looked = epoch_began = time.monotonic()

@@ -85,6 +85,17 @@ def _has_bfloat16(gpu: tf.config.PhysicalDevice) -> bool:
     return details.get("compute_capability", _FIRST_WITH_BFLOAT16) >= _FIRST_WITH_BFLOAT16
 
 
+def drives_other_hosts(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the replicas are on hosts that run graphs for this process: a TPU by its name.
+
+    TensorFlow calls this process the job `localhost`, and the hosts of a TPU `worker`.
+    """
+    if not isinstance(strategy, tf.distribute.TPUStrategy):
+        return False
+    jobs = {tf.DeviceSpec.from_string(str(d)).job for d in strategy.extended.worker_devices}
+    return bool(jobs - {None, "localhost"})
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes files."""
     resolver = strategy.cluster_resolver
