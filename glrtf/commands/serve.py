@@ -1,6 +1,7 @@
 """Answers photos over HTTP: ``glrtf serve --model M --index SET --photos ROOT``."""
 
 import contextlib
+import functools
 import socket
 from collections.abc import Sequence
 
@@ -10,8 +11,8 @@ from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError, how_to_install
 
 
-def run_serve(config: ServeConfig) -> None:
-    """The command: runs until it is told to stop, by SIGTERM or Ctrl-C."""
+def run_serve(config: ServeConfig, *, ends_process: bool = False) -> None:
+    """The command: runs until SIGTERM or Ctrl-C; see `server.serve`."""
     _require_packages()
     # Before anything slow: an address in use is told at once.
     with _listen(config.host, config.port) as listener:
@@ -25,7 +26,7 @@ def run_serve(config: ServeConfig) -> None:
         stores = open_stores(config.photos, f"{config.cache_folder}/source_index")
         searcher = open_searcher(config, config.max_batch)
         searcher.model.warm()
-        serve(searcher, stores, config, listener)
+        serve(searcher, stores, config, listener, ends_process=ends_process)
 
 
 def _require_packages() -> None:
@@ -64,4 +65,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    return cli.run(ServeConfig, run_serve, argv=argv)
+    # Without arguments given, the process is this command's own.
+    command = functools.partial(run_serve, ends_process=argv is None)
+    return cli.run(ServeConfig, command, argv=argv)

@@ -34,6 +34,8 @@ def serve(
     stores: Mapping[str, PhotoStore],
     config: ServeConfig,
     listener: socket.socket,
+    *,
+    ends_process: bool = False,
 ) -> None:
     """Serves until SIGTERM or SIGINT; open requests are finished, new ones not taken.
 
@@ -42,8 +44,11 @@ def serve(
         stores: The photos of the splits that can be shown.
         config: The limits.
         listener: A bound socket.
+        ends_process: Whether SIGTERM ends the process at once instead of raising `SystemExit`:
+            taking TensorFlow's graphs apart can take ten seconds.
 
-    After SIGTERM the process ends here, with code 0.
+    Raises:
+        SystemExit: With code 0, after SIGTERM.
     """
     app = make_app(searcher, stores, config)
     server = _TellingServer(
@@ -63,12 +68,12 @@ def serve(
         )
     )
     # Having finished, uvicorn sends itself again the signal that stopped it.
-    signal.signal(signal.SIGTERM, lambda *_: _exit())
+    signal.signal(signal.SIGTERM, lambda *_: _exit() if ends_process else sys.exit(0))
     server.run(sockets=[listener])
 
 
 def _exit() -> None:
-    """Ends the process at once: taking TensorFlow's graphs apart can take ten seconds.
+    """Ends the process at once.
 
     Nothing is left to do: requests are answered, decoders ended, files written whole or not.
     """
