@@ -130,7 +130,7 @@ def test_the_command_ranks_alike_from_any_number_of_shards(tmp_path, sets, more)
 _READ_ALL = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, tuple(map(int, sys.argv[2:])))
-from glrtf.embedding_set import EmbeddingSet
+from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.retrieval.published_parts import PublishedParts
 from tfrecords_tools.errors import UserError
 try:
