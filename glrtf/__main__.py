@@ -36,12 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         meant = did_you_mean(name.replace("-", "_"), list(COMMANDS)) or "; see glrtf --help"
         print(f"glrtf: error: unknown command {name!r}{meant}", file=sys.stderr)
         return 2
-    command = importlib.import_module(entry.module)
+    command = importlib.import_module(entry.module).main
     if argv is not None:
-        return command.main(rest)
-    # The process is the command's own, which `serve` needs to know.
-    sys.argv[1:] = rest
-    return command.main()
+        return command(rest)
+    # The process is the command's own, as with `python -m` and its module.
+    sys.argv = [f"{sys.argv[0]} {name}", *rest]
+    return command()
 
 
 def help_text() -> str:

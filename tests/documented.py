@@ -46,11 +46,14 @@ class Documented:
         """Whether it is one of the project's commands."""
         return self.module.startswith(("glrtf", "tfrecords_tools"))
 
-    def load(self) -> types.ModuleType:
-        """What ``python -m`` runs: the module, or a package's ``__main__``."""
+    def imported(self) -> types.ModuleType:
+        """The module that ``python -m`` runs, which has a `main`; of a package its `__main__`."""
         module = importlib.import_module(self.module)
-        is_package = hasattr(module, "__path__")
-        return importlib.import_module(f"{self.module}.__main__") if is_package else module
+        return importlib.import_module(f"{self.module}.__main__") if _is_package(module) else module
+
+
+def _is_package(module: types.ModuleType) -> bool:
+    return hasattr(module, "__path__")
 
 
 def commands_of(page: Path) -> Iterator[Documented]:

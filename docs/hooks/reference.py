@@ -1,13 +1,12 @@
 """Generates the reference pages when the documentation is built.
 
-``commands.md`` is generated from the commands' configuration dataclasses. One page per
-package lists its modules, which mkdocstrings describes from their docstrings.
+``commands.md`` is generated from the commands' configuration dataclasses. ``glrtf.md`` lists
+what ``import glrtf`` offers, which mkdocstrings describes from its docstrings.
 """
 
 import ast
 import dataclasses
 import importlib
-import pkgutil
 import sys
 import typing
 from collections.abc import Iterator
@@ -17,29 +16,6 @@ from typing import Any
 import docstring_parser
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (
-    "tfrecords_tools",
-    "tfrecords_tools.command",
-    "tfrecords_tools.sample",
-    "tfrecords_tools.storage",
-    "glrtf.charts",
-    "glrtf.commands",
-    "glrtf.data",
-    "glrtf.embeddings",
-    "glrtf.evaluation",
-    "glrtf.inference",
-    "glrtf.models",
-    "glrtf.photos",
-    "glrtf.planning",
-    "glrtf.reporting",
-    "glrtf.retrieval",
-    "glrtf.retrieval.bridging",
-    "glrtf.retrieval.rerank",
-    "glrtf.retrieval.search",
-    "glrtf.service",
-    "glrtf.training",
-    "glrtf.tuning",
-)
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -48,19 +24,17 @@ def on_files(files: Any, config: Any) -> Any:
 
     sys.path.insert(0, str(ROOT))
     files.append(File.generated(config, "reference/commands.md", content=commands_page()))
-    for package in PACKAGES:
-        page = File.generated(config, f"reference/{package}.md", content=package_page(package))
-        files.append(page)
+    files.append(File.generated(config, "reference/glrtf.md", content=interface_page()))
     return files
 
 
-def package_page(package: str) -> str:
-    """The page of a package's direct modules."""
-    folder = ROOT / package.replace(".", "/")
-    names = sorted(one.name for one in pkgutil.iter_modules([str(folder)]) if not one.ispkg)
-    parts = [f"# {package}", ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))]
-    parts += [f"::: {package}.{name}" for name in names]
-    return "\n\n".join(part or "" for part in parts)
+def interface_page() -> str:
+    """The page of what ``import glrtf`` offers; all else is private."""
+    import glrtf
+
+    parts = ["# import glrtf", "What is not listed here is private; see [In Python](../python.md)."]
+    parts += [f"::: {glrtf._MODULES[name]}.{name}" for name in glrtf._MODULES]
+    return "\n\n".join(parts)
 
 
 def commands_page() -> str:
@@ -68,7 +42,8 @@ def commands_page() -> str:
     parts = ["# Commands", "`--config FILE` reads YAML with the settings' names as keys."]
     for module, config_class in commands():
         summary = " ".join((config_class.__doc__ or "").strip().split("\n\n")[0].split())
-        parts += [f"## {module}", f"`python -m {module}`: {summary}"]
+        name = as_typed(module)
+        parts += [f"## glrtf {name}", f"`glrtf {name}`: {summary}"]
         parts += ["| setting | default | |\n|---|---|---|\n" + "\n".join(_rows(config_class))]
     return "\n\n".join(parts)
 
@@ -81,13 +56,14 @@ def commands() -> Iterator[tuple[str, type]]:
             if "cli.run(" not in text:
                 continue
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield as_typed(module), getattr(importlib.import_module(module), _config_name(text))
+            yield module, getattr(importlib.import_module(module), _config_name(text))
 
 
 def as_typed(module: str) -> str:
-    """The name to use after ``python -m`` to run a command's module."""
-    module = module.replace("glrtf.commands.preview", "glrtf.data.preview")
-    return module.replace("glrtf.commands.", "glrtf.").removesuffix(".draw")
+    """The name that follows ``glrtf`` to run a command's module."""
+    from glrtf.commands.catalog import COMMANDS
+
+    return next(name for name, entry in COMMANDS.items() if entry.module == module)
 
 
 def _config_name(text: str) -> str:

@@ -37,7 +37,7 @@ def test_settings_are_known_and_taken(command, monkeypatch, tmp_path):
 
     An ellipsis of its own stands for what was given before: then settings may be missing.
     """
-    module = command.load()
+    module = command.imported()
     if not command.arguments or "PHOTO" in " ".join(command.arguments[1:2]):
         # Named in passing: that it can be run is all that is said.
         assert callable(module.main)

@@ -91,7 +91,7 @@ def _run(command):
         done = subprocess.run(way, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return
-    module = command.load()
+    module = command.imported()
     # A look at the help ends as such looks do.
     ended = pytest.raises(SystemExit, match=r"^0$")
     ends_itself = "--help" in arguments or command.module == "glrtf.serve"

@@ -56,7 +56,7 @@ def test_a_folder_and_a_table_become_searchable(small_networks, tmp_path, monkey
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(photo(number, 48, 64, "PNG" if path.suffix == ".png" else "JPEG"))
     for command in COMMANDS[:9]:
-        module = command.load()
+        module = command.imported()
         arguments = [*command.arguments, *SMALL.get(command.module, [])]
         assert module.main(arguments) == 0, capsys.readouterr().err
     quality = json.loads((tmp_path / "own" / "quality.json").read_text())

@@ -59,8 +59,11 @@ def test_started_as_a_module_the_name_is_the_same():
 def test_what_a_command_returns_is_the_exit_code(monkeypatch):
     from glrtf.commands import weights
 
-    monkeypatch.setattr(weights, "main", lambda argv: len(argv))
+    monkeypatch.setattr(weights, "main", lambda argv=None: 9 if argv is None else len(argv))
     assert main(["weights", "a", "b", "c"]) == 3
+    # The process's own arguments remain so: `serve` may then end the process.
+    monkeypatch.setattr(sys, "argv", ["glrtf", "weights", "a"])
+    assert main() == 9 and sys.argv[1:] == ["a"]
 
 
 def test_mistakes_are_reported_in_one_line(capsys):

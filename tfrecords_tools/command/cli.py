@@ -166,7 +166,7 @@ def to_yaml(config: Any) -> str:
 
 def _name_of(main: Callable[..., Any]) -> str:
     """``glrtf build`` for a function of ``tfrecords_tools.build``, however that was started."""
-    module = main.__module__ or ""
+    module = getattr(main, "func", main).__module__ or ""  # The function of a partial.
     spec = sys.modules["__main__"].__spec__
     if module == "__main__" and spec is not None:  # By `python -m tfrecords_tools.build`.
         module = spec.name
