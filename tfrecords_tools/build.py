@@ -50,6 +50,13 @@ def build(config: BuildConfig) -> None:
 
 
 def _read_source(config: BuildConfig, split: str) -> tuple[Layout, Labels]:
+    if not files.exists(files.join(config.source, split)):
+        present = [each for each in config.splits if files.exists(files.join(config.source, each))]
+        if present:
+            raise UserError(
+                f"{files.join(config.source, split)}: no such folder; to build what there is, use"
+                f" --splits {' '.join(present)}"
+            )
     layout = gldv2.find_layout(config.source, split)
     return layout, read_labels(config.source, split, config.labels)
 

@@ -240,3 +240,11 @@ def test_a_validation_fold_may_come_with_a_tar_that_was_missing(tmp_path):
     tar.write_bytes(whole)
     _build(source, tmp_path / "out", only_missing=True, **settings)
     assert [r["image_id"] for r in _records(tmp_path / "out" / "validation")] == [held]
+
+
+def test_a_split_that_the_source_lacks_can_be_left_out(tmp_path):
+    """As a folder of one's own photos has no test/."""
+    source = tmp_path / "only_train"
+    write_train(source)
+    with pytest.raises(UserError, match=r"test: no such folder; .* --splits train$"):
+        build.build(BuildConfig(str(source), str(tmp_path / "out"), splits=("train", "test")))
