@@ -89,6 +89,7 @@ NOT_RUN: dict[str, str] = {
     r"docs/gpu\.md: glrtf\.plan": "as in plan.md, for GPUs; run by test_plan.py on a small model",
     r"--compile\b": "compiles for a TPU with packages of another environment, for minutes",
     r": glrtf\.weights ": "needs a published checkpoint; test_weights.py writes one",
+    r": glrtf\.completion ": "run in a shell by test_completion.py",
     r": glrtf\.demo ": "is all of tutorial.md at once; run by test_demo.py",
     r"docs/your-own-photos\.md: glrtf|docs/your-own-photos\.md: tfr": (
         "run by test_your_own_photos.py"

@@ -9,47 +9,144 @@ class Entry(NamedTuple):
     Attributes:
         module: The module whose `main` runs it.
         summary: What it does, in one line.
+        settings: The dataclass of its settings.
+        positional: Whether settings without a default are given by their position.
     """
 
     module: str
     summary: str
+    settings: str
+    positional: bool = False
 
 
 GROUPS: dict[str, dict[str, Entry]] = {
     "try it": {
-        "demo": Entry("glrtf.commands.demo", "run every step on the embedded sample"),
-        "sample": Entry("tfrecords_tools.sample.draw", "draw the embedded sample's photos"),
+        "demo": Entry(
+            "glrtf.commands.demo",
+            "run every step on the embedded sample",
+            "glrtf.config.demo.DemoConfig",
+        ),
+        "sample": Entry(
+            "tfrecords_tools.sample.draw",
+            "draw the embedded sample's photos",
+            "tfrecords_tools.sample.draw.SampleConfig",
+        ),
     },
     "data": {
-        "arrange": Entry("tfrecords_tools.arrange", "lay out your own photos as GLDv2 does"),
-        "prepare_revisited": Entry(
-            "glrtf.commands.prepare_revisited", "lay out Revisited Oxford or Paris"
+        "arrange": Entry(
+            "tfrecords_tools.arrange",
+            "lay out your own photos as GLDv2 does",
+            "tfrecords_tools.arrange.ArrangeConfig",
         ),
-        "build": Entry("tfrecords_tools.build", "build TFRecord shards from GLDv2 photos"),
-        "check": Entry("tfrecords_tools.check", "check finished shards record by record"),
-        "stats": Entry("tfrecords_tools.stats", "show what finished shards hold"),
-        "preview": Entry("glrtf.commands.preview", "draw augmented training images"),
+        "prepare_revisited": Entry(
+            "glrtf.commands.prepare_revisited",
+            "lay out Revisited Oxford or Paris",
+            "glrtf.config.evaluation.PrepareRevisitedConfig",
+            True,
+        ),
+        "build": Entry(
+            "tfrecords_tools.build",
+            "build TFRecord shards from GLDv2 photos",
+            "tfrecords_tools.build_config.BuildConfig",
+        ),
+        "check": Entry(
+            "tfrecords_tools.check",
+            "check finished shards record by record",
+            "tfrecords_tools.check.CheckConfig",
+            True,
+        ),
+        "stats": Entry(
+            "tfrecords_tools.stats",
+            "show what finished shards hold",
+            "tfrecords_tools.stats.StatsConfig",
+            True,
+        ),
+        "preview": Entry(
+            "glrtf.commands.preview",
+            "draw augmented training images",
+            "glrtf.config.data.PreviewConfig",
+        ),
     },
     "model": {
-        "plan": Entry("glrtf.commands.plan", "estimate memory and time on TPUs or GPUs"),
-        "weights": Entry("glrtf.commands.weights", "convert published backbone weights"),
-        "train": Entry("glrtf.commands.train", "train an embedding model"),
-        "export": Entry("glrtf.commands.export", "export it as SavedModel, ONNX or TFLite"),
+        "plan": Entry(
+            "glrtf.commands.plan",
+            "estimate memory and time on TPUs or GPUs",
+            "glrtf.config.planning.PlanConfig",
+        ),
+        "weights": Entry(
+            "glrtf.commands.weights",
+            "convert published backbone weights",
+            "glrtf.config.weights.WeightsConfig",
+        ),
+        "train": Entry(
+            "glrtf.commands.train", "train an embedding model", "glrtf.config.training.TrainConfig"
+        ),
+        "export": Entry(
+            "glrtf.commands.export",
+            "export it as SavedModel, ONNX or TFLite",
+            "glrtf.config.inference.ExportConfig",
+        ),
     },
     "retrieval": {
-        "embed": Entry("glrtf.commands.embed", "embed shards or a photo folder"),
-        "whiten": Entry("glrtf.commands.whiten", "shorten and whiten embedding sets"),
-        "retrieve": Entry("glrtf.commands.retrieve", "rank index images for every query"),
-        "evaluate": Entry("glrtf.commands.evaluate", "score a submission"),
-        "report": Entry("glrtf.commands.report", "write an HTML report of a retrieval"),
-        "tune": Entry("glrtf.commands.tune", "search for better retrieval settings"),
-        "ablate": Entry("glrtf.commands.ablate", "measure what each retrieval step adds"),
+        "embed": Entry(
+            "glrtf.commands.embed",
+            "embed shards or a photo folder",
+            "glrtf.config.inference.EmbedConfig",
+        ),
+        "whiten": Entry(
+            "glrtf.commands.whiten",
+            "shorten and whiten embedding sets",
+            "glrtf.config.whitening.WhitenConfig",
+        ),
+        "retrieve": Entry(
+            "glrtf.commands.retrieve",
+            "rank index images for every query",
+            "glrtf.config.retrieval.RetrieveConfig",
+        ),
+        "evaluate": Entry(
+            "glrtf.commands.evaluate",
+            "score a submission",
+            "glrtf.config.evaluation.EvaluateConfig",
+            True,
+        ),
+        "report": Entry(
+            "glrtf.commands.report",
+            "write an HTML report of a retrieval",
+            "glrtf.config.evaluation.ReportConfig",
+        ),
+        "tune": Entry(
+            "glrtf.commands.tune",
+            "search for better retrieval settings",
+            "glrtf.config.evaluation.TuneConfig",
+        ),
+        "ablate": Entry(
+            "glrtf.commands.ablate",
+            "measure what each retrieval step adds",
+            "glrtf.config.evaluation.AblateConfig",
+        ),
     },
     "your own photos": {
-        "search": Entry("glrtf.commands.search", "search an index with single photos"),
-        "serve": Entry("glrtf.commands.serve", "answer photos over HTTP"),
+        "search": Entry(
+            "glrtf.commands.search",
+            "search an index with single photos",
+            "glrtf.config.service.PhotoSearchConfig",
+            True,
+        ),
+        "serve": Entry(
+            "glrtf.commands.serve", "answer photos over HTTP", "glrtf.config.service.ServeConfig"
+        ),
         "evaluate_index": Entry(
-            "glrtf.commands.evaluate_index", "measure an index with labelled photos"
+            "glrtf.commands.evaluate_index",
+            "measure an index with labelled photos",
+            "glrtf.config.service.EvaluateIndexConfig",
+        ),
+    },
+    "your shell": {
+        "completion": Entry(
+            "glrtf.commands.completion",
+            "print a script that completes command lines",
+            "glrtf.config.completion.CompletionConfig",
+            True,
         ),
     },
 }

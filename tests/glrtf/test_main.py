@@ -19,6 +19,17 @@ def test_every_command_is_listed_once_with_its_module():
     )
 
 
+def test_the_list_names_the_settings_of_each():
+    found = {
+        each.module.__name__: (
+            f"{each.config_class.__module__}.{each.config_class.__name__}",
+            each.positional,
+        )
+        for each in FOUND
+    }
+    assert {e.module: (e.settings, e.positional) for e in COMMANDS.values()} == found
+
+
 def test_help_names_every_command_and_imports_nothing_heavy():
     program = (
         "import sys\nfrom glrtf.__main__ import main\ncode = main(['--help'])\n"
