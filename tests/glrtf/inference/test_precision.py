@@ -40,7 +40,7 @@ def test_rows_are_nearly_those_of_float32(sets):
     assert plain.dtype == fast.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(fast, axis=1), 1, atol=1e-5)
     cosines = (plain * fast).sum(axis=1)
-    assert cosines.min() > 0.98
+    assert cosines.min() > 0.99
     # bfloat16 keeps 8 bits: rows that were computed in float32 would be equal.
     assert np.abs(plain - fast).max() > 1e-5
 
