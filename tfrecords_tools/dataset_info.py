@@ -71,6 +71,12 @@ class DatasetInfo:
         """The files' full names."""
         return tuple(files.join(self.folder, shard.name) for shard in self.shards)
 
+    @property
+    def max_side(self) -> int | None:
+        """What longer photos were resized to when the shards were built; None for nothing."""
+        value = self.settings.get("max_side")
+        return value if isinstance(value, int) and value > 0 else None
+
     @functools.cached_property
     def label_map(self) -> np.ndarray:
         """(num_classes,) int64: label -> landmark_id; empty for index and test."""

@@ -150,6 +150,28 @@ def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
     return decoded
 
 
+def shrink(data: bytes, max_side: int | None) -> bytes:
+    """Resizes a JPEG that is longer than `max_side` as the shards' builder does.
+
+    Args:
+        data: An upright gray or RGB JPEG, as shards hold it; anything else is returned as it is.
+        max_side: The longest side allowed, pixels; None or 0 for any.
+
+    Returns:
+        A JPEG file's bytes.
+
+    Raises:
+        RejectedError: If it must be resized and the builder would reject it.
+    """
+    header = jpeg.read_header(data) if max_side else None
+    if not max_side or header is None or max(header.width, header.height) <= max_side:
+        return data
+    inspected = inspect(data, ImageSettings(max_side=max_side))
+    if inspected.fate == REJECTED:
+        raise RejectedError(inspected.reason)
+    return inspected.encoded
+
+
 def upright_image(
     data: bytes, settings: ImageSettings, draft: int = 0, box: pixels.Box | None = None
 ) -> "Image":

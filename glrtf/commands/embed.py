@@ -45,7 +45,7 @@ def _check_inputs(config: EmbedConfig) -> None:
 
     for number, (model, output) in enumerate(config.jobs):
         option = "--also" if number else "--model"
-        require_model(option, model, config.checkpoint)
+        require_model(option, model, config.checkpoint, config.precision)
         expected.new_folder("--also" if number else "--output", output)
     expected.folder("--data", config.data)
     if config.runner == "beam":

@@ -15,6 +15,7 @@ def export(config: ExportConfig) -> float:
         The largest difference between their embeddings.
     """
     _check_inputs(config)
+    from glrtf.data.decoding import InputSpec
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
@@ -25,7 +26,8 @@ def export(config: ExportConfig) -> float:
     if config.format != "saved_model":
         return formats.export_file(model, training.size, config.target, config.format)
     facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
-    return serving.export(model, training.size, config.target, facts)
+    spec = InputSpec.of(training.input, training.size)
+    return serving.export(model, spec, config.target, facts)
 
 
 def _check_inputs(config: ExportConfig) -> None:

@@ -31,6 +31,8 @@ _SHAPING = (
 )
 _OPTIONS = ("remat", "head_sharding")
 _OFF = (None, False, 0, "", "none")
+# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers.
+_GEOMETRY = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +145,9 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
     shaping = {name: values[name] for name in _SHAPING}
     shaping |= {name: values[name] for name in _OPTIONS if values.get(name) not in _OFF}
     shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
+    augment = config.augment
+    if augment.affine or augment.rand_augment or augment.crop < 1 or augment.mixes:
+        shaping["geometry"] = _GEOMETRY
     if config.head_sharding == "classes":
         shaping["replicas"] = tpu.num_devices
     return shaping

@@ -90,6 +90,11 @@ class InputConfig:
         canvas: Side of the canvases of device-resize, in pixels: the shards' largest side.
         exact_resize: Resize on this machine by TensorFlow, rounded exactly as for inference,
             not by OpenCV, which is three times as fast and within one grey level of it.
+        max_side: Longest side of a photo in pixels: a longer one is first resized to it, as the
+            builder's --max_side does. The model's export, embedding and search do the same. null
+            takes the shards' own, 0 is none.
+        antialias: Average over the pixels that the resize to the model's size leaves out, in
+            training, embedding and search alike; by default the resize is plain bilinear.
     """
 
     shuffle_buffer: int = 2048
@@ -100,6 +105,8 @@ class InputConfig:
     image_mode: Literal["host-resize", "device-resize"] = "host-resize"
     canvas: int = 800
     exact_resize: bool = False
+    max_side: int | None = None
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (
@@ -110,6 +117,8 @@ class InputConfig:
         ):
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected {low} or more, found {getattr(self, name)}")
+        if self.max_side is not None and self.max_side != 0 and self.max_side < 16:
+            raise ValueError(f"max_side: expected 0 or 16 or more, found {self.max_side}")
         if self.sampling != "natural" and not self.shuffle_buffer:
             raise ValueError(
                 f"sampling: expected a shuffle_buffer to draw from with {self.sampling}, found 0"

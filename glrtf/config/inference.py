@@ -58,6 +58,8 @@ class EmbedConfig:
             updates, or a file; empty takes the last.
         batch_size: Images of a batch, on each replica.
         dtype: How rows are stored, float32 or float16 (half the size).
+        precision: Of the network's arithmetic: float32, or bfloat16, which accelerators compute
+            faster; the rows are float32. Needs a workdir as the model.
         max_bad_records: Broken images to list and leave out before giving up; null for
             any number.
         also: Further models to embed with in the same pass over the photos, which are decoded
@@ -81,6 +83,7 @@ class EmbedConfig:
     checkpoint: str = ""
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
     max_bad_records: int | None = None
     also: tuple[str, ...] = ()
     task_index: int = 0

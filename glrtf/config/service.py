@@ -26,6 +26,7 @@ class SearcherConfig:
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
         tta: Views whose embeddings are added up: plain, hflip.
+        precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
@@ -39,6 +40,7 @@ class SearcherConfig:
     landmarks: str = ""
     labels: str = ""
     tta: tuple[str, ...] = VIEWS
+    precision: Literal["float32", "bfloat16"] = "float32"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
     verify: Literal["once", "always"] = "once"

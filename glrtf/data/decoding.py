@@ -1,5 +1,6 @@
 """From an image file's bytes to pixels of one size, in a graph or on the host."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import TypeAlias
@@ -7,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from glrtf.config.data import InputConfig
 from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.fast_jpeg import Room
@@ -14,6 +16,28 @@ from tfrecords_tools.fast_jpeg import Room
 Tensor: TypeAlias = tf.Tensor
 HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
 """Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """How a photo becomes a model's input: alike in training, embedding and search.
+
+    Attributes:
+        size: Side of the input, pixels.
+        max_side: A longer photo is first resized to this many pixels as the shards' builder
+            does (Lanczos, encoded again); None for no such step.
+        antialias: Whether the resize to `size` averages over the pixels that it leaves out;
+            plain bilinear looks at four pixels only.
+    """
+
+    size: int
+    max_side: int | None = None
+    antialias: bool = False
+
+    @classmethod
+    def of(cls, config: InputConfig, size: int) -> "InputSpec":
+        """What a run with these settings gives a model of a size."""
+        return cls(size, config.max_side or None, config.antialias)
 
 
 def decode(encoded: Tensor) -> Tensor:
@@ -55,17 +79,17 @@ def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
     return image
 
 
-def resize(image: Tensor, size: int) -> Tensor:
+def resize(image: Tensor, size: int, antialias: bool = False) -> Tensor:
     """Bilinear, aspect not kept, values rounded; uint8 (h, w, 3) → (size, size, 3)."""
-    resized = tf.image.resize(image, [size, size], method="bilinear")
+    resized = tf.image.resize(image, [size, size], method="bilinear", antialias=antialias)
     return tf.cast(tf.round(resized), tf.uint8)
 
 
 @functools.cache
-def exact_resize(size: int) -> HostResize:
+def exact_resize(size: int, antialias: bool = False) -> HostResize:
     """`resize` on the host; traced once a size."""
     graph = tf.function(
-        lambda image: resize(image, size),
+        lambda image: resize(image, size, antialias),
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
         autograph=False,
     )
@@ -77,8 +101,13 @@ def exact_resize(size: int) -> HostResize:
     return exact
 
 
-def fast_resize(size: int) -> HostResize:
-    """As `exact_resize`, by OpenCV: within 1 of the exact value, in a third of the time."""
+def fast_resize(size: int, antialias: bool = False) -> HostResize:
+    """As `exact_resize`, within 1 of the exact value, in a third of the time.
+
+    By OpenCV; with `antialias` by Pillow, whose bilinear filter is TensorFlow's.
+    """
+    if antialias:
+        return functools.partial(_pillow_resize, size)
     try:
         import cv2
     except ImportError:
@@ -92,3 +121,9 @@ def fast_resize(size: int) -> HostResize:
         cv2.resize(image, (size, size), dst=place, interpolation=cv2.INTER_LINEAR)
 
     return fast
+
+
+def _pillow_resize(size: int, image: np.ndarray, place: np.ndarray) -> None:
+    from PIL import Image
+
+    place[...] = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)

@@ -14,12 +14,13 @@ import tensorflow as tf
 
 from glrtf.config.data import InputConfig
 from glrtf.data import decoding, loading, padded_images, records
-from glrtf.data.decoding import decode_on_host
+from glrtf.data.decoding import InputSpec, decode_on_host
 from glrtf.data.loading import Shaper
 from glrtf.data.records import BadRecords
 from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.data.stream import shuffled_records
+from tfrecords_tools import images as image_files
 from tfrecords_tools.errors import UserError
 
 Dataset: TypeAlias = tf.data.Dataset
@@ -101,7 +102,7 @@ def _refuse_idle_workers(shard_set: ShardSet, num_workers: int) -> None:
 def eval_batches(
     data: str | ShardSet,
     *,
-    size: int | Sequence[int],
+    size: int | InputSpec | Sequence[InputSpec],
     batch_size: int,
     split: str = "train",
     bad: BadRecords | None = None,
@@ -110,8 +111,8 @@ def eval_batches(
 
     Args:
         data: A data folder or its shards.
-        size: Side of the images in pixels; several give each image in all of them,
-            decoded once.
+        size: Side of the images in pixels, or all of how they are made; several give each
+            image in all of them, decoded once.
         batch_size: Images of a batch.
         split: Which split, where `data` is a folder.
         bad: Takes note of broken records; None refuses the first.
@@ -122,17 +123,18 @@ def eval_batches(
     """
     shard_set = open_shards(data, split) if isinstance(data, str) else data
     bad = bad if bad is not None else BadRecords(0)
-    shaper = _exact_shaper([size] if isinstance(size, int) else size)
+    is_one = isinstance(size, int | InputSpec)
+    shaper = _exact_shaper([_spec(size)] if isinstance(size, int | InputSpec) else size)
 
     def generate() -> Iterator[dict[str, Any]]:
         stream = records.in_order(shard_set, bad)
         for batch in loading.batches(stream, shard_set, shaper, batch_size, bad, full=False):
-            images = batch.images[0] if isinstance(size, int) else batch.images
+            images = batch.images[0] if is_one else batch.images
             yield {"image": images, "image_id": batch.image_ids, "label": batch.labels}
 
     specs = tuple(tf.TensorSpec([None, *shape], tf.uint8) for shape in shaper.shapes)
     signature = {
-        "image": specs[0] if isinstance(size, int) else specs,
+        "image": specs[0] if is_one else specs,
         "image_id": tf.TensorSpec([None], tf.string),
         "label": tf.TensorSpec([None], tf.int32),
     }
@@ -164,7 +166,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
         config: As given to `train_batches`.
     """
     if config.image_mode == "device-resize":
-        return padded_images.resize(images, size) / 255.0
+        return padded_images.resize(images, size, config.antialias) / 255.0
     return tf.cast(images, tf.float32) / 255.0
 
 
@@ -173,26 +175,38 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
         side = config.canvas
         wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
         shape = (side + 1, side, 3)
-        return Shaper(
-            [shape], lambda encoded, places: padded_images.decode(encoded, places[0]), wanted
-        )
+
+        def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:
+            padded_images.decode(image_files.shrink(encoded, config.max_side), places[0])
+
+        return Shaper([shape], lay, wanted)
+    spec = InputSpec.of(config, size)
     if config.exact_resize:
-        return _exact_shaper([size])
-    fast = decoding.fast_resize(size)
-    return Shaper(
-        [(size, size, 3)], lambda encoded, places: fast(decode_on_host(encoded), places[0])
-    )
-
-
-def _exact_shaper(sizes: Sequence[int]) -> Shaper:
-    resizes = [decoding.exact_resize(each) for each in sizes]
+        return _exact_shaper([spec])
+    fast = decoding.fast_resize(size, config.antialias)
 
     def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
-        image = decode_on_host(encoded)
-        for resize, place in zip(resizes, places, strict=True):
-            resize(image, place)
+        fast(decode_on_host(image_files.shrink(encoded, spec.max_side)), places[0])
 
-    return Shaper([(each, each, 3) for each in sizes], fill)
+    return Shaper([(size, size, 3)], fill)
+
+
+def _exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
+    resizes = [decoding.exact_resize(each.size, each.antialias) for each in specs]
+
+    def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
+        decoded: dict[int | None, np.ndarray] = {}
+        for spec, resize, place in zip(specs, resizes, places, strict=True):
+            if spec.max_side not in decoded:
+                shrunk = image_files.shrink(encoded, spec.max_side)
+                decoded[spec.max_side] = decode_on_host(shrunk)
+            resize(decoded[spec.max_side], place)
+
+    return Shaper([(each.size, each.size, 3) for each in specs], fill)
+
+
+def _spec(size: int | InputSpec) -> InputSpec:
+    return InputSpec(size) if isinstance(size, int) else size
 
 
 def _dataset(generate: Callable[[], Iterator[Any]], signature: Any) -> Dataset:

@@ -82,7 +82,7 @@ def extents(canvases: Tensor) -> tuple[Tensor, Tensor]:
     return told[:, 0, 0] * 256 + told[:, 0, 1], told[:, 0, 2] * 256 + told[:, 1, 0]
 
 
-def resize(canvases: Tensor, size: int) -> Tensor:
+def resize(canvases: Tensor, size: int, antialias: bool = False) -> Tensor:
     """The photos of canvases, resized bilinearly, aspect not kept.
 
     Equal to `tf.image.resize` of each photo, as two matrix products, which is
@@ -91,14 +91,27 @@ def resize(canvases: Tensor, size: int) -> Tensor:
     Args:
         canvases: uint8 (b, side + 1, side, 3).
         size: Side of the images in pixels.
+        antialias: Average over the pixels that are left out.
 
     Returns:
         Float32 (b, size, size, 3), 0..255, not rounded.
     """
     heights, widths = extents(canvases)
     photos = tf.cast(canvases[:, 1:], tf.float32)
-    rows = tf.einsum("bsh,bhwc->bswc", _weights(heights, size, photos.shape[1]), photos)
-    return tf.einsum("btw,bswc->bstc", _weights(widths, size, photos.shape[2]), rows)
+    weigh = _averaging_weights if antialias else _weights
+    rows = tf.einsum("bsh,bhwc->bswc", weigh(heights, size, photos.shape[1]), photos)
+    return tf.einsum("btw,bswc->bstc", weigh(widths, size, photos.shape[2]), rows)
+
+
+def _averaging_weights(lengths: Tensor, size: int, side: int) -> Tensor:
+    """As `_weights`, the triangle as wide as an output pixel; what lies outside counts nothing."""
+    lengths = tf.cast(lengths, tf.float32)[:, None, None]
+    middles = (tf.range(size, dtype=tf.float32)[:, None] + 0.5) * lengths / size - 0.5
+    places = tf.range(side, dtype=tf.float32)
+    reach = tf.maximum(lengths / size, 1.0)
+    weights = tf.maximum(1.0 - tf.abs(middles - places) / reach, 0.0)
+    weights = tf.where(places < lengths, weights, 0.0)
+    return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
 
 
 def _weights(lengths: Tensor, size: int, side: int) -> Tensor:

@@ -175,7 +175,9 @@ def read_whole_shard(shard: Shard, bad: BadRecords) -> Iterator[tuple[int, bytes
             bad.refuse_shard(shard.path, "other bytes: its SHA-256 is another")
 
 
-def read_photos(shard: PhotoShard, start: int, bad: BadRecords) -> Iterator[tuple[int, bytes]]:
+def read_photos(
+    shard: PhotoShard, start: int, bad: BadRecords, max_side: int | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yields photos of a folder as records, treated as the shards' builder treats them.
 
     They come upright and as RGB; what the builder would reject is noted as broken.
@@ -184,9 +186,11 @@ def read_photos(shard: PhotoShard, start: int, bad: BadRecords) -> Iterator[tupl
         shard: Which photos.
         start: The first position wanted.
         bad: Takes note of photos that are refused.
+        max_side: Longer photos are resized to this many pixels.
     """
+    settings = dataclasses.replace(_PHOTO_SETTINGS, max_side=max_side)
     for position, (path, image_id) in enumerate(shard.photos[start:], start):
-        photo = inspect_apart.inspect(files.read_bytes(path), _PHOTO_SETTINGS, path)
+        photo = inspect_apart.inspect(files.read_bytes(path), settings, path)
         if photo.fate == images.REJECTED:
             bad.add(BadRecord(path, position, photo.reason, image_id))
             continue
@@ -213,7 +217,7 @@ def chunks(
     found: list[Record] = []
     shard = shard_set.shards[index]
     if isinstance(shard, PhotoShard):
-        rows = read_photos(shard, start, bad)
+        rows = read_photos(shard, start, bad, shard_set.max_side)
     elif whole and shard.sha256 and not start:
         rows = read_whole_shard(shard, bad)
     else:

@@ -57,6 +57,8 @@ class ShardSet:
         num_classes: How many labels there are; None where it is not known.
         schema: A key of `tfrecords_tools.schema.SCHEMAS`.
         folder: Where their dataset_info.json is; empty where there is none.
+        max_side: What longer photos were resized to when they were built, pixels; None where
+            nothing says so.
     """
 
     shards: tuple[Shard, ...]
@@ -64,6 +66,7 @@ class ShardSet:
     num_classes: int | None = None
     schema: str = "gldv2"
     folder: str = ""
+    max_side: int | None = None
 
     @property
     def num_examples(self) -> int:
@@ -175,7 +178,7 @@ def _from_info(folder: str, split: str) -> ShardSet:
     _refuse_other_sizes(info)
     if not info.num_examples:
         raise UserError(f"{folder}: expected at least one record, found none")
-    found = ShardSet(shards, split, info.num_classes, info.schema, folder)
+    found = ShardSet(shards, split, info.num_classes, info.schema, folder, info.max_side)
     if found.num_examples != info.num_examples:
         raise UserError(
             f"{files.join(folder, FILE_NAME)}: num_examples: expected {found.num_examples} as its "

@@ -1,8 +1,8 @@
 """Whether embedding sets were made alike, so that their rows may be compared.
 
-A photo's embedding depends on the model, on the views and scales that were added up, and on the
-size that photos were brought to. Rows made otherwise are of the same length and look sound, but
-their similarities mean less.
+A photo's embedding depends on the model and the precision it computed in, on the views and
+scales that were added up, and on how photos were brought to the model's size. Rows made
+otherwise are of the same length and look sound, but their similarities mean less.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,10 @@ from typing import Any
 
 from tfrecords_tools.errors import UserError
 
-_OPTIONS = {"size": "size", "tta": "--tta", "scales": "--scales"}
+_OPTIONS = {
+    **{"size": "size", "max_side": "max_side", "antialias": "antialias"},
+    **{"precision": "--precision", "tta": "--tta", "scales": "--scales"},
+}
 
 
 class Agreement:
@@ -27,11 +30,12 @@ class Agreement:
 
         Args:
             name: What messages call it, such as ``--index sets/index``.
-            meta: What it says of its rows: model_digest, size, tta, scales.
+            meta: What it says of its rows: model_digest, size, max_side (0 for none), antialias,
+                precision, tta, scales.
             place: Which model's it is, where several are joined.
 
         Raises:
-            UserError: If it was made with another model, size, views or scales.
+            UserError: If it was made with another model or other settings.
         """
         for key in ("model_digest", *_OPTIONS):
             if meta.get(key) is None:

@@ -25,6 +25,9 @@ class Meta(TypedDict, total=False):
     model: str
     model_digest: str | None
     size: int | None
+    max_side: int | None
+    antialias: bool | None
+    precision: str | None
     tta: list[str] | None
     scales: list[float] | None
     num_rejected: int

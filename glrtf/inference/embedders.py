@@ -2,16 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 import tensorflow as tf
 
-from glrtf.inference.model_folders import INFO_NAME, is_export
+from glrtf.data.decoding import InputSpec
+from glrtf.inference.model_folders import INFO_NAME, is_export, require_model
 from glrtf.inference.serving import to_unit_range, weights_digest
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders, json_shapes
 
 Tensor: TypeAlias = tf.Tensor
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class ExportInfo(TypedDict):
@@ -19,6 +21,8 @@ class ExportInfo(TypedDict):
 
     size: int
     dimension: int
+    max_side: NotRequired[int | None]
+    antialias: NotRequired[bool]
     model_digest: str
     files: dict[str, str]
 
@@ -34,6 +38,9 @@ class Embedder:
         digest: SHA-256 of its weights.
         embed: Images uint8 (b, size, size, 3) to float32 (b, dimension).
         source: Keeps the loaded model alive.
+        max_side: As of `InputSpec`.
+        antialias: As of `InputSpec`.
+        precision: Of the network's arithmetic, float32 or bfloat16.
     """
 
     name: str
@@ -42,22 +49,34 @@ class Embedder:
     digest: str
     embed: Callable[[Tensor], Tensor]
     source: Any
+    max_side: int | None = None
+    antialias: bool = False
+    precision: Precision = "float32"
+
+    def spec(self, size: int | None = None) -> InputSpec:
+        """How a photo becomes its input, or one of another size."""
+        return InputSpec(size or self.size, self.max_side, self.antialias)
 
 
-def load_embedder(path: str, checkpoint: str = "", any_size: bool = False) -> Embedder:
+def load_embedder(
+    path: str, checkpoint: str = "", any_size: bool = False, precision: Precision = "float32"
+) -> Embedder:
     """Loads a model; call it inside the strategy's scope.
 
     Args:
         path: An export's folder, or a workdir.
         checkpoint: Which checkpoint of the workdir.
         any_size: Whether images of any size are to be embedded at their size.
+        precision: Of the network's arithmetic; an export is always float32.
 
     Raises:
-        UserError: If it is neither, or does not load.
+        UserError: If it is neither, or does not load, or is an export that is to compute in
+            another precision.
     """
     if is_export(path):
+        require_model("model", path, precision=precision)
         return _from_export(path, any_size)
-    return _from_workdir(path, checkpoint, any_size)
+    return _from_workdir(path, checkpoint, any_size, precision)
 
 
 def _from_export(path: str, any_size: bool) -> Embedder:
@@ -68,7 +87,8 @@ def _from_export(path: str, any_size: bool) -> Embedder:
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: cannot be loaded ({reason}); export it again") from None
-    name = "any_size" if any_size else "images"
+    # Not ``images``, which would shrink an input that is longer than max_side again.
+    name = "any_size" if any_size or "any_size" in loaded.signatures else "images"
     if name not in loaded.signatures:
         raise UserError(
             f"{path}: --scales: expected an export that takes images of any size, found one of "
@@ -85,13 +105,17 @@ def _from_export(path: str, any_size: bool) -> Embedder:
     def embed(images: Tensor) -> Tensor:
         return call(images=images)["embedding"]
 
-    return Embedder(path, info["size"], info["dimension"], info["model_digest"], embed, loaded)
+    # Exports of earlier versions say nothing: they resize at once.
+    rule = info.get("max_side") or None, info.get("antialias", False)
+    digest = info["model_digest"]
+    return Embedder(path, info["size"], dimension, digest, embed, loaded, *rule)
 
 
-def _from_workdir(path: str, checkpoint: str, any_size: bool) -> Embedder:
+def _from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precision) -> Embedder:
     from glrtf.training.checkpoints import load_embedding_model
 
-    model, config = load_embedding_model(path, checkpoint or None, any_size=any_size)
+    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    model, config = load_embedding_model(path, checkpoint or None, policy, any_size)
 
     # One graph, traced once however many views and replicas call it.
     embed = tf.function(
@@ -100,4 +124,6 @@ def _from_workdir(path: str, checkpoint: str, any_size: bool) -> Embedder:
         autograph=False,
     )
     dimension = int(model.output_shape[-1])
-    return Embedder(path, config.size, dimension, weights_digest(model), embed, model)
+    rule = config.input.max_side or None, config.input.antialias
+    digest = weights_digest(model)
+    return Embedder(path, config.size, dimension, digest, embed, model, *rule, precision)

@@ -31,6 +31,8 @@ from tfrecords_tools.storage.local_copies import listed
 Tensor: TypeAlias = tf.Tensor
 
 PLAN_NAME = "plan.json"
+# What plans of earlier versions do not say.
+_EARLIER = {"max_side": 0, "antialias": False, "precision": "float32"}
 # While the device works on one batch, the one before is fetched.
 _BATCHES_IN_FLIGHT = 2
 
@@ -47,7 +49,7 @@ class BatchRunner:
 
     Attributes:
         total_batch: Images of a whole batch.
-        sides: Of the images at each scale, in pixels.
+        specs: How the images at each scale are made.
     """
 
     def __init__(
@@ -61,8 +63,8 @@ class BatchRunner:
         self._strategy = strategy
         self._batch_size = batch_size
         self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.sides = [scaled_side(embedder.size, scale) for scale in scales]
-        shapes = [[batch_size, side, side, 3] for side in self.sides]
+        self.specs = [embedder.spec(scaled_side(embedder.size, scale)) for scale in scales]
+        shapes = [[batch_size, spec.size, spec.size, 3] for spec in self.specs]
 
         def embed(*scaled: Tensor) -> Tensor:
             known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
@@ -78,7 +80,7 @@ class BatchRunner:
         """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
 
         Args:
-            *scaled: The same images at each of `sides`, uint8 (n, side, side, 3).
+            *scaled: The same images made by each of `specs`, uint8 (n, side, side, 3).
         """
         return self._step(*(self._dealt_out(images) for images in scaled))
 
@@ -222,13 +224,13 @@ def _results(
 ) -> Iterator[tuple[list[Any], np.ndarray]]:
     """Yields each batch's results in order, after the next batch has been started."""
     started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
-    sizes = [side for job in jobs for side in job.runner.sides]
+    specs = [spec for job in jobs for spec in job.runner.specs]
     total_batch = jobs[0].runner.total_batch
     with plain_errors():
-        for batch in eval_batches(shard_set, size=sizes, batch_size=total_batch, bad=bad):
+        for batch in eval_batches(shard_set, size=specs, batch_size=total_batch, bad=bad):
             ids = _checked_ids(batch["image_id"].numpy(), shard_set)
             images = iter(batch["image"])
-            shares = [itertools.islice(images, len(job.runner.sides)) for job in jobs]
+            shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
             results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
             started.append((results, ids))
             if len(started) == _BATCHES_IN_FLIGHT:
@@ -313,6 +315,9 @@ def _plan(
         "model": embedder.name,
         "model_digest": embedder.digest,
         "size": embedder.size,
+        "max_side": embedder.max_side or 0,
+        "antialias": embedder.antialias,
+        "precision": embedder.precision,
         "split": shard_set.split,
         "tta": list(views),
         "scales": list(scales),
@@ -328,7 +333,7 @@ def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
     if not files.exists(path):
         files.write_json(path, plan)
         return
-    stored = json_shapes.read(path, dict[str, Any])
+    stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
     for name, value in plan.items():
         if name != "model" and stored.get(name) != value:
             expected, found = f"{name} {value}", f"{stored.get(name)}"

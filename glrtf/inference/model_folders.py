@@ -30,20 +30,28 @@ def is_export(path: str) -> bool:
     )
 
 
-def require_model(option: str, path: str, checkpoint: str = "") -> None:
+def require_model(option: str, path: str, checkpoint: str = "", precision: str = "float32") -> None:
     """Checks that there is a model to load.
 
     Args:
         option: As it is typed, such as ``"--model"``.
         path: An export's folder, or a workdir.
         checkpoint: Which checkpoint of the workdir; empty means the last.
+        precision: What it is to compute in, float32 or bfloat16.
 
     Raises:
-        UserError: If there is none, or the workdir has no such checkpoint.
+        UserError: If there is none, the workdir has no such checkpoint, or it is an export,
+            whose saved graph computes in float32, and something else is asked for.
     """
     expected.folder(option, path)
     if not is_export(path):
         require_workdir(option, path, checkpoint)
+    elif precision != "float32":
+        raise UserError(
+            f"{option} {path}: expected a training run's workdir with --precision {precision},"
+            " found an export, which computes in float32; name the workdir, or leave --precision"
+            " out"
+        )
 
 
 def require_workdir(option: str, path: str, checkpoint: str = "") -> None:

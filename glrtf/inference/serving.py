@@ -1,5 +1,6 @@
 """The exported model: what it takes, what it gives, and the proof that it agrees."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -11,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
+from glrtf.data.decoding import InputSpec
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
+from glrtf.inference.shrinking import shrink
 from glrtf.models.keras_settings import keras
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders
@@ -26,18 +29,19 @@ TOLERANCE = 1e-5
 class ServingModel(tf.Module):
     """An embedding model with its input side, as functions that TensorFlow can save.
 
-    Images are resized bilinearly to the model's size and rounded to uint8, as
-    they were for training.
+    Images are resized to the model's size and rounded to uint8, as they were for
+    training; those longer than the shards' max_side are first resized to that.
 
     Args:
         model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32; where it
             takes any size, there is a signature that does not resize.
-        size: Side in pixels that the others resize to.
+        spec: How the others make the model's input.
     """
 
-    def __init__(self, model: keras.Model, size: int) -> None:
+    def __init__(self, model: keras.Model, spec: InputSpec) -> None:
         super().__init__(name="glrtf")
-        self._size = size
+        self._spec = spec
+        self._size = spec.size
         self._takes_any_size = model.input_shape[1] is None
         # Plain variables: what is saved knows nothing of Keras.
         self.weights = [variable.value for variable in model.variables]
@@ -62,7 +66,7 @@ class ServingModel(tf.Module):
     def from_encoded(self, encoded: Tensor) -> dict[str, Tensor]:
         """Bytes of JPEG or PNG files (b,), turned upright, to ``embedding`` (b, d)."""
         images = tf.map_fn(
-            lambda one: decoding.resize(_decode_upright(one), self._size),
+            lambda one: prepare(_decode_upright(one), self._spec),
             encoded,
             fn_output_signature=tf.TensorSpec([self._size, self._size, 3], tf.uint8),
         )
@@ -71,12 +75,12 @@ class ServingModel(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def from_images(self, images: Tensor) -> dict[str, Tensor]:
         """Images uint8 (b, h, w, 3) to ``embedding`` (b, d)."""
-        return {"embedding": self._embed(decoding.resize(images, self._size))}
+        return {"embedding": self._embed(prepare(images, self._spec))}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8, name="input_image")])
     def from_image(self, input_image: Tensor) -> dict[str, Tensor]:
         """One image uint8 (h, w, 3) to ``global_descriptor`` (d,), as Kaggle's graders call it."""
-        image = decoding.resize(input_image, self._size)
+        image = prepare(input_image, self._spec)
         return {"global_descriptor": self._embed(image[None])[0]}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
@@ -94,6 +98,11 @@ def _decode_upright(encoded: Tensor) -> Tensor:
     readable = tf.cond(header.is_plain_cmyk, lambda: exif.with_adobe(encoded), lambda: encoded)
     image = exif.upright(decoding.decode(readable), header.orientation)
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def prepare(images: Tensor, spec: InputSpec) -> Tensor:
+    """Images uint8 (..., h, w, 3), one or a batch of one size, to (..., size, size, 3)."""
+    return decoding.resize(shrink(images, spec.max_side), spec.size, spec.antialias)
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -114,12 +123,14 @@ def weights_digest(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any]) -> float:
+def export(
+    model: keras.Model, spec: InputSpec | int, folder: str, facts: Mapping[str, Any]
+) -> float:
     """Writes a SavedModel, loads it again and compares it, then gives it its name.
 
     Args:
         model: See `ServingModel`.
-        size: Side of its input in pixels.
+        spec: How its input is made, or only the input's side in pixels.
         folder: Where it goes; an export that stands there is replaced.
         facts: What is to be told beside it, JSON values.
 
@@ -131,19 +142,20 @@ def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any])
         ArithmeticError: If the export disagrees with the model.
     """
     _refuse_foreign(folder)
+    spec = InputSpec(spec) if isinstance(spec, int) else spec
     with folders.atomic_folder(folder) as temporary:
-        serving = ServingModel(model, size)
+        serving = ServingModel(model, spec)
         try:
             tf.saved_model.save(serving, temporary, signatures=serving.signatures)
         except tf.errors.OpError as error:  # TensorFlow's word for a full or faulty disk.
             raise UserError(f"{folder}: cannot be written ({_reason(error)})") from None
-        difference = parity(model, size, temporary)
+        difference = parity(model, spec, temporary)
         if not difference <= TOLERANCE:
             raise ArithmeticError(
                 f"export: expected embeddings within {TOLERANCE} of the model's, found {difference}"
             )
         info = {
-            "size": size,
+            **dataclasses.asdict(spec),
             "dimension": int(model.output_shape[-1]),
             "model_digest": weights_digest(model),
             "parity": difference,
@@ -154,7 +166,7 @@ def export(model: keras.Model, size: int, folder: str, facts: Mapping[str, Any])
     return difference
 
 
-def parity(model: keras.Model, size: int, folder: str) -> float:
+def parity(model: keras.Model, spec: InputSpec, folder: str) -> float:
     """The largest difference between a SavedModel's values and the model's.
 
     All signatures are called with drawn pictures of several sizes. The model is
@@ -163,11 +175,12 @@ def parity(model: keras.Model, size: int, folder: str) -> float:
     """
     signatures = tf.saved_model.load(folder).signatures
     embed = tf.function(lambda images: model(to_unit_range(images), training=False))
+    size = spec.size
     shapes = ((size, size), (size // 2 + 7, size + 13), (301, 203))
     pictures = [_picture(seed, *shape) for seed, shape in enumerate(shapes)]
     encoded = [tf.constant(_encode(each, kind)) for each in pictures for kind in ("JPEG", "PNG")]
     pixels = [decoding.decode(each) for each in encoded]
-    resized = tf.stack([decoding.resize(each, size) for each in pixels])
+    resized = tf.stack([prepare(each, spec) for each in pixels])
     expected = embed(resized)
     found = (
         signatures["serving_default"](encoded=tf.stack(encoded))["embedding"],

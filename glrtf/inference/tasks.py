@@ -1,9 +1,10 @@
 """What one process does of an embedding: its settings to models, input and parts."""
 
+import dataclasses
 import sys
 
 from glrtf.config.inference import EmbedConfig
-from glrtf.data.photo_folders import open_photos, write_list
+from glrtf.data.photo_folders import PhotoSet, open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.inference.embedders import load_embedder
@@ -26,7 +27,7 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
     for model, output in config.jobs:
         with strategy.scope():
             any_size = any(scale != 1 for scale in config.scales)
-            embedder = load_embedder(model, config.checkpoint, any_size=any_size)
+            embedder = load_embedder(model, config.checkpoint, any_size, config.precision)
         runner = BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
         jobs.append(Job(embedder, runner, output))
     return jobs
@@ -36,7 +37,7 @@ def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> li
     """Embeds this task's parts with loaded models; finishes the sets whose parts are all there."""
     finished = embed_split(
         jobs,
-        shard_set,
+        _shrunk(shard_set, jobs),
         views=config.tta,
         scales=config.scales,
         dtype=config.dtype,
@@ -47,3 +48,14 @@ def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> li
     for job in jobs:
         write_list(shard_set, config.data, job.folder)
     return finished
+
+
+def _shrunk(shard_set: ShardSet, jobs: list[Job]) -> ShardSet:
+    """Photos that are resized as they are read, so that a PNG is encoded once, as when it is built.
+
+    To the longest side that any of the models takes; a model of a smaller one resizes again.
+    """
+    sides = [job.embedder.max_side for job in jobs]
+    if not isinstance(shard_set, PhotoSet) or None in sides:
+        return shard_set
+    return dataclasses.replace(shard_set, max_side=max(side or 0 for side in sides))

@@ -34,8 +34,8 @@ def compile_program(program: bytes, topology_name: str) -> dict:
     """Compiles for the first device of a topology such as ``"v3:2x2"``.
 
     Returns:
-        ``memory`` (statistics by name, bytes) or ``refused`` (the compiler's
-        message), ``seconds``, and the versions of jax and libtpu.
+        ``memory`` (statistics by name, bytes) and ``cost``, or ``refused`` (the
+        compiler's message), ``seconds``, and the versions of jax and libtpu.
     """
     import importlib.metadata
 
@@ -69,12 +69,24 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         statistics = compiled.get_compiled_memory_stats()
         names = [name for name in dir(statistics) if name.endswith("_in_bytes")]
         result["memory"] = {name: getattr(statistics, name) for name in names}
+        result["cost"] = _cost(compiled)
     except _jax.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         result["refused"] = str(error)
     result["seconds"] = time.monotonic() - began
     return result
+
+
+def _cost(compiled: Any) -> dict[str, float]:
+    """The compiler's estimate of one execution: bytes_accessed, and cycles of all operations.
+
+    A loop's body counts once, however often it runs.
+    """
+    costs = compiled.cost_analysis()
+    text = compiled.hlo_modules()[0].to_string()
+    cycles = sum(map(int, re.findall(r'estimated_cycles":"(\d+)"', text)))
+    return {"bytes_accessed": float(costs["bytes accessed"]), "cycles": float(cycles)}
 
 
 def _num_parameters(module: Any) -> int:

@@ -55,7 +55,8 @@ class Service:
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
-        self._read = PhotoReader(searcher.model.embedder.size, config.max_pixels, self._decoders)
+        spec = searcher.model.embedder.spec()
+        self._read = PhotoReader(spec, config.max_pixels, self._decoders)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
         self._reading = 0
         self._batcher: Batcher[np.ndarray, Answer] = Batcher(

@@ -32,7 +32,9 @@ class RefusedPhotoError(Exception):
     """Bytes that are no photo to be taken; the message is the reason in a few words."""
 
 
-def read_pixels(data: bytes, max_pixels: int = ImageSettings.max_pixels) -> np.ndarray:
+def read_pixels(
+    data: bytes, max_pixels: int = ImageSettings.max_pixels, max_side: int | None = None
+) -> np.ndarray:
     """An image file's pixels, uint8 (h, w, 3), upright, converted as the shards' builder does.
 
     The header is read first: a photo that claims too many pixels is never decoded.
@@ -40,20 +42,22 @@ def read_pixels(data: bytes, max_pixels: int = ImageSettings.max_pixels) -> np.n
     Args:
         data: The file's bytes.
         max_pixels: Photos with more are refused.
+        max_side: Photos with a longer side are resized to it.
 
     Raises:
         RefusedPhotoError: If it is not an image, too large or small, animated,
             truncated or damaged.
     """
     try:
-        return images.upright_pixels(data, ImageSettings(verify="decode", max_pixels=max_pixels))
+        settings = ImageSettings(verify="decode", max_pixels=max_pixels, max_side=max_side)
+        return images.upright_pixels(data, settings)
     except RejectedError as rejected:
         raise RefusedPhotoError(str(rejected)) from None
 
 
-def answer_pixels(data: bytes, max_pixels: int) -> tuple[dict[str, Any], Any]:
+def answer_pixels(data: bytes, max_pixels: int, max_side: int | None) -> tuple[dict[str, Any], Any]:
     """The task `read_pixels`: the shape, and the values row by row."""
-    pixels = read_pixels(data, max_pixels)
+    pixels = read_pixels(data, max_pixels, max_side)
     return {"shape": pixels.shape}, pixels.reshape(-1)
 
 

@@ -57,20 +57,23 @@ class DecoderPool:
         self._counting = threading.Lock()
         self.replaced = 0
 
-    def pixels(self, data: bytes, max_pixels: int, seconds: float) -> np.ndarray:
+    def pixels(
+        self, data: bytes, max_pixels: int, seconds: float, max_side: int | None = None
+    ) -> np.ndarray:
         """See `decoder_child.read_pixels`.
 
         Args:
             data: An image file's bytes.
             max_pixels: Photos with more are refused.
             seconds: How long it may take, waiting for a decoder included.
+            max_side: Photos with a longer side are resized to it.
 
         Raises:
             RefusedPhotoError: If it is no photo to be taken, kills its decoder, or needs
                 more processor time than allowed.
             DecoderTimeoutError: If the time is up.
         """
-        task = {"task": "pixels", "max_pixels": max_pixels}
+        task = {"task": "pixels", "max_pixels": max_pixels, "max_side": max_side}
         head, body = self._run(task, data, seconds, 3 * max_pixels)
         return body.reshape(head["shape"])
 

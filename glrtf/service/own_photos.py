@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from glrtf.config.service import EvaluateIndexConfig
+from glrtf.data.decoding import InputSpec
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.index_quality import KnownPhotos
@@ -21,16 +22,16 @@ _AT_ONCE = 32
 _CPU_SECONDS = _SECONDS = 60.0
 
 
-def read_photos(paths: list[str], size: int) -> Iterator[np.ndarray | str]:
+def read_photos(paths: list[str], spec: InputSpec) -> Iterator[np.ndarray | str]:
     """The pixels of image files, uint8 (size, size, 3), or why there are none.
 
     Args:
         paths: The files.
-        size: Side of the model's input in pixels.
+        spec: How the model's input is made.
     """
     decoders = DecoderPool(1, _CPU_SECONDS)
     try:
-        read = PhotoReader(size, decoders=decoders)
+        read = PhotoReader(spec, decoders=decoders)
         for path in paths:
             try:
                 yield read(files.read_bytes(path), _SECONDS)
@@ -66,7 +67,7 @@ def embed_table(
     paths = [files.join(config.photos, each.name) for each in photos]
     with Progress("embed", len(photos), "photo") as progress:
         for photo, found in zip(
-            photos, read_photos(paths, searcher.model.embedder.size), strict=True
+            photos, read_photos(paths, searcher.model.embedder.spec()), strict=True
         ):
             progress.update()
             if isinstance(found, str):

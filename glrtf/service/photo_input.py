@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
+from glrtf.data.decoding import InputSpec
 from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
 from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
@@ -23,22 +24,23 @@ class PhotoReader:
     """Reads photos as the shards' builder and the embedding do.
 
     Args:
-        size: Side of the model's input in pixels.
+        spec: How the model's input is made, or only the input's side in pixels.
         max_pixels: Photos with more are refused.
         decoders: Processes that decode; without, this process does.
     """
 
     def __init__(
         self,
-        size: int,
+        spec: InputSpec | int,
         max_pixels: int = ImageSettings.max_pixels,
         decoders: DecoderPool | None = None,
     ) -> None:
-        self._max_pixels, self._decoders = max_pixels, decoders
+        spec = InputSpec(spec) if isinstance(spec, int) else spec
+        self._max_pixels, self._max_side, self._decoders = max_pixels, spec.max_side, decoders
         self._large = threading.Lock()
         # One graph for all photos: sizes differ, and a trace for each would be kept for ever.
         self._square = tf.function(
-            lambda pixels: decoding.resize(pixels, size), autograph=False
+            lambda pixels: decoding.resize(pixels, spec.size, spec.antialias), autograph=False
         ).get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
 
     def __call__(self, data: bytes, seconds: float = 60.0) -> np.ndarray:
@@ -54,9 +56,9 @@ class PhotoReader:
             DecoderTimeoutError: If the time is up.
         """
         if self._decoders is None:
-            pixels = read_pixels(data, self._max_pixels)
+            pixels = read_pixels(data, self._max_pixels, self._max_side)
         else:
-            pixels = self._decoders.pixels(data, self._max_pixels, seconds)
+            pixels = self._decoders.pixels(data, self._max_pixels, seconds, self._max_side)
         # TensorFlow makes a copy: one of a large photo at a time is enough.
         with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
             return self._square(tf.constant(pixels)).numpy()

@@ -12,7 +12,7 @@ def require_inputs(config: SearcherConfig) -> None:
     Raises:
         UserError: On the first that is not there or cannot be written.
     """
-    require_model("--model", config.model)
+    require_model("--model", config.model, precision=config.precision)
     expected.folder("--index", config.index, holding=INFO_FILE)
     if config.train:
         expected.folder("--train", config.train, holding=INFO_FILE)

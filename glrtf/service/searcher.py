@@ -57,7 +57,9 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         max_batch: Most photos of one model call.
     """
     index = EmbeddingSet.open(config.index, config.verify)
-    model = BatchModel(load_embedder(config.model), config.tta, max_batch)
+    model = BatchModel(
+        load_embedder(config.model, precision=config.precision), config.tta, max_batch
+    )
     return Searcher(model, index, config)
 
 
@@ -86,7 +88,14 @@ def _refuse_unlike(
                 " model"
             )
     agreement = Agreement()
-    ours = {"size": embedder.size, "tta": list(config.tta), "scales": [1.0]}
-    agreement.add("the photos searched for (see --tta)", ours)
+    ours = {
+        "size": embedder.size,
+        "max_side": embedder.max_side or 0,
+        "antialias": embedder.antialias,
+        "precision": embedder.precision,
+        "tta": list(config.tta),
+        "scales": [1.0],
+    }
+    agreement.add("the photos searched for (see --tta, --precision)", ours)
     for one in sets:
         agreement.add(one.folder, one.meta)

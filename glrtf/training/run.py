@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
+from glrtf.data.decoding import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts
@@ -46,6 +47,7 @@ def train(
         tf.config.experimental.enable_op_determinism()
     shards = open_shards(config.data, "train")
     num_classes = _num_classes(shards, config.data)
+    config = with_max_side(config, shards)
     # The embedded sample is for trying things out: the CPU does for it.
     on_sample = most_updates is not None
     strategy = make_strategy(config.strategy, config.tpu, fall_back=on_sample)
@@ -82,6 +84,14 @@ def train(
     finally:
         for logger in loggers:
             logger.close()
+
+
+def with_max_side(config: TrainConfig, shards: ShardSet) -> TrainConfig:
+    """The settings with the shards' own max_side, 0 for none, where they name none."""
+    if config.input.max_side is not None:
+        return config
+    read = dataclasses.replace(config.input, max_side=shards.max_side or 0)
+    return dataclasses.replace(config, input=read)
 
 
 def schedule_of(
@@ -146,7 +156,7 @@ def _validator(
         strategy,
         state.model,
         open_shards(config.data, "validation"),
-        size=config.size,
+        size=InputSpec.of(config.input, config.size),
         batch_size=config.micro_batch,
         score=score,
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import eval_batches
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
@@ -22,7 +23,7 @@ class Validator:
         strategy: The devices; the model was made in its scope.
         model: Embedding model and head.
         shards: The fold.
-        size: Side of the images in pixels.
+        size: Side of the images in pixels, or all of how they are made.
         batch_size: Images of a replica at once.
         score: Rates the embeddings by a search; None leaves that out.
     """
@@ -33,7 +34,7 @@ class Validator:
         model: RetrievalModel,
         shards: ShardSet,
         *,
-        size: int,
+        size: int | InputSpec,
         batch_size: int,
         score: Score | None = None,
     ) -> None:

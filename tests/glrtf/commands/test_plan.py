@@ -5,6 +5,8 @@ import pytest
 from tf_devices import split_cpu
 
 from glrtf.commands import plan
+from glrtf.config.data import AugmentConfig
+from glrtf.config.planning import PlanConfig
 
 split_cpu()
 
@@ -91,3 +93,26 @@ def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
 def test_mistakes(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan.main(argv) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("augment", "geometry"),
+    [
+        ({}, None),
+        ({"cutout": 6}, None),
+        *(
+            ({name: value}, plan._GEOMETRY)
+            for name, value in {
+                "affine": True,
+                "crop": 0.5,
+                "rand_augment": 1,
+                "mixup": 0.2,
+                "cutmix": 1.0,
+            }.items()
+        ),
+    ],
+)
+def test_what_was_compiled_of_another_geometry_is_compiled_again(augment, geometry) -> None:
+    """The cache knows programs by these settings; those without geometry are the same as ever."""
+    config = PlanConfig(augment=AugmentConfig(**augment))
+    assert plan._shaping(config, plan.find_devices(config)).get("geometry") == geometry

@@ -43,6 +43,31 @@ def test_resize_is_the_bilinear_one(size):
     np.testing.assert_array_equal(places[1], exact)
 
 
+def slow_averages(image, size):
+    """The antialiased definition along both axes: triangles as wide as an output pixel."""
+
+    def weights(length):
+        reach = max(length / size, 1)
+        middles = (np.arange(size)[:, None] + 0.5) * length / size - 0.5
+        found = np.maximum(1 - np.abs(middles - np.arange(length)) / reach, 0)
+        return found / found.sum(axis=1, keepdims=True)
+
+    height, width = image.shape[:2]
+    return np.einsum("ih,jw,hwc->ijc", weights(height), weights(width), image)
+
+
+@pytest.mark.parametrize("size", [7, 31, 61])
+def test_antialiased_resize_averages_what_it_leaves_out(size):
+    image = tf.io.decode_jpeg(photo(1), channels=3)
+    expected = slow_averages(image.numpy().astype(np.float64), size)
+    places = np.empty((2, size, size, 3), np.uint8)
+    decoding.fast_resize(size, antialias=True)(image.numpy(), places[0])
+    decoding.exact_resize(size, antialias=True)(image.numpy(), places[1])
+    # Half a level by rounding; Pillow rounds after each of two passes.
+    assert np.abs(places[1] - expected).max() <= 0.51
+    assert np.abs(places[0] - expected).max() <= 1.1
+
+
 def test_jpeg_and_png_decode_to_rgb():
     assert decoding.decode(photo(1)).shape == (24, 40, 3)
     assert decoding.decode(photo(1, kind="PNG")).shape == (24, 40, 3)

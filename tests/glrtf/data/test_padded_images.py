@@ -26,10 +26,11 @@ def laid(image, side):
 
 @pytest.mark.parametrize("size", [4, 12, 31])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_device_resize_is_tensorflows_bilinear(images, size, compiled):
+@pytest.mark.parametrize("antialias", [False, True])
+def test_device_resize_is_tensorflows_bilinear(images, size, compiled, antialias):
     canvases = tf.stack([laid(image, 12) for image in images])
-    resize = tf.function(lambda x: padded_images.resize(x, size), jit_compile=compiled)
-    expected = [tf.image.resize(image, [size, size]) for image in images]
+    resize = tf.function(lambda x: padded_images.resize(x, size, antialias), jit_compile=compiled)
+    expected = [tf.image.resize(image, [size, size], antialias=antialias) for image in images]
     np.testing.assert_allclose(resize(canvases), expected, atol=2e-3)
 
 

@@ -10,12 +10,18 @@ from glrtf.reporting.report_embeddings import open_embeddings
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
-MADE = {"model_digest": "m", "size": 128, "tta": ["plain", "hflip"], "scales": [0.5, 1.0]}
+MADE = {
+    **{"model_digest": "m", "size": 128, "tta": ["plain", "hflip"], "scales": [0.5, 1.0]},
+    **{"max_side": 800, "antialias": False, "precision": "float32"},
+}
 OTHERWISE = {
     "model_digest": ("n", "the same model as --query q, found another model's"),
     "size": (96, "with size 128 as --query q, found size 96"),
     "tta": (["plain"], "with --tta hflip plain as --query q, found --tta plain"),
     "scales": ([1.0], "with --scales 0.5 1 as --query q, found --scales 1;"),
+    "max_side": (0, "with max_side 800 as --query q, found max_side 0;"),
+    "antialias": (True, "with antialias False as --query q, found antialias True;"),
+    "precision": ("bfloat16", "--precision float32 as --query q, found --precision bfloat16;"),
 }
 
 

@@ -8,7 +8,9 @@ from tiny_runs import trainer
 
 from glrtf.config.data import InputConfig
 from glrtf.config.training import TrainConfig
-from glrtf.training import checkpoints, workdir
+from glrtf.data.shards import open_shards
+from glrtf.training import checkpoints, run, workdir
+from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
 
 
@@ -134,3 +136,34 @@ def test_a_folder_without_a_run_is_named(tmp_path):
         checkpoints.read_config(str(tmp_path))
     with pytest.raises(UserError, match="expected a workdir with checkpoints, found none"):
         checkpoints.find(str(tmp_path))
+
+
+def with_builders_max_side(folder, max_side):
+    """Says in a split's description that it was built with --max_side."""
+    info = DatasetInfo.load(str(folder))
+    dataclasses.replace(info, settings={"max_side": max_side}).save(str(folder))
+
+
+def test_the_shards_max_side_is_kept_with_the_run(tmp_path):
+    config = begun(tmp_path)
+    # A run of an earlier version: its config.yaml says nothing of it.
+    assert checkpoints.read_config(config.folder).input.max_side is None
+    with_builders_max_side(tmp_path / "shards" / "train", 800)
+    now = run.with_max_side(config, open_shards(config.data))
+    workdir.claim(now)
+    assert checkpoints.read_config(config.folder).input.max_side == 800
+    with pytest.raises(UserError, match=r"input\.max_side 800, now 640"):
+        workdir.claim(dataclasses.replace(config, input=InputConfig(max_side=640)))
+
+
+@pytest.mark.parametrize("given", [0, 640])
+def test_a_max_side_that_is_given_stays(tmp_path, given):
+    config = begun(tmp_path)
+    with_builders_max_side(tmp_path / "shards" / "train", 800)
+    config = dataclasses.replace(config, input=InputConfig(max_side=given))
+    assert run.with_max_side(config, open_shards(config.data)).input.max_side == given
+
+
+def test_shards_without_a_max_side_are_recorded_as_such(tmp_path):
+    config = begun(tmp_path)
+    assert run.with_max_side(config, open_shards(config.data)).input.max_side == 0
