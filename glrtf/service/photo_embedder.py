@@ -46,7 +46,8 @@ class PhotoEmbedder:
         self.digest = embedder.digest
         self._batch_size = batch_size
         self._model = BatchModel(embedder, tta, batch_size)
-        self._read = PhotoReader(embedder.size)
+        self._antialias = embedder.antialias
+        self._read = PhotoReader(embedder.spec())
 
     def embed(
         self, photos: Iterable[str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]]
@@ -81,7 +82,7 @@ class PhotoEmbedder:
                     f"photo {number}: expected uint8 (height, width, 3), found {photo.dtype} "
                     f"{photo.shape}"
                 )
-            return decoding.resize(tf.constant(photo), self.size).numpy()
+            return decoding.resize(tf.constant(photo), self.size, self._antialias).numpy()
         name = f"photo {number}" if isinstance(photo, bytes) else os.fspath(photo)
         data = photo if isinstance(photo, bytes) else files.read_bytes(name)
         try:
