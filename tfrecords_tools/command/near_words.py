@@ -27,7 +27,9 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
     Upper and lower case make no difference.
     """
-    found = _by_letters(word, known, _NEAR)
+    # A name that was cut short, such as a100 of a100-40, goes before one with other letters.
+    cut = [each for each in known if len(word) > 1 and each.lower().startswith(word.lower())]
+    found = cut[0] if cut else _by_letters(word, known, _NEAR)
     return f"; did you mean {found}?" if found else ""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from jpeg_files import sampled
-from shard_writing import kaggle_record, photo, record, write_shard, write_split
+from shard_writing import describe_again, kaggle_record, photo, record, write_shard, write_split
 
 from glrtf.config.data import InputConfig
 from glrtf.data.input_pipeline import eval_batches, plain_errors, train_batches
@@ -277,6 +277,7 @@ def test_a_photo_of_odd_sampling_is_a_photo_like_any_other(tmp_path):
     encoded = sampled([(1, 4), (1, 1), (1, 1)])
     odd = schema.encode_example(encoded, "f" * 16, 1, 101, 50, 70)
     write_shard(path, [odd, *(record(n, n % 5) for n in range(7, 12))])
+    describe_again(path.parent)
     ids, bad = read_all(str(folder), limit=0)
     assert ids == [*range(6), int("f" * 16, 16), *range(7, 12)]
     assert not bad.report()
