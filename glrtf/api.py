@@ -14,7 +14,6 @@ from glrtf.config.retrieval import RetrieveConfig, SearchConfig
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
     import numpy.typing as npt
     import tensorflow as tf
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from glrtf.config.data import InputConfig
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.rows import ArrayRows, JoinedRows
+    from glrtf.models.keras_settings import keras
     from glrtf.retrieval.search.neighbors import Neighbors
     from glrtf.service.photo_embedder import PhotoEmbedder
 

@@ -26,8 +26,8 @@ def require_sound() -> None:
     try:
         with open(path, "rb") as file:
             settings = json.load(file)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return  # Both take what is no JSON for an empty file.
+    except (OSError, ValueError):
+        return  # Both take what is no JSON for an empty file; many commands need neither.
     if problem := _problem(settings):
         raise UserError(f"{path}: {problem}; correct the file or delete it")
 

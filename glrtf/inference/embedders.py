@@ -24,7 +24,7 @@ class ExportInfo(TypedDict):
     max_side: NotRequired[int | None]
     antialias: NotRequired[bool]
     model_digest: str
-    files: dict[str, str]
+    files: NotRequired[dict[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def load_embedder(
 
 def _from_export(path: str, any_size: bool) -> Embedder:
     info = json_shapes.read(files.join(path, INFO_NAME), ExportInfo)
-    folders.verify(path, info["files"])
+    folders.verify(path, info.get("files", {}))
     try:
         loaded = tf.saved_model.load(path)
     except (OSError, ValueError, tf.errors.OpError) as error:

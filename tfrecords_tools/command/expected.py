@@ -85,7 +85,11 @@ def _place(option: str, path: str) -> None:
     if above != os.path.abspath(path) and not os.path.isdir(above):
         raise UserError(f"{option} {path}: expected {above} to be a folder, found a file")
     if not os.access(above, os.W_OK):
-        raise UserError(f"{option} {path}: expected {above} to be writable, found it is not")
+        read_only = os.statvfs(above).f_flag & os.ST_RDONLY
+        reason = "Read-only file system" if read_only else "Permission denied"
+        raise UserError(
+            f"{option} {path}: expected {above} to be writable, found it is not: {reason}"
+        )
 
 
 def _is_local_file(path: str) -> bool:

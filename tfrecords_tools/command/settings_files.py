@@ -46,7 +46,11 @@ def read(source: str, config_class: type) -> Mapping[str, Any]:
         content, name = source.encode(), "--config"
     try:
         # A loader of its own, derived from the safe one.
-        values = yaml.load(content.decode(), _Loader)
+        loader = _Loader(content.decode())
+        try:
+            values = loader.get_single_data()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         # Bytes that are not UTF-8, and impossible dates and numbers, are a ValueError.
         raise UserError(f"{name}: not a YAML file of settings ({_reason(error)})") from None

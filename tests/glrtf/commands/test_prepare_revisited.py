@@ -65,7 +65,7 @@ def no_box(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (no_box, "found the box [100.0, 0.0, 120.0, 30.0] on 80 x 60 pixels"),
+        (no_box, "box [100.0, 0.0, 120.0, 30.0] outside of its 80x60 pixels"),
         (
             lambda folder: (folder / "jpg" / f"{INDEX[1]}.jpg").unlink(),
             "found none for 1 of them, the first 'christ_church_000179'",

@@ -8,7 +8,7 @@ import pytest
 
 _SCRIPT = """
 import sys
-from glrtf.evaluation import wandb_log
+from glrtf.reporting import wandb_log
 measures = {"All": {"queries": 3, "map@100": 0.5, "map@100_interval": [0.25, 0.75]}}
 wandb_log.log_report("landmarks", "first", measures, {"preset": "direct"}, sys.argv[1])
 """

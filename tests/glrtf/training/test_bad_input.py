@@ -11,7 +11,8 @@ from glrtf.commands import train
 
 def refused(arguments, message, capsys):
     assert train.main(arguments) == 2
-    error = capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    error = "".join(line for line in lines if not line.startswith("note: "))
     assert error.count("\n") == 1, error
     assert re.search(message, error), error
 

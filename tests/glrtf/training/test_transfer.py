@@ -79,11 +79,11 @@ DAMAGE = {
     ),
     "foreign json": (
         lambda path: path.with_suffix(".json").write_text('{"a": 1}'),
-        r"images-000000000028\.json: expected a checkpoint's JSON file, found another one",
+        r"images-000000000028\.json: expected a checkpoint's JSON file of format 1",
     ),
     "list json": (
         lambda path: path.with_suffix(".json").write_text("[1]"),
-        r"images-000000000028\.json: expected a checkpoint's JSON file, found another one",
+        r"images-000000000028\.json: expected an object, found a list",
     ),
 }
 
