@@ -78,7 +78,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypat
         if len(written) == after:
             raise Killed
         written.append(part)
-        real(folder, part, *rest, **options)
+        return real(folder, part, *rest, **options)
 
     config = config_for(saved_model, data, tmp_path / "killed")
     monkeypatch.setattr(embedding_set, "write_part", write_then_die)
