@@ -73,7 +73,7 @@ def test_a_signal_after_an_update_was_not_due_to_be_saved_saves_it(config):
 def test_the_command_says_so_with_a_code_of_its_own(config, monkeypatch, capsys, update, said):
     monkeypatch.setattr(run, "train", lambda *_, **__: loop.Result(update, False, {}))
     assert train.main(["--data", config.data, "--workdir", config.workdir]) == stopping.STOPPED
-    [line] = capsys.readouterr().err.splitlines()
+    line = capsys.readouterr().err.splitlines()[-1]
     assert said in line and line.endswith("; the same command resumes")
 
 
