@@ -49,6 +49,7 @@ def trainer(
     from glrtf.training.plan import make_plan
     from glrtf.training.schedules import make_schedule
     from glrtf.training.state import TrainState
+    from glrtf.training.tensorflow_engine import TensorFlowEngine
 
     strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
     replicas = strategy.num_replicas_in_sync
@@ -66,7 +67,7 @@ def trainer(
         state = TrainState(model, updater, config.ema_momentum)
     loop.resume(state, plan, config, classes)
     made = loop.Trainer(
-        config, strategy, shards, plan, state,
+        config, TensorFlowEngine(strategy), shards, plan, state,
         num_classes=classes, loggers=loggers, validate=validate, chief=chief,
     )  # fmt: skip
     return made, state

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.decoding import decode_on_host
+from glrtf.data.host_images import decode_on_host
 
 Tensor: TypeAlias = tf.Tensor
 

@@ -6,7 +6,7 @@ from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import read_whole
 from glrtf.models.keras_settings import keras
-from glrtf.models.replicas import Replicas
+from glrtf.models.kernels import Replicas
 from glrtf.models.retrieval_model import (
     RetrievalModel,
     embedding_model_from_config,
@@ -15,6 +15,9 @@ from glrtf.models.retrieval_model import (
 from glrtf.training import checkpoints
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
+
+# Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
+SEED_STRIDE = 1_000_003
 
 
 class TrainState:
@@ -103,3 +106,13 @@ def build_state(
         config.optimizer, learning_rate, model.trainable_variables, config.weight_decay
     )
     return TrainState(model, updater, config.ema_momentum)
+
+
+def statistics(model: keras.layers.Layer) -> list[keras.Variable]:
+    """The non-trainable weights that training moves, such as BatchNorm's; no random seeds."""
+    return [v for v in model.non_trainable_variables if not is_seed(v)]
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is a layer's random state: (seed, calls so far)."""
+    return variable.name == "seed_generator_state"

@@ -1,7 +1,5 @@
 """Figures of the model on a held-out fold: loss and accuracy without margin, and ranking."""
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import tensorflow as tf
 
@@ -9,11 +7,9 @@ from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import eval_batches
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
+from glrtf.training.engine import Score
+from glrtf.training.fold_figures import figures_of
 from tfrecords_tools.progress import Progress
-
-# From unit rows (n, dimension) float32 and labels (n,) to figures such as {"map": 0.4}. The search
-# belongs to the rooms above, so the command hands it in.
-Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
 class Validator:
@@ -58,10 +54,7 @@ class Validator:
         self._step = step
 
     def __call__(self) -> dict[str, float]:
-        """`validation_loss`, `validation_accuracy`, and `validation_<name>` of each score.
-
-        Loss and accuracy are of the head without margin, over all classes.
-        """
+        """See `fold_figures.figures_of`."""
         rows, labels = [], []
         batches = eval_batches(self._shards, size=self._size, batch_size=self._batch)
         with Progress("validate", self._shards.num_examples, unit="image") as progress:
@@ -70,16 +63,7 @@ class Validator:
                 rows.append(self._run(batch["image"].numpy(), found))
                 labels.append(found)
                 progress.update(len(found))
-        values = np.concatenate(rows)
-        embeddings, loss, right = np.split(values, [self._dimension, self._dimension + 1], axis=1)
-        figures = {
-            "validation_loss": float(loss.mean()),
-            "validation_accuracy": float(right.mean()),
-        }
-        if self._score is not None:
-            scores = self._score(embeddings, np.concatenate(labels))
-            figures |= {f"validation_{name}": value for name, value in scores.items()}
-        return figures
+        return figures_of(np.concatenate(rows), np.concatenate(labels), self._dimension, self._score)
 
     def _run(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """One batch dealt out over the replicas; a small last one is filled up with its first."""
