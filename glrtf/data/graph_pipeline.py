@@ -206,7 +206,7 @@ def _shaper(config: InputConfig, size: int) -> tuple[str, list[int], Callable[[T
     if config.image_mode == "device-resize":
         side = config.canvas
         wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
-        return wanted, [side + 1, side, 3], lambda image: padded_images.on_canvas(image, side)
+        return wanted, [side + 1, side, 3], lambda image: padded_images.pad(image, side)
     return (
         "a JPEG or PNG image",
         [size, size, 3],

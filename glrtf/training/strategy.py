@@ -56,7 +56,7 @@ def multiply_in_float32() -> None:
     """Makes products of float32 matrices float32 on every device.
 
     By default a TPU multiplies them in bfloat16 and a GPU since Ampere in TensorFloat-32:
-    a head's logits, the embedding layer and the resizing of canvases among them.
+    a head's logits, the embedding layer and the resizing of padded photos among them.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
