@@ -121,7 +121,7 @@ class InputConfig:
             raise ValueError(f"max_side: expected 0 or 16 or more, found {self.max_side}")
         if self.sampling != "natural" and not self.shuffle_buffer:
             raise ValueError(
-                f"sampling: expected a shuffle_buffer to draw from with {self.sampling}, found 0"
+                f"sampling: expected --input.shuffle_buffer above 0 with {self.sampling}, found 0"
             )
 
 

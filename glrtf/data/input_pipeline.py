@@ -73,7 +73,7 @@ def train_batches(
     """
     config = config or InputConfig()
     shard_set = (open_shards(data) if isinstance(data, str) else data).without_empty()
-    bad = bad if bad is not None else BadRecords(config.max_bad_records)
+    bad = bad if bad is not None else BadRecords(config.max_bad_records, "--input.max_bad_records")
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
@@ -173,7 +173,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
 def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:

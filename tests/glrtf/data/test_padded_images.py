@@ -74,7 +74,7 @@ def test_a_photo_larger_than_the_padded_size_is_refused(tmp_path):
     folder = str(write_split(tmp_path / "train", [2]))
     config = InputConfig(image_mode="device-resize", canvas=39)
     batches = train_batches(folder, size=16, batch_size=2, config=config)
-    message = r"is broken: not a JPEG or PNG image of at most 39 pixels a side \(canvas\)"
+    message = r"is broken: not a JPEG or PNG image of at most 39 pixels a side \(--input\.canvas\)"
     with pytest.raises(UserError, match=message), plain_errors():
         next(iter(batches))
     assert tf.io.decode_jpeg(photo(0)).shape == (24, 40, 3)
