@@ -44,7 +44,7 @@ def training_reader(
 ) -> TrainingReader:
     """See `glrtf.data.input_pipeline.train_batches`."""
     shard_set = shard_set.without_empty()
-    bad = bad if bad is not None else BadRecords(config.max_bad_records)
+    bad = bad if bad is not None else BadRecords(config.max_bad_records, "--input.max_bad_records")
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
@@ -94,7 +94,7 @@ def exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
 def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:

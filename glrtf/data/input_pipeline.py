@@ -60,7 +60,7 @@ def train_batches(
 
     Returns:
         Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
-        ``device-resize`` the images are canvases, uint8 (batch_size, canvas + 1, canvas, 3).
+        ``device-resize`` the images are padded, uint8 (batch_size, canvas + 1, canvas, 3).
         `float_images` takes either.
 
     Raises:
@@ -144,7 +144,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
     """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
 
     Args:
-        images: uint8, resized images or canvases.
+        images: uint8, resized or padded images.
         size: Side of the images in pixels.
         config: As given to `train_batches`.
     """

@@ -13,7 +13,7 @@ from glrtf.training import engines, loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
 from glrtf.training.engine import Engine, Score, Validate
 from glrtf.training.pictures import plot_schedule
-from glrtf.training.plan import RunPlan, make_plan
+from glrtf.training.plan import RunPlan, plan_run
 from glrtf.training.schedules import make_schedule
 from glrtf.training.state import TrainState
 from glrtf.training.transfer import initialise
@@ -48,7 +48,7 @@ def train(
     on_sample = most_updates is not None
     engine, why = engines.start(config, fall_back=on_sample)
     replicas = engine.replicas
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = engine.precision(config.precision)
     if config.plot_schedule:
         plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)
