@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from glrtf.config.data import InputConfig
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
     from glrtf.service.photo_embedder import PhotoEmbedder
 
 

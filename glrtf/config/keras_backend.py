@@ -29,8 +29,8 @@ def use(backend: Backend) -> None:
     global _chosen
     if "keras" in sys.modules and backend != _chosen:
         raise UserError(
-            f"engine: expected {_chosen}, with which this process imported Keras, found {backend}; "
-            "a process runs one engine: start another one"
+            f"--engine: expected {_chosen}, with which this process imported Keras, found "
+            f"{backend}; a process runs one engine: start another one"
         )
     _chosen = backend
     os.environ["KERAS_BACKEND"] = backend

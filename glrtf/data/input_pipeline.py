@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from glrtf.config.data import InputConfig
-from glrtf.data import padded_images
+from glrtf.data.augmentation import float_images as float_images
 from glrtf.data.host_batches import evaluation_batches, training_reader
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
@@ -138,19 +138,6 @@ def plain_errors() -> Iterator[None]:
         if found := re.search(text, error.message):
             raise UserError(found[1].strip()) from None
         raise
-
-
-def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
-    """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
-
-    Args:
-        images: uint8, resized or padded images.
-        size: Side of the images in pixels.
-        config: As given to `train_batches`.
-    """
-    if config.image_mode == "device-resize":
-        return padded_images.resize(images, size, config.antialias) / 255.0
-    return tf.cast(images, tf.float32) / 255.0
 
 
 def _spec(size: int | InputSpec) -> InputSpec:

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from glrtf.config.keras_settings import keras
 from glrtf.data import decoding
 from glrtf.data.decoding import InputSpec
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.inference.shrinking import shrink
-from glrtf.models.keras_settings import keras
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders
 

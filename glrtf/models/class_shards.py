@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:  # Checkpoints are listed and read without TensorFlow.
     import tensorflow as tf
 
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
 
 # Where a Keras variable keeps its layout.
 _ATTRIBUTE = "class_shards"
@@ -74,7 +74,7 @@ def made_split(shards: ClassShards | None) -> Iterator[None]:
 
     Mark them with `mark` afterwards. None leaves variables as they are.
     """
-    from glrtf.models.keras_settings import ON_JAX
+    from glrtf.config.keras_settings import ON_JAX
 
     if shards is None or ON_JAX:  # On JAX values are split when they are placed on the mesh.
         yield
@@ -93,7 +93,7 @@ def made_split(shards: ClassShards | None) -> Iterator[None]:
 
 def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Variable":
     """Notes on a variable how it is split; gives it back."""
-    from glrtf.models.keras_settings import ON_JAX
+    from glrtf.config.keras_settings import ON_JAX
 
     if shards is not None:
         setattr(variable, _ATTRIBUTE, shards)

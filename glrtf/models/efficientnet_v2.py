@@ -10,7 +10,7 @@ import math
 import re
 import zlib
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 
 _BLOCK = re.compile(
     r"r(?P<repeats>\d+)k(?P<kernel_size>\d+)s(?P<strides>\d+)e(?P<expand_ratio>\d+)"

@@ -8,8 +8,8 @@ one-hot matrix and no kept copy of the normalised weights.
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
-from glrtf.models.keras_settings import keras
 from glrtf.models.margins import add_angular_margin
 
 Tensor: TypeAlias = Any

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 
 Tensor: TypeAlias = Any
 

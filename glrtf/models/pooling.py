@@ -1,6 +1,6 @@
 """From a feature map to one vector an image."""
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 
 
 @keras.saving.register_keras_serializable(package="glrtf")

@@ -8,9 +8,9 @@ inputs, for one more forward pass.
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
 from glrtf.models.backbones import deep_recursion
-from glrtf.models.keras_settings import keras
 
 Tensor: TypeAlias = Any
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
-from glrtf.models.keras_settings import keras
 from glrtf.models.kernels import Replicas, unit_rows
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel

@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
 from glrtf.models.class_shards import ClassShards, assign_whole, made_split, mark
 from glrtf.models.heads import ArcFaceHead, CurricularFaceHead, Pairing
-from glrtf.models.keras_settings import keras
 
 Tensor: TypeAlias = Any
 

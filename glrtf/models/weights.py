@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.weights import checkpoint_url, how_to_convert, published_weights
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
-from glrtf.models.keras_settings import keras
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 

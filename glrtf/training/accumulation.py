@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.heads import Pairing
-from glrtf.models.keras_settings import keras
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
 from glrtf.training.reduction import reduce_gradients

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.class_shards import assign_whole, copy, made_split, mark, read_whole, shards_of
-from glrtf.models.keras_settings import keras
 
 if TYPE_CHECKING:
     import tensorflow as tf

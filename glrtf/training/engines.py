@@ -148,7 +148,7 @@ def cannot_drive(engine: EngineName) -> str:
     found = accelerators.present()
     assert found is not None
     return (
-        f"engine: {engine} cannot drive this machine's {found} with {Packages.installed()}; "
+        f"--engine: {engine} cannot drive this machine's {found} with {Packages.installed()}; "
         f"{_INSTALL[found.kind, engine]} and check its driver, or use --strategy cpu"
     )
 
@@ -160,7 +160,7 @@ def _cannot_drive(found: Accelerators, packages: Packages) -> str:
         if engine == "jax" or found.name not in _NOT_FOR_TENSORFLOW
     ]
     return (
-        f"engine: expected one that drives this machine's {found}, found {packages}; "
+        f"--engine: expected one that drives this machine's {found}, found {packages}; "
         f"{' or '.join(installs)}, or use --strategy cpu"
     )
 
@@ -169,7 +169,8 @@ def _require(engine: EngineName, packages: Packages) -> None:
     if not getattr(packages, engine):
         extra = "cpu" if engine == "tensorflow" else "jax"
         raise UserError(
-            f"engine: expected the package {engine}, found {packages}; pip install 'glrtf[{extra}]'"
+            f"--engine: expected the package {engine}, found {packages}; "
+            f"pip install 'glrtf[{extra}]'"
         )
 
 

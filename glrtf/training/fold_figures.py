@@ -20,5 +20,7 @@ def figures_of(
     embeddings, loss, right = np.split(values, [dimension, dimension + 1], axis=1)
     figures = {"validation_loss": float(loss.mean()), "validation_accuracy": float(right.mean())}
     if score is not None:
-        figures |= {f"validation_{name}": value for name, value in score(embeddings, labels).items()}
+        figures |= {
+            f"validation_{name}": value for name, value in score(embeddings, labels).items()
+        }
     return figures

@@ -32,12 +32,12 @@ def find_devices(strategy: str, tpu: str = "", *, fall_back: bool = False) -> li
     """
     if strategy not in _STRATEGIES:
         raise UserError(
-            f"strategy: expected {', '.join(_STRATEGIES)} with --engine jax, found {strategy!r}; "
+            f"--strategy: expected {', '.join(_STRATEGIES)} with --engine jax, found {strategy!r}; "
             "JAX takes all devices, and several processes by JAX_COORDINATOR_ADDRESS"
         )
     if tpu not in ("", "local"):
         raise UserError(
-            f"tpu: expected this machine's own TPU with --engine jax, found {tpu!r}; start the "
+            f"--tpu: expected this machine's own TPU with --engine jax, found {tpu!r}; start the "
             "command on each of the TPU's hosts"
         )
     # As on TensorFlow: a TPU would multiply float32 matrices in bfloat16.
@@ -50,8 +50,8 @@ def find_devices(strategy: str, tpu: str = "", *, fall_back: bool = False) -> li
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"engine: jax {jax.__version__} finds no devices ({reason}); check its driver, or use "
-            "--strategy cpu"
+            f"--engine: jax {jax.__version__} finds no devices ({reason}); check its driver, "
+            "or use --strategy cpu"
         ) from None
     _check_kind(devices[0].platform, strategy, fall_back)
     return devices
@@ -63,7 +63,7 @@ def _check_kind(platform: str, strategy: str, fall_back: bool) -> None:
         if accelerators.present() is not None:
             raise UserError(engines.cannot_drive("jax"))
         raise UserError(
-            f"strategy: expected a {strategy.upper()} that JAX drives, found {platform} devices "
+            f"--strategy: expected a {strategy.upper()} that JAX drives, found {platform} devices "
             f"with {engines.Packages.installed()}; use --strategy cpu"
         )
     if platform != "cpu" or strategy == "cpu" or accelerators.present() is None:

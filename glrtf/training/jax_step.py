@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.class_shards import shards_of
-from glrtf.models.keras_settings import keras
 from glrtf.models.kernels.jax_replicas import AXES
 from glrtf.training.jax_placement import BY_DEVICE, EVERYWHERE, Values, specs_of, variables_of
 from glrtf.training.state import SEED_STRIDE, TrainState, is_seed

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from glrtf.config.keras_settings import keras
 from glrtf.data.host_batches import evaluation_batches
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import ShardSet
-from glrtf.models.keras_settings import keras
+from glrtf.models.class_shards import shards_of
 from glrtf.models.kernels.jax_replicas import AXES
 from glrtf.models.retrieval_model import RetrievalModel
 from glrtf.training.engine import Score
@@ -22,7 +23,6 @@ from glrtf.training.jax_placement import (
     BY_DEVICE,
     EVERYWHERE,
     place_variables,
-    shards_of,
 )
 from tfrecords_tools.progress import Progress
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
 from glrtf.models.class_shards import made_split, mark, shards_of
-from glrtf.models.keras_settings import keras
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 from glrtf.training.plan import RunPlan
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files

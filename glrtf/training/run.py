@@ -4,10 +4,10 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
-from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts
 from glrtf.training import engines, loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
@@ -135,8 +135,9 @@ def _tell(
         f"{config.folder}: {engine.name} on {engine.describe()} ({why}): {config.backbone} "
         f"at {config.size} on {shards.num_examples} images of {num_classes} landmarks, "
         f"from {begun}; {plan.total_updates} updates of {plan.global_batch_size} images "
-        f"({replicas} x {config.accumulation_steps} x {config.micro_batch}), {precision}, peak learning rate "
-        f"{config.peak_learning_rate(replicas):.3g}; the first update takes longest",
+        f"({replicas} x {config.accumulation_steps} x {config.micro_batch}), {precision}, "
+        f"peak learning rate {config.peak_learning_rate(replicas):.3g}; "
+        "the first update takes longest",
         file=sys.stderr,
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeAlias
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 
 Tensor: TypeAlias = Any
 

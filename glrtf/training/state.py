@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import read_whole
-from glrtf.models.keras_settings import keras
 from glrtf.models.kernels import Replicas
 from glrtf.models.retrieval_model import (
     RetrievalModel,

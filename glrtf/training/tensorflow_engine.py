@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
-from glrtf.models.keras_settings import keras
 from glrtf.training import inputs
 from glrtf.training.accumulation import TrainStep, average_statistics
 from glrtf.training.engine import Score, Step, Validate

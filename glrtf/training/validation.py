@@ -63,7 +63,9 @@ class Validator:
                 rows.append(self._run(batch["image"].numpy(), found))
                 labels.append(found)
                 progress.update(len(found))
-        return figures_of(np.concatenate(rows), np.concatenate(labels), self._dimension, self._score)
+        return figures_of(
+            np.concatenate(rows), np.concatenate(labels), self._dimension, self._score
+        )
 
     def _run(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """One batch dealt out over the replicas; a small last one is filled up with its first."""

@@ -5,7 +5,7 @@ matrix of logits. XLA, which compiles all of JAX's steps, computes masks where t
 scatters value by value. On a TPU and over a split class axis only masks will do.
 """
 
-from glrtf.models.keras_settings import ON_JAX
+from glrtf.config.keras_settings import ON_JAX
 
 if ON_JAX:
     from glrtf.models.kernels.jax_remat import rematerialise

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 from glrtf.models.kernels.jax_replicas import Replicas
 
 _SMALLEST_SQUARED_NORM = 1e-12

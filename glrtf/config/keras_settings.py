@@ -5,7 +5,7 @@ the user's home that any program may write. With ``floatx: float16`` embeddings 
 fourth digit, with ``channels_first`` no model here can be built. So the modules of this project
 import Keras from here:
 
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
 """
 
 import os
