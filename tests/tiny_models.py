@@ -14,6 +14,7 @@ def tiny_model(
     sync: bool = False,
     head: str = "arcface",
     sharded: bool = False,
+    replicas: Any = None,
 ) -> Any:
     """A convolution, a dense embedding and a head; images of any size."""
     import keras
@@ -38,6 +39,8 @@ def tiny_model(
     embedding = keras.Model(images, UnitRows()(x), name="tiny")
     kinds = SHARDED_KINDS if sharded else KINDS
     classes = build_head(head, num_classes, scale=8.0, margin=0.3, seed=seed + 3, kinds=kinds)
+    if replicas is not None:
+        classes.replicas = replicas
     return RetrievalModel(embedding, classes)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glrtf.config.inference import EmbedConfig
+from glrtf.training import engines
 from tfrecords_tools.command import cli, expected
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
         The finished sets, one a model; none while parts of other tasks are missing.
     """
     _check_inputs(config)
+    # Before Keras is imported, whose backend it chooses.
+    engines.select(config)
     from glrtf.data.photo_folders import left_out_note
     from glrtf.inference import beam_extraction, tasks
 

@@ -1,19 +1,18 @@
 """A model to embed with, from a SavedModel or from a training run's workdir."""
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import NotRequired, TypeAlias, TypedDict
 
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec
+from glrtf.inference.embedder import Embedder as Embedder
+from glrtf.inference.embedder import Precision as Precision
 from glrtf.inference.model_folders import INFO_NAME, is_export, require_model
-from glrtf.inference.serving import to_unit_range, weights_digest
+from glrtf.inference.serving import to_unit_range
+from glrtf.inference.weights_digest import weights_digest
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders, json_shapes
 
 Tensor: TypeAlias = tf.Tensor
-Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 class ExportInfo(TypedDict):
@@ -25,37 +24,6 @@ class ExportInfo(TypedDict):
     antialias: NotRequired[bool]
     model_digest: str
     files: NotRequired[dict[str, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Embedder:
-    """A model ready to embed.
-
-    Attributes:
-        name: Where it came from.
-        size: Side of its input in pixels.
-        dimension: Length of its rows.
-        digest: SHA-256 of its weights.
-        embed: Images uint8 (b, size, size, 3) to float32 (b, dimension).
-        source: Keeps the loaded model alive.
-        max_side: As of `InputSpec`.
-        antialias: As of `InputSpec`.
-        precision: Of the network's arithmetic, float32 or bfloat16.
-    """
-
-    name: str
-    size: int
-    dimension: int
-    digest: str
-    embed: Callable[[Tensor], Tensor]
-    source: Any
-    max_side: int | None = None
-    antialias: bool = False
-    precision: Precision = "float32"
-
-    def spec(self, size: int | None = None) -> InputSpec:
-        """How a photo becomes its input, or one of another size."""
-        return InputSpec(size or self.size, self.max_side, self.antialias)
 
 
 def load_embedder(

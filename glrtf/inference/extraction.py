@@ -8,97 +8,28 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
 from glrtf.embeddings.part_files import ID_DTYPE, load_array
 from glrtf.inference import receipts
-from glrtf.inference.embedders import Embedder
+from glrtf.inference.embedder import Embedder, Runner
 from glrtf.inference.shard_plans import first_difference
-from glrtf.inference.tta import embed_views, scaled_side
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, json_shapes
 from tfrecords_tools.storage.local_copies import listed
 
-Tensor: TypeAlias = tf.Tensor
-
 PLAN_NAME = "plan.json"
 # What plans of earlier versions do not say.
 _EARLIER = {"max_side": 0, "antialias": False, "precision": "float32"}
 # While the device works on one batch, the one before is fetched.
 _BATCHES_IN_FLIGHT = 2
-
-
-class BatchRunner:
-    """Embeds batches of any length up to one, on all replicas of a strategy.
-
-    Args:
-        embedder: The model, loaded inside the strategy's scope.
-        views: Names of views to add up.
-        batch_size: Images of each replica.
-        strategy: Where to run.
-        scales: Of the model's input size, at each of which every view is embedded.
-
-    Attributes:
-        total_batch: Images of a whole batch.
-        specs: How the images at each scale are made.
-    """
-
-    def __init__(
-        self,
-        embedder: Embedder,
-        views: Sequence[str],
-        batch_size: int,
-        strategy: tf.distribute.Strategy,
-        scales: Sequence[float] = (1.0,),
-    ) -> None:
-        self._strategy = strategy
-        self._batch_size = batch_size
-        self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.specs = [embedder.spec(scaled_side(embedder.size, scale)) for scale in scales]
-        shapes = [[batch_size, spec.size, spec.size, 3] for spec in self.specs]
-
-        def embed(*scaled: Tensor) -> Tensor:
-            known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
-            return embed_views(embedder.embed, known, views)
-
-        @tf.function(autograph=False)
-        def step(*scaled: Tensor) -> Any:
-            return strategy.run(embed, args=scaled)
-
-        self._step = step
-
-    def __call__(self, *scaled: Tensor) -> Any:
-        """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
-
-        Args:
-            *scaled: The same images made by each of `specs`, uint8 (n, side, side, 3).
-        """
-        return self._step(*(self._dealt_out(images) for images in scaled))
-
-    def _dealt_out(self, images: Tensor) -> Any:
-        """The images, filled up to a whole batch, a share for each replica."""
-        missing = self.total_batch - images.shape[0]
-        padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images
-
-        def share(context: Any) -> Tensor:
-            first = context.replica_id_in_sync_group * self._batch_size
-            return padded[first : first + self._batch_size]
-
-        return self._strategy.experimental_distribute_values_from_function(share)
-
-    def rows(self, result: Any, count: int) -> np.ndarray:
-        """The float32 (count, d) rows of a result, waited for."""
-        parts = self._strategy.experimental_local_results(result)
-        return np.concatenate([part.numpy() for part in parts])[:count]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +43,7 @@ class Job:
     """
 
     embedder: Embedder
-    runner: BatchRunner
+    runner: Runner
     folder: str
 
 
@@ -225,16 +156,14 @@ def _results(
     """Yields each batch's results in order, after the next batch has been started."""
     started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
     specs = [spec for job in jobs for spec in job.runner.specs]
-    total_batch = jobs[0].runner.total_batch
-    with plain_errors():
-        for batch in eval_batches(shard_set, size=specs, batch_size=total_batch, bad=bad):
-            ids = _checked_ids(batch["image_id"].numpy(), shard_set)
-            images = iter(batch["image"])
-            shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
-            results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
-            started.append((results, ids))
-            if len(started) == _BATCHES_IN_FLIGHT:
-                yield started.popleft()
+    for batch, names in jobs[0].runner.batches(shard_set, specs, bad):
+        ids = _checked_ids(names, shard_set)
+        images = iter(batch)
+        shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
+        results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
+        started.append((results, ids))
+        if len(started) == _BATCHES_IN_FLIGHT:
+            yield started.popleft()
     yield from started
 
 

@@ -1,9 +1,7 @@
 """The exported model: what it takes, what it gives, and the proof that it agrees."""
 
 import dataclasses
-import hashlib
 import io
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -17,6 +15,7 @@ from glrtf.data.decoding import InputSpec
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.inference.shrinking import shrink
+from glrtf.inference.weights_digest import weights_digest
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders
 
@@ -112,15 +111,6 @@ def to_unit_range(images: Tensor) -> Tensor:
 
 def _reason(error: tf.errors.OpError) -> str:
     return error.message.splitlines()[0].rpartition(";")[2].strip()
-
-
-def weights_digest(model: keras.Model) -> str:
-    """SHA-256 of a model's weights: equal for a run's checkpoint and its export."""
-    digest = hashlib.sha256()
-    for variable in model.variables:
-        value = np.ascontiguousarray(variable.value.numpy(), np.float32)
-        digest.update(json.dumps(value.shape).encode() + value.tobytes())
-    return digest.hexdigest()
 
 
 def export(

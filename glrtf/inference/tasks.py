@@ -2,14 +2,14 @@
 
 import dataclasses
 import sys
+from collections.abc import Callable
 
 from glrtf.config.inference import EmbedConfig
+from glrtf.config.keras_settings import ON_JAX
 from glrtf.data.photo_folders import PhotoSet, open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.inference.embedders import load_embedder
-from glrtf.inference.extraction import BatchRunner, Job, embed_split
-from glrtf.training.strategy import describe, make_strategy
+from glrtf.inference.extraction import Job, embed_split
 
 
 def open_input(config: EmbedConfig) -> ShardSet:
@@ -21,16 +21,45 @@ def open_input(config: EmbedConfig) -> ShardSet:
 
 def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models on their devices."""
+    make_job = _on_jax(config) if ON_JAX else _on_tensorflow(config)
+    return [make_job(model, output) for model, output in config.jobs]
+
+
+def _on_tensorflow(config: EmbedConfig) -> Callable[[str, str], Job]:
+    from glrtf.inference.embedders import load_embedder
+    from glrtf.inference.tensorflow_runner import BatchRunner
+    from glrtf.training.strategy import describe, make_strategy
+
     strategy = make_strategy(config.strategy, config.tpu)
-    print(f"embedding on {describe(strategy)}", file=sys.stderr)
-    jobs = []
-    for model, output in config.jobs:
+    print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
+
+    def job(model: str, output: str) -> Job:
         with strategy.scope():
-            any_size = any(scale != 1 for scale in config.scales)
-            embedder = load_embedder(model, config.checkpoint, any_size, config.precision)
+            embedder = load_embedder(model, config.checkpoint, _any_size(config), config.precision)
         runner = BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
-        jobs.append(Job(embedder, runner, output))
-    return jobs
+        return Job(embedder, runner, output)
+
+    return job
+
+
+def _on_jax(config: EmbedConfig) -> Callable[[str, str], Job]:
+    from glrtf.inference.jax_runner import JaxRunner, load_embedder
+    from glrtf.training import jax_devices
+
+    devices = jax_devices.find_devices(config.strategy, config.tpu, alone=True)
+    print(f"embedding with jax on {jax_devices.describe(devices)}", file=sys.stderr)
+    mesh = jax_devices.make_mesh(devices, split_classes=False)
+
+    def job(model: str, output: str) -> Job:
+        embedder = load_embedder(model, config.checkpoint, _any_size(config), config.precision)
+        runner = JaxRunner(embedder, config.tta, config.batch_size, mesh, config.scales)
+        return Job(embedder, runner, output)
+
+    return job
+
+
+def _any_size(config: EmbedConfig) -> bool:
+    return any(scale != 1 for scale in config.scales)
 
 
 def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:

@@ -1,11 +1,11 @@
 """Test-time augmentation: the embeddings of several views added up."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+from glrtf.models import kernels
 
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
 
 _STRIDE = 32
 
@@ -40,9 +40,5 @@ def embed_views(
     Returns:
         Float32 (b, d), rows of length 1.
     """
-    rows = [
-        tf.math.l2_normalize(embed(view(images, name)), axis=-1)
-        for images in scaled
-        for name in views
-    ]
-    return tf.math.l2_normalize(tf.add_n(rows), axis=-1)
+    rows = [kernels.unit_rows(embed(view(images, name))) for images in scaled for name in views]
+    return kernels.unit_rows(sum(rows[1:], rows[0]))

@@ -17,6 +17,7 @@ from glrtf.training.accelerators import Accelerators
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
+    from glrtf.config.inference import EmbedConfig
     from glrtf.config.training import TrainConfig
     from glrtf.training.engine import Engine
 
@@ -210,11 +211,11 @@ def _required_libtpu() -> str:
     return ""
 
 
-def select(config: "TrainConfig", *, fall_back: bool = False) -> Choice:
+def select(config: "TrainConfig | EmbedConfig", *, fall_back: bool = False) -> Choice:
     """Chooses a run's engine, and Keras's backend with it; call it before Keras is imported.
 
     Args:
-        config: The run's settings.
+        config: The settings.
         fall_back: Whether the CPU may be taken where no engine drives this machine's
             accelerators.
 

@@ -18,7 +18,9 @@ _STRATEGIES = ("auto", "cpu", "gpu", "tpu")
 _CLUSTER = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
-def find_devices(strategy: str, tpu: str = "", *, fall_back: bool = False) -> list[jax.Device]:
+def find_devices(
+    strategy: str, tpu: str = "", *, fall_back: bool = False, alone: bool = False
+) -> list[jax.Device]:
     """The devices of that kind, of all processes; call it before any other JAX operation.
 
     Args:
@@ -26,6 +28,7 @@ def find_devices(strategy: str, tpu: str = "", *, fall_back: bool = False) -> li
         tpu: Must be empty or `local`: JAX drives the TPU of the machine it runs on.
         fall_back: Whether `auto` takes the CPU, with a note, where this machine has
             accelerators that JAX cannot drive; it refuses otherwise.
+        alone: Whether this process takes its own devices only, whatever the cluster.
 
     Raises:
         UserError: If the devices asked for are not there.
@@ -44,7 +47,8 @@ def find_devices(strategy: str, tpu: str = "", *, fall_back: bool = False) -> li
     jax.config.update("jax_default_matmul_precision", "highest")
     if strategy == "cpu":
         jax.config.update("jax_platforms", "cpu")
-    _join_cluster()
+    if not alone:
+        _join_cluster()
     try:
         devices = jax.devices()
     except RuntimeError as error:
