@@ -16,7 +16,7 @@ from tfrecords_tools.inventory import Inventory
 from tfrecords_tools.labels import Labels
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import files, json_shapes, temporary_files
 
 _PLAN_NAME = "plan.json"
 _PREVIOUS_NAME = "previous_info.json"
@@ -45,9 +45,9 @@ def begin(folder: str, config: BuildConfig) -> None:
     Raises:
         UserError: If the folder holds a build with other settings, or something else.
     """
-    local = [files.upload_folder()] if files.is_remote(folder) else []
+    local = [temporary_files.upload_folder()] if files.is_remote(folder) else []
     for place in (folder, *(files.join(folder, name) for name in _FOLDERS), *local):
-        files.remove_stale(place)
+        temporary_files.remove_stale(place)
     path = files.join(folder, _PLAN_NAME)
     if files.exists(path):
         _check_same(path, json_shapes.read(path, _PlanFile)["settings"], settings(config))

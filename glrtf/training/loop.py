@@ -22,7 +22,7 @@ from glrtf.training.strategy import told_of_lost_workers
 from tfrecords_tools.command import stopping
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 
 # Figures of the state as it is, such as {"validation_map": 0.4}.
 Validate = Callable[[], Mapping[str, float]]
@@ -280,7 +280,7 @@ def resume(
         UserError: If the checkpoint is damaged or of another number of classes.
     """
     folder = files.join(config.folder, "checkpoints")
-    files.remove_stale(folder)  # What a kill in the middle of a save left.
+    temporary_files.remove_stale(folder)  # What a kill in the middle of a save left.
     found = checkpoints.latest(folder)
     if found is None:
         return None

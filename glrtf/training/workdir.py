@@ -9,7 +9,7 @@ from glrtf.training import checkpoints
 from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 
 # What may change between two starts of one run: where it runs, what it tells, how it is computed
 # and read. The data may move; `_refuse_other_data` looks at what they are.
@@ -34,7 +34,7 @@ def claim(config: TrainConfig) -> TrainConfig:
         UserError: If the folder is another run's, or holds checkpoints without settings.
     """
     for folder in (config.folder, files.join(config.folder, "checkpoints")):
-        files.remove_stale(folder)  # What killed processes left half written.
+        temporary_files.remove_stale(folder)  # What killed processes left half written.
     path = files.join(config.folder, "config.yaml")
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if begun and files.exists(path):

@@ -19,7 +19,7 @@ from glrtf.tuning.study import SharedTrials, best_note, finished_trials
 from tfrecords_tools.command import allocator, process_pool
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import temporary_files
 
 
 def run_trials(config: TuneConfig, problem: Problem) -> None:
@@ -33,7 +33,7 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
     journal = study.open_journal(config, problem.parameters)
     with _alone(config.output):
         for folder in (config.output, problem.cache_folder):
-            files.remove_stale(folder)
+            temporary_files.remove_stale(folder)
         done = len(finished_trials(journal))
         if done >= config.trials:
             return

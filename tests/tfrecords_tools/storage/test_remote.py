@@ -16,7 +16,7 @@ from tfrecords_tools import build
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, remote
+from tfrecords_tools.storage import files, remote, temporary_files
 
 _ROOT = "gs://bucket"
 
@@ -167,7 +167,7 @@ def test_a_build_to_storage_equals_one_to_disk(gate, tmp_path, source):
     build.build(_config(source, f"{_ROOT}/out"))
     assert _same_but_for_memory(_objects("out"), files_below(tmp_path / "local"))
     assert DatasetInfo.load(f"{_ROOT}/out/train").num_examples == 24
-    assert not list(Path(files.upload_folder()).glob("*.partial"))
+    assert not list(Path(temporary_files.upload_folder()).glob("*.partial"))
 
 
 def test_a_build_from_storage_equals_one_from_disk(gate, tmp_path, source):
