@@ -26,7 +26,7 @@ _FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 
 
 class _BegunPlanFile(TypedDict):
-    """plan.json of a build when it has begun."""
+    """plan.json of a build that has started."""
 
     settings: dict[str, Any]
 
@@ -64,7 +64,7 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
     """Notes the number of shards, and sets aside the description of another source's build.
 
     Raises:
-        UserError: If the folder was begun with another number of shards.
+        UserError: If the folder was started with another number of shards.
     """
     path = files.join(fold.folder, _PLAN_NAME)
     plan = json_shapes.read(path, _PlanFile)
@@ -72,8 +72,8 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
         files.write_json(path, {**plan, "num_shards": fold.plan.num_shards})
     elif plan["num_shards"] != fold.plan.num_shards:
         raise UserError(
-            f"{path}: this folder was begun with {plan['num_shards']} shards, the source now makes "
-            f"{fold.plan.num_shards}; add what was fetched anew with --only_missing, or choose "
+            f"{path}: this folder was started with {plan['num_shards']} shards, the source now "
+            f"makes {fold.plan.num_shards}; add what was fetched again with --only_missing, or choose "
             "another --output"
         )
     current = files.join(fold.folder, dataset_info.FILE_NAME)
@@ -85,7 +85,7 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
 
 
 def leave_out(fold: Fold) -> None:
-    """Says that a fold would hold no image, and takes back what was begun of it.
+    """Reports that a fold would hold no image, and removes its first files.
 
     Only a validation fold can be empty: of every landmark one image stays in train.
     """
@@ -134,7 +134,7 @@ def _check_same(path: str, found: dict[str, Any], expected: dict[str, Any]) -> N
     for name, value in expected.items():
         if found.get(name) != value:
             raise UserError(
-                f"{path}: this folder was begun with {name} {found.get(name)}, now it is "
+                f"{path}: this folder was started with {name} {found.get(name)}, now it is "
                 f"{value}; use the same settings, or another --output"
             )
 

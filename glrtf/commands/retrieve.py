@@ -40,7 +40,7 @@ def retrieve(config: RetrieveConfig) -> None:
 
 
 def _cache_folder(output: str) -> str:
-    """Where stages are kept: below the output, or for gs:// beside the copies of its sets."""
+    """Where stages are kept: below the output, or for gs:// next to the copies of its sets."""
     if not files.is_remote(output):
         return files.join(output, "cache")
     return files.join(copies_folder(), f"stages-{hashlib.sha256(output.encode()).hexdigest()[:24]}")

@@ -56,7 +56,7 @@ class Trainer:
         plan: The run in updates.
         state: What is trained.
         num_classes: Classes of the head.
-        loggers: Who is told.
+        loggers: Receive the figures.
         chief: Whether this process writes checkpoints.
         validate: Gives figures of the model, every `validate_every` epochs.
     """
@@ -182,7 +182,7 @@ class Trainer:
         return self._config.peak_learning_rate(self._strategy.num_replicas_in_sync)
 
     def _end_epoch(self, update: int, seconds: float) -> dict[str, float]:
-        """Averages the epoch's figures, validates when due, and tells the loggers."""
+        """Averages the epoch's figures, validates when due, and passes them to the loggers."""
         means = np.mean(self._seen, axis=0)
         metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
         metrics["epoch"] = round(self._plan.epoch(update), 4)

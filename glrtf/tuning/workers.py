@@ -76,7 +76,7 @@ def _run_own(
 
 
 class _Tickets:
-    """How many trials are still to be begun, for several threads."""
+    """How many trials are left to start, shared by several threads."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -101,7 +101,7 @@ class _Helper:
     Args:
         config: The study's settings.
         worker: Its number, from 1.
-        tickets: Trials to be begun.
+        tickets: Trials left to start.
         searched: Set once the searches are on the disk.
         share: Takes a finished trial.
     """
@@ -157,7 +157,7 @@ class _Helper:
                 share(self._connection.recv())
             self._connection.send(False)
         except (EOFError, OSError, UserError):
-            # It died, or the journal cannot be written: whoever runs the trial then says so.
+            # It died, or the journal cannot be written: running the trial will report that.
             if taken:
                 tickets.give_back()
         finally:
@@ -165,7 +165,7 @@ class _Helper:
 
 
 def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
-    """A further process: it reads the inputs and runs trials as long as it is asked for them."""
+    """A further process: it reads the inputs and runs trials on request."""
     _end_with_parent()
     trials = None
     try:

@@ -39,7 +39,7 @@ def expected(tmp_path_factory, source):
 
 def _flags(source, output, workers=1) -> list[str]:
     flags = ["--source", source, "--output", output, "--splits", "train", "--num-shards", "4"]
-    # Decoding and a reason to encode anew make the work slow.
+    # Decoding and re-encoding make the work slow.
     flags += ["--verify", "decode", "--max-side", "30", "--workers", workers]
     return [str(flag) for flag in flags]
 

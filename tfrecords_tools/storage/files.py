@@ -1,7 +1,7 @@
 """Files on disk and gs:// behind one small set of functions; whole-file writes only.
 
 A file appears under its final name complete or not at all: it is written
-beside its place under a temporary name, flushed to the disk and renamed; for
+to the same folder under a temporary name, flushed to the disk and renamed; for
 ``gs://`` it is written to a local temporary file and uploaded.
 """
 
@@ -135,7 +135,7 @@ def read_bytes(path: str) -> bytes:
 def read_json(path: str) -> Any:
     """A JSON file's value; what `write_json` sealed is checked.
 
-    An object without a seal is taken as it is: somebody may have written it by hand.
+    An object without a seal is accepted: it may have been written by hand.
 
     Raises:
         UserError: If the file is missing, is not JSON, or was changed since it was written.
@@ -204,10 +204,10 @@ def remove_empty(folder: str) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
-    """Lends a temporary local name; on success its file becomes `path`.
+    """Provides a temporary local name; on success its file becomes `path`.
 
-    Whatever leaves the block by an exception leaves nothing behind, and what
-    stood under `path` before still stands.
+    After an exception nothing is left behind, and what was at `path` before
+    is still there.
 
     Args:
         path: The final name. Its folder is created where missing; ``gs://`` is uploaded to.
