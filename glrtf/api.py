@@ -58,7 +58,7 @@ def write_set(
     Args:
         folder: A new folder.
         rows: (n, dimension) float32 or float16, each of length 1.
-        ids: (n,) image ids, 1 to 16 ASCII characters each.
+        ids: (n,) image ids, text of 1 to 255 bytes in UTF-8.
         **meta: What is to be known of the rows, JSON values, such as ``model="mine"``.
 
     Returns:
@@ -145,8 +145,8 @@ class RankResult:
     """A ranking: for every query its images, best first, and what speaks for them.
 
     Attributes:
-        query_ids: (queries,) S16.
-        index_ids: (index images,) S16.
+        query_ids: (queries,) S dtype.
+        index_ids: (index images,) S dtype.
         images: (queries, limit) int64 rows of the index, -1 beyond the last.
         final: (queries, limit) float64, the confidence that orders them.
         direct: (queries, limit) float64, by similarity of query and image.

@@ -35,7 +35,7 @@ class RowSource(Protocol):
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         digest: A SHA-256 that changes with any row or id.
-        ids: All image ids, (rows,) S16, part after part.
+        ids: All image ids, (rows,) S dtype, part after part.
         rounding: An upper bound of ‖read − gather‖ for any row.
     """
 
