@@ -64,7 +64,7 @@ def test_functions_stay_functions_when_modules_of_their_names_are_imported(capsy
 
     assert main(["search"]) == 2
     importlib.import_module("glrtf.search")
-    assert callable(glrtf.search) and glrtf.search.__module__ == "glrtf.api"
+    assert callable(glrtf.search) and glrtf.search.__module__ == "glrtf.api.ranking"
     assert callable(sys.modules["glrtf.search"].main)
 
 
