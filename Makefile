@@ -14,7 +14,7 @@ install: $(VENV)/.installed  ## Create the virtual environment and install the p
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,gcs,beam,plot,tune,serve,onnx,tflite,wandb,docs,dev,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,gcs,beam,plot,rows,tune,serve,onnx,tflite,wandb,docs,dev,test]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt annoy > $(VENV)/annoy.log 2>&1 \
 	  || echo "note: Annoy did not compile (needs a C++ compiler and Python headers; see $(VENV)/annoy.log);" \
 	          "everything but the annoy back end works without it"

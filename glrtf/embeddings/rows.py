@@ -126,6 +126,11 @@ class JoinedRows:
         self.rounding = (self.dimension + 12) * FLOAT32_UNIT
 
     @property
+    def sets(self) -> tuple[EmbeddingSet, ...]:
+        """The sets that are joined."""
+        return self._sets
+
+    @property
     def digest(self) -> str:
         """SHA-256 over the sets' digests and their votes."""
         content = json.dumps([[one.digest for one in self._sets], self._votes])
