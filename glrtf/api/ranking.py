@@ -43,11 +43,12 @@ def search(
 
     if k < 1:
         raise UserError(f"k: expected 1 or more, found {k}")
-    sources = [row_source(queries, "queries"), row_source(database, "database")]
-    require_one_model(*sources)
+    query_rows, searched = row_source(queries, "queries"), row_source(database, "database")
+    require_one_model(query_rows, searched)
     with tempfile.TemporaryDirectory(prefix="glrtf-") as folder:
         blocks = backends.search_blocks(
-            *sources,
+            query_rows,
+            searched,
             k,
             0,
             config or SearchConfig(),

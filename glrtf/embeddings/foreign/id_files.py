@@ -24,7 +24,7 @@ def read_ids(path: str) -> npt.NDArray[np.bytes_]:
         UserError: If it is missing or damaged, or has none.
     """
     if path.endswith(".npy"):
-        with array_files.told(f"{path}: expected an .npy file of ids"):
+        with array_files.damage_as(f"{path}: expected an .npy file of ids"):
             found: npt.ArrayLike = np.load(local_copy(path), allow_pickle=False)
     elif path.endswith(".csv"):
         [column] = csv_rows.choose_columns(path, *((name,) for name in _COLUMNS))

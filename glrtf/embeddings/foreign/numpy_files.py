@@ -27,7 +27,7 @@ def open_npy(path: str) -> RowFile:
     Raises:
         UserError: If it is damaged, pickled, or holds no rows.
     """
-    with array_files.told(f"{path}: expected an .npy file of plain numbers"):
+    with array_files.damage_as(f"{path}: expected an .npy file of plain numbers"):
         array = np.load(local_copy(path), mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("an archive of arrays")
@@ -48,7 +48,7 @@ def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
     """
     local = local_copy(path)
     expected = f"{path}: expected an .npz file of arrays"
-    with array_files.told(expected), zipfile.ZipFile(local) as archive:
+    with array_files.damage_as(expected), zipfile.ZipFile(local) as archive:
         names = [name[: -len(_NPY)] for name in archive.namelist() if name.endswith(_NPY)]
         headers = {name: _header_of(archive, name) for name in names}
     tables = [name for name, (shape, _, dtype) in headers.items() if _is_table(shape, dtype)]
@@ -62,13 +62,13 @@ def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
     wanted = choose_name(path, "--id_column", ids, names, texts) if ids or texts else ""
     found = None
     if wanted:
-        with array_files.told(f"{path}: array {wanted}"), np.load(local) as opened:
+        with array_files.damage_as(f"{path}: array {wanted}"), np.load(local) as opened:
             found = opened[wanted]
 
     def blocks() -> Iterator[np.ndarray]:
         member_name = chosen + _NPY
         with (
-            array_files.told(where),
+            array_files.damage_as(where),
             zipfile.ZipFile(local) as archive,
             archive.open(member_name) as member,
         ):
