@@ -73,8 +73,8 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
     elif plan["num_shards"] != fold.plan.num_shards:
         raise UserError(
             f"{path}: this folder was started with {plan['num_shards']} shards, the source now "
-            f"makes {fold.plan.num_shards}; add what was fetched again with --only_missing, or choose "
-            "another --output"
+            f"makes {fold.plan.num_shards}; add what was fetched again with --only_missing, or "
+            "choose another --output"
         )
     current = files.join(fold.folder, dataset_info.FILE_NAME)
     if files.exists(current) and DatasetInfo.load(fold.folder).source != _source(labels, found):
