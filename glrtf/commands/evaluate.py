@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_evaluate(config: EvaluateConfig) -> None:
-    """Scores, prints the measures, and writes the files asked for."""
+    """Scores, prints the measures, and writes the requested files."""
     from glrtf.evaluation import solutions
 
     for option in ("json", "per_query"):

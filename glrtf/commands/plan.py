@@ -44,7 +44,7 @@ class TrainingPlan:
         work: The configuration in numbers.
         utilization: Share of the peak rate that is assumed.
         found: Memory and speed, estimated.
-        compiled: What the compiler said, None where it was not asked.
+        compiled: The compiler's figures, None if it was not run.
     """
 
     tpu: "Slice"
@@ -59,7 +59,7 @@ def plan_training(config: PlanConfig, *, known_only: bool = False) -> TrainingPl
 
     Args:
         config: The configuration and the slice.
-        known_only: Take the compiler's word only where it was asked before.
+        known_only: Use the compiler's figures only if they are cached.
 
     Raises:
         UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.

@@ -26,7 +26,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
 
 
 class Augmentation:
-    """Makes float images of uint8 ones and varies them, each micro-batch anew.
+    """Converts uint8 images to float and augments them, each micro-batch separately.
 
     Args:
         config: The run's settings.

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class StopRequest:
-    """Whether SIGTERM or Ctrl-C has asked a run to stop, here or in another process.
+    """Whether a run should stop after SIGTERM or Ctrl-C, here or in another process.
 
     In a cluster each process enters its own answer into every update, where it is reduced with
     the figures. All of them read the answer of the same update, so all stop after the same one.
@@ -40,14 +40,15 @@ class StopRequest:
         print(f"stopping: this update is finished and saved{hint}", file=sys.stderr, flush=True)
 
     def answer(self) -> float:
-        """This process's answer for the next update: 1 where it was asked to stop, else 0."""
+        """This process's value for the next update: 1 if it should stop, else 0."""
         return float(self._asked)
 
     def take(self, figures: Any) -> None:
-        """Takes the mean of all replicas' answers to the update that was just begun.
+        """Takes the mean of all replicas' values in the update that has just started.
 
         Args:
-            figures: The update's, `(n,)` float32, the mean answer last; equal on all processes.
+            figures: The update's, `(n,)` float32, the mean of those values last; equal on all
+                processes.
         """
         if self._alone:
             return
