@@ -83,6 +83,7 @@ def main() -> None:
         found |= {f"{optimizer}/{k}": v for k, v in trained(optimizer, devices=2).items()}
     found |= {f"one/{k}": v for k, v in trained("adam", devices=1, steps=4).items()}
     found |= {f"split/{k}": v for k, v in trained("adam", devices=4, sharded=True).items()}
+    found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
     resumed(config_path, runs, found)
     np.savez(output, **found)
 
@@ -176,7 +177,7 @@ def split_head(kind: str, found: dict[str, np.ndarray]) -> None:
 
 
 def trained(
-    optimizer: str, *, devices: int, steps: int = 2, sharded: bool = False
+    optimizer: str, *, devices: int, steps: int = 2, sharded: bool = False, sync: bool = False
 ) -> dict[str, np.ndarray]:
     """Weights, statistics and figures after three updates of the tiny model, and HLO counts."""
     import jax
@@ -191,7 +192,7 @@ def trained(
 
     mesh = jax_devices.make_mesh(jax.devices()[:devices], split_classes=sharded)
     replicas = Replicas(devices) if sharded else None
-    model = tiny_model(batch_norm=True, sharded=sharded, replicas=replicas)
+    model = tiny_model(batch_norm=True, sync=sync, sharded=sharded, replicas=replicas)
     for variable, value in zip(model.trainable_variables, first_weights(), strict=True):
         assign_whole(variable, value)
     updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)

@@ -19,6 +19,7 @@ def tiny_model(
     """A convolution, a dense embedding and a head; images of any size."""
     import keras
 
+    from glrtf.models import kernels
     from glrtf.models.heads import KINDS, build_head
     from glrtf.models.retrieval_model import RetrievalModel, UnitRows
     from glrtf.models.sharded_head import SHARDED_KINDS
@@ -28,7 +29,7 @@ def tiny_model(
         4, 3, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name="conv"
     )(images)
     if batch_norm:
-        x = keras.layers.BatchNormalization(momentum=0.5, synchronized=sync, name="norm")(x)
+        x = kernels.BatchNormalization(momentum=0.5, synchronized=sync, name="norm")(x)
     x = keras.layers.Activation("swish")(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     if dropout:

@@ -11,6 +11,7 @@ import re
 import zlib
 
 from glrtf.config.keras_settings import keras
+from glrtf.models import kernels
 
 _BLOCK = re.compile(
     r"r(?P<repeats>\d+)k(?P<kernel_size>\d+)s(?P<strides>\d+)e(?P<expand_ratio>\d+)"
@@ -166,7 +167,7 @@ class _Builder:
         )(x)
 
     def norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return keras.layers.BatchNormalization(
+        return kernels.BatchNormalization(
             momentum=0.9,
             epsilon=1e-3,
             synchronized=self._sync,

@@ -5,9 +5,10 @@ matrix of logits. XLA, which compiles all of JAX's steps, computes masks where t
 scatters value by value. On a TPU and over a split class axis only masks will do.
 """
 
-from glrtf.config.keras_settings import ON_JAX
+from glrtf.config.keras_settings import ON_JAX, keras
 
 if ON_JAX:
+    from glrtf.models.kernels.jax_norm import BatchNormalization
     from glrtf.models.kernels.jax_remat import rematerialise
     from glrtf.models.kernels.jax_replicas import LoneReplica, Replicas
     from glrtf.models.kernels.on_jax import (
@@ -22,6 +23,7 @@ if ON_JAX:
         with_true_values,
     )
 else:
+    BatchNormalization = keras.layers.BatchNormalization
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
         bend_true_logits,
         cosines,
@@ -40,6 +42,7 @@ else:
     )
 
 __all__ = [
+    "BatchNormalization",
     "LoneReplica",
     "Replicas",
     "bend_true_logits",

@@ -104,9 +104,9 @@ def test_a_head_split_over_devices_equals_the_whole_one(found, kind):
         np.testing.assert_allclose(split, whole, atol=1e-5, err_msg=name)
 
 
-def trained_on_tensorflow(optimizer, strategy, steps):
+def trained_on_tensorflow(optimizer, strategy, steps, sync=False):
     with strategy.scope():
-        model = tiny_model(batch_norm=True)
+        model = tiny_model(batch_norm=True, sync=sync)
         updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
         for variable, value in zip(
             model.trainable_variables, jax_checks.first_weights(), strict=True
@@ -169,6 +169,11 @@ def test_two_devices_train_as_two_replicas_do(found, optimizer):
 def test_one_device_trains_as_one_replica_does(found):
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     assert_same(found, "one", trained_on_tensorflow("adam", strategy, 4), 1e-4)
+
+
+def test_batchnorm_over_all_devices_is_that_over_all_replicas(found):
+    expected = trained_on_tensorflow("adam", two_replicas(), 2, sync=True)
+    assert_same(found, "sync", expected, 1e-4)
 
 
 def test_an_update_crosses_devices_once_and_not_while_it_accumulates(found):
