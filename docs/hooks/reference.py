@@ -33,7 +33,7 @@ def interface_page() -> str:
     import glrtf
 
     parts = ["# import glrtf", "What is not listed here is private; see [In Python](../python.md)."]
-    parts += [f"::: {glrtf._MODULES[name]}.{name}" for name in glrtf._MODULES]
+    parts += [f"::: {glrtf._modules[name]}.{name}" for name in glrtf.__all__]
     return "\n\n".join(parts)
 
 

@@ -1,7 +1,9 @@
 """The Python interface: what is imported, and the functions that need no TensorFlow."""
 
 import csv
+import dataclasses
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import retrieval_worlds as worlds
 
 import glrtf
 from glrtf.commands import retrieve
+from glrtf.commands.catalog import COMMANDS
 
 HEAVY = ("tensorflow", "keras", "numpy", "jsonargparse", "matplotlib", "yaml", "PIL")
 
@@ -37,14 +40,30 @@ def landmarks_of(world):
         return {row["id"]: int(row["landmark_id"]) for row in csv.DictReader(file)}
 
 
-def test_every_name_is_there_and_listed():
-    assert sorted(glrtf._MODULES) == sorted(glrtf.__all__)
+def test_every_name_of_the_stub_exists():
+    assert glrtf.__all__[0] == "open_set" and len(set(glrtf.__all__)) == len(glrtf.__all__)
     for name in glrtf.__all__:
         assert name in dir(glrtf)
         if name not in ("ArcFaceHead", "PhotoEmbedder"):  # They load TensorFlow.
             assert getattr(glrtf, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         glrtf.serach  # noqa: B018
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_function_from_settings_to_a_result(name):
+    """Its result is a frozen dataclass, offered by the interface as are the settings."""
+    function = getattr(glrtf, {"search": "search_photos"}.get(name, name))
+    stem = name.title().replace("_", "") if name != "search" else "PhotoSearch"
+    settings, result = (getattr(glrtf, f"{stem}{kind}") for kind in ("Config", "Result"))
+    assert f"{settings.__module__}.{settings.__name__}" == COMMANDS[name].settings
+    first = next(iter(inspect.signature(function).parameters.values()))
+    assert first.name == "config" and first.annotation is settings
+    returned = inspect.signature(function).return_annotation
+    assert returned in (result, result.__name__)
+    assert dataclasses.is_dataclass(result) and result.__dataclass_params__.frozen
+    # The command calls this function: both lie in one module, and none prints but the command.
+    assert inspect.getmodule(function) is importlib.import_module(COMMANDS[name].module)
 
 
 def test_importing_it_loads_nothing_heavy():
