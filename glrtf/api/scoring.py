@@ -44,11 +44,11 @@ def score(
     if not isinstance(solution, Mapping):
         truth = read_retrieval_solution(os.fspath(solution))
         return summary.retrieval_measures(
-            scoring.judge(predictions, truth, name=name), resamples=resamples
+            scoring.score_submission(predictions, truth, name=name), resamples=resamples
         )
     truth = RetrievalSolution(
         {query: frozenset(images) for query, images in solution.items() if images},
         {query: "Private" if images else "Ignored" for query, images in solution.items()},
     )
-    judged = scoring.judge(predictions, truth, name=name)
-    return {"All": summary.retrieval_measures(judged, resamples=resamples)["All"]}
+    scored = scoring.score_submission(predictions, truth, name=name)
+    return {"All": summary.retrieval_measures(scored, resamples=resamples)["All"]}

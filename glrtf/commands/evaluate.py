@@ -92,7 +92,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
 
 def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
     from glrtf.evaluation import solutions, summary
-    from glrtf.evaluation.scoring import Judgement, judge, oddities
+    from glrtf.evaluation.scoring import ScoredSubmission, oddities, score_submission
     from glrtf.evaluation.submissions import read_index_ids, read_submission
 
     solution = solutions.read_retrieval_solution(config.solution)
@@ -100,21 +100,21 @@ def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
 
     notes: list[str] = []
 
-    def judged_file(path: str) -> Judgement:
-        one = judge(read_submission(path, index_ids), solution, name=path)
+    def scored_file(path: str) -> ScoredSubmission:
+        one = score_submission(read_submission(path, index_ids), solution, name=path)
         notes.extend(f"{path}: {oddity}" for oddity in oddities(one))
         return one
 
-    judged = judged_file(config.submission)
-    measures = summary.retrieval_measures(judged, resamples=config.resamples)
+    scored = scored_file(config.submission)
+    measures = summary.retrieval_measures(scored, resamples=config.resamples)
     differences = {}
     for path in config.compare:
-        other = judged_file(path)
-        differences[path] = summary.paired_difference(judged, other, resamples=config.resamples)
+        other = scored_file(path)
+        differences[path] = summary.paired_difference(scored, other, resamples=config.resamples)
     if config.per_query:
-        _write_per_query(config.per_query, judged)
+        _write_per_query(config.per_query, scored)
     names = ("missing", "cut", "repeats", "ignored", "unlike")
-    counts = {name: getattr(judged, name) for name in names}
+    counts = {name: getattr(scored, name) for name in names}
     found = _result(config, "retrieval", measures, notes)
     return dataclasses.replace(found, counts=counts, compare=differences)
 
@@ -158,15 +158,15 @@ def _result(
     return EvaluateResult(task, measures=measures, notes=tuple(notes), **names)
 
 
-def _write_per_query(path: str, judged: Any) -> None:
+def _write_per_query(path: str, scored: Any) -> None:
     from glrtf.evaluation import metrics, summary
 
-    precisions = summary.average_precisions(judged)
-    firsts = metrics.first_hit_rank(judged.hits)
+    precisions = summary.average_precisions(scored)
+    firsts = metrics.first_hit_rank(scored.hits)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
-    for row, query_id in enumerate(judged.query_ids):
-        counts = (firsts[row], judged.num_relevant[row], judged.hits[row].sum())
-        writer.writerow([query_id, judged.usage[row], f"{precisions[row]:.6f}", *counts])
+    for row, query_id in enumerate(scored.query_ids):
+        counts = (firsts[row], scored.num_relevant[row], scored.hits[row].sum())
+        writer.writerow([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
     files.write_bytes(path, text.getvalue().encode())

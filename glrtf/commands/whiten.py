@@ -61,12 +61,12 @@ def whiten(config: WhitenConfig) -> WhitenResult:
     agreement = Agreement()
     for role in _ROLES:
         _require_models_of(sets["train"], role, sets[role], agreement)
-    rows = {role: join(some, config.votes) for role, some in sets.items() if some}
+    rows = {role: join(source, config.votes) for role, source in sets.items() if source}
     whitening, digest = _fitted(config, rows["train"])
     folders = {role: files.join(config.output, role) for role in rows}
-    for role, some in rows.items():
-        meta = _meta(sets[role], digest) | {"source_digest": some.digest}
-        _write_set(folders[role], some, whitening, meta, config.verify)
+    for role, source in rows.items():
+        meta = _meta(sets[role], digest) | {"source_digest": source.digest}
+        _write_set(folders[role], source, whitening, meta, config.verify)
     return WhitenResult(files.join(config.output, WHITENING_FILE), folders)
 
 

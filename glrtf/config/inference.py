@@ -100,7 +100,7 @@ class EmbedConfig:
             raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
         if not 0 <= self.task_index < self.num_tasks:
             raise ValueError(
-                f"task_index: expected 0 to {self.num_tasks - 1} (num_tasks - 1), found"
+                f"task_index: expected 0 to {self.num_tasks - 1} (--num_tasks less 1), found"
                 f" {self.task_index}"
             )
         for pair in self.also:

@@ -50,7 +50,7 @@ class SearcherConfig:
     def __post_init__(self) -> None:
         for name in self.needed:
             if not getattr(self, name):
-                raise ValueError(f"--{name}: expected a folder, found none; see --help")
+                raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
         if not self.tta or not set(self.tta) <= set(VIEWS):
@@ -60,12 +60,12 @@ class SearcherConfig:
             )
         if self.search.backend not in _BACKENDS:
             raise ValueError(
-                f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
+                f"search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
                 f" found {self.search.backend}"
             )
 
         if self.cache_folder.startswith("gs://"):
-            raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+            raise ValueError("cache: expected a local folder for an index on gs://, found none")
 
     @property
     def index_labels(self) -> str:
@@ -131,10 +131,10 @@ class EvaluateIndexConfig(SearcherConfig):
         if bool(self.photos) != bool(self.table):
             raise ValueError("photos: expected --photos and --table together, found one of them")
         if self.photos and not self.model:
-            raise ValueError("--model: expected the model of the index for --photos, found none")
+            raise ValueError("model: expected the model of the index for --photos, found none")
         if not self.index_labels:
             raise ValueError(
-                "--labels: expected the index photos' landmarks (--labels, or --train and"
+                "labels: expected the index photos' landmarks (--labels, or --train and"
                 " --landmarks), found none"
             )
         _expect(self, "most", 0, 1 << 40)
@@ -204,4 +204,4 @@ class ServeConfig(SearcherConfig):
 def _expect(config: object, name: str, low: float, high: float) -> None:
     value = getattr(config, name)
     if not low <= value <= high:
-        raise ValueError(f"--{name}: expected {low} to {high}, found {value}")
+        raise ValueError(f"{name}: expected {low} to {high}, found {value}")

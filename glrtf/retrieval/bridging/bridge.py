@@ -141,8 +141,8 @@ def bridges_of_pairs(
         images: (queries, n) int64 index rows, -1 for none.
     """
     # No image keeps -2.
-    asked = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
-    by_place = np.ascontiguousarray(asked.T)[:, :, None]
+    query_landmarks = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
+    by_place = np.ascontiguousarray(query_landmarks.T)[:, :, None]
     # In few steps, since threads wait for each other at every small one.
     shared = [
         np.flatnonzero(column.take(images, mode="wrap") == by_place)
@@ -150,16 +150,16 @@ def bridges_of_pairs(
     ]
     others = np.repeat(np.arange(len(shared)), list(map(len, shared)))
     places, pairs = np.divmod(np.concatenate([np.empty(0, np.int64), *shared]), max(images.size, 1))
-    rows, there = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
-    own = index.of_images.confidences[there, others]
+    rows, image_rows = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
+    own = index.of_images.confidences[image_rows, others]
     bridges = Bridges(
         queries=rows,
-        images=there,
+        images=image_rows,
         confidences=np.minimum(queries.confidences[rows, places], own),
         own=own,
-        landmarks=asked[rows, places],
+        landmarks=query_landmarks[rows, places],
     )
-    return bridges if (there >= 0).all() else bridges.take(there >= 0)
+    return bridges if (image_rows >= 0).all() else bridges.take(image_rows >= 0)
 
 
 def _shared_landmarks(

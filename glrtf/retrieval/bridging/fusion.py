@@ -161,12 +161,12 @@ def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.f
     """Raises to a power, the sign kept for odd and fractional ones alike; 0 stays 0."""
     raised = np.zeros(len(values))
     # Half of them are 0: an image is seldom both near and bridged.
-    some = np.flatnonzero(values != 0)
-    values = values.take(some)
+    nonzero = np.flatnonzero(values != 0)
+    values = values.take(nonzero)
     if values.min(initial=0) < 0:
-        raised[some] = np.copysign(np.abs(values) ** exponent, values)
+        raised[nonzero] = np.copysign(np.abs(values) ** exponent, values)
     else:
-        raised[some] = values**exponent
+        raised[nonzero] = values**exponent
     return raised
 
 

@@ -146,5 +146,5 @@ except UserError as error:
 )
 def test_more_parts_than_files_may_be_open(sets, limits, shown):
     command = [sys.executable, "-c", _READ_ALL, sets[500].folder, *map(str, limits)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert shown in told.stdout and told.stdout.count("\n") == 1
+    output = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown in output.stdout and output.stdout.count("\n") == 1
