@@ -19,6 +19,9 @@ from glrtf.api.ranking import rank as rank
 from glrtf.api.ranking import RankResult as RankResult
 from glrtf.api.scoring import score as score
 
+# Photos next to each other, for notebooks.
+from glrtf.api.pictures import photo_row as photo_row
+
 # Models, photos and shards; they load TensorFlow.
 from glrtf.api.models import load_embedder as load_embedder
 from glrtf.service.photo_embedder import PhotoEmbedder as PhotoEmbedder

@@ -68,12 +68,17 @@ def stats(config: StatsConfig) -> StatsResult:
         UserError: If there are no finished shards, or Matplotlib is missing for the curve.
     """
     infos = list(find_infos(config.output))
-    sets = tuple(SetStats(info, _reject_reasons(info), *_histograms(info)) for info in infos)
+    sets = tuple(map(stats_of, infos))
     labelled = [info for info in infos if info.num_classes]
     curve = config.curve if labelled else ""
     if curve:
         draw_curve(labelled, curve)
     return StatsResult(sets, curve)
+
+
+def stats_of(info: DatasetInfo) -> SetStats:
+    """Counts what one set of shards holds."""
+    return SetStats(info, _reject_reasons(info), *_histograms(info))
 
 
 def run_stats(config: StatsConfig) -> None:

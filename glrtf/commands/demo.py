@@ -21,7 +21,7 @@ RANKINGS = {
     "direct_dba": "direct + DBA",
     "fifth_place": "bridged + direct",
 }
-"""Preset of `glrtf.retrieve` → what the table calls it."""
+"""Preset of `glrtf retrieve` → what the table calls it."""
 
 SPLITS = ("train", "index", "test")
 

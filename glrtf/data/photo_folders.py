@@ -46,7 +46,7 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
         split: What the set is called.
         rule: What the image_ids are. ``stem``: file names without their ending, each once, in
             characters that all files carry (`image_ids.RULE`). ``digest``: 16 hex digits of
-            the SHA-256 of the path below the folder in NFC, as `tfrecords_tools.arrange`
+            the SHA-256 of the path below the folder in NFC, as `glrtf arrange`
             makes them.
 
     Returns:

@@ -163,7 +163,7 @@ def test_command_mistakes_take_one_line(tmp_path, capsys):
 
     assert export.main(["--workdir", str(tmp_path)]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "expected a workdir of glrtf.train, found no config.yaml" in line
+    assert "expected a workdir of glrtf train, found no config.yaml" in line
     assert os.listdir(tmp_path) == []
 
 
