@@ -100,7 +100,8 @@ from glrtf.commands.completion import completion as completion
 from glrtf.config.completion import CompletionConfig as CompletionConfig
 from glrtf.commands.completion import CompletionResult as CompletionResult
 
-# Groups of settings.
+# Settings from files, and groups of settings.
+from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
 from glrtf.config.retrieval import DbaConfig as DbaConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import retrieval_worlds as worlds
+from PIL import Image
 
 import glrtf
 from glrtf.commands import retrieve
@@ -221,3 +222,28 @@ def test_score_takes_files_mappings_and_rankings(world, tmp_path):
     assert glrtf.score(result, first, resamples=10)["All"]["map@100"] == 1
     with pytest.raises(glrtf.UserError, match="query 'z' is not in the solution"):
         glrtf.score({"z": ["a"]}, solution)
+
+
+def test_settings_are_read_from_yaml_with_overrides(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("preset: direct\nfusion: {limit: 7}\nquery: [a]\n")
+    settings = glrtf.load_settings(glrtf.RetrieveConfig, path, index=["b", "c"], output="out")
+    assert settings.query == ["a"] and settings.index == ["b", "c"]
+    assert settings.fusion.limit == 7 and settings.output == "out"
+    with pytest.raises(glrtf.UserError, match="unknown setting 'qery'; did you mean query"):
+        path.write_text("qery: [a]\n")
+        glrtf.load_settings(glrtf.RetrieveConfig, path, query=["a"], index=["b"], output="out")
+
+
+def test_a_row_of_photos_has_a_place_for_each(tmp_path):
+    """A red photo, twice as wide as high, and one that is missing."""
+    (tmp_path / "0/0/0").mkdir(parents=True)
+    Image.new("RGB", (64, 32), "red").save(tmp_path / "0/0/0/0001.jpg")
+    row = glrtf.photo_row(tmp_path, [b"0001", "0002"], side=32)
+    # Two places of 32 and gaps of 4; the thumbnail is 32 x 16, in the middle of its place.
+    assert row.size == (2 * 36 + 4, 32 + 16)
+    red, green, blue = row.getpixel((4 + 16, 16))
+    assert red > 240 and green < 20 and blue < 20
+    assert row.getpixel((4 + 16, 4)) == row.getpixel((40 + 16, 16)) == (255, 255, 255)
+    with pytest.raises(glrtf.UserError, match="expected one for each of 2 photos, found 1"):
+        glrtf.photo_row(tmp_path, ["0001", "0002"], ["one"])
