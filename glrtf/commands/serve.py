@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from glrtf.config.service import ServeConfig
 from glrtf.service import required
 from tfrecords_tools.command import cli, expected
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,8 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
         UserError: If the address is in use, or the model, the index or the photos are not as
             expected.
     """
-    _require_packages()
+    for module in ("fastapi", "python_multipart", "uvicorn"):
+        expected.package("glrtf serve", module, "serve")
     # Before anything slow: an address in use is told at once.
     with _listen(config.host, config.port) as listener:
         if config.photos:
@@ -55,17 +56,6 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
         host, port = listener.getsockname()[:2]
         server.serve(searcher, stores, config, listener, ends_process=ends_process)
         return ServeResult(host, port)
-
-
-def _require_packages() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"expected the package {error.name}, found none; {how_to_install('serve')}"
-        ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

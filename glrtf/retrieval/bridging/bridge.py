@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +109,9 @@ def best_bridges(
     own = queries.confidences[rows, places]
     starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
     heads = np.minimum(lengths, limit)
-    begins = np.cumsum(heads) - heads
-    # Looked up by its number, since repeating is slow.
-    pair_of = np.repeat(np.arange(len(heads)), heads)
-    entries = (starts - begins).take(pair_of) + np.arange(len(pair_of))
+    entries, pair_of = ranges(starts, heads)
     if not surest_first:
+        begins = np.cumsum(heads) - heads
         crowded = np.flatnonzero(lengths > limit)
         starts, lengths, own_of = starts[crowded], lengths[crowded], own[crowded]
         surer = _count_at_least(index.confidences, starts, lengths, own_of)
