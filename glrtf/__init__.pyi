@@ -8,6 +8,8 @@ __version__: str
 # Embedding sets.
 from glrtf.api.sets import open_set as open_set
 from glrtf.api.sets import write_set as write_set
+from glrtf.api.sets import import_rows as import_rows
+from glrtf.api.sets import export_rows as export_rows
 from glrtf.api.sets import join_sets as join_sets
 from glrtf.embeddings.embedding_set import EmbeddingSet as EmbeddingSet
 from glrtf.embeddings.rows import JoinedRows as JoinedRows
@@ -69,6 +71,12 @@ from glrtf.commands.export import ExportResult as ExportResult
 from glrtf.commands.embed import embed as embed
 from glrtf.config.inference import EmbedConfig as EmbedConfig
 from glrtf.commands.embed import EmbedResult as EmbedResult
+from glrtf.commands.rows_import import rows_import as rows_import
+from glrtf.config.rows import RowsImportConfig as RowsImportConfig
+from glrtf.embeddings.foreign.importing import RowsImportResult as RowsImportResult
+from glrtf.commands.rows_export import rows_export as rows_export
+from glrtf.config.rows import RowsExportConfig as RowsExportConfig
+from glrtf.commands.rows_export import RowsExportResult as RowsExportResult
 from glrtf.commands.whiten import whiten as whiten
 from glrtf.config.whitening import WhitenConfig as WhitenConfig
 from glrtf.commands.whiten import WhitenResult as WhitenResult

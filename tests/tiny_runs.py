@@ -11,6 +11,18 @@ from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
 
 
+def small_run(data: Any, workdir: Any, **settings: Any) -> TrainConfig:
+    """Settings of a run of the tiny model: 4 images an update in two micro-batches."""
+    return TrainConfig(
+        size=32,
+        data=str(data),
+        workdir=str(workdir),
+        batch_size=4,
+        accumulation_steps=2,
+        **settings,
+    )
+
+
 class Recorder:
     """A logger that remembers, and may do something at an update."""
 

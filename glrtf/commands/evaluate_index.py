@@ -47,7 +47,7 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
     """
     from glrtf.service import calibrating, index_quality
 
-    searcher, photos, source = _asked(config)
+    searcher, photos, source = _searcher_and_photos(config)
     if not index_quality.are_answerable(searcher, photos).any():
         raise UserError(
             f"{config.table or config.index_labels}: expected photos with another photo of their"
@@ -65,7 +65,7 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
     return EvaluateIndexResult(source, quality, calibration)
 
 
-def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
+def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
     """A searcher, the photos to ask it about, and what they are in words."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality
