@@ -19,7 +19,7 @@ from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
 from tfrecords_tools.storage import files
 
-# Photos of a shard when more shards are asked for than there are photos.
+# Photos of a shard when there are more shards than photos.
 _FEW = 100
 
 __all__ = ["BuildConfig", "BuildResult", "build", "main"]
@@ -151,7 +151,7 @@ def _refuse_bad(config: BuildConfig, layout: Layout, scanned: list[scans.TarScan
 def _folds(
     config: BuildConfig, layout: Layout, labels: Labels, found: Inventory, known: frozenset[str]
 ) -> Iterator[Fold]:
-    """Plans the split's shards, and those of the validation fold where one is asked for."""
+    """Plans the split's shards, and those of the validation fold if requested."""
     names = _fold_names(config, layout.split)
     parts = [found.images]
     if len(names) == 2:

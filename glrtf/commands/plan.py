@@ -45,7 +45,7 @@ class PlanResult:
         work: The configuration in numbers.
         utilization: Share of the peak rate that is assumed.
         found: Memory and speed, estimated.
-        compiled: What the compiler said, None where it was not asked.
+        compiled: The compiler's figures, None if it was not run.
     """
 
     config: PlanConfig
@@ -81,7 +81,7 @@ def plan(
 
     Args:
         config: The configuration and the slice.
-        known_only: Take the compiler's word only where it was asked before.
+        known_only: Use the compiler's figures only if they are cached.
         on_estimate: Gets the estimate before the compiler runs, which takes minutes.
 
     Raises:

@@ -37,7 +37,7 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
     """
     for module in ("fastapi", "python_multipart", "uvicorn"):
         expected.package("glrtf serve", module, "serve")
-    # Before anything slow: an address in use is told at once.
+    # Before anything slow: an address in use is reported at once.
     with _listen(config.host, config.port) as listener:
         if config.photos:
             expected.folder("--photos", config.photos)

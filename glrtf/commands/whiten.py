@@ -111,7 +111,7 @@ def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
 
 
 def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
-    """What is told of a whitened set; its model is those of its sources and the whitening."""
+    """The description of a whitened set; its model names its sources' models and the whitening."""
     from tfrecords_tools.storage import files
 
     models = [_model(one) for one in sets]

@@ -1,4 +1,4 @@
-"""What the commands evaluate, report, tune and ablate are told."""
+"""Settings of evaluate, report, tune and ablate."""
 
 import dataclasses
 from typing import Literal

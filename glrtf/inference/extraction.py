@@ -25,7 +25,7 @@ from glrtf.inference.tta import embed_views, scaled_side
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import files, json_shapes, temporary_files
 from tfrecords_tools.storage.local_copies import listed
 
 Tensor: TypeAlias = tf.Tensor
@@ -328,7 +328,7 @@ def _plan(
 
 def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
     """Writes the plan, or refuses a folder that has another one; clears what was killed."""
-    files.remove_stale(folder)
+    temporary_files.remove_stale(folder)
     path = files.join(folder, PLAN_NAME)
     if not files.exists(path):
         files.write_json(path, plan)

@@ -17,7 +17,7 @@ from tfrecords_tools.errors import UserError
 
 
 class Searcher(RowSearcher):
-    """A `RowSearcher` that is asked with photos.
+    """A `RowSearcher` for photos.
 
     Args:
         model: The model.

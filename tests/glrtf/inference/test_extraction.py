@@ -193,7 +193,7 @@ def test_shards_built_otherwise_are_not_taken_for_those_of_the_rows(saved_model,
 
 
 def test_rows_of_public_shards_that_changed_are_embedded_again(saved_model, tmp_path):
-    """Nothing tells the digests of such shards before they are read."""
+    """The digests of such shards are unknown before they are read."""
     (tmp_path / "data").mkdir()
     for shard in range(2):
         rows = [kaggle_record(2 * shard + n, f"{shard}{n}") for n in range(2)]
