@@ -102,7 +102,7 @@ def whole_head(kind: str, found: dict[str, np.ndarray]) -> None:
         return jnp.sum(losses), (losses, right)
 
     for mixed in (False, True):
-        centers = np.array(head.centers)
+        centers = np.array(head.centers.value)
         (_, (losses, right)), gradients = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(
             case["rows"], centers, mixed
         )
@@ -170,7 +170,7 @@ def split_head(kind: str, found: dict[str, np.ndarray]) -> None:
         return jnp.sum(losses), (losses, right)
 
     (_, aux), gradients = jax.value_and_grad(whole_loss, argnums=(0, 1), has_aux=True)(
-        case["rows"], np.array(whole.centers)
+        case["rows"], np.array(whole.centers.value)
     )
     for name, value in zip((*names, "to_centers"), (*aux, *gradients), strict=True):
         found[f"{kind}/whole/{name}"] = np.asarray(value)
@@ -213,7 +213,9 @@ def trained(
     values = values._replace(statistics=averaged)
     jax_placement.take_back(state, values, jax_devices.host())
     arrays = {f"weights/{n}": read_whole(v) for n, v in enumerate(model.trainable_variables)}
-    arrays |= {f"statistics/{n}": np.array(v) for n, v in enumerate(jax_step_statistics(model))}
+    arrays |= {
+        f"statistics/{n}": np.array(v.value) for n, v in enumerate(jax_step_statistics(model))
+    }
     arrays |= {f"averages/{n}": read_whole(v) for n, v in enumerate(state.average.variables)}
     return {**arrays, "figures": np.array(figures), "collectives": np.array(collectives(text))}
 

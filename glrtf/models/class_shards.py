@@ -98,7 +98,7 @@ def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Varia
     if shards is not None:
         setattr(variable, _ATTRIBUTE, shards)
         if ON_JAX:
-            parts = [_HostPart(np.array(variable)) for _ in range(shards.num_replicas)]
+            parts = [_HostPart(np.array(variable.value)) for _ in range(shards.num_replicas)]
             setattr(variable, _PARTS, parts)
     return variable
 
@@ -120,7 +120,7 @@ def read_whole(variable: Any) -> np.ndarray:
     """The value over all replicas; not for use inside a step."""
     shards = shards_of(variable)
     if shards is None:
-        return variable.numpy()
+        return _value(variable)
     return shards.join([part.numpy() for part in parts_of(variable)])
 
 
@@ -137,10 +137,17 @@ def assign_whole(variable: Any, value: np.ndarray) -> None:
 def copy(source: Any, target: Any) -> None:
     """Gives a variable the value of another that is split alike; not for use inside a step."""
     if shards_of(source) is None:
-        target.assign(source.numpy())
+        target.assign(_value(source))
         return
     for part, other in zip(parts_of(source), parts_of(target), strict=True):
         other.assign(part.numpy())
+
+
+def _value(variable: Any) -> np.ndarray:
+    from glrtf.config.keras_settings import ON_JAX
+
+    # Keras converts values of JAX in a way that NumPy 2 warns of.
+    return np.asarray(variable.value) if ON_JAX else variable.numpy()
 
 
 def parts_of(variable: "keras.Variable") -> Sequence[Any]:

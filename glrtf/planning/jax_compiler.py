@@ -128,7 +128,7 @@ def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
 
     values = type(variables)(*(of_group(name) for name in variables._fields))
     images = config.batch_size * mesh.size
-    return update.lower(
+    return update.lower(  # type: ignore[attr-defined]  # It is compiled by jax.jit.
         values,
         shaped((images, config.size, config.size, 3), jnp.uint8, BY_DEVICE),
         shaped((images,), jnp.int32, BY_DEVICE),

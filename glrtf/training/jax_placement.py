@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from glrtf.models.class_shards import assign_whole, parts_of, shards_of
+from glrtf.models.class_shards import assign_whole, parts_of, read_whole, shards_of
 from glrtf.models.kernels.jax_replicas import AXES
 from glrtf.training.state import TrainState, statistics
 
@@ -60,7 +60,7 @@ def place(state: TrainState, mesh: Mesh) -> Values:
     variables = variables_of(state)
     return Values(*(place_variables(group, mesh) for group in variables))._replace(
         statistics=[
-            _placed(np.repeat(np.asarray(v)[None], mesh.size, axis=0), BY_DEVICE, mesh)
+            _placed(np.repeat(read_whole(v)[None], mesh.size, axis=0), BY_DEVICE, mesh)
             for v in variables.statistics
         ]
     )
@@ -116,7 +116,7 @@ def _spec(variable: Any) -> PartitionSpec:
 def _host_value(variable: Any) -> np.ndarray:
     """The value over all devices; of a split one all parts, in their order."""
     if shards_of(variable) is None:
-        return np.array(variable)
+        return np.array(read_whole(variable))
     return np.concatenate([part.numpy() for part in parts_of(variable)])
 
 

@@ -84,7 +84,7 @@ class Trainer:
         self._pending: list[Any] = []
         self._seen: list[np.ndarray] = []
         self._stop = StopRequest(engine.alone)
-        self._saved = int(state.updater.iterations.numpy())
+        self._saved = state.updater.count
 
     def run(self) -> Result:
         """Trains from where the state is to the plan's end, or until SIGTERM or Ctrl-C.
@@ -96,7 +96,7 @@ class Trainer:
             UserError: If the loss stops being a number, the data is bad, or another worker
                 is gone.
         """
-        update = int(self._state.updater.iterations.numpy())
+        update = self._state.updater.count
         metrics: dict[str, float] = {}
         images = (self._plan.total_updates - update) * self._plan.global_batch_size
         with (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
-from glrtf.models.class_shards import made_split, mark, shards_of
+from glrtf.models.class_shards import made_split, mark, read_whole, shards_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -53,6 +53,11 @@ class Updater:
     def iterations(self) -> keras.Variable:
         """How many updates were made, an int64 scalar."""
         return self._optimizer.iterations
+
+    @property
+    def count(self) -> int:
+        """How many updates the counter says; not for use inside a step."""
+        return int(read_whole(self.iterations))
 
     @property
     def learning_rate(self) -> Tensor:

@@ -61,7 +61,7 @@ def train(
         found = loop.resume(state, plan, config, num_classes)
         # Only where there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
-    seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
+    seen = state.updater.count * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, engine, precision, why)
     loggers = _loggers(config, seen, plan.num_examples) if engine.chief else []
     try:

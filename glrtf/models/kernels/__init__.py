@@ -23,7 +23,7 @@ if ON_JAX:
         with_true_values,
     )
 else:
-    BatchNormalization = keras.layers.BatchNormalization
+    BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
         bend_true_logits,
         cosines,
