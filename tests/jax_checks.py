@@ -1,11 +1,13 @@
 """What the tests of JAX compare with TensorFlow, computed on four virtual CPU devices.
 
-    python tests/jax_checks.py SHARED_CASES.npz OUTPUT.npz WORKDIR...
+    python tests/jax_checks.py OUTPUT.npz CONFIG.yaml WORKDIR...
 
-A process runs Keras on one backend, so this one writes arrays and the tests read them.
+A process runs Keras on one backend, so this one writes arrays and the tests read them. It cannot
+import TensorFlow, as on a machine that has none.
 """
 
 import dataclasses
+import importlib.abc
 import os
 import re
 import sys
@@ -66,7 +68,16 @@ def training_case(count: int = 3, size: int = 16) -> list[tuple[np.ndarray, np.n
     ]
 
 
+class NoTensorFlow(importlib.abc.MetaPathFinder):
+    """Makes `import tensorflow` fail as where it is not installed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def main() -> None:
+    sys.meta_path.insert(0, NoTensorFlow())
     os.environ["JAX_NUM_CPU_DEVICES"] = str(DEVICES)
     from glrtf.config import keras_backend
 
@@ -85,6 +96,7 @@ def main() -> None:
     found |= {f"split/{k}": v for k, v in trained("adam", devices=4, sharded=True).items()}
     found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
     resumed(config_path, runs, found)
+    commands(config_path, found)
     np.savez(output, **found)
 
 
@@ -188,7 +200,7 @@ def trained(
     from glrtf.models.kernels import Replicas
     from glrtf.training import jax_devices, jax_placement, jax_step
     from glrtf.training.optimizers import Updater
-    from glrtf.training.state import TrainState
+    from glrtf.training.state import TrainState, statistics
 
     mesh = jax_devices.make_mesh(jax.devices()[:devices], split_classes=sharded)
     replicas = Replicas(devices) if sharded else None
@@ -213,17 +225,9 @@ def trained(
     values = values._replace(statistics=averaged)
     jax_placement.take_back(state, values, jax_devices.host())
     arrays = {f"weights/{n}": read_whole(v) for n, v in enumerate(model.trainable_variables)}
-    arrays |= {
-        f"statistics/{n}": np.array(v.value) for n, v in enumerate(jax_step_statistics(model))
-    }
+    arrays |= {f"statistics/{n}": np.array(v.value) for n, v in enumerate(statistics(model))}
     arrays |= {f"averages/{n}": read_whole(v) for n, v in enumerate(state.average.variables)}
     return {**arrays, "figures": np.array(figures), "collectives": np.array(collectives(text))}
-
-
-def jax_step_statistics(model: Any) -> Any:
-    from glrtf.training.state import statistics
-
-    return statistics(model)
 
 
 def first_weights() -> list[np.ndarray]:
@@ -275,6 +279,46 @@ def resumed(config_path: str, runs: list[str], found: dict[str, np.ndarray]) -> 
         made.run()
         found[f"resumed/{number}/losses"] = losses_of(recorder)
         found |= {f"resumed/{number}/arrays/{k}": v for k, v in state.arrays().items()}
+
+
+def commands(config_path: str, found: dict[str, np.ndarray]) -> None:
+    """Trains with validation and embeds, by the commands, in `on_jax_whole` beside the workdir.
+
+    The backbone alone is a small one: that of the settings takes a minute to compile.
+    """
+    import yaml
+    from tiny_models import tiny_embedding_model
+
+    from glrtf.commands import embed, train
+    from glrtf.models import retrieval_model
+    from glrtf.training import state
+
+    state.embedding_model_from_config = tiny_embedding_model  # type: ignore[assignment]
+    retrieval_model.embedding_model_from_config = tiny_embedding_model  # type: ignore[assignment]
+    with open(config_path) as file:
+        settings = yaml.safe_load(file)
+    data, folder = settings["data"], os.path.dirname(settings["workdir"])
+    workdir, rows = os.path.join(folder, "whole"), os.path.join(folder, "rows_of_jax")
+    common = ["--engine=jax", "--strategy=cpu"]
+    code = train.main(
+        [
+            *(f"--config={config_path}", f"--workdir={workdir}", "--epochs=2"),
+            *("--learning_rate=0.01", "--augment.hflip=0.5", "--augment.crop=0.5"),
+            *("--augment.affine=true", "--augment.mixup=0.2", "--augment.rand_augment=1"),
+            *("--ema_momentum=0", "--accumulation_steps=1", *common),
+        ]
+    )
+    codes = [code]
+    codes.append(
+        embed.main(
+            [
+                *(f"--model={workdir}", f"--data={data}", "--split=train", f"--output={rows}"),
+                *("--batch_size=3", "--scales", "1", "1.5", *common),
+            ]
+        )
+    )
+    found["commands"] = np.array(codes)
+    found["without_tensorflow"] = np.array("tensorflow" not in sys.modules)
 
 
 def losses_of(recorder: Any) -> np.ndarray:

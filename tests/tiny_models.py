@@ -45,6 +45,33 @@ def tiny_model(
     return RetrievalModel(embedding, classes)
 
 
+def tiny_embedding_model(config: Any, precision: str = "float32", any_size: bool = False) -> Any:
+    """In place of `embedding_model_from_config`, for whole runs that compile in a second."""
+    import keras
+
+    from glrtf.models import kernels
+    from glrtf.models.retrieval_model import UnitRows
+
+    size = None if any_size else config.size
+    images = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(
+        4,
+        3,
+        strides=2,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=1),
+        name=f"backbone_{config.backbone}",
+    )(images)
+    x = kernels.BatchNormalization(momentum=0.5, name="norm")(x)
+    x = keras.layers.Activation("swish")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    x = keras.layers.Dense(
+        config.embedding_dim,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=2),
+        name="embedding",
+    )(x)
+    return keras.Model(images, UnitRows()(x), name="tiny")
+
+
 def make_model(seed: int = 0, dimension: int = 16) -> Any:
     """A small network of the kind that is embedded with: [0, 1] images to unit rows."""
     import keras

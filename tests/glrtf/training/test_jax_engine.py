@@ -3,6 +3,7 @@
 One process on JAX computes everything that is compared here: see `jax_checks`.
 """
 
+import csv
 import dataclasses
 import importlib.util
 import os
@@ -18,11 +19,15 @@ import pytest
 import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import two_replicas
-from tiny_models import tiny_model
+from tiny_models import tiny_embedding_model, tiny_model
 from tiny_runs import Recorder, trainer
 
+from glrtf.commands import embed
 from glrtf.config.data import AugmentConfig
+from glrtf.config.inference import EmbedConfig
 from glrtf.config.training import TrainConfig
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.models import retrieval_model
 from glrtf.training.accumulation import TrainStep, average_statistics, statistics
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
@@ -40,6 +45,7 @@ def runs(tmp_path_factory):
     """A run of 5 updates on TensorFlow: what both engines resume, to 25 updates."""
     folder = tmp_path_factory.mktemp("runs")
     write_split(folder / "data" / "train", [12, 8])
+    write_split(folder / "data" / "validation", [5], split="validation")
     config = TrainConfig(
         size=32,
         data=str(folder / "data"),
@@ -199,3 +205,32 @@ def test_a_run_of_tensorflow_resumes_on_jax(runs, found):
     assert int(resumed.updater.iterations.numpy()) == 25
     for name, value in resumed.arrays().items():
         np.testing.assert_array_equal(value, found[f"resumed/0/arrays/{name}"], err_msg=name)
+
+
+def test_the_commands_train_and_embed_where_tensorflow_cannot_be_imported(
+    runs, found, tmp_path, monkeypatch
+):
+    """With augmentation and validation, on four devices; rows are those of TensorFlow."""
+    _, folder = runs
+    assert found["without_tensorflow"]
+    assert found["commands"].tolist() == [0, 0]
+    with open(folder / "whole" / "logs" / "train.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {"train_loss", "validation_loss", "validation_map"} <= rows[-1].keys()
+    assert list((folder / "whole" / "logs").glob("events.out.tfevents.*"))
+    monkeypatch.setattr(retrieval_model, "embedding_model_from_config", tiny_embedding_model)
+    config = EmbedConfig(
+        model=str(folder / "whole"),
+        data=str(folder / "data"),
+        output=str(tmp_path / "set"),
+        split="train",
+        scales=(1.0, 1.5),
+        strategy="cpu",
+    )
+    expected = embed.embed(config)
+    got = EmbeddingSet.open(str(folder / "rows_of_jax"))
+    assert got.meta["model_digest"] == expected.meta["model_digest"]
+    for part in range(expected.num_parts):
+        (ours, our_ids), (theirs, their_ids) = got.part(part), expected.part(part)
+        np.testing.assert_array_equal(our_ids, their_ids)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
