@@ -295,7 +295,7 @@ def load_embedder(model: Path, checkpoint: str = "", tta: Sequence[str] = VIEWS)
     Raises:
         UserError: If it is neither, or does not load.
     """
-    from glrtf.inference.model_folders import require_model
+    from glrtf.inference.descriptors.kinds import require_model
 
     if not tta or not set(tta) <= set(VIEWS):
         raise UserError(f"tta: expected some of {', '.join(VIEWS)}, found {list(tta)}")

@@ -15,7 +15,7 @@ def export(config: ExportConfig) -> float:
         The largest difference between their embeddings.
     """
     _check_inputs(config)
-    from glrtf.data.decoding import InputSpec
+    from glrtf.data.input_spec import InputSpec
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
@@ -23,10 +23,10 @@ def export(config: ExportConfig) -> float:
     model, training = load_embedding_model(
         config.workdir, config.checkpoint or None, any_size=any_size
     )
-    if config.format != "saved_model":
-        return formats.export_file(model, training.size, config.target, config.format)
-    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
     spec = InputSpec.of(training.input, training.size)
+    if config.format != "saved_model":
+        return formats.export_file(model, spec, config.target, config.format)
+    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
     return serving.export(model, spec, config.target, facts)
 
 

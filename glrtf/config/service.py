@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
@@ -13,11 +14,11 @@ _BACKENDS = ("exact", "tensorflow", "annoy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearcherConfig:
+class SearcherConfig(NoCodeFromFiles):
     """What photos are searched with.
 
     Attributes:
-        model: An exported SavedModel or a workdir: the one the sets were embedded with.
+        model: The model that the sets were embedded with; see glrtf embed.
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
@@ -32,6 +33,8 @@ class SearcherConfig:
             photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
             stand unchanged, or always.
+        descriptor: What the file of another project's model does not say; by default as the
+            index was embedded.
     """
 
     model: str = ""
@@ -44,6 +47,7 @@ class SearcherConfig:
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
     verify: Literal["once", "always"] = "once"
+    descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)
 
     needed: ClassVar[tuple[str, ...]] = ("model", "index")
 

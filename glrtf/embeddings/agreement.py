@@ -31,19 +31,25 @@ class Agreement:
         Args:
             name: What messages call it, such as ``--index sets/index``.
             meta: What it says of its rows: model_digest, size, max_side (0 for none), antialias,
-                precision, tta, scales.
+                precision, tta, scales, and preparation for another project's model.
             place: Which model's it is, where several are joined.
 
         Raises:
             UserError: If it was made with another model or other settings.
         """
-        for key in ("model_digest", *_OPTIONS):
+        for key in ("preparation", "model_digest", *_OPTIONS):
             if meta.get(key) is None:
                 continue
             value = _comparable(meta[key])
             other, known = self._first.setdefault((place, key), (name, value))
             if value == known:
                 continue
+            if key == "preparation":
+                raise UserError(
+                    f"{name}: expected embeddings of photos prepared as for {other}"
+                    f" ({_difference(known, value)}); embed both with the same --descriptor"
+                    " settings"
+                )
             if key == "model_digest":
                 raise UserError(
                     f"{name}: expected embeddings of the same model as {other}, found another "
@@ -58,6 +64,13 @@ class Agreement:
 def _comparable(value: Any) -> Any:
     """Views and scales are added up, so their order does not matter."""
     return sorted(value, key=str) if isinstance(value, list | tuple) else value
+
+
+def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The first setting of a manifest that differs."""
+    keys = [*expected, *(key for key in found if key not in expected)]
+    key = next(key for key in keys if expected.get(key) != found.get(key))
+    return f"{key} {_shown(expected.get(key))}, found {_shown(found.get(key))}"
 
 
 def _shown(value: Any) -> str:
