@@ -29,9 +29,9 @@ def extraction() -> None:
     from input_pipeline import write_shards
 
     from glrtf.data.input_pipeline import eval_batches
+    from glrtf.data.input_spec import InputSpec
     from glrtf.data.records import BadRecords
     from glrtf.data.shards import Shard, ShardSet
-    from glrtf.data.input_spec import InputSpec
     from glrtf.inference.embedder import Embedder
     from glrtf.inference.extraction import BatchRunner, Job, embed_shards
     from glrtf.inference.serving import to_unit_range

@@ -11,8 +11,8 @@ def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarra
     """Random isotropic unit rows, float32."""
     rows = rng.standard_normal((count, dimension), dtype=np.float32)
     for start in range(0, count, _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
-        some /= np.linalg.norm(some, axis=1, keepdims=True)
+        chunk = rows[start : start + _AT_ONCE]
+        chunk /= np.linalg.norm(chunk, axis=1, keepdims=True)
     return rows
 
 
@@ -45,10 +45,10 @@ def clustered(
         rows = unit_rows(count, dimension, rng)
         # In place and in chunks: a benchmark's rows fill much of the memory.
         for start in range(0, count, _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            some *= np.float32(spread)
-            some += centres[rng.integers(num_centres, size=len(some))]
-            some /= np.linalg.norm(some, axis=1, keepdims=True)
+            chunk = rows[start : start + _AT_ONCE]
+            chunk *= np.float32(spread)
+            chunk += centres[rng.integers(num_centres, size=len(chunk))]
+            chunk /= np.linalg.norm(chunk, axis=1, keepdims=True)
         both.append(rows)
     return both[0], both[1]
 

@@ -43,14 +43,14 @@ def after_the_search(
     queries = len(direct.indices)
     blocks = list(ranking.landmark_blocks(near, known, codes, unlike, LandmarkConfig()))
     marks = np.concatenate([block.landmarks for block in blocks])
-    sure = np.concatenate([block.confidences for block in blocks])
-    asked = LandmarkConfidences(marks[:queries], sure[:queries])
-    index = LandmarkConfidences(marks[queries:], sure[queries:])
-    return ranked(asked, index, direct, query_ids, ids, path)
+    confidences = np.concatenate([block.confidences for block in blocks])
+    query = LandmarkConfidences(marks[:queries], confidences[:queries])
+    index = LandmarkConfidences(marks[queries:], confidences[queries:])
+    return ranked(query, index, direct, query_ids, ids, path)
 
 
 def ranked(
-    asked: LandmarkConfidences,
+    query: LandmarkConfidences,
     index: LandmarkConfidences,
     direct: Neighbors,
     query_ids: np.ndarray,
@@ -59,7 +59,7 @@ def ranked(
 ) -> Ranking:
     """Bridging, fusion and the written submission."""
     ranks = id_ranks(ids)
-    found = ranking.rank(direct, direct.scores, asked, index, ranks, FusionConfig())
+    found = ranking.rank(direct, direct.scores, query, index, ranks, FusionConfig())
     output.write_submission(path, query_ids, ids, found.images)
     return found
 
@@ -76,9 +76,9 @@ def pandas(arguments: argparse.Namespace) -> None:
         query_ids, ids = image_ids(queries), image_ids(index)
 
         def table(rows: np.ndarray, similarities: np.ndarray) -> pd.DataFrame:
-            asked = np.repeat(np.arange(len(rows)), rows.shape[1])
+            query = np.repeat(np.arange(len(rows)), rows.shape[1])
             distance = 1 - similarities.ravel()
-            return pd.DataFrame({"query": asked, "row": rows.ravel(), "distance": distance})
+            return pd.DataFrame({"query": query, "row": rows.ravel(), "distance": distance})
 
         def transcribed() -> dict:
             of_test, of_index = (
@@ -137,11 +137,11 @@ def crowded(arguments: argparse.Namespace) -> None:
     queries, index = 10_000, 200_000
     marks = rng.integers(1, 5000, size=(index, 5))
     marks[:100_000, 0] = 0
-    asked = rng.integers(1, 5000, size=(queries, 5))
-    asked[:, 0] = 0
+    query = rng.integers(1, 5000, size=(queries, 5))
+    query[:, 0] = 0
     of_index, of_query = (
-        LandmarkConfidences(some, -np.sort(-rng.random(some.shape), axis=1))
-        for some in (marks, asked)
+        LandmarkConfidences(landmarks, -np.sort(-rng.random(landmarks.shape), axis=1))
+        for landmarks in (marks, query)
     )
     direct = Neighbors(
         rng.integers(index, size=(queries, 1)) + np.arange(100) * 1999 - index // 2,

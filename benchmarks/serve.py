@@ -147,7 +147,7 @@ async def load(
     server: Server, photos: list[bytes], clients: int, seconds: float, requests: int
 ) -> dict[str, float]:
     """Asks with so many clients until time or requests run out."""
-    asked = itertools.cycle([search_request(each) for each in photos])
+    requests = itertools.cycle([search_request(each) for each in photos])
     taken: list[float] = []
     memory: list[float] = []
     failed = started = 0
@@ -158,7 +158,7 @@ async def load(
         while started < requests and time.monotonic() - began < seconds:
             started += 1
             sent = time.monotonic()
-            status, body = await request(server.port, *next(asked))
+            status, body = await request(server.port, *next(requests))
             good = status == 200 and len(json.loads(body)["photos"]) == 20
             failed += not good
             taken.append(time.monotonic() - sent)

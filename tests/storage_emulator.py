@@ -179,14 +179,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers["Host"] = f"localhost:{self.server.backend}"
         status, answer, content = self.server.forward(self.command, self.path, headers, body)
         self._note_upload(body, dict(answer).get("Location", ""))
-        here, there = self.server.url, f"http://localhost:{self.server.backend}"
+        proxy, backend = self.server.url, f"http://localhost:{self.server.backend}"
         kept = [
-            (key, value.replace(there, here))
+            (key, value.replace(backend, proxy))
             for key, value in answer
             if key.lower() not in ("content-length", "connection", "transfer-encoding")
         ]
         if content.startswith(b"{"):
-            content = content.replace(there.encode(), here.encode())
+            content = content.replace(backend.encode(), proxy.encode())
         if encoding := self._encoding():
             kept.append(("Content-Encoding", encoding))
         if spoil == "alter" and content:

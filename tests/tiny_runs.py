@@ -46,14 +46,14 @@ def trainer(
     from glrtf.data.shards import open_shards
     from glrtf.training import loop
     from glrtf.training.optimizers import Updater
-    from glrtf.training.plan import make_plan
+    from glrtf.training.plan import plan_run
     from glrtf.training.schedules import make_schedule
     from glrtf.training.state import TrainState
 
     strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
     replicas = strategy.num_replicas_in_sync
     shards = open_shards(config.data)
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages)
     schedule = make_schedule(
         "cosine",
         1e-2,

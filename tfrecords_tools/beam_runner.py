@@ -88,7 +88,7 @@ def save_spec(spec: ShardSpec) -> str:
 def load_spec(path: str) -> ShardSpec:
     """Reads a specification back."""
     arrays = array_files.load_archive(path, "a shard's specification")
-    with array_files.told(f"{path}: expected a shard's specification"):
+    with array_files.damage_as(f"{path}: expected a shard's specification"):
         about = json.loads(arrays["about"].tobytes())
         layout = about["layout"]
         return ShardSpec(

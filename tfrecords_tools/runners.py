@@ -47,16 +47,16 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
             progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
 
 
-def count_workers(asked: int | None, num_jobs: int, num_bytes: int) -> int:
+def count_workers(wanted: int | None, num_jobs: int, num_bytes: int) -> int:
     """How many processes the settings allow and the jobs can use.
 
     Args:
-        asked: What the user set, None to choose.
+        wanted: What the user set, None to choose.
         num_jobs: How many jobs there are.
         num_bytes: How much they read; small work is done before a process has started.
     """
     by_default = len(os.sched_getaffinity(0)) if num_bytes > _SMALL else 1
-    allowed = asked or by_default
+    allowed = wanted or by_default
     return max(1, min(allowed, num_jobs))
 
 

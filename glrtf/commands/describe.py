@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def run_describe(config: DescribeConfig) -> None:
     """The command."""
-    from glrtf.inference.descriptors.kinds import is_own, require_model
+    from glrtf.inference.descriptors.kinds import is_own
+    from glrtf.inference.descriptors.required import require_model
 
     kind = require_model("model", config.model, descriptor=config.descriptor)
     if config.photo:

@@ -41,12 +41,12 @@ def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
 
 def _check_inputs(config: EmbedConfig) -> None:
     """Looks at paths and packages before TensorFlow is loaded."""
-    from glrtf.inference.descriptors.kinds import require_model
+    from glrtf.inference.descriptors.required import require_model
 
     for number, (model, output) in enumerate(config.jobs):
         option = "--also" if number else "--model"
         flags = None if number else config.descriptor
-        require_model(option, model, config.checkpoint, config.precision, flags)
+        require_model(option, model, config.checkpoint, config.precision, flags, config.runtime)
         expected.new_folder("--also" if number else "--output", output)
     expected.folder("--data", config.data)
     if config.runner == "beam":

@@ -51,9 +51,9 @@ def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]
     from glrtf.service import own_photos
     from glrtf.service.searcher import load_searcher
 
-    asked = load_searcher(config)
-    photos = own_photos.embed_table(asked, config, own_photos.to_stderr)
-    return asked, photos, f"{len(photos.rows)} photos of {config.table}"
+    searcher = load_searcher(config)
+    photos = own_photos.embed_table(searcher, config, own_photos.to_stderr)
+    return searcher, photos, f"{len(photos.rows)} photos of {config.table}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

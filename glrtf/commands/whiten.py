@@ -37,12 +37,12 @@ def whiten(config: WhitenConfig) -> None:
     agreement = Agreement()
     for role in _ROLES:
         _require_models_of(sets["train"], role, sets[role], agreement)
-    rows = {role: join(some, config.votes) for role, some in sets.items() if some}
+    rows = {role: join(source, config.votes) for role, source in sets.items() if source}
     whitening, digest = _fitted(config, rows["train"])
-    for role, some in rows.items():
+    for role, source in rows.items():
         folder = files.join(config.output, role)
-        meta = _meta(sets[role], digest) | {"source_digest": some.digest}
-        _write_set(folder, some, whitening, meta, config.verify)
+        meta = _meta(sets[role], digest) | {"source_digest": source.digest}
+        _write_set(folder, source, whitening, meta, config.verify)
         print(folder)
 
 

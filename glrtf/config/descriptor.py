@@ -11,6 +11,7 @@ from tfrecords_tools.errors import UserError
 
 ResizeRule: TypeAlias = Literal["squash", "crop", "pad", "keep"]
 Filter: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+RuntimeChoice: TypeAlias = Literal["auto", "tensorflow", "onnx", "openvino", "litert"]
 Pooling: TypeAlias = Literal["none", "cls", "mean", "gem"]
 
 

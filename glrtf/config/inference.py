@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 VIEWS = ("plain", "hflip")
@@ -62,7 +62,10 @@ class EmbedConfig(NoCodeFromFiles):
         batch_size: Images of a batch, on each replica.
         dtype: How rows are stored, float32 or float16 (half the size).
         precision: Of the network's arithmetic: float32, or bfloat16, which accelerators compute
-            faster; the rows are float32. Needs a workdir as the model.
+            faster; the rows are float32. Needs a workdir as the model, or OpenVINO and a CPU that
+            has bfloat16.
+        runtime: What computes the model. auto: TensorFlow; of an .onnx file ONNX Runtime, of a
+            .tflite file LiteRT; with bfloat16 OpenVINO, where it is installed and the CPU has it.
         max_bad_records: Broken images to list and leave out before giving up; null for
             any number.
         also: Further models to embed with in the same pass over the photos, which are decoded
@@ -88,6 +91,7 @@ class EmbedConfig(NoCodeFromFiles):
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
     precision: Literal["float32", "bfloat16"] = "float32"
+    runtime: RuntimeChoice = "auto"
     max_bad_records: int | None = None
     also: tuple[str, ...] = ()
     task_index: int = 0
@@ -105,7 +109,7 @@ class EmbedConfig(NoCodeFromFiles):
             raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
         if not 0 <= self.task_index < self.num_tasks:
             raise ValueError(
-                f"task_index: expected 0 to {self.num_tasks - 1} (num_tasks - 1), found"
+                f"task_index: expected 0 to {self.num_tasks - 1} (--num_tasks less 1), found"
                 f" {self.task_index}"
             )
         for pair in self.also:

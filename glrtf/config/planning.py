@@ -47,13 +47,13 @@ class PlanConfig(TrainConfig):
         super().__post_init__()
         for name in ("num_gpus", "num_classes", "num_images", "activation_overhead"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"--{name}: expected more than 0, found {getattr(self, name)}")
+                raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
         if self.gpu and self.compile:
             raise ValueError(
-                "--compile: expected a TPU, for which the compiler needs none, found --gpu "
+                "compile: expected a TPU, for which the compiler needs none, found --gpu "
                 f"{self.gpu}; leave one of them out"
             )
         if not 0 <= self.utilization <= 1:
-            raise ValueError(f"--utilization: expected 0 to 1, found {self.utilization}")
+            raise ValueError(f"utilization: expected 0 to 1, found {self.utilization}")
         if self.price_per_hour < 0:
-            raise ValueError(f"--price_per_hour: expected 0 or more, found {self.price_per_hour}")
+            raise ValueError(f"price_per_hour: expected 0 or more, found {self.price_per_hour}")

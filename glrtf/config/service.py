@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
@@ -28,6 +28,7 @@ class SearcherConfig(NoCodeFromFiles):
             answers are right.
         tta: Views whose embeddings are added up: plain, hflip.
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
+        runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
@@ -44,6 +45,7 @@ class SearcherConfig(NoCodeFromFiles):
     labels: str = ""
     tta: tuple[str, ...] = VIEWS
     precision: Literal["float32", "bfloat16"] = "float32"
+    runtime: RuntimeChoice = "auto"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
     verify: Literal["once", "always"] = "once"
@@ -54,7 +56,7 @@ class SearcherConfig(NoCodeFromFiles):
     def __post_init__(self) -> None:
         for name in self.needed:
             if not getattr(self, name):
-                raise ValueError(f"--{name}: expected a folder, found none; see --help")
+                raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
         if not self.tta or not set(self.tta) <= set(VIEWS):
@@ -64,12 +66,12 @@ class SearcherConfig(NoCodeFromFiles):
             )
         if self.search.backend not in _BACKENDS:
             raise ValueError(
-                f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
+                f"search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
                 f" found {self.search.backend}"
             )
 
         if self.cache_folder.startswith("gs://"):
-            raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+            raise ValueError("cache: expected a local folder for an index on gs://, found none")
 
     @property
     def index_labels(self) -> str:
@@ -135,10 +137,10 @@ class EvaluateIndexConfig(SearcherConfig):
         if bool(self.photos) != bool(self.table):
             raise ValueError("photos: expected --photos and --table together, found one of them")
         if self.photos and not self.model:
-            raise ValueError("--model: expected the model of the index for --photos, found none")
+            raise ValueError("model: expected the model of the index for --photos, found none")
         if not self.index_labels:
             raise ValueError(
-                "--labels: expected the index photos' landmarks (--labels, or --train and"
+                "labels: expected the index photos' landmarks (--labels, or --train and"
                 " --landmarks), found none"
             )
         _expect(self, "most", 0, 1 << 40)
@@ -208,4 +210,4 @@ class ServeConfig(SearcherConfig):
 def _expect(config: object, name: str, low: float, high: float) -> None:
     value = getattr(config, name)
     if not low <= value <= high:
-        raise ValueError(f"--{name}: expected {low} to {high}, found {value}")
+        raise ValueError(f"{name}: expected {low} to {high}, found {value}")

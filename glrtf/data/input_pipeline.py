@@ -66,7 +66,7 @@ def train_batches(
 
     Returns:
         Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
-        ``device-resize`` the images are canvases, uint8 (batch_size, canvas + 1, canvas, 3).
+        ``device-resize`` the images are padded, uint8 (batch_size, canvas + 1, canvas, 3).
         `float_images` takes either.
 
     Raises:
@@ -75,7 +75,7 @@ def train_batches(
     """
     config = config or InputConfig()
     shard_set = (open_shards(data) if isinstance(data, str) else data).without_empty()
-    bad = bad if bad is not None else BadRecords(config.max_bad_records)
+    bad = bad if bad is not None else BadRecords(config.max_bad_records, "--input.max_bad_records")
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
@@ -163,7 +163,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
     """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
 
     Args:
-        images: uint8, resized images or canvases.
+        images: uint8, resized or padded images.
         size: Side of the images in pixels.
         config: As given to `train_batches`.
     """
@@ -175,7 +175,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
 def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:

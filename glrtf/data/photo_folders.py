@@ -64,7 +64,7 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
         else:
             found.append((name, size))
     if not found:
-        also = f" ({_told(left_out)})" if left_out else ""
+        also = f" ({_message(left_out)})" if left_out else ""
         raise UserError(
             f"{folder}: expected shards, or photos ({' '.join(_SUFFIXES)}), found neither{also}"
         )
@@ -86,7 +86,7 @@ def left_out_note(shard_set: ShardSet) -> str:
     if not isinstance(shard_set, PhotoSet) or not shard_set.left_out:
         return ""
     return (
-        f"{len(shard_set.left_out)} files or folders are left out ({_told(shard_set.left_out)});"
+        f"{len(shard_set.left_out)} files or folders are left out ({_message(shard_set.left_out)});"
         f" {LEFT_OUT_NAME} lists them"
     )
 
@@ -164,7 +164,7 @@ def _shown(path: str, folder: str) -> str:
     return os.path.relpath(path, folder).encode(errors="backslashreplace").decode()
 
 
-def _told(left_out: Sequence[tuple[str, str]]) -> str:
+def _message(left_out: Sequence[tuple[str, str]]) -> str:
     """How often each reason stands, the most frequent first."""
     counts = collections.Counter(reason.partition(";")[0] for _, reason in left_out)
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common(5))

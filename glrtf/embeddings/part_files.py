@@ -116,7 +116,7 @@ def load_array(path: str, copy: str = "") -> np.ndarray:
         copy: Its `copy_of`, where that is known.
     """
     copy = copy or copy_of(path)
-    with array_files.told(
+    with array_files.damage_as(
         f"{path}: expected an array file of plain numbers, found a truncated, pickled or foreign "
         "one; make the set again"
     ):

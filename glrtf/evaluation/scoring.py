@@ -14,8 +14,8 @@ MAX_PREDICTIONS = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
-    """The marked ranking of every scored query, in the solution's order.
+class ScoredSubmission:
+    """A submission's scored queries: which predictions are right, in the solution's order.
 
     Attributes:
         query_ids: The queries, Q of them.
@@ -59,14 +59,14 @@ def _hit_ranks(predictions: list[str], distinct: set[str], relevant: frozenset[s
     return sorted(predictions.index(image_id) for image_id in found)
 
 
-def judge(
+def score_submission(
     submission: Iterable[tuple[str, list[str]]],
     solution: RetrievalSolution,
     *,
     name: str = "submission",
     max_predictions: int = MAX_PREDICTIONS,
-) -> Judgement:
-    """Marks a submission's predictions by the solution.
+) -> ScoredSubmission:
+    """Compares a submission's predictions with the solution.
 
     Args:
         submission: For every query its id and its ranked index ids.
@@ -111,7 +111,7 @@ def judge(
         )
     hits = np.zeros((len(rows), max_predictions), bool)
     hits.reshape(-1)[np.frombuffer(hit_places, np.int64)] = True
-    return Judgement(
+    return ScoredSubmission(
         query_ids=tuple(rows),
         usage=np.array([solution.usage[query_id] for query_id in rows]),
         hits=hits,
@@ -126,22 +126,22 @@ def judge(
     )
 
 
-def oddities(judged: Judgement) -> list[str]:
+def oddities(scored: ScoredSubmission) -> list[str]:
     """What of a submission does not count as its writer may think, one line each."""
-    total = len(judged.query_ids)
-    told = (
-        (judged.missing, f"of {total} scored queries missing; a missing one scores 0"),
-        (judged.cut, f"of {total} scored queries with more than 100 predictions; the rest is cut"),
+    total = len(scored.query_ids)
+    counts = (
+        (scored.missing, f"of {total} scored queries missing; a missing one scores 0"),
+        (scored.cut, f"of {total} scored queries with more than 100 predictions; the rest is cut"),
         (
-            judged.unlike,
-            f"predictions look like no id of the solution, {judged.unlike_text}; write whole ids"
+            scored.unlike,
+            f"predictions look like no id of the solution, {scored.unlike_text}; write whole ids"
             " with spaces between",
         ),
-        (judged.repeats, "predictions repeated; they are skipped and keep their rank"),
+        (scored.repeats, "predictions repeated; they are skipped and keep their rank"),
     )
-    lines = [f"{count} {text}" for count, text in told if count]
-    if not judged.hits.any():
-        if judged.num_predictions.any():
+    lines = [f"{count} {text}" for count, text in counts if count]
+    if not scored.hits.any():
+        if scored.num_predictions.any():
             lines.append("no predicted image is right, as if they were images of another index")
         else:
             lines.append("no image is predicted for any scored query")

@@ -5,9 +5,11 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from glrtf.config.descriptor import DescriptorConfig
+from glrtf.config.descriptor import DescriptorConfig, RuntimeChoice
 from glrtf.data.input_spec import InputSpec
-from glrtf.inference.descriptors.kinds import is_own, require_model
+from glrtf.inference.descriptors import loading, own_files, runtimes
+from glrtf.inference.descriptors.kinds import is_own
+from glrtf.inference.descriptors.required import require_model
 from glrtf.inference.embedder import Embedder, Precision
 from glrtf.inference.export_info import ExportInfo, spec_of
 from glrtf.inference.model_folders import INFO_NAME
@@ -25,6 +27,8 @@ def load_embedder(
     precision: Precision = "float32",
     descriptor: DescriptorConfig | None = None,
     recorded: Mapping[str, Any] | None = None,
+    runtime: RuntimeChoice = "auto",
+    on_cpu: bool = True,
 ) -> Embedder:
     """Loads a model; call it inside the strategy's scope.
 
@@ -33,25 +37,33 @@ def load_embedder(
             `glrtf.inference.descriptors.kinds`.
         checkpoint: Which checkpoint of the workdir.
         any_size: Whether images of any size are to be embedded at their size.
-        precision: Of the network's arithmetic; only a workdir computes in another than float32.
+        precision: Of the network's arithmetic.
         descriptor: What the file of another project's model does not say.
         recorded: The preparation of the set that its rows are compared with, if any; it counts
             where neither `descriptor` nor a manifest says something.
+        runtime: What computes it.
+        on_cpu: Whether TensorFlow would compute it on one CPU.
 
     Raises:
         UserError: If it is none of these, or does not load, or cannot compute so.
     """
     descriptor = descriptor or DescriptorConfig()
-    kind = require_model("model", path, checkpoint, precision, descriptor)
+    kind = require_model("model", path, checkpoint, precision, descriptor, runtime)
+    chosen = runtimes.choose("model", path, kind, runtime, precision, on_cpu)
+    by_tensorflow = precision if chosen == "tensorflow" else "float32"
     if kind == "workdir":
-        return _from_workdir(path, checkpoint, any_size, precision)
-    if kind == "export":
-        return _from_export(path, any_size)
-    from glrtf.inference.descriptors import loading, own_files
+        found = _from_workdir(path, checkpoint, any_size, by_tensorflow)
+    elif kind == "export":
+        found = _from_export(path, any_size)
+    elif is_own(path, kind):
+        return own_files.load(path, kind, any_size, chosen, precision)
+    else:
+        found = loading.load_foreign(path, kind, descriptor, any_size, recorded, chosen, precision)
+    if chosen != "openvino" or found.runtime == "openvino":
+        return found
+    from glrtf.inference.descriptors import openvino_models
 
-    if is_own(path, kind):
-        return own_files.load(path, kind, any_size)
-    return loading.load_foreign(path, kind, descriptor, any_size, recorded)
+    return openvino_models.converted(found, precision, any_size)
 
 
 def _from_export(path: str, any_size: bool) -> Embedder:

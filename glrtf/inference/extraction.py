@@ -166,16 +166,16 @@ def embed_split(
     plans = [_plan(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):
         _keep_to_plan(job.folder, plan)
-    there = {job.folder: _names(job.folder) for job in jobs}
+    names_of = {job.folder: _names(job.folder) for job in jobs}
     mine = range(task_index, num_parts, num_tasks)
     total = sum(shard_set.lengths[part] for part in mine)
     with Progress(f"embed {shard_set.split}", total, "image") as progress:
         for part in mine:
-            _embed_missing(jobs, shard_set, part, dtype, max_bad_records, there)
+            _embed_missing(jobs, shard_set, part, dtype, max_bad_records, names_of)
             progress.update(shard_set.lengths[part])
-    there = {job.folder: _names(job.folder) for job in jobs}
+    names_of = {job.folder: _names(job.folder) for job in jobs}
     if not all(
-        receipts.is_done(job.folder, part, num_parts, there[job.folder])
+        receipts.is_done(job.folder, part, num_parts, names_of[job.folder])
         for job in jobs
         for part in range(num_parts)
     ):
@@ -189,7 +189,7 @@ def _embed_missing(
     part: int,
     dtype: str,
     max_bad_records: int | None,
-    there: Mapping[str, set[str]],
+    names_of: Mapping[str, set[str]],
 ) -> None:
     """Embeds a part with the models that have not yet, or had other data."""
     num_parts = len(shard_set.shards)
@@ -197,13 +197,13 @@ def _embed_missing(
     missing = [
         job
         for job in jobs
-        if not receipts.is_done(job.folder, part, num_parts, there[job.folder], source)
+        if not receipts.is_done(job.folder, part, num_parts, names_of[job.folder], source)
     ]
     if not missing:
         return
-    digests = _embed_part(missing, shard_set, part, dtype, max_bad_records, there)
+    digests = _embed_part(missing, shard_set, part, dtype, max_bad_records, names_of)
     for job, written in zip(missing, digests, strict=True):
-        new = receipts.name_of(part, num_parts) not in there[job.folder]
+        new = receipts.name_of(part, num_parts) not in names_of[job.folder]
         receipts.write(job.folder, part, num_parts, source, written, new=new)
 
 
@@ -261,7 +261,7 @@ def _embed_part(
     part: int,
     dtype: str,
     max_bad_records: int | None,
-    there: Mapping[str, set[str]],
+    names_of: Mapping[str, set[str]],
 ) -> list[dict[str, str]]:
     """Writes a part's rows, ids and rejects; returns `write_part`'s digests for each job."""
     bad = BadRecords(max_bad_records)
@@ -280,7 +280,7 @@ def _embed_part(
     num_parts = len(shard_set.shards)
     digests = []
     for job, rows in zip(jobs, rows_of_jobs, strict=True):
-        names = there[job.folder]
+        names = names_of[job.folder]
         path = _rejects_path(job.folder, part, num_parts)
         new = os.path.basename(path) not in names
         files.write_bytes(path, text.getvalue().encode(), new=new)

@@ -14,7 +14,7 @@ from glrtf.inference.embedder import RUNTIME_NAMES, Embedder
 from glrtf.inference.embedders import load_embedder
 from glrtf.inference.extraction import BatchRunner, Job, embed_split
 from glrtf.inference.host_views import HostRunner
-from glrtf.training.strategy import describe, make_strategy
+from glrtf.training.strategy import describe, is_one_cpu, make_strategy
 
 
 def open_input(config: EmbedConfig) -> ShardSet:
@@ -38,6 +38,8 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
                 any_size,
                 config.precision,
                 DescriptorConfig() if number else config.descriptor,
+                runtime=config.runtime,
+                on_cpu=is_one_cpu(strategy),
             )
         jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
     return jobs

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embeddings.rows import ConcatenatedRows, RowSource
-from glrtf.embeddings.subset_rows import ChosenRows
+from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.rerank import dba, diffusion, k_reciprocal, label_votes
@@ -47,7 +47,7 @@ class DirectSide:
         if augmented in ("index", "both"):
             index = self._augmented(index, "index")
         if queries is not None:
-            query = self._inputs.kept(ChosenRows(query, queries))
+            query = self._inputs.kept(SubsetRows(query, queries))
         if self._config.query_expansion.n:
             query = self._expanded(query, index)
         return query, index
@@ -62,8 +62,8 @@ class DirectSide:
         """
         if queries is not None and self._config.rerank.method != "none":
             # What re-ranking says of a query depends on the queries beside it.
-            near, sure = self.confidences()
-            return Neighbors(near.indices[queries], near.scores[queries]), sure[queries]
+            near, confidences = self.confidences()
+            return Neighbors(near.indices[queries], near.scores[queries]), confidences[queries]
         query, index = self.rows(queries)
         near = self._search.neighbors(
             "direct_neighbors", query, index, self._config.fusion.direct_k
@@ -118,9 +118,9 @@ class DirectSide:
         result = np.zeros(near.indices.shape)
         with Progress("k-reciprocal", len(result), "image") as progress:
             for row, nearest in enumerate(near.indices):
-                there = nearest >= 0
-                result[row, there] = k_reciprocal.jaccard_similarities(
-                    described, len(index.ids) + row, nearest[there]
+                valid = nearest >= 0
+                result[row, valid] = k_reciprocal.jaccard_similarities(
+                    described, len(index.ids) + row, nearest[valid]
                 )
                 progress.update()
         mixed = settings.share * np.array(near.scores) + (1 - settings.share) * result
@@ -135,20 +135,20 @@ class DirectSide:
         graph = diffusion.mutual_graph(among, settings.gamma)
         found: list[Neighbors] = []
         with Progress("diffusion", len(near.indices), "image") as progress:
-            for some in _blocks_of(near, _QUERIES_A_BLOCK):
+            for chunk in _blocks_of(near, _QUERIES_A_BLOCK):
                 starts = diffusion.sources(
-                    some.head(settings.start_k), len(index.ids), settings.gamma
+                    chunk.head(settings.start_k), len(index.ids), settings.gamma
                 )
                 reached = diffusion.diffuse(graph, starts, settings.alpha, settings.steps).T
                 rows = np.broadcast_to(np.arange(reached.shape[1]), reached.shape)
                 ranked = best(rows, np.where(reached > 0, reached, -np.inf), near.k)
                 found.append(_without_rest(ranked))
-                progress.update(len(some.indices))
+                progress.update(len(chunk.indices))
         indices = np.concatenate([one.indices for one in found])
         reached = np.concatenate([one.scores for one in found])
         top = np.maximum(reached[:, :1], np.finfo(np.float64).tiny)
-        sure = np.where(indices >= 0, reached / top, 0) * np.clip(near.scores[:, :1], 0, 1)
-        return Neighbors(indices, reached), sure
+        confidences = np.where(indices >= 0, reached / top, 0) * np.clip(near.scores[:, :1], 0, 1)
+        return Neighbors(indices, reached), confidences
 
 
 def _blocks_of(near: Neighbors, rows: int) -> Iterator[Neighbors]:

@@ -51,7 +51,7 @@ class Pipeline:
         Returns:
             The ranking, one row a query, in the order asked for.
         """
-        nearest, sure = self._direct.confidences(queries)
+        nearest, confidences = self._direct.confidences(queries)
         if self._config.bridged:
             in_index, in_query = self.landmark_confidences()
         else:
@@ -62,9 +62,9 @@ class Pipeline:
             in_query = LandmarkConfidences(
                 in_query.landmarks[queries], in_query.confidences[queries]
             )
-        sure = self._direct.voted(sure, nearest.indices, in_query, in_index)
+        confidences = self._direct.voted(confidences, nearest.indices, in_query, in_index)
         return ranking.rank(
-            nearest, sure, in_query, in_index, self.inputs.id_ranks, self._config.fusion
+            nearest, confidences, in_query, in_index, self.inputs.id_ranks, self._config.fusion
         )
 
     def train_neighbors(self) -> Neighbors:
@@ -73,7 +73,7 @@ class Pipeline:
             "train_neighbors", self.inputs.images, self.inputs.train, **self._wanted_of_train()
         )
 
-    def non_landmark_confidences(self) -> npt.NDArray[np.float64]:
+    def non_landmark_similarities(self) -> npt.NDArray[np.float64]:
         """Step 3: n(t) of each train image; 1, which changes nothing, when none are given."""
         given = self.inputs.non_landmark_scores
         if given is not None:
@@ -97,22 +97,24 @@ class Pipeline:
     def landmark_confidences(self) -> tuple[LandmarkConfidences, LandmarkConfidences]:
         """Steps 2 to 4: the landmarks of index and test images."""
         near = self.train_neighbors()
-        unlikeness = self.non_landmark_confidences()
+        non_landmark_similarity = self.non_landmark_similarities()
         known, codes = self.inputs.train_landmarks
         images = len(near.indices)
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
             settings = self._config.landmark
-            for kept in ranking.landmark_blocks(near, known, codes, unlikeness, settings):
+            for kept in ranking.landmark_blocks(
+                near, known, codes, non_landmark_similarity, settings
+            ):
                 yield kept.landmarks, kept.confidences
 
-        marks, sure = self._cache.arrays(
+        marks, confidences = self._cache.arrays(
             "landmark_confidences", self._landmark_key(), images, blocks
         )
         cut = len(self.inputs.index.ids)
         return (
-            LandmarkConfidences(np.array(marks[:cut]), np.array(sure[:cut])),
-            LandmarkConfidences(np.array(marks[cut:]), np.array(sure[cut:])),
+            LandmarkConfidences(np.array(marks[:cut]), np.array(confidences[:cut])),
+            LandmarkConfidences(np.array(marks[cut:]), np.array(confidences[cut:])),
         )
 
     def _wanted_of_train(self) -> dict[str, int]:

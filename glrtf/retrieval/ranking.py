@@ -26,7 +26,7 @@ def landmark_blocks(
     near: Neighbors,
     known: npt.NDArray[np.int64],
     codes: npt.NDArray[np.int64],
-    unlikeness: npt.NDArray[np.float64],
+    non_landmark_similarity: npt.NDArray[np.float64],
     settings: LandmarkConfig,
 ) -> Iterator[LandmarkConfidences]:
     """Step 4: the landmarks that images keep, some thousand images at a time.
@@ -37,7 +37,7 @@ def landmark_blocks(
         near: The images' nearest train images.
         known: Landmark ids, ascending.
         codes: (train rows,) int64, each train image's place in `known`.
-        unlikeness: (train rows,) float64, n(t).
+        non_landmark_similarity: (train rows,) float64, n(t).
         settings: The parameters.
     """
     images = len(near.indices)
@@ -47,7 +47,7 @@ def landmark_blocks(
                 release(near)
             block = slice(start, start + _IMAGES_A_BLOCK)
             chunk = Neighbors(near.indices[block], near.scores[block])
-            yield keep_landmarks(chunk, known, codes, unlikeness, settings)
+            yield keep_landmarks(chunk, known, codes, non_landmark_similarity, settings)
             progress.update(len(chunk.indices))
 
 
@@ -55,7 +55,7 @@ def keep_landmarks(
     near: Neighbors,
     known: npt.NDArray[np.int64],
     codes: npt.NDArray[np.int64],
-    unlikeness: npt.NDArray[np.float64],
+    non_landmark_similarity: npt.NDArray[np.float64],
     settings: LandmarkConfig,
 ) -> LandmarkConfidences:
     """The landmarks that images keep, computed on all processors.
@@ -64,16 +64,19 @@ def keep_landmarks(
         near: The images' nearest train images.
         known: Landmark ids, ascending.
         codes: (train rows,) int64, each train image's place in `known`.
-        unlikeness: (train rows,) float64, n(t).
+        non_landmark_similarity: (train rows,) float64, n(t).
         settings: The parameters.
     """
     # The last entry is for missing neighbours: row -1.
-    codes, unlikeness = np.append(codes, NO_LANDMARK), np.append(unlikeness, 1.0)
+    codes, non_landmark_similarity = (
+        np.append(codes, NO_LANDMARK),
+        np.append(non_landmark_similarity, 1.0),
+    )
 
     def keep(start: int) -> LandmarkConfidences:
         block = slice(start, start + _IMAGES_AT_ONCE)
         rows, scores = np.asarray(near.indices[block]), np.asarray(near.scores[block])
-        similarity = unlikeness.take(rows, mode="wrap")
+        similarity = non_landmark_similarity.take(rows, mode="wrap")
         return landmark_confidence.landmark_confidences(
             codes.take(rows, mode="wrap"),
             penalized_distances(scores, similarity, settings.non_landmark_weight),
@@ -116,9 +119,9 @@ def rank(
 
         def fuse(start: int) -> Ranking:
             block = slice(start, start + _QUERIES_AT_ONCE)
-            asked = LandmarkConfidences(query.landmarks[block], query.confidences[block])
+            of_block = LandmarkConfidences(query.landmarks[block], query.confidences[block])
             near = Neighbors(np.array(nearest.indices[block]), np.array(nearest.scores[block]))
-            fused = rank_block(near, np.asarray(direct[block]), asked, lists, id_ranks, settings)
+            fused = rank_block(near, np.asarray(direct[block]), of_block, lists, id_ranks, settings)
             with lock:
                 progress.update(len(near.indices))
             return fused

@@ -115,11 +115,11 @@ class Answer:
         by_landmark = surest is not None and surest.probability == self.probability
         best = surest.title if surest and by_landmark else "the first photo shows the same"
         perhaps = f"perhaps {best}" if by_landmark else "the first photo may show the same"
-        sure = _percent(self.probability)
+        percent = _percent(self.probability)
         return {
-            "likely": f"likely: {best} ({sure})",
-            "unsure": f"unsure: {perhaps} ({sure})",
-            "unknown": f"unknown: nothing in the index is sure to match ({perhaps}, {sure})",
+            "likely": f"likely: {best} ({percent})",
+            "unsure": f"unsure: {perhaps} ({percent})",
+            "unknown": f"unknown: nothing in the index is sure to match ({perhaps}, {percent})",
         }.get(self.verdict or "", "")
 
 
@@ -129,5 +129,5 @@ def _percent(probability: float | None) -> str:
 
 def _named(landmark: LandmarkFound) -> str:
     name = f" {landmark.name}" if landmark.name else ""
-    sure = "" if landmark.probability is None else f"{_percent(landmark.probability)}, "
-    return f"{landmark.landmark_id}{name} ({sure}{landmark.confidence:.2f})"
+    percent = "" if landmark.probability is None else f"{_percent(landmark.probability)}, "
+    return f"{landmark.landmark_id}{name} ({percent}{landmark.confidence:.2f})"

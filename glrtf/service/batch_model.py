@@ -46,14 +46,14 @@ class BatchModel:
         most = self.lengths[-1]
         rows = [np.empty((0, self.embedder.dimension), np.float32)]
         for start in range(0, len(images), most):
-            some = images[start : start + most]
+            chunk = images[start : start + most]
             if not self.embedder.in_graph:
-                rows.append(embed_on_host(self.embedder, [np.stack(some)], self._views))
+                rows.append(embed_on_host(self.embedder, [np.stack(chunk)], self._views))
                 continue
-            length = next(each for each in self.lengths if each >= len(some))
+            length = next(each for each in self.lengths if each >= len(chunk))
             padded = np.zeros(self._shape(length), np.uint8)
-            padded[: len(some)] = some
-            rows.append(self._run(padded)[: len(some)])
+            padded[: len(chunk)] = chunk
+            rows.append(self._run(padded)[: len(chunk)])
         return np.concatenate(rows)
 
     def _run(self, images: np.ndarray) -> np.ndarray:

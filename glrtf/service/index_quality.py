@@ -125,8 +125,8 @@ def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) ->
     truth = np.where(photos.landmarks == NO_LANDMARK, _NEVER, photos.landmarks)[:, None]
     marks, seen = [], []
     for one, right in ((found, truth), (unknown, np.full_like(truth, _NEVER))):
-        there = np.isfinite(one.confidences)
-        marks.append((one.confidences[there], (one.marks == right)[there]))
+        valid = np.isfinite(one.confidences)
+        marks.append((one.confidences[valid], (one.marks == right)[valid]))
         shown, final = one.shown[:, :_SHOWN], one.final[:, :_SHOWN]
         known = shown != NO_LANDMARK
         seen.append((np.cbrt(final[known]), (shown == right)[known]))
@@ -181,10 +181,10 @@ def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality
         found: What was found.
     """
     relevant = _relevant(searcher, photos)
-    some = relevant > 0
-    truth, shown = photos.landmarks[some], found.shown[some]
+    scored = relevant > 0
+    truth, shown = photos.landmarks[scored], found.shown[scored]
     hits = shown == truth[:, None]
-    precisions = metrics.average_precision(hits, relevant[some], RANKED)
+    precisions = metrics.average_precision(hits, relevant[scored], RANKED)
     low, high = bootstrap.mean_interval(precisions)
     names = searcher.landmark_names
     worst = []
@@ -200,12 +200,12 @@ def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality
             }
         )
     return Quality(
-        queries=int(some.sum()),
-        unanswerable=int((~some).sum()),
+        queries=int(scored.sum()),
+        unanswerable=int((~scored).sum()),
         map_100=float(precisions.mean()),
         map_100_interval=(low, high),
         recall_1=float(hits[:, 0].mean()),
-        landmark_1=_share_right(searcher, truth, found.marks[some, 0]),
+        landmark_1=_share_right(searcher, truth, found.marks[scored, 0]),
         worst=sorted(worst, key=lambda each: (each["map_100"], each["landmark_id"])),
         confusions=_confusions(truth, shown[:, 0], names),
     )

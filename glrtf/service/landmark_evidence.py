@@ -110,17 +110,17 @@ class LandmarkFinder:
                 found = self._evidence(near)
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
-        marks, sure, rows = StageCache(self._folder).arrays(
+        marks, confidences, rows = StageCache(self._folder).arrays(
             "index_landmarks", self._key(index), len(index.ids), blocks
         )
         return LandmarkEvidence(
-            LandmarkConfidences(np.array(marks), np.array(sure)), np.array(rows)
+            LandmarkConfidences(np.array(marks), np.array(confidences)), np.array(rows)
         )
 
     def _evidence(self, near: Neighbors) -> LandmarkEvidence:
         settings = self._settings
-        there = near.indices != NO_ROW
-        codes = np.where(there, self._codes[near.indices], -1)
+        valid = near.indices != NO_ROW
+        codes = np.where(valid, self._codes[near.indices], -1)
         no_penalty = np.ones(near.scores.shape)
         kept = landmarks.landmark_confidences(
             codes,
@@ -130,7 +130,7 @@ class LandmarkFinder:
             best_bonus=settings.best_bonus,
             keep=settings.keep,
         )
-        shown = np.where(there, self.known[codes], NO_LANDMARK)
+        shown = np.where(valid, self.known[codes], NO_LANDMARK)
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 

@@ -61,6 +61,7 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
     embedder = load_embedder(
         config.model,
         precision=config.precision,
+        runtime=config.runtime,
         descriptor=config.descriptor,
         recorded=index.meta.get("preparation"),
     )
@@ -86,6 +87,10 @@ def _refuse_unlike(
     for one in sets:
         found = one.meta.get("model_digest")
         if found != embedder.digest:
+            # A model prepared otherwise has another digest: the setting says more.
+            prepared = Agreement()
+            prepared.add("the photos searched for", {"preparation": embedder.preparation})
+            prepared.add(one.folder, {"preparation": one.meta.get("preparation")})
             raise UserError(
                 f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
                 f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}…; embed it with this"

@@ -146,7 +146,8 @@ class WandbLogger:
             import wandb
         except ImportError:
             raise UserError(
-                "wandb_project: expected the package wandb, found none; " + how_to_install("wandb")
+                "--wandb_project: expected the package wandb, found none; "
+                + how_to_install("wandb")
             ) from None
         self._wandb = wandb
         self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")

@@ -136,7 +136,7 @@ class Augmentation:
         """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], varied.
 
         Args:
-            images: uint8, resized or on canvases.
+            images: uint8, resized or padded.
             replica: This replica's number.
             number: The micro-batch's number over the whole run.
 

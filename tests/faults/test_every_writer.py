@@ -78,8 +78,8 @@ def _ablate(inputs: Path, out: Path) -> Command:
 def _evaluate(inputs: Path, out: Path) -> Command:
     write_retrieval(inputs / "retrieval")
     (inputs / "solution.csv").write_text(SOLUTION)
-    told = _flags(json=out / "told.json", per_query=out / "told.csv", resamples=20)
-    return evaluate.main, [str(inputs / "retrieval"), str(inputs / "solution.csv"), *told]
+    result = _flags(json=out / "result.json", per_query=out / "told.csv", resamples=20)
+    return evaluate.main, [str(inputs / "retrieval"), str(inputs / "solution.csv"), *result]
 
 
 def _report(inputs: Path, out: Path) -> Command:

@@ -39,7 +39,7 @@ def write_set(folder, ids):
 
 def write_retrieval(folder, ids):
     """The first id is the query; it ranks the others."""
-    query, index = (np.array([i.encode() for i in some]) for some in (ids[:1], ids[1:]))
+    query, index = (np.array([i.encode() for i in split_ids]) for split_ids in (ids[:1], ids[1:]))
     images = np.arange(len(index), dtype=np.int64)[None]
     zeros = np.zeros(images.shape)
     ranking = SimpleNamespace(

@@ -157,11 +157,7 @@ def parse(
         raise UserError(f"--{name}: {wrong}")
     for name, value in list(namespace.items()):
         namespace[name] = settings_values.with_home(value)
-    try:
-        values = parser.instantiate(namespace)
-        return config_class(**{f.name: values[f.name] for f in dataclasses.fields(config_class)})  # type: ignore[arg-type]
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return settings_values.build(config_class, namespace.as_dict(), parser.options)
 
 
 def to_yaml(config: Any) -> str:

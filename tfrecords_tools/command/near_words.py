@@ -44,6 +44,12 @@ def option_meant(name: str, known: Sequence[str]) -> str:
         name: Without its dashes, with underscores.
         known: The options, without dashes.
     """
+    group, _, rest = name.rpartition(".")
+    in_group = [each.removeprefix(f"{group}.") for each in known if each.startswith(f"{group}.")]
+    if group and in_group:
+        # The group's own letters say nothing about which of its settings is meant.
+        meant = option_meant(rest, in_group)
+        return f"{group}.{meant}" if meant else ""
     # A group's setting is never meant by a plain name: --landmark.keep is not --landmarks.
     known = [option for option in known if ("." in option) == ("." in name)]
     if found := _by_letters(name, known, _VERY_NEAR):

@@ -2,8 +2,8 @@
 
 from typing import Literal, TypeAlias
 
-from glrtf.config.descriptor import HUB_PREFIX, DescriptorConfig, names_function
-from glrtf.inference.model_folders import INFO_NAME, export_info_path, require_workdir
+from glrtf.config.descriptor import HUB_PREFIX, names_function
+from glrtf.inference.model_folders import INFO_NAME, export_info_path
 from tfrecords_tools.command import expected
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
@@ -64,41 +64,3 @@ def is_own(model: str, kind: Kind) -> bool:
     return kind in ("export", "workdir") or (
         kind in ("onnx", "tflite") and files.exists(export_info_path(model))
     )
-
-
-def require_model(
-    option: str,
-    model: str,
-    checkpoint: str = "",
-    precision: str = "float32",
-    descriptor: DescriptorConfig | None = None,
-) -> Kind:
-    """Checks that there is a model to load, and that its settings mean something to it.
-
-    Args:
-        option: As it is typed, such as ``"--model"``.
-        model: See `kind_of`.
-        checkpoint: Which checkpoint of the workdir; empty means the last.
-        precision: What it is to compute in, float32 or bfloat16.
-        descriptor: What flags say of its input and output.
-
-    Raises:
-        UserError: If there is none, the workdir has no such checkpoint, or a setting is for
-            another kind of model.
-    """
-    kind = kind_of(option, model)
-    given = sorted(descriptor.given) if descriptor else []
-    if given and is_own(model, kind):
-        raise UserError(
-            f"--descriptor.{given[0]}: expected none for {model}, which this project trained, so"
-            " that its preparation is known; leave it out"
-        )
-    if kind == "workdir":
-        require_workdir(option, model, checkpoint)
-    elif precision != "float32":
-        what = "an export" if is_own(model, kind) else "another model"
-        raise UserError(
-            f"{option} {model}: expected a training run's workdir with --precision {precision},"
-            f" found {what}, which computes in float32; name the workdir, or leave --precision out"
-        )
-    return kind

@@ -1,5 +1,6 @@
 """A model of another project, ready to embed."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -12,19 +13,39 @@ from glrtf.inference.descriptors import arithmetic, manifests
 from glrtf.inference.descriptors.kinds import Kind
 from glrtf.inference.descriptors.manifests import Preparation
 from glrtf.inference.descriptors.raw_models import RawModel
-from glrtf.inference.embedder import Embedder
+from glrtf.inference.embedder import Embedder, Precision, Runtime
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 _PROBE = 2
 
 
-def load_raw(model: str, kind: Kind, signature: str | None) -> RawModel:
-    """Loads a model of a kind; inside the strategy's scope, where TensorFlow runs it."""
+def load_raw(
+    model: str,
+    kind: Kind,
+    signature: str | None,
+    runtime: Runtime | None = None,
+    precision: Precision = "float32",
+) -> RawModel:
+    """Loads a model of a kind; inside the strategy's scope, where TensorFlow runs it.
+
+    Args:
+        model: Its name.
+        kind: See `kinds.kind_of`.
+        signature: Of a SavedModel or TFLite file.
+        runtime: What computes it; None and tensorflow take the kind's own.
+        precision: Of OpenVINO's arithmetic.
+    """
     if signature is not None and kind not in ("saved_model", "tflite"):
         raise UserError(
             f"{model}: --descriptor.signature: expected none for a model without signatures, found"
             f" {signature!r}"
         )
+    if runtime == "openvino" and kind in ("onnx", "tflite"):
+        from glrtf.inference.descriptors import onnx_file, openvino_models
+
+        digest = onnx_file.file_digest(model) if kind == "onnx" else files.sha256(model)
+        return openvino_models.load_file(model, digest, precision)
     if kind == "onnx":
         from glrtf.inference.descriptors import onnx_file
 
@@ -54,6 +75,8 @@ def load_foreign(
     config: DescriptorConfig,
     any_size: bool = False,
     recorded: Mapping[str, Any] | None = None,
+    runtime: Runtime | None = None,
+    precision: Precision = "float32",
 ) -> Embedder:
     """Loads a model of another project.
 
@@ -63,14 +86,19 @@ def load_foreign(
         config: The flags.
         any_size: Whether images of other sizes than the manifest's are to be embedded, too.
         recorded: The preparation of a set that it must agree with; see `manifests.merged`.
+        runtime: What computes an ONNX or TFLite file; None takes its own.
+        precision: Of OpenVINO's arithmetic.
 
     Raises:
         UserError: If it does not load, something is left open, or it does not run.
     """
     manifest = manifests.merged(model, config, recorded)
-    raw = load_raw(model, kind, manifest.signature)
+    raw = load_raw(model, kind, manifest.signature, runtime, precision)
     rule = manifests.complete(model, raw, manifest)
-    return make_embedder(model, raw, rule, any_size)
+    embedder = make_embedder(model, raw, rule, any_size)
+    if raw.runtime == "openvino":
+        return dataclasses.replace(embedder, precision=precision)
+    return embedder
 
 
 def make_embedder(model: str, raw: RawModel, rule: Preparation, any_size: bool = False) -> Embedder:

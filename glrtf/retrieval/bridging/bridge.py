@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +109,9 @@ def best_bridges(
     own = queries.confidences[rows, places]
     starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
     heads = np.minimum(lengths, limit)
-    begins = np.cumsum(heads) - heads
-    # Looked up by its number, since repeating is slow.
-    pair_of = np.repeat(np.arange(len(heads)), heads)
-    entries = (starts - begins).take(pair_of) + np.arange(len(pair_of))
+    entries, pair_of = ranges(starts, heads)
     if not surest_first:
+        begins = np.cumsum(heads) - heads
         crowded = np.flatnonzero(lengths > limit)
         starts, lengths, own_of = starts[crowded], lengths[crowded], own[crowded]
         surer = _count_at_least(index.confidences, starts, lengths, own_of)
@@ -141,8 +139,8 @@ def bridges_of_pairs(
         images: (queries, n) int64 index rows, -1 for none.
     """
     # No image keeps -2.
-    asked = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
-    by_place = np.ascontiguousarray(asked.T)[:, :, None]
+    query_landmarks = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
+    by_place = np.ascontiguousarray(query_landmarks.T)[:, :, None]
     # In few steps, since threads wait for each other at every small one.
     shared = [
         np.flatnonzero(column.take(images, mode="wrap") == by_place)
@@ -150,16 +148,16 @@ def bridges_of_pairs(
     ]
     others = np.repeat(np.arange(len(shared)), list(map(len, shared)))
     places, pairs = np.divmod(np.concatenate([np.empty(0, np.int64), *shared]), max(images.size, 1))
-    rows, there = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
-    own = index.of_images.confidences[there, others]
+    rows, image_rows = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
+    own = index.of_images.confidences[image_rows, others]
     bridges = Bridges(
         queries=rows,
-        images=there,
+        images=image_rows,
         confidences=np.minimum(queries.confidences[rows, places], own),
         own=own,
-        landmarks=asked[rows, places],
+        landmarks=query_landmarks[rows, places],
     )
-    return bridges if (there >= 0).all() else bridges.take(there >= 0)
+    return bridges if (image_rows >= 0).all() else bridges.take(image_rows >= 0)
 
 
 def _shared_landmarks(

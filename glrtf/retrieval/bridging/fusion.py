@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from glrtf.retrieval.bridging.bridge import Bridges
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each, stable_order
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges, stable_order
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
 
@@ -143,8 +143,8 @@ def _merge_several(
 ) -> None:
     """Gathers what is said of pairs that come several times, in the first entry of each."""
     begins = np.cumsum(counts) - counts
-    pair_of = np.repeat(np.arange(len(counts)), counts)
-    entries = order[np.arange(len(pair_of)) + (starts - begins)[pair_of]]
+    places, pair_of = ranges(starts, counts)
+    entries = order[places]
     bridges, owns = pool.bridged[entries], pool.own[entries]
     bridged = np.maximum.reduceat(bridges, begins)
     stands = bridges == bridged[pair_of]
@@ -161,12 +161,12 @@ def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.f
     """Raises to a power, the sign kept for odd and fractional ones alike; 0 stays 0."""
     raised = np.zeros(len(values))
     # Half of them are 0: an image is seldom both near and bridged.
-    some = np.flatnonzero(values != 0)
-    values = values.take(some)
+    nonzero = np.flatnonzero(values != 0)
+    values = values.take(nonzero)
     if values.min(initial=0) < 0:
-        raised[some] = np.copysign(np.abs(values) ** exponent, values)
+        raised[nonzero] = np.copysign(np.abs(values) ** exponent, values)
     else:
-        raised[some] = values**exponent
+        raised[nonzero] = values**exponent
     return raised
 
 

@@ -165,8 +165,8 @@ def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.N
     scores = np.zeros(len(right))
     # BLAS shares longer products among threads, and then the order depends on their number.
     for column in range(0, right.shape[1], _LONGEST_SUM):
-        some = slice(column, column + _LONGEST_SUM)
-        scores += _vecdot(left[..., some], right[:, some])
+        chunk = slice(column, column + _LONGEST_SUM)
+        scores += _vecdot(left[..., chunk], right[:, chunk])
     return scores
 
 

@@ -36,9 +36,9 @@ def paths(tmp_path):
 def test_layout(paths, tmp_path, capsys):
     assert prepare_revisited.main(paths) == 0
     out = tmp_path / "out"
-    told = capsys.readouterr().out
-    assert "2 queries, 3 index photos" in told
-    assert "--fusion.limit 3" in told
+    output = capsys.readouterr().out
+    assert "2 queries, 3 index photos" in output
+    assert "--fusion.limit 3" in output
     with open(out / "metadata" / "index.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == INDEX

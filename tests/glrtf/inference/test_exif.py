@@ -32,11 +32,11 @@ def with_orientation(value, other_tags=0, big_endian=False):
 @pytest.mark.parametrize("other_tags", [0, 3])
 def test_upright_is_pillows(value, other_tags):
     data = with_orientation(value, other_tags)
-    told = exif.orientation(tf.constant(data))
-    assert told == value
+    found = exif.orientation(tf.constant(data))
+    assert found == value
     stored = tf.io.decode_jpeg(data, channels=3)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
-    ours = exif.upright(stored, told).numpy()
+    ours = exif.upright(stored, found).numpy()
     assert ours.shape == expected.shape
     # Pillow and TensorFlow decode a little differently.
     assert np.abs(ours.astype(int) - expected.astype(int)).mean() < 2
