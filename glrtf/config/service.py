@@ -22,7 +22,8 @@ class SearcherConfig(NoCodeFromFiles):
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
-            are taken from train_label_to_category.csv beside it, the photos' own from names.csv.
+            are taken from train_label_to_category.csv in the same folder, the photos' own from
+            names.csv.
         labels: CSV of the index photos' landmarks, written as --landmarks; empty takes --landmarks,
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
@@ -160,7 +161,8 @@ class ServeConfig(SearcherConfig):
             by default the loopback's names and the host.
         max_upload: Most bytes of an upload.
         max_pixels: Most pixels of a photo, looked up before it is decoded.
-        max_requests: Searches taken up at once, waiting ones included; more are told to come back.
+        max_requests: Most searches accepted at once, waiting ones included; more are asked to
+            retry later.
         max_batch: Most photos of one model call.
         batch_wait_ms: How long photos wait for each further one that is being read, to share its
             model call, milliseconds.

@@ -48,7 +48,7 @@ def train_batches(
 
     Every record comes exactly once an epoch over all workers; a batch may hold
     the end of one epoch and the beginning of the next, so none is left out. With
-    ``config.deterministic`` equal seeds give equal batches, and a stream begun at
+    ``config.deterministic`` equal seeds give equal batches, and a stream started at
     `start_step` goes on as the whole one would (while no record is broken),
     without reading what comes before. Class-balanced sampling changes which
     records come, not how many.

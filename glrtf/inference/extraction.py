@@ -17,7 +17,7 @@ from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
-from glrtf.embeddings.part_files import ID_DTYPE, load_array
+from glrtf.embeddings.part_files import as_ids, load_array
 from glrtf.inference import receipts
 from glrtf.inference.embedder import Embedder
 from glrtf.inference.host_views import HostRunner
@@ -27,7 +27,7 @@ from glrtf.inference.tta import embed_views
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import files, json_shapes, temporary_files
 from tfrecords_tools.storage.local_copies import listed
 
 Tensor: TypeAlias = tf.Tensor
@@ -214,7 +214,7 @@ def _names(folder: str) -> set[str]:
 def embed_shards(
     jobs: Sequence[Job], shard_set: ShardSet, bad: BadRecords
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids S16 (n,)."""
+    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids (n,)."""
     rows: list[list[np.ndarray]] = [
         [np.empty((0, job.embedder.dimension), np.float32)] for job in jobs
     ]
@@ -246,13 +246,13 @@ def _results(
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
-    """(n,) S16; none is cut, by which it would be another image's or come twice."""
+    """(n,) S dtype; none is cut, by which it would be another image's or come twice."""
     shard = shard_set.shards[0]
     photos = isinstance(shard, PhotoShard)
     where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
     remedy = "use --photo_ids digest" if photos else "build the data with such ids"
-    image_ids.refuse_unsafe(where, ids.astype(np.bytes_), remedy)
-    return ids.astype(ID_DTYPE)
+    image_ids.refuse_unsafe(where, ids, remedy)
+    return as_ids(ids)
 
 
 def _embed_part(
@@ -338,7 +338,7 @@ def _plan(
 
 def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
     """Writes the plan, or refuses a folder that has another one; clears what was killed."""
-    files.remove_stale(folder)
+    temporary_files.remove_stale(folder)
     path = files.join(folder, PLAN_NAME)
     if not files.exists(path):
         files.write_json(path, plan)

@@ -1,4 +1,4 @@
-"""Who is told how a run goes: CSV, TensorBoard, Weights & Biases."""
+"""Loggers: CSV, TensorBoard, Weights & Biases."""
 
 import csv
 import io

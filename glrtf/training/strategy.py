@@ -30,7 +30,7 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
             accelerators that TensorFlow cannot drive; it refuses otherwise.
 
     Raises:
-        UserError: If the devices asked for are not there.
+        UserError: If the requested devices are missing.
     """
     multiply_in_float32()
     if kind == "auto":

@@ -1,4 +1,4 @@
-"""Dataclass -> flags, YAML and help; every mistake answered in one line."""
+"""Dataclass -> flags, YAML and help; every mistake reported in one line."""
 
 import dataclasses
 import errno
@@ -69,7 +69,7 @@ def run(
 
     Returns:
         The exit code: 0, what `main` returned, or 2 for a mistake in the
-        input, which has then been told on standard error in one line. Stopped by
+        input, which is reported on standard error in one line. Stopped by
         Ctrl-C or SIGTERM: `stopping.STOPPED` for a command that resumes, else 130 or 143.
     """
     # TensorFlow reads this once, when it is loaded; its notes on the processor

@@ -1,4 +1,4 @@
-"""How sure an image shows a landmark, from its train neighbours: step 4."""
+"""Confidence that an image shows a landmark, from its train neighbours: step 4."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
     """
     by_id: dict[bytes, int] = {}
     for _, landmark_id, image_ids in labels.landmark_rows(path):
-        by_id.update(dict.fromkeys(" ".join(image_ids).encode().split(), landmark_id))
+        by_id.update(dict.fromkeys(map(str.encode, image_ids), landmark_id))
     missing = [one for one in train.ids.tolist() if one not in by_id]
     if missing:
         raise UserError(
