@@ -1,4 +1,4 @@
-"""Settings of `glrtf.retrieve`."""
+"""Settings of `glrtf retrieve`."""
 
 import dataclasses
 from typing import Literal
