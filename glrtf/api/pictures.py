@@ -44,7 +44,7 @@ def photo_row(
         raise UserError(
             f"captions: expected one for each of {len(names)} photos, found {len(captions)}"
         )
-    places = find.find_photos(os.fspath(source), names)
+    places = find.find_photos(os.fspath(source), names, quiet=True)
     row = Image.new("RGB", (len(names) * (side + _GAP) + _GAP, side + _CAPTION), "white")
     pen = ImageDraw.Draw(row)
     for number, (name, caption) in enumerate(zip(names, captions or names, strict=True)):

@@ -31,7 +31,7 @@ def export(config: ExportConfig) -> ExportResult:
         UserError: If the workdir or the output is not as expected, or the two differ.
     """
     _check_inputs(config)
-    from glrtf.data.decoding import InputSpec
+    from glrtf.data.input_spec import InputSpec
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
@@ -39,12 +39,12 @@ def export(config: ExportConfig) -> ExportResult:
     model, training = load_embedding_model(
         config.workdir, config.checkpoint or None, any_size=any_size
     )
+    spec = InputSpec.of(training.input, training.size)
     if any_size:
         facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
-        spec = InputSpec.of(training.input, training.size)
         difference = serving.export(model, spec, config.target, facts)
     else:
-        difference = formats.export_file(model, training.size, config.target, config.format)
+        difference = formats.export_file(model, spec, config.target, config.format)
     return ExportResult(config.target, config.format, difference)
 
 

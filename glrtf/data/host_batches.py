@@ -11,6 +11,7 @@ from glrtf.data.host_images import decode_on_host
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.loading import Batch, Shaper
 from glrtf.data.records import BadRecords
+from glrtf.data.resizers import host_resizer
 from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet
 from glrtf.data.stream import shuffled_records
@@ -78,7 +79,7 @@ def evaluation_batches(
 
 def exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
     """Makes images of several kinds, rounded exactly as for inference."""
-    resizes = [host_images.exact_resize(each.size, each.antialias) for each in specs]
+    resizes = [host_resizer(each) for each in specs]
 
     def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
         decoded: dict[int | None, np.ndarray] = {}
@@ -88,7 +89,7 @@ def exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
                 decoded[spec.max_side] = decode_on_host(shrunk)
             resize(decoded[spec.max_side], place)
 
-    return Shaper([(each.size, each.size, 3) for each in specs], fill)
+    return Shaper([each.shape for each in specs], fill)
 
 
 def _shaper(config: InputConfig, size: int) -> Shaper:

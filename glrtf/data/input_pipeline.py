@@ -115,7 +115,7 @@ def eval_batches(
             images = batch.images[0] if is_one else batch.images
             yield {"image": images, "image_id": batch.image_ids, "label": batch.labels}
 
-    images = tuple(tf.TensorSpec([None, each.size, each.size, 3], tf.uint8) for each in specs)
+    images = tuple(tf.TensorSpec([None, *each.shape], tf.uint8) for each in specs)
     signature = {
         "image": images[0] if is_one else images,
         "image_id": tf.TensorSpec([None], tf.string),

@@ -1,16 +1,19 @@
-"""What embedding asks of a model and of the devices that run it."""
+"""A model that is ready to embed."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
-
-import numpy as np
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 from glrtf.data.input_spec import InputSpec
-from glrtf.data.records import BadRecords
-from glrtf.data.shards import ShardSet
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
+Runtime: TypeAlias = Literal["tensorflow", "onnx", "openvino", "litert", "python"]
+
+RUNTIME_NAMES = {
+    **{"tensorflow": "TensorFlow", "onnx": "ONNX Runtime", "openvino": "OpenVINO"},
+    **{"litert": "LiteRT", "python": "Python"},
+}
+"""What a runtime is called."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,62 +22,48 @@ class Embedder:
 
     Attributes:
         name: Where it came from.
-        size: Side of its input in pixels.
+        input: How a photo becomes its input.
         dimension: Length of its rows.
-        digest: SHA-256 of its weights.
-        embed: Images uint8 (b, size, size, 3) to float32 (b, dimension).
+        digest: SHA-256 of its weights; of another project's model, of its bytes and manifest.
+        embed: Prepared images uint8 (b, *input.shape) to float32 (b, dimension): TensorFlow's
+            tensors where `in_graph`, else NumPy's arrays, one photo at a time with keep.
         source: Keeps the loaded model alive.
-        max_side: As of `InputSpec`.
-        antialias: As of `InputSpec`.
         precision: Of the network's arithmetic, float32 or bfloat16.
+        runtime: What computes it.
+        in_graph: Whether `embed` is for TensorFlow's graphs and replicas.
+        stride: Sides at other scales are multiples of it.
+        unit_views: Whether each view's row is divided by its length before the views are added up.
+        preparation: The manifest of another project's model; None for this project's.
     """
 
     name: str
-    size: int
+    input: InputSpec
     dimension: int
     digest: str
     embed: Callable[[Any], Any]
     source: Any
-    max_side: int | None = None
-    antialias: bool = False
     precision: Precision = "float32"
+    runtime: Runtime = "tensorflow"
+    in_graph: bool = True
+    stride: int = 32
+    unit_views: bool = True
+    preparation: dict[str, Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """Side of its input in pixels."""
+        return self.input.size
+
+    @property
+    def max_side(self) -> int | None:
+        """As of `InputSpec`."""
+        return self.input.max_side
+
+    @property
+    def antialias(self) -> bool:
+        """As of `InputSpec`."""
+        return self.input.antialias
 
     def spec(self, size: int | None = None) -> InputSpec:
         """How a photo becomes its input, or one of another size."""
-        return InputSpec(size or self.size, self.max_side, self.antialias)
-
-
-class Runner(Protocol):
-    """Embeds batches on an engine's devices."""
-
-    @property
-    def total_batch(self) -> int:
-        """Images of a whole batch."""
-
-    @property
-    def specs(self) -> Sequence[InputSpec]:
-        """How the images at each scale are made."""
-
-    def __call__(self, *scaled: Any) -> Any:
-        """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
-
-        Args:
-            *scaled: The same images made by each of `specs`, uint8 (n, side, side, 3).
-        """
-
-    def rows(self, result: Any, count: int) -> np.ndarray:
-        """The float32 (count, d) rows of a result, waited for."""
-
-    def batches(
-        self, shard_set: ShardSet, specs: Sequence[InputSpec], bad: BadRecords
-    ) -> Iterator[tuple[Sequence[Any], np.ndarray]]:
-        """One pass over shards in their order.
-
-        Args:
-            shard_set: What to read.
-            specs: How each image is made; of all models.
-            bad: Takes note of broken records.
-
-        Returns:
-            Images for each of `specs`, at most total_batch of them, and their ids, bytes.
-        """
+        return self.input.at(size) if size else self.input

@@ -8,16 +8,19 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from glrtf.config.keras_settings import ON_JAX
+from glrtf.data.host_batches import evaluation_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
 from glrtf.embeddings.part_files import as_ids, load_array
 from glrtf.inference import receipts
-from glrtf.inference.embedder import Embedder, Runner
+from glrtf.inference.embedder import Embedder
 from glrtf.inference.shard_plans import first_difference
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
@@ -27,9 +30,34 @@ from tfrecords_tools.storage.local_copies import listed
 
 PLAN_NAME = "plan.json"
 # What plans of earlier versions do not say.
-_EARLIER = {"max_side": 0, "antialias": False, "precision": "float32"}
+_EARLIER: dict[str, Any] = {
+    **{"max_side": 0, "antialias": False, "precision": "float32"},
+    **{"runtime": "tensorflow", "preparation": None},
+}
 # While the device works on one batch, the one before is fetched.
 _BATCHES_IN_FLIGHT = 2
+
+
+class Runner(Protocol):
+    """Embeds batches of any length up to one on an engine's devices."""
+
+    @property
+    def total_batch(self) -> int:
+        """Images of a whole batch."""
+
+    @property
+    def specs(self) -> Sequence[InputSpec]:
+        """How the images at each scale are made."""
+
+    def __call__(self, *scaled: Any) -> Any:
+        """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
+
+        Args:
+            *scaled: The same images made by each of `specs`, uint8 (n, *spec.shape).
+        """
+
+    def rows(self, result: Any, count: int) -> np.ndarray:
+        """The float32 (count, d) rows of a result, waited for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +184,8 @@ def _results(
     """Yields each batch's results in order, after the next batch has been started."""
     started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
     specs = [spec for job in jobs for spec in job.runner.specs]
-    for batch, names in jobs[0].runner.batches(shard_set, specs, bad):
+    total_batch = jobs[0].runner.total_batch
+    for batch, names in _read(shard_set, specs, total_batch, bad):
         ids = _checked_ids(names, shard_set)
         images = iter(batch)
         shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
@@ -165,6 +194,21 @@ def _results(
         if len(started) == _BATCHES_IN_FLIGHT:
             yield started.popleft()
     yield from started
+
+
+def _read(
+    shard_set: ShardSet, specs: Sequence[InputSpec], batch_size: int, bad: BadRecords
+) -> Iterator[tuple[Sequence[Any], np.ndarray]]:
+    """Yields the engine's images for each of `specs`, and their ids, bytes."""
+    if ON_JAX:
+        for arrays in evaluation_batches(shard_set, specs, batch_size, bad):
+            yield arrays.images, arrays.image_ids
+        return
+    from glrtf.data.input_pipeline import eval_batches, plain_errors
+
+    with plain_errors():
+        for batch in eval_batches(shard_set, size=specs, batch_size=batch_size, bad=bad):
+            yield batch["image"], batch["image_id"].numpy()
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
@@ -247,6 +291,9 @@ def _plan(
         "max_side": embedder.max_side or 0,
         "antialias": embedder.antialias,
         "precision": embedder.precision,
+        # Only where they say something: sets of this project's models stay as they were.
+        **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
+        **({"preparation": embedder.preparation} if embedder.preparation else {}),
         "split": shard_set.split,
         "tta": list(views),
         "scales": list(scales),
@@ -263,7 +310,7 @@ def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
         files.write_json(path, plan)
         return
     stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
-    for name, value in plan.items():
+    for name, value in {**_EARLIER, **plan}.items():
         if name != "model" and stored.get(name) != value:
             expected, found = f"{name} {value}", f"{stored.get(name)}"
             if name == "shards":

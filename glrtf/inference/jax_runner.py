@@ -1,6 +1,7 @@
 """Embedding on JAX devices, from a training run's checkpoint."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -8,18 +9,36 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from glrtf.config.inference import EmbedConfig
 from glrtf.config.keras_settings import keras
-from glrtf.data.host_batches import evaluation_batches
 from glrtf.data.input_spec import InputSpec
-from glrtf.data.records import BadRecords
-from glrtf.data.shards import ShardSet
+from glrtf.inference.descriptors.kinds import kind_of
 from glrtf.inference.embedder import Embedder, Precision
-from glrtf.inference.model_folders import is_export
-from glrtf.inference.tta import embed_views, scaled_side
+from glrtf.inference.extraction import Job
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views
 from glrtf.inference.weights_digest import weights_digest
 from glrtf.training import jax_devices
 from glrtf.training.jax_placement import BY_DEVICE, EVERYWHERE, place_variables
 from tfrecords_tools.errors import UserError
+
+
+def load_jobs(config: EmbedConfig) -> list[Job]:
+    """Loads the models of an embedding on this process's devices.
+
+    Raises:
+        UserError: See `load_embedder`; or if the devices are not there.
+    """
+    devices = jax_devices.find_devices(config.strategy, config.tpu, alone=True)
+    print(f"embedding with jax on {jax_devices.describe(devices)}", file=sys.stderr)
+    mesh = jax_devices.make_mesh(devices, split_classes=False)
+    any_size = any(scale != 1 for scale in config.scales)
+    jobs = []
+    for model, output in config.jobs:
+        embedder = load_embedder(model, config.checkpoint, any_size, config.precision)
+        runner = JaxRunner(embedder, config.tta, config.batch_size, mesh, config.scales)
+        jobs.append(Job(embedder, runner, output))
+    return jobs
 
 
 def load_embedder(
@@ -38,10 +57,10 @@ def load_embedder(
     """
     from glrtf.training.checkpoints import load_embedding_model
 
-    if is_export(path):
+    if (kind := kind_of("--model", path)) != "workdir":
         raise UserError(
-            f"--model {path}: expected a training run's workdir with --engine jax, found an "
-            "export, which is a TensorFlow graph; name the workdir, or use --engine tensorflow"
+            f"--model {path}: expected a training run's workdir with --engine jax, found a model "
+            f"of the kind {kind}; name the workdir, or use --engine tensorflow"
         )
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     with jax.default_device(jax_devices.host()):
@@ -51,9 +70,8 @@ def load_embedder(
         return model(images.astype(jnp.float32) / 255.0, training=False)
 
     dimension = int(model.output_shape[-1])
-    rule = config.input.max_side or None, config.input.antialias
-    digest = weights_digest(model)
-    return Embedder(path, config.size, dimension, digest, embed, model, *rule, precision)
+    spec = InputSpec.of(config.input, config.size)
+    return Embedder(path, spec, dimension, weights_digest(model), embed, model, precision)
 
 
 class JaxRunner:
@@ -76,7 +94,9 @@ class JaxRunner:
         scales: Sequence[float] = (1.0,),
     ) -> None:
         self.total_batch = batch_size * mesh.size
-        self.specs = [embedder.spec(scaled_side(embedder.size, scale)) for scale in scales]
+        self.specs = [
+            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
+        ]
         self._sharding = NamedSharding(mesh, BY_DEVICE)
         variables = embedder.source.variables
         self._weights = place_variables(variables, mesh)
@@ -105,10 +125,3 @@ class JaxRunner:
     def rows(self, result: Any, count: int) -> np.ndarray:
         """See `Runner`."""
         return np.array(result)[:count]
-
-    def batches(
-        self, shard_set: ShardSet, specs: Sequence[InputSpec], bad: BadRecords
-    ) -> Iterator[tuple[Sequence[Any], np.ndarray]]:
-        """See `Runner`."""
-        for batch in evaluation_batches(shard_set, specs, self.total_batch, bad):
-            yield batch.images, batch.image_ids

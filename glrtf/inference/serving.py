@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from glrtf.config.keras_settings import keras
 from glrtf.data import decoding
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.inference.shrinking import shrink

@@ -1,8 +1,6 @@
 """What one process does of an embedding: its settings to models, input and parts."""
 
 import dataclasses
-import sys
-from collections.abc import Callable
 
 from glrtf.config.inference import EmbedConfig
 from glrtf.config.keras_settings import ON_JAX
@@ -21,45 +19,13 @@ def open_input(config: EmbedConfig) -> ShardSet:
 
 def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models on their devices."""
-    make_job = _on_jax(config) if ON_JAX else _on_tensorflow(config)
-    return [make_job(model, output) for model, output in config.jobs]
+    if ON_JAX:
+        from glrtf.inference.jax_runner import load_jobs as load_on_jax
 
+        return load_on_jax(config)
+    from glrtf.inference.tensorflow_jobs import load_jobs as load_on_tensorflow
 
-def _on_tensorflow(config: EmbedConfig) -> Callable[[str, str], Job]:
-    from glrtf.inference.embedders import load_embedder
-    from glrtf.inference.tensorflow_runner import BatchRunner
-    from glrtf.training.strategy import describe, make_strategy
-
-    strategy = make_strategy(config.strategy, config.tpu)
-    print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
-
-    def job(model: str, output: str) -> Job:
-        with strategy.scope():
-            embedder = load_embedder(model, config.checkpoint, _any_size(config), config.precision)
-        runner = BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
-        return Job(embedder, runner, output)
-
-    return job
-
-
-def _on_jax(config: EmbedConfig) -> Callable[[str, str], Job]:
-    from glrtf.inference.jax_runner import JaxRunner, load_embedder
-    from glrtf.training import jax_devices
-
-    devices = jax_devices.find_devices(config.strategy, config.tpu, alone=True)
-    print(f"embedding with jax on {jax_devices.describe(devices)}", file=sys.stderr)
-    mesh = jax_devices.make_mesh(devices, split_classes=False)
-
-    def job(model: str, output: str) -> Job:
-        embedder = load_embedder(model, config.checkpoint, _any_size(config), config.precision)
-        runner = JaxRunner(embedder, config.tta, config.batch_size, mesh, config.scales)
-        return Job(embedder, runner, output)
-
-    return job
-
-
-def _any_size(config: EmbedConfig) -> bool:
-    return any(scale != 1 for scale in config.scales)
+    return load_on_tensorflow(config)
 
 
 def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:

@@ -1,17 +1,14 @@
 """Embedding on the replicas of a `tf.distribute` strategy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.input_pipeline import eval_batches, plain_errors
-from glrtf.data.input_spec import InputSpec
-from glrtf.data.records import BadRecords
-from glrtf.data.shards import ShardSet
 from glrtf.inference.embedder import Embedder
-from glrtf.inference.tta import embed_views, scaled_side
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views
 
 Tensor: TypeAlias = tf.Tensor
 
@@ -42,12 +39,14 @@ class BatchRunner:
         self._strategy = strategy
         self._batch_size = batch_size
         self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.specs = [embedder.spec(scaled_side(embedder.size, scale)) for scale in scales]
-        shapes = [[batch_size, spec.size, spec.size, 3] for spec in self.specs]
+        self.specs = [
+            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
+        ]
+        shapes = [[batch_size, *spec.shape] for spec in self.specs]
 
         def embed(*scaled: Tensor) -> Tensor:
             known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
-            return embed_views(embedder.embed, known, views)
+            return embed_views(embedder.embed, known, views, embedder.unit_views)
 
         @tf.function(autograph=False)
         def step(*scaled: Tensor) -> Any:
@@ -78,11 +77,3 @@ class BatchRunner:
         """The float32 (count, d) rows of a result, waited for."""
         parts = self._strategy.experimental_local_results(result)
         return np.concatenate([part.numpy() for part in parts])[:count]
-
-    def batches(
-        self, shard_set: ShardSet, specs: Sequence[InputSpec], bad: BadRecords
-    ) -> Iterator[tuple[Sequence[Any], np.ndarray]]:
-        """See `Runner`."""
-        with plain_errors():
-            for batch in eval_batches(shard_set, size=specs, batch_size=self.total_batch, bad=bad):
-                yield batch["image"], batch["image_id"].numpy()

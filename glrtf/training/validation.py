@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import eval_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
 from glrtf.training.engine import Score

@@ -235,7 +235,7 @@ def test_settings_are_read_from_yaml_with_overrides(tmp_path):
         glrtf.load_settings(glrtf.RetrieveConfig, path, query=["a"], index=["b"], output="out")
 
 
-def test_a_row_of_photos_has_a_place_for_each(tmp_path):
+def test_a_row_of_photos_has_a_place_for_each(tmp_path, capsys):
     """A red photo, twice as wide as high, and one that is missing."""
     (tmp_path / "0/0/0").mkdir(parents=True)
     Image.new("RGB", (64, 32), "red").save(tmp_path / "0/0/0/0001.jpg")
@@ -245,5 +245,6 @@ def test_a_row_of_photos_has_a_place_for_each(tmp_path):
     red, green, blue = row.getpixel((4 + 16, 16))
     assert red > 240 and green < 20 and blue < 20
     assert row.getpixel((4 + 16, 4)) == row.getpixel((40 + 16, 16)) == (255, 255, 255)
+    assert capsys.readouterr() == ("", "")
     with pytest.raises(glrtf.UserError, match="expected one for each of 2 photos, found 1"):
         glrtf.photo_row(tmp_path, ["0001", "0002"], ["one"])
