@@ -1,6 +1,7 @@
 """What the tests of JAX compare with TensorFlow, computed on four virtual CPU devices.
 
     python tests/jax_checks.py OUTPUT.npz CONFIG.yaml WORKDIR...
+    python tests/jax_checks.py OUTPUT.npz    # one process of a cluster: see `in_a_cluster`
 
 A process runs Keras on one backend, so this one writes arrays and the tests read them. It cannot
 import TensorFlow, as on a machine that has none.
@@ -78,10 +79,13 @@ class NoTensorFlow(importlib.abc.MetaPathFinder):
 
 def main() -> None:
     sys.meta_path.insert(0, NoTensorFlow())
-    os.environ["JAX_NUM_CPU_DEVICES"] = str(DEVICES)
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(DEVICES))
     from glrtf.config import keras_backend
 
     keras_backend.use("jax")
+    if len(sys.argv) == 2:
+        in_a_cluster(sys.argv[1])
+        return
     output, config_path, *runs = sys.argv[1:]
     import jax
 
@@ -95,9 +99,19 @@ def main() -> None:
     found |= {f"one/{k}": v for k, v in trained("adam", devices=1, steps=4).items()}
     found |= {f"split/{k}": v for k, v in trained("adam", devices=4, sharded=True).items()}
     found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
+    rematerialised(found)
     resumed(config_path, runs, found)
     commands(config_path, found)
     np.savez(output, **found)
+
+
+def in_a_cluster(output: str) -> None:
+    """What two devices of one process train, by one device of each of two processes."""
+    from glrtf.training import jax_devices
+
+    devices = jax_devices.find_devices("cpu")
+    found = trained("adam", devices=len(devices))
+    np.savez(output, processes=len({d.process_index for d in devices}), **found)
 
 
 def whole_head(kind: str, found: dict[str, np.ndarray]) -> None:
@@ -258,6 +272,28 @@ def collectives(text: str) -> tuple[int, int]:
             total += 1
             inside += name in bodies
     return total, inside
+
+
+def rematerialised(found: dict[str, np.ndarray]) -> None:
+    """A gradient with and without activations kept, and what moves besides."""
+    import jax
+    import jax.numpy as jnp
+
+    from glrtf.models.kernels import rematerialise
+
+    x, weight = np.float32([[0.3, -0.2]]), np.float32([[1.0, 2.0], [0.5, -1.0]])
+
+    def run(x: Any, weights: Any) -> Any:
+        result = jnp.tanh(x @ weights[0])
+        return result, [jnp.mean(result)]
+
+    def loss(weight: Any, again: bool) -> Any:
+        result, moved = rematerialise(run, x, [weight]) if again else run(x, [weight])
+        return jnp.sum(result**2), moved[0]
+
+    for name, again in (("kept", False), ("again", True)):
+        gradient, moved = jax.grad(loss, has_aux=True)(weight, again)
+        found[f"rematerialised/{name}"] = np.append(gradient, moved)
 
 
 def resumed(config_path: str, runs: list[str], found: dict[str, np.ndarray]) -> None:

@@ -83,6 +83,12 @@ def make_mesh(devices: list[jax.Device], *, split_classes: bool) -> Mesh:
     return Mesh(np.array(devices).reshape(shape), AXES)
 
 
+def compute_deterministically() -> None:
+    """Makes XLA avoid operations on GPUs that add in any order; it reads this when it starts."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+
+
 def host() -> jax.Device:
     """The CPU of this process, on which state is made, read and written."""
     return jax.local_devices(backend="cpu")[0]

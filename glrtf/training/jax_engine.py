@@ -59,6 +59,8 @@ class JaxEngine:
         Raises:
             UserError: See `find_devices`.
         """
+        if config.deterministic:
+            jax_devices.compute_deterministically()
         devices = jax_devices.find_devices(config.strategy, config.tpu, fall_back=fall_back)
         split = config.head_sharding == "classes"
         return cls(jax_devices.make_mesh(devices, split_classes=split))

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,18 @@ def runs(tmp_path_factory):
     return config, folder
 
 
+def start(*arguments, **environment):
+    """A process of `jax_checks`."""
+    path = f"{ROOT}:{ROOT / 'tests'}"
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "jax_checks.py"), *arguments],
+        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def found(runs, tmp_path_factory):
     """What the JAX process computed, by name."""
@@ -72,14 +85,9 @@ def found(runs, tmp_path_factory):
     output = tmp_path_factory.mktemp("jax") / "found.npz"
     settings = output.with_name("config.yaml")
     settings.write_text(cli.to_yaml(config))
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "jax_checks.py"), str(output), str(settings),
-         str(folder / "on_jax")],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    process = start(str(output), str(settings), str(folder / "on_jax"))
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors[-3000:]
     with np.load(output) as arrays:
         return dict(arrays)
 
@@ -108,6 +116,11 @@ def test_a_head_split_over_devices_equals_the_whole_one(found, kind):
     for name in ("losses", "right", "to_rows", "to_centers"):
         split, whole = found[f"{kind}/split/{name}"], found[f"{kind}/whole/{name}"]
         np.testing.assert_allclose(split, whole, atol=1e-5, err_msg=name)
+
+
+def test_forgotten_activations_change_no_gradient(found):
+    kept, again = found["rematerialised/kept"], found["rematerialised/again"]
+    np.testing.assert_allclose(again, kept, rtol=1e-6)
 
 
 def trained_on_tensorflow(optimizer, strategy, steps, sync=False):
@@ -185,6 +198,34 @@ def test_batchnorm_over_all_devices_is_that_over_all_replicas(found):
 def test_an_update_crosses_devices_once_and_not_while_it_accumulates(found):
     assert found["adam/collectives"].tolist() == [1, 0]
     assert found["one/collectives"].tolist() == [0, 0]
+
+
+def test_two_processes_train_as_one_with_two_devices_does(found, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    outputs = [tmp_path / f"{number}.npz" for number in range(2)]
+    processes = [
+        start(
+            str(output),
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(number),
+            JAX_NUM_CPU_DEVICES="1",
+        )
+        for number, output in enumerate(outputs)
+    ]
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors[-3000:]
+    for output in outputs:
+        with np.load(output) as arrays:
+            assert arrays["processes"] == 2
+            for name in arrays.files:
+                if name not in ("processes", "collectives"):
+                    np.testing.assert_allclose(
+                        arrays[name], found[f"adam/{name}"], rtol=1e-6, atol=1e-6, err_msg=name
+                    )
 
 
 def test_a_run_of_tensorflow_resumes_on_jax(runs, found):
