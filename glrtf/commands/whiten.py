@@ -91,7 +91,7 @@ def _model(one: Any) -> Any:
 
 
 def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
-    """The transformation and its file's SHA-256; fitted where it is not there yet."""
+    """The transformation and its file's SHA-256; fitted where it is that do not exist yet."""
     from glrtf.retrieval.rerank import whitening
 
     note = {"train": train.digest, "dimension": config.dimension, "max_rows": config.max_rows}

@@ -20,7 +20,7 @@ class WhitenConfig:
         votes: How much each model counts; alike when left out.
         max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 takes all.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     train: list[str]
