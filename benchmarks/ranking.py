@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from made_up import image_ids, made_up
 from memory import forget_peak, peak
+from synthetic import image_ids, neighbours
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
 from glrtf.retrieval import output, ranking
@@ -34,14 +34,15 @@ def after_the_search(
     codes: np.ndarray,
     near: Neighbors,
     direct: Neighbors,
-    unlike: np.ndarray,
+    non_landmark: np.ndarray,
     query_ids: np.ndarray,
     ids: np.ndarray,
     path: str,
 ) -> Ranking:
     """Landmark confidence, bridging, fusion and the written submission, the queries first."""
     queries = len(direct.indices)
-    blocks = list(ranking.landmark_blocks(near, known, codes, unlike, LandmarkConfig()))
+    train = ranking.TrainLandmarks(known, codes, non_landmark)
+    blocks = list(ranking.landmark_blocks(near, train, LandmarkConfig()))
     marks = np.concatenate([block.landmarks for block in blocks])
     confidences = np.concatenate([block.confidences for block in blocks])
     query = LandmarkConfidences(marks[:queries], confidences[:queries])
@@ -71,8 +72,8 @@ def pandas(arguments: argparse.Namespace) -> None:
 
     queries, index, train, k = 500, 10_000, 60_000, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        known, codes, near, direct = made_up(queries, index, train, k, 2000, folder)
-        unlike = np.random.default_rng(2).random(train) * 0.5
+        known, codes, near, direct = neighbours(queries, index, train, k, 2000, folder)
+        non_landmark = np.random.default_rng(2).random(train) * 0.5
         query_ids, ids = image_ids(queries), image_ids(index)
 
         def table(rows: np.ndarray, similarities: np.ndarray) -> pd.DataFrame:
@@ -83,7 +84,9 @@ def pandas(arguments: argparse.Namespace) -> None:
         def transcribed() -> dict:
             of_test, of_index = (
                 slow.landmark_confidence(
-                    table(near.indices[half], near.scores[half]), known[codes], unlike
+                    table(near.indices[half], near.scores[half]),
+                    known[codes],
+                    non_landmark,
                 )
                 for half in (slice(0, queries), slice(queries, None))
             )
@@ -94,7 +97,7 @@ def pandas(arguments: argparse.Namespace) -> None:
 
         def ours() -> Ranking:
             path = f"{folder}/submission.csv"
-            return after_the_search(known, codes, near, direct, unlike, query_ids, ids, path)
+            return after_the_search(known, codes, near, direct, non_landmark, query_ids, ids, path)
 
         found, expected = ours(), transcribed()
         same = sum(ids[found.images[q]].tolist() == expected[q] for q in range(queries))
@@ -119,13 +122,13 @@ def large(arguments: argparse.Namespace) -> None:
     """Time and memory of the steps after the search for all of GLDv2's test and index images."""
     queries, index, train, k = 117_577, 761_757, 4_132_914, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        known, codes, near, direct = made_up(queries, index, train, k, 203_094, folder)
-        unlike = np.random.default_rng(2).random(train) * 0.5
+        known, codes, near, direct = neighbours(queries, index, train, k, 203_094, folder)
+        non_landmark = np.random.default_rng(2).random(train) * 0.5
         query_ids, ids = image_ids(queries), image_ids(index)
         forget_peak()
         began, cpu = time.perf_counter(), time.process_time()
         path = f"{folder}/submission.csv"
-        after_the_search(known, codes, near, direct, unlike, query_ids, ids, path)
+        after_the_search(known, codes, near, direct, non_landmark, query_ids, ids, path)
         took, used = time.perf_counter() - began, time.process_time() - cpu
         print(f"{queries} x {index}, {k} neighbours: {took:.0f} s ({used:.0f} CPU s)")
         print(f"peak memory {peak():.1f} GiB, mapped files among it")

@@ -27,8 +27,8 @@ import threadpoolctl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from made_up import ROWS_OF
 from memory import forget_peak, peak
+from synthetic import ROWS_OF
 
 from glrtf.embeddings.rows import ArrayRows
 from glrtf.retrieval.search import annoy_backend, exact

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glrtf.api.models import build_model, load_embedder, read_shards
     from glrtf.api.ranking import RankResult, rank, search
     from glrtf.api.scoring import score
-    from glrtf.api.sets import join_sets, open_set, write_set
+    from glrtf.api.sets import export_rows, import_rows, join_sets, open_set, write_set
     from glrtf.config.data import AugmentConfig, InputConfig
     from glrtf.config.retrieval import (
         DbaConfig,
@@ -56,6 +56,8 @@ __all__ = [
     "TrainNeighborsConfig",
     "UserError",
     "build_model",
+    "export_rows",
+    "import_rows",
     "join_sets",
     "load_embedder",
     "open_set",
@@ -67,7 +69,7 @@ __all__ = [
 ]
 
 _PLACES = {
-    "glrtf.api.sets": ("open_set", "write_set", "join_sets"),
+    "glrtf.api.sets": ("open_set", "write_set", "import_rows", "export_rows", "join_sets"),
     "glrtf.api.ranking": ("search", "rank", "RankResult"),
     "glrtf.api.scoring": ("score",),
     "glrtf.api.models": ("load_embedder", "build_model", "read_shards"),

@@ -11,6 +11,18 @@ from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
 
 
+def small_run(data: Any, workdir: Any, **settings: Any) -> TrainConfig:
+    """Settings of a run of the tiny model: 4 images an update in two micro-batches."""
+    return TrainConfig(
+        size=32,
+        data=str(data),
+        workdir=str(workdir),
+        batch_size=4,
+        accumulation_steps=2,
+        **settings,
+    )
+
+
 class Recorder:
     """A logger that remembers, and may do something at an update."""
 
@@ -46,14 +58,14 @@ def trainer(
     from glrtf.data.shards import open_shards
     from glrtf.training import loop
     from glrtf.training.optimizers import Updater
-    from glrtf.training.plan import make_plan
+    from glrtf.training.plan import plan_run
     from glrtf.training.schedules import make_schedule
     from glrtf.training.state import TrainState
 
     strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
     replicas = strategy.num_replicas_in_sync
     shards = open_shards(config.data)
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages)
     schedule = make_schedule(
         "cosine",
         1e-2,

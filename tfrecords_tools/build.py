@@ -157,7 +157,7 @@ def _folds(
             folder=folder,
             layout=layout,
             digests=found.digests,
-            plan=sharding.make_plan(images, num_shards),
+            plan=sharding.plan_shards(images, num_shards),
             landmark_ids=labels.landmark_ids,
             settings=config.image_settings(),
             known=known,

@@ -25,13 +25,13 @@ _WORTH_A_NOTE = 100
 _FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 
 
-class _Begun(TypedDict):
+class _BegunPlanFile(TypedDict):
     """plan.json of a build when it has begun."""
 
     settings: dict[str, Any]
 
 
-class _Plan(_Begun, total=False):
+class _PlanFile(_BegunPlanFile, total=False):
     """The same, with what is known once the source was read."""
 
     num_shards: int
@@ -50,7 +50,7 @@ def begin(folder: str, config: BuildConfig) -> None:
         files.remove_stale(place)
     path = files.join(folder, _PLAN_NAME)
     if files.exists(path):
-        _check_same(path, json_shapes.read(path, _Plan)["settings"], settings(config))
+        _check_same(path, json_shapes.read(path, _PlanFile)["settings"], settings(config))
         return
     if files.exists(folder) and (names := files.list_names(folder)):
         raise UserError(
@@ -67,7 +67,7 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
         UserError: If the folder was begun with another number of shards.
     """
     path = files.join(fold.folder, _PLAN_NAME)
-    plan = json_shapes.read(path, _Plan)
+    plan = json_shapes.read(path, _PlanFile)
     if "num_shards" not in plan:
         files.write_json(path, {**plan, "num_shards": fold.plan.num_shards})
     elif plan["num_shards"] != fold.plan.num_shards:

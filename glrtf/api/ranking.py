@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from glrtf.api.row_sources import Path, Rows, Sets, row_source, sources_of
+from glrtf.api.row_sources import Path, Rows, Sets, require_one_model, row_source, sources_of
 from glrtf.config.retrieval import RetrieveConfig, SearchConfig
 from tfrecords_tools.errors import UserError
 
@@ -33,7 +33,8 @@ def search(
         descending; -1 and -inf where the database has fewer rows.
 
     Raises:
-        UserError: If rows are not of length 1, or queries and database differ in dimension.
+        UserError: If rows are not of length 1, or queries and database differ in dimension or
+            are of different models.
     """
     import numpy as np
 
@@ -42,10 +43,12 @@ def search(
 
     if k < 1:
         raise UserError(f"k: expected 1 or more, found {k}")
+    query_rows, searched = row_source(queries, "queries"), row_source(database, "database")
+    require_one_model(query_rows, searched)
     with tempfile.TemporaryDirectory(prefix="glrtf-") as folder:
         blocks = backends.search_blocks(
-            row_source(queries, "queries"),
-            row_source(database, "database"),
+            query_rows,
+            searched,
             k,
             0,
             config or SearchConfig(),
@@ -63,8 +66,8 @@ class RankResult:
     """A ranking: for every query its images, best first, and what speaks for them.
 
     Attributes:
-        query_ids: (queries,) S16.
-        index_ids: (index images,) S16.
+        query_ids: (queries,) S dtype.
+        index_ids: (index images,) S dtype.
         images: (queries, limit) int64 rows of the index, -1 beyond the last.
         final: (queries, limit) float64, the confidence that orders them.
         direct: (queries, limit) float64, by similarity of query and image.

@@ -56,3 +56,17 @@ def sources_of(rows: Any, role: str) -> list[Any]:
             f"{role}: expected a list of sets, found them joined; give the list and votes"
         )
     return [row_source(rows, role)]
+
+
+def require_one_model(*sources: Any) -> None:
+    """Raises a `UserError` for embedding sets of different models; arrays say none."""
+    from glrtf.embeddings.agreement import Agreement
+    from glrtf.embeddings.embedding_set import EmbeddingSet
+    from glrtf.embeddings.rows import JoinedRows
+
+    agreement = Agreement()
+    for source in sources:
+        sets = source.sets if isinstance(source, JoinedRows) else (source,)
+        for place, one in enumerate(sets):
+            if isinstance(one, EmbeddingSet):
+                agreement.add(one.folder, one.meta, place)

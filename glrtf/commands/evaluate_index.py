@@ -18,7 +18,7 @@ def run_evaluate_index(config: EvaluateIndexConfig) -> None:
     """The command."""
     from glrtf.service import calibrating, index_quality
 
-    searcher, photos, source = _asked(config)
+    searcher, photos, source = _searcher_and_photos(config)
     if not index_quality.are_answerable(searcher, photos).any():
         raise UserError(
             f"{config.table or config.index_labels}: expected photos with another photo of their"
@@ -37,7 +37,7 @@ def run_evaluate_index(config: EvaluateIndexConfig) -> None:
         files.write_json(config.json, {**values, "calibration": calibration.as_json()})
 
 
-def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
+def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
     """A searcher, the photos to ask it about, and what they are in words."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality

@@ -54,12 +54,12 @@ def _require_models_of(
             f"--{role}: expected {len(train)} embedding sets as of --train, found {len(sets)}"
         )
     for place, (one, other) in enumerate(zip(train, sets, strict=False)):
-        if one.dimension != other.dimension or _model(one) != _model(other):
-            raise UserError(
-                f"--{role} {other.folder}: expected embeddings of the same model as "
-                f"{one.folder}, found another model's; name the sets in the same order"
-            )
         agreement.add(f"--{role} {other.folder}", other.meta, place)
+        if one.dimension != other.dimension:
+            raise UserError(
+                f"--{role} {other.folder}: expected rows of {one.dimension} numbers as in"
+                f" {one.folder}, found {other.dimension}; name the sets in the same order"
+            )
 
 
 def _model(one: Any) -> Any:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from glrtf.evaluation.id_forms import IdForm, without_zeros_hint
+from glrtf.evaluation.id_forms import IdForm, lost_form_hint
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 
 MAX_PREDICTIONS = 100
+_FILE_NAME = ".jpg"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +76,8 @@ def score_submission(
         max_predictions: k; predictions behind the k-th do not count.
 
     Raises:
-        UserError: If the submission has a query that the solution does not
-            know, or has none of the solution's scored queries.
+        UserError: If the submission has a query that the solution does not know, has
+            none of the solution's scored queries, or has file names in place of ids.
     """
     rows = {query_id: row for row, query_id in enumerate(solution.relevant)}
     hit_places = array.array("q")
@@ -84,6 +85,7 @@ def score_submission(
     answered = cut = repeats = ignored = 0
     form = IdForm(solution.relevant.values())
     unlike, example = 0, ""
+    names = any(_FILE_NAME in one for ids in solution.relevant.values() for one in ids)
     for query_id, predictions in submission:
         row = rows.get(query_id)
         if row is None:
@@ -92,6 +94,12 @@ def score_submission(
             ignored += 1
             continue
         answered += 1
+        if not names and _FILE_NAME in " ".join(predictions):
+            found = next(one for one in predictions if _FILE_NAME in one)
+            raise UserError(
+                f"{name}: query {query_id}: expected ids as the solution has them, found the file"
+                f" name {found!r}; write them without {_FILE_NAME}"
+            )
         if len(predictions) > max_predictions:
             cut += 1
             predictions = predictions[:max_predictions]
@@ -149,7 +157,7 @@ def oddities(scored: ScoredSubmission) -> list[str]:
 
 
 def _unknown(name: str, query_id: str, known: int, solution: RetrievalSolution) -> UserError:
-    hint = without_zeros_hint(query_id, solution.usage)
+    hint = lost_form_hint(query_id, solution.usage)
     if not hint:
         hint = "the two files belong to different test sets" if not known else "remove its line"
     return UserError(f"{name}: query {query_id!r} is not in the solution; {hint}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from glrtf.evaluation import bootstrap, metrics
-from glrtf.evaluation.id_forms import without_zeros_hint
+from glrtf.evaluation.id_forms import lost_form_hint
 from glrtf.evaluation.scoring import ScoredSubmission
 from glrtf.evaluation.solutions import RecognitionSolution
 from glrtf.evaluation.submissions import Recognition
@@ -128,7 +128,7 @@ def recognition_measures(
     """
     for image_id in predictions:
         if image_id not in solution.usage:
-            hint = without_zeros_hint(image_id, solution.usage) or "remove its line"
+            hint = lost_form_hint(image_id, solution.usage) or "remove its line"
             raise UserError(f"{name}: image {image_id!r} is not in the solution; {hint}")
     measures = {}
     for part in ("Public", "Private", "All"):

@@ -17,7 +17,7 @@ from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
-from glrtf.embeddings.part_files import ID_DTYPE, load_array
+from glrtf.embeddings.part_files import as_ids, load_array
 from glrtf.inference import receipts
 from glrtf.inference.embedders import Embedder
 from glrtf.inference.shard_plans import first_difference
@@ -207,7 +207,7 @@ def _names(folder: str) -> set[str]:
 def embed_shards(
     jobs: Sequence[Job], shard_set: ShardSet, bad: BadRecords
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids S16 (n,)."""
+    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids (n,)."""
     rows: list[list[np.ndarray]] = [
         [np.empty((0, job.embedder.dimension), np.float32)] for job in jobs
     ]
@@ -239,13 +239,13 @@ def _results(
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
-    """(n,) S16; none is cut, by which it would be another image's or come twice."""
+    """(n,) S dtype; none is cut, by which it would be another image's or come twice."""
     shard = shard_set.shards[0]
     photos = isinstance(shard, PhotoShard)
     where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
     remedy = "use --photo_ids digest" if photos else "build the data with such ids"
-    image_ids.refuse_unsafe(where, ids.astype(np.bytes_), remedy)
-    return ids.astype(ID_DTYPE)
+    image_ids.refuse_unsafe(where, ids, remedy)
+    return as_ids(ids)
 
 
 def _embed_part(

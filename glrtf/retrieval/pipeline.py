@@ -14,6 +14,7 @@ from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.direct import DirectSide
 from glrtf.retrieval.inputs import Inputs
+from glrtf.retrieval.ranking import TrainLandmarks
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
@@ -97,15 +98,12 @@ class Pipeline:
     def landmark_confidences(self) -> tuple[LandmarkConfidences, LandmarkConfidences]:
         """Steps 2 to 4: the landmarks of index and test images."""
         near = self.train_neighbors()
-        non_landmark_similarity = self.non_landmark_similarities()
-        known, codes = self.inputs.train_landmarks
+        train = TrainLandmarks(*self.inputs.train_landmarks, self.non_landmark_similarities())
         images = len(near.indices)
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
             settings = self._config.landmark
-            for kept in ranking.landmark_blocks(
-                near, known, codes, non_landmark_similarity, settings
-            ):
+            for kept in ranking.landmark_blocks(near, train, settings):
                 yield kept.landmarks, kept.confidences
 
         marks, confidences = self._cache.arrays(

@@ -181,7 +181,7 @@ def make_app(searcher: Searcher, stores: Mapping[str, Photos], config: ServeConf
         title="glrtf", docs_url=None, redoc_url=None, openapi_url=None, lifespan=service.running
     )
     app.add_api_route("/search", service.search, methods=["POST"])
-    app.add_api_route("/photos/{split}/{image_id}", service.photo, response_class=Response)
+    app.add_api_route("/photos/{split}/{image_id:path}", service.photo, response_class=Response)
     app.add_api_route("/healthz", service.health)
     for path, (name, media_type) in _PAGE_FILES.items():
         app.add_api_route(path, _page_file(name, media_type), response_class=Response)

@@ -33,7 +33,7 @@ class KnownPhotos:
 
     Attributes:
         rows: (photos, d) float32, of length 1.
-        ids: (photos,) S16; under these they are left out of index and train set; empty for
+        ids: (photos,) S dtype; under these they are left out of index and train set; empty for
             photos of neither.
         landmarks: (photos,) int64; -1 for what is no landmark of the index.
     """

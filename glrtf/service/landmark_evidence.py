@@ -27,7 +27,7 @@ class LeftOut:
     """What searches do as if they did not know of, one entry a photo.
 
     Attributes:
-        ids: (photos,) S16, index and train photos of that id.
+        ids: (photos,) S dtype, index and train photos of that id.
         landmarks: (photos,) int64, all photos of that landmark; -1 for none.
     """
 

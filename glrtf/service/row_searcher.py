@@ -63,7 +63,6 @@ class RowSearcher:
         self.train_landmarks = np.empty(0, np.int64)
         self.calibration = Calibration()
         self._opened = OpenedDatabase(index, config.search, folder)
-        self._id_ranks = id_ranks(index.ids)
         self._finder: LandmarkFinder | None = None
         self.landmark_names: dict[int, str] = {}
         self._photo_names = labels.names_of_photos(index.folder)
@@ -78,7 +77,7 @@ class RowSearcher:
         self._of_index = (
             self._finder.of_index(index) if self._finder else no_evidence(index.num_rows)
         )
-        self._lists = bridge.list_by_landmark(self._of_index.confidences, self._id_ranks)
+        self._lists = bridge.list_by_landmark(self._of_index.confidences, id_ranks(index.ids))
 
     def _refuse_unlike(self) -> None:
         """Index and train photos must have been embedded alike."""
@@ -131,7 +130,7 @@ class RowSearcher:
         """Steps 5, 7 and 8 of a retrieval."""
         settings = FusionConfig(limit=limit)
         direct = np.clip(near.scores, 0, 1)
-        return rank_block(near, direct, evidence.confidences, self._lists, self._id_ranks, settings)
+        return rank_block(near, direct, evidence.confidences, self._lists, settings)
 
     def _landmarks_of(self, evidence: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
         marks, confidences = (

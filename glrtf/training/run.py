@@ -14,7 +14,7 @@ from glrtf.models.margins import margins_from_counts
 from glrtf.training import loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
 from glrtf.training.pictures import plot_schedule
-from glrtf.training.plan import RunPlan, make_plan
+from glrtf.training.plan import RunPlan, plan_run
 from glrtf.training.schedules import make_schedule
 from glrtf.training.state import TrainState, build_state
 from glrtf.training.strategy import choose_precision, describe, is_chief, make_strategy
@@ -52,7 +52,7 @@ def train(
     on_sample = most_updates is not None
     strategy = make_strategy(config.strategy, config.tpu, fall_back=on_sample)
     replicas = strategy.num_replicas_in_sync
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = choose_precision(config.precision, strategy)
     if config.plot_schedule:
         plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)

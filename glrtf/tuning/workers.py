@@ -49,7 +49,7 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
         numbers = range(1, min(config.workers, tickets.left))
         helpers = [_Helper(config, worker, tickets, searched, share) for worker in numbers]
         with Progress("search once", 1, "round") as search:
-            problem.search_widely()
+            problem.fill_cache()
             search.update()
         with (
             Progress("tune", config.trials - done, "trial") as progress,
@@ -174,7 +174,7 @@ def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
         with _share_of_processors(config.workers):
             while connection.recv():
                 if trials is None:
-                    problem.search_widely()
+                    problem.fill_cache()
                     trials = SharedTrials(config, problem, worker)
                 connection.send(trials.run_one())
     except (EOFError, BrokenPipeError, ConnectionResetError):

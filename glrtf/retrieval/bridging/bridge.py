@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,7 @@ class ImagesByLandmark:
         confidences: (entries,) float64, C(i, l).
         of_images: What each image keeps, the landmarks column after column in memory,
             since single images are looked up so.
+        id_ranks: (images,) int64, each image's place by ascending id.
     """
 
     landmarks: npt.NDArray[np.int64]
@@ -32,6 +33,7 @@ class ImagesByLandmark:
     images: npt.NDArray[np.int64]
     confidences: npt.NDArray[np.float64]
     of_images: LandmarkConfidences
+    id_ranks: npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +84,13 @@ def list_by_landmark(
         images.take(order),
         confidences.take(order),
         LandmarkConfidences(np.asfortranarray(index.landmarks), index.confidences),
+        id_ranks,
     )
 
 
 def best_bridges(
     queries: LandmarkConfidences,
     index: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
     limit: int,
     surest_first: bool,
 ) -> Bridges:
@@ -101,7 +103,6 @@ def best_bridges(
     Args:
         queries: The queries' landmarks.
         index: The index images by landmark.
-        id_ranks: (images,) int64, each index image's place by ascending id.
         limit: How many bridged images are wanted per query.
         surest_first: Whether C(i, l) goes before image id among equals.
     """
@@ -109,15 +110,13 @@ def best_bridges(
     own = queries.confidences[rows, places]
     starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
     heads = np.minimum(lengths, limit)
-    begins = np.cumsum(heads) - heads
-    # Looked up by its number, since repeating is slow.
-    pair_of = np.repeat(np.arange(len(heads)), heads)
-    entries = (starts - begins).take(pair_of) + np.arange(len(pair_of))
+    entries, pair_of = ranges(starts, heads)
     if not surest_first:
+        begins = np.cumsum(heads) - heads
         crowded = np.flatnonzero(lengths > limit)
         starts, lengths, own_of = starts[crowded], lengths[crowded], own[crowded]
         surer = _count_at_least(index.confidences, starts, lengths, own_of)
-        _prefer_small_ids(entries, begins[crowded], lists[crowded], surer, index, id_ranks, limit)
+        _prefer_small_ids(entries, begins[crowded], lists[crowded], surer, index, limit)
     theirs = index.confidences.take(entries)
     return Bridges(
         queries=rows.take(pair_of),
@@ -197,7 +196,6 @@ def _prefer_small_ids(
     lists: npt.NDArray[np.int64],
     surer: npt.NDArray[np.int64],
     index: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
     limit: int,
 ) -> None:
     """Replaces heads in which more than `limit` images tie by those of smallest id.
@@ -215,19 +213,16 @@ def _prefer_small_ids(
         if surer[pair] > seen:
             start = index.starts[current_list]
             fresh = np.arange(start + seen, start + surer[pair])
-            kept = _smallest(np.concatenate([kept, fresh]), index, id_ranks, limit)
+            kept = _smallest(np.concatenate([kept, fresh]), index, limit)
             seen = surer[pair]
         entries[heads_start[pair] : heads_start[pair] + limit] = kept
 
 
 def _smallest(
-    entries: npt.NDArray[np.int64],
-    index: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
-    limit: int,
+    entries: npt.NDArray[np.int64], index: ImagesByLandmark, limit: int
 ) -> npt.NDArray[np.int64]:
     """The `limit` entries whose images have the smallest ids."""
     if len(entries) <= limit:
         return entries
-    ranks = id_ranks[index.images[entries]]
+    ranks = index.id_ranks[index.images[entries]]
     return entries[np.argpartition(ranks, limit - 1)[:limit]]

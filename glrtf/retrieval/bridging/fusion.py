@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from glrtf.retrieval.bridging.bridge import Bridges
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each, stable_order
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges, stable_order
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
 
@@ -143,8 +143,8 @@ def _merge_several(
 ) -> None:
     """Gathers what is said of pairs that come several times, in the first entry of each."""
     begins = np.cumsum(counts) - counts
-    pair_of = np.repeat(np.arange(len(counts)), counts)
-    entries = order[np.arange(len(pair_of)) + (starts - begins)[pair_of]]
+    places, pair_of = ranges(starts, counts)
+    entries = order[places]
     bridges, owns = pool.bridged[entries], pool.own[entries]
     bridged = np.maximum.reduceat(bridges, begins)
     stands = bridges == bridged[pair_of]

@@ -13,7 +13,7 @@ from glrtf.retrieval.search import prefilter as prefilters
 from glrtf.retrieval.search.bfloat16 import Bfloat16Products
 from glrtf.retrieval.search.neighbors import Neighbors, score_pairs, stacked
 from glrtf.retrieval.search.query_block import QUERIES_A_PRODUCT, QueryBlock, rows_at_once
-from glrtf.retrieval.search.streaming import search_parts
+from glrtf.retrieval.search.streaming import collect_neighbors
 from glrtf.retrieval.search.top_k import ROOM
 
 _TILE_NUMBERS = 1 << 22
@@ -101,7 +101,7 @@ def search_blocks(
                     threads,
                     chosen,
                 )
-                yield search_parts(block, database, per_part, tile_rows)
+                yield collect_neighbors(block, database, per_part, tile_rows)
             first += length
 
 

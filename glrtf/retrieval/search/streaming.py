@@ -22,7 +22,7 @@ class Collector(Protocol):
         """The neighbours among all rows added since `begin`."""
 
 
-def search_parts(
+def collect_neighbors(
     collector: Collector, database: RowSource, per_part: int, tile_rows: int
 ) -> Neighbors:
     """Shows a whole database to a collector, each row once and in order.

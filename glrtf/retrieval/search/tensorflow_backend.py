@@ -16,7 +16,7 @@ from glrtf.embeddings.part_files import NORM_TOLERANCE
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search.exact import score_error
 from glrtf.retrieval.search.neighbors import Neighbors, score_pairs
-from glrtf.retrieval.search.streaming import search_parts
+from glrtf.retrieval.search.streaming import collect_neighbors
 from glrtf.retrieval.search.top_k import Candidates
 from tfrecords_tools.errors import UserError
 
@@ -49,7 +49,7 @@ def search_blocks(
         for start in range(0, length, _QUERIES_AT_ONCE):
             vectors = queries.read(part, start, min(start + _QUERIES_AT_ONCE, length))
             block = _QueryBlock(vectors, queries, database, first + start, wanted, product)
-            yield search_parts(block, database, per_part, _TILE_ROWS)
+            yield collect_neighbors(block, database, per_part, _TILE_ROWS)
         first += length
 
 

@@ -183,7 +183,7 @@ class Candidates:
             self._prune()
             self._table.make_room(counts)
         waiting = int(self._table.counts.sum()) - self._fresh
-        self._table.put(queries, packed(scores, rows), counts)
+        self._table.put(packed(scores, rows), counts)
         self._fresh += len(queries)
         due = _RAISE_AFTER * self._k * len(counts)
         if self._offsets:

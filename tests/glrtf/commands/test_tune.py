@@ -129,7 +129,7 @@ def problem(flags):
     ],
 )
 def test_a_trial_ranks_as_the_plain_pipeline_does(problem, tmp_path, values):
-    problem.search_widely()
+    problem.fill_cache()
     settings = search_space.replaced(problem.base, values)
     plain = Pipeline(settings, StageCache(str(tmp_path / "plain"))).rank()
     everyone = np.concatenate([problem.tune, problem.holdout])
@@ -143,7 +143,7 @@ def test_a_trial_ranks_as_the_plain_pipeline_does(problem, tmp_path, values):
 
 
 def test_wide_searches_serve_narrow_trials(problem, monkeypatch):
-    problem.search_widely()
+    problem.fill_cache()
     calls = []
     original = backends.search_blocks
 

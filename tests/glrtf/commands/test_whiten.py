@@ -42,8 +42,8 @@ def test_whitened_sets_rank_and_are_compared(flags, tmp_path, capsys):
     ranked = [tmp_path / "plain", tmp_path / "white"]
     for sets, where in zip((tmp_path, out), ranked, strict=True):
         query = sets / ("test" if sets == tmp_path else "query")
-        flags = ["--query", str(query), "--index", str(sets / "index"), "--preset", "direct"]
-        assert retrieve.main([*flags, "--output", str(where)]) == 0
+        inputs = ["--query", str(query), "--index", str(sets / "index"), "--preset", "direct"]
+        assert retrieve.main([*inputs, "--output", str(where)]) == 0
     result = tmp_path / "result.json"
     files = [str(ranked[0]), str(tmp_path / "solution.csv"), "--compare", str(ranked[1])]
     assert evaluate.main([*files, "--json", str(result)]) == 0

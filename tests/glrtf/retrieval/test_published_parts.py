@@ -29,7 +29,7 @@ def train_set(folder, num_shards, dimension=8):
     images = sharding.Images(
         numbers, np.arange(ROWS, dtype=np.int32), nothing, numbers, nothing, nothing
     )
-    plan = sharding.make_plan(images, num_shards)
+    plan = sharding.plan_shards(images, num_shards)
     ids = np.array([f"{number:016x}" for number in plan.images.ids.tolist()], "S16")
     parts = np.split(rows[plan.images.labels], plan.starts[1:-1])
     return worlds.write(folder, parts, ids)

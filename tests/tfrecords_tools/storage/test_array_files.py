@@ -62,15 +62,15 @@ def test_a_created_array_is_written_to(tmp_path, shape):
 
 
 def test_other_mistakes_come_through():
-    with pytest.raises(ZeroDivisionError), array_files.error("a.npy: damaged"):
+    with pytest.raises(ZeroDivisionError), array_files.damage_as("a.npy: damaged"):
         1 / 0  # noqa: B018
-    with pytest.raises(UserError, match="mine"), array_files.error("a.npy: damaged"):
+    with pytest.raises(UserError, match="mine"), array_files.damage_as("a.npy: damaged"):
         raise UserError("mine")
 
 
 @pytest.mark.parametrize("kind", [AttributeError, TypeError, MemoryError])
 def test_mistakes_in_the_code_are_not_taken_for_damage(kind):
-    with pytest.raises(kind), array_files.error("a.npy: damaged"):
+    with pytest.raises(kind), array_files.damage_as("a.npy: damaged"):
         raise kind
 
 

@@ -121,7 +121,7 @@ def test_fusion_finds_the_best_of_all_pairs(images, limit, k, levels, surest_fir
         near,
         near.scores,
         bridge.bridges_of_pairs(query, lists, near.indices),
-        bridge.best_bridges(query, lists, ids, limit + k, surest_first),
+        bridge.best_bridges(query, lists, limit + k, surest_first),
         ids,
         divisor=3.0,
         direct_power=3.0,
@@ -149,7 +149,7 @@ def test_a_landmark_of_very_many_images_costs_only_its_head():
     ids = rng.permutation(images)
     query = LandmarkConfidences(np.zeros((40, 1), np.int64), rng.random((40, 1)))
     lists = bridge.list_by_landmark(index, ids)
-    found = bridge.best_bridges(query, lists, ids, 200, surest_first=False)
+    found = bridge.best_bridges(query, lists, 200, surest_first=False)
     assert len(found.images) == 40 * 200
     for row in range(40):
         bridged = np.minimum(confidence, query.confidences[row, 0])

@@ -120,7 +120,7 @@ def test_candidates_survive_rounded_scores(k, spread, best, below):
         # Offsets follow the thresholds now and then.
         if start % 600 == 64:
             offsets = collected.thresholds - np.float32(below)
-            collected.take_off(offsets, start)
+            collected.subtract(offsets, start)
             halves = rounded(moved - offsets[:, None])[0].view(np.int16)
         for first in (0, 2):
             chunk = slice(first, 2 if first == 0 else 6)
@@ -134,7 +134,7 @@ def test_candidates_survive_rounded_scores(k, spread, best, below):
 def test_thresholds_not_above_their_offsets_are_left_to_the_full_product():
     collected = Candidates(2, 1, lambda queries, rows: np.zeros(len(queries)))
     collected.add(np.array([[0.5, 0.1], [-0.2, 1e-4]], np.float32), 0, 1e-3)
-    collected.take_off(np.zeros(2, np.float32), 2)
+    collected.subtract(np.zeros(2, np.float32), 2)
     halves = np.zeros((2, 4), np.int16)
     assert collected.add_halves(halves[:1], 2, 1e-3, 0)
     assert not collected.add_halves(halves, 2, 1e-3, 0)

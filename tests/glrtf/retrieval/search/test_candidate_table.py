@@ -21,7 +21,7 @@ def put(table, lists, generator, most):
     keys = generator.integers(0, 1000, len(queries))
     if not table.has_room(counts):
         table.make_room(counts)
-    table.put(queries, keys, counts)
+    table.put(keys, counts)
     for query, key in zip(queries, keys.tolist(), strict=True):
         lists[query].append(key)
 

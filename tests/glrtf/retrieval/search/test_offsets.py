@@ -9,8 +9,8 @@ from glrtf.retrieval.search.packed_candidates import NOTHING, packed
 def test_rows_keep_the_coarseness_of_their_time():
     offsets = Offsets()
     assert not offsets
-    offsets.follow(10, np.array([0.5, -2.0], np.float32))
-    offsets.follow(20, np.array([0.75, 0.5], np.float32))
+    offsets.append(10, np.array([0.5, -2.0], np.float32))
+    offsets.append(20, np.array([0.75, 0.5], np.float32))
     assert offsets
     np.testing.assert_array_equal(offsets.latest, np.array([0.75, 0.5], np.float32))
     scores = np.full(4, 1.0, np.float32)
@@ -24,11 +24,11 @@ def test_rows_keep_the_coarseness_of_their_time():
     assert greatest[1, 3] == -np.inf
 
 
-def test_no_score_below_a_floor_is_coarser_than_said():
+def test_no_score_below_a_threshold_is_coarser_than_said():
     offsets = Offsets()
     thresholds = np.array([0.9, -np.inf], np.float32)
     np.testing.assert_array_equal(offsets.coarseness(thresholds), [0, 0])
-    offsets.follow(0, np.array([0.4, -2.0], np.float32))
+    offsets.append(0, np.array([0.4, -2.0], np.float32))
     coarse = offsets.coarseness(thresholds)
     assert 0.5 * 2.0**-7 <= coarse[0] <= 0.5 * 2.0**-7 * 1.02 + 1e-6
     # Without a threshold nothing is dropped.
