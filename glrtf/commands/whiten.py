@@ -1,5 +1,6 @@
 """glrtf whiten: embedding sets made shorter and whitened by a PCA of the train rows."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,36 @@ _NOTE_FILE = "whitening.json"
 _ROLES = ("train", "query", "index")
 
 
+@dataclasses.dataclass(frozen=True)
+class WhitenResult:
+    """Whitened sets.
+
+    Attributes:
+        whitening: The file of the transformation.
+        sets: train, query, index → the folder of the whitened set.
+    """
+
+    whitening: str
+    sets: dict[str, str]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(WhitenConfig, whiten, argv=argv)
+    return cli.run(WhitenConfig, run_whiten, argv=argv)
 
 
-def whiten(config: WhitenConfig) -> None:
-    """Fits the transformation, or finds it, and writes the sets that are not there yet."""
+def run_whiten(config: WhitenConfig) -> None:
+    """Whitens and prints the folders."""
+    for folder in whiten(config).sets.values():
+        print(folder)
+
+
+def whiten(config: WhitenConfig) -> WhitenResult:
+    """Fits the transformation, or reads it, and writes the sets that are missing.
+
+    Raises:
+        UserError: If sets are damaged or of different models, or the output holds others.
+    """
     from glrtf.embeddings.agreement import Agreement
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.rows import join
@@ -39,11 +63,11 @@ def whiten(config: WhitenConfig) -> None:
         _require_models_of(sets["train"], role, sets[role], agreement)
     rows = {role: join(source, config.votes) for role, source in sets.items() if source}
     whitening, digest = _fitted(config, rows["train"])
+    folders = {role: files.join(config.output, role) for role in rows}
     for role, source in rows.items():
-        folder = files.join(config.output, role)
         meta = _meta(sets[role], digest) | {"source_digest": source.digest}
-        _write_set(folder, source, whitening, meta, config.verify)
-        print(folder)
+        _write_set(folders[role], source, whitening, meta, config.verify)
+    return WhitenResult(files.join(config.output, WHITENING_FILE), folders)
 
 
 def _require_models_of(
@@ -87,7 +111,7 @@ def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
 
 
 def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
-    """What is told of a whitened set; its model is those of its sources and the whitening."""
+    """The description of a whitened set; its model names its sources' models and the whitening."""
     from tfrecords_tools.storage import files
 
     models = [_model(one) for one in sets]

@@ -1,4 +1,4 @@
-"""Settings of `glrtf.whiten`."""
+"""Settings of `glrtf whiten`."""
 
 import dataclasses
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 class WhitenConfig:
     """Turns embedding sets into shorter, whitened ones by a PCA of the train rows.
 
-    Sets of several models are joined first, as glrtf.retrieve joins them. Written
+    Sets of several models are joined first, as glrtf retrieve joins them. Written
     are OUTPUT/train, query and index, one set each, and OUTPUT/whitening.npz.
 
     Attributes:
