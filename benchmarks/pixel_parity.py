@@ -3,7 +3,7 @@
     python benchmarks/pixel_parity.py FOLDER [--size 384] [--max_side 800] [--most 200]
 
 For each photo below FOLDER: what training sees (the shards' builder with ``--max_side``,
-decoded, resized) beside what `glrtf.embed` of a photo folder, `glrtf.search` and `glrtf.serve`,
+decoded, resized) next to what `glrtf.embed` of a photo folder, `glrtf.search` and `glrtf.serve`,
 and the exported signature ``serving_default`` see. A row counts photos by how they differ;
 below it stand the photos that differ most, and those that one side alone refuses.
 """
@@ -23,7 +23,7 @@ def sides(size: int, max_side: int | None) -> dict[str, Callable[[str], np.ndarr
     import tensorflow as tf
 
     from glrtf.data import decoding, records
-    from glrtf.data.decoding import InputSpec
+    from glrtf.data.input_spec import InputSpec
     from glrtf.data.records import BadRecords
     from glrtf.data.shards import PhotoShard
     from glrtf.inference import serving

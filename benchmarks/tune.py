@@ -62,7 +62,7 @@ def _write_files(folder: Path) -> None:
                 rows[piece].astype(np.float32),
                 ids[split][piece].astype("S16"),
             )
-        embedding_set.finish(str(folder / split), PARTS, model="made up", size=0)
+        embedding_set.finish(str(folder / split), PARTS, model="synthetic", size=0)
     train = [f"{i},u,{m}" for i, m in zip(ids["train"], landmarks["train"], strict=True)]
     (folder / "train.csv").write_text("\n".join(["id,url,landmark_id", *train, ""]))
     lines = ["id,images,Usage"]

@@ -1,7 +1,7 @@
 """A Google Cloud Storage emulator in a process of its own, behind a gate that makes trouble.
 
 The gate passes requests on to gcp-storage-emulator. On the way it adds what the emulator lacks
-(`ifGenerationMatch`) and, when told, answers errors, resets connections or stalls.
+(`ifGenerationMatch`) and, on request, answers errors, resets connections or stalls.
 """
 
 import contextlib

@@ -144,7 +144,7 @@ def retrieve(folder: Path) -> Work:
     remote = [one.replace(str(world.folder), "gs://bucket/world") for one in world.arguments()]
 
     def run(output: str) -> None:
-        # Sets are fetched anew every time.
+        # Sets are fetched every time.
         shutil.rmtree(local_copies.copies_folder(), ignore_errors=True)
         config = cli.parse(RetrieveConfig, [*remote, "--output", output], prog="retrieve")
         command.retrieve(config)

@@ -1,4 +1,4 @@
-"""Runs of the tiny model: a trainer as the command makes it, and a logger that remembers."""
+"""Runs of the tiny model: a trainer as the command makes it, and a recording logger."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ def trainer(
     classes: int = 5,
     chief: bool = True,
 ) -> tuple[Any, Any]:
-    """A `Trainer` of the tiny model, gone on from its last checkpoint, and its state."""
+    """A `Trainer` of the tiny model, resumed from its last checkpoint, and its state."""
     import tensorflow as tf
 
     from glrtf.data.shards import open_shards

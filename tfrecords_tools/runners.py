@@ -66,7 +66,7 @@ def run_jobs(
     """Runs a function on each job and yields the results as they come.
 
     At most two jobs a worker are handed out ahead, so that jobs may be made lazily.
-    The first exception ends the run; jobs that have begun are completed first, but for
+    The first exception ends the run; jobs that have started are completed first, but for
     Ctrl-C and SIGTERM, which end them.
 
     Args:

@@ -1,4 +1,4 @@
-"""What each tar of a split holds: checked and indexed once, then remembered beside the shards."""
+"""What each tar of a split holds: checked and indexed once, then stored next to the shards."""
 
 import dataclasses
 import hashlib

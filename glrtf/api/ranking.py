@@ -63,7 +63,7 @@ def search(
 
 @dataclasses.dataclass(frozen=True)
 class RankResult:
-    """A ranking: for every query its images, best first, and what speaks for them.
+    """A ranking: for every query its images, best first, with the evidence for each.
 
     Attributes:
         query_ids: (queries,) S dtype.

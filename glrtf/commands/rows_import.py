@@ -7,10 +7,10 @@ from glrtf.config.rows import RowsImportConfig
 from tfrecords_tools.command import cli, expected
 
 if TYPE_CHECKING:
-    from glrtf.embeddings.foreign.importing import Imported
+    from glrtf.embeddings.foreign.importing import RowsImportResult
 
 
-def import_rows(config: RowsImportConfig) -> "Imported":
+def rows_import(config: RowsImportConfig) -> "RowsImportResult":
     """Writes the embedding set, or one for each split.
 
     Raises:
@@ -43,7 +43,7 @@ def run_import(config: RowsImportConfig) -> None:
     """The command."""
     from glrtf.embeddings.foreign.importing import DOUBLES_FILE, REJECTS_FILE
 
-    done = import_rows(config)
+    done = rows_import(config)
     for one in done.sets.values():
         print(f"{one.folder}: {one.num_rows} rows of {one.dimension} numbers, {one.dtype}")
     if done.rejects:

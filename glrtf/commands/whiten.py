@@ -1,5 +1,6 @@
 """glrtf whiten: embedding sets whitened by a PCA of the train rows, or by their landmarks."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,37 +18,71 @@ WHITENING_FILE = "whitening.npz"
 _NOTE_FILE = "whitening.json"
 
 
+@dataclasses.dataclass(frozen=True)
+class WhitenResult:
+    """Whitened sets.
+
+    Attributes:
+        whitening: The file of the transformation.
+        sets: train, query, index → the folder of the whitened set.
+        held_out: Measured on landmarks that were not fitted on; None without landmarks, where
+            there are too few, or where the transformation was there.
+        was_there: Whether the transformation was read, not fitted.
+    """
+
+    whitening: str
+    sets: dict[str, str]
+    held_out: "HeldOut | None" = None
+    was_there: bool = False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return cli.run(WhitenConfig, whiten, argv=argv)
+    return cli.run(WhitenConfig, run_whiten, argv=argv)
 
 
-def whiten(config: WhitenConfig) -> None:
-    """Fits the transformation, or finds it, and writes the sets that are not there yet."""
+def run_whiten(config: WhitenConfig) -> None:
+    """Whitens and prints what it does for other landmarks, and the folders."""
+    done = whiten(config)
+    if done.held_out:
+        print(done.held_out.as_line())
+    elif config.landmarks and not done.was_there:
+        print("note: too few landmarks with several photos to measure on others than fitted on")
+    for folder in done.sets.values():
+        print(folder)
+
+
+def whiten(config: WhitenConfig) -> WhitenResult:
+    """Fits the transformation, or reads it, and writes the sets that are missing.
+
+    Raises:
+        UserError: If sets are damaged or of different models, or the output holds others.
+    """
     expected.new_folder("--output", config.output)
     if config.landmarks:
         expected.file("--landmarks", config.landmarks)
     sets = mapped_sets.open_sets(config)
     rows = mapped_sets.joined(sets, config.votes)
-    whitening, digest = _fitted(config, rows["train"])
+    was_there = files.exists(files.join(config.output, _NOTE_FILE))
+    whitening, digest, held_out = _fitted(config, rows["train"])
     _write_adapter(config, sets["train"], whitening, digest)
     from glrtf.retrieval.rerank.whitening import whitened_part
 
+    folders = {role: files.join(config.output, role) for role in rows}
     for role, source in rows.items():
-        folder = files.join(config.output, role)
         meta = _meta(sets[role], digest) | {"source_digest": source.digest}
         mapped_sets.write_set(
-            folder,
+            folders[role],
             source,
             lambda some, part: whitened_part(some, part, whitening),
             meta,
             config.verify,
         )
-        print(folder)
+    return WhitenResult(files.join(config.output, WHITENING_FILE), folders, held_out, was_there)
 
 
-def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
-    """The transformation and its file's SHA-256; fitted where it is not there yet."""
+def _fitted(config: WhitenConfig, train: Any) -> "tuple[Any, str, HeldOut | None]":
+    """The transformation, its file's SHA-256, and what it does for other landmarks, if fitted."""
     from glrtf.retrieval.rerank import whitening
 
     note = {"train": train.digest, "dimension": config.dimension, "max_rows": config.max_rows}
@@ -55,6 +90,7 @@ def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
         note |= {"landmarks": files.sha256(config.landmarks), "shrinkage": config.shrinkage}
     if config.power != 1:
         note |= {"power": config.power}
+    held_out = None
     path = files.join(config.output, WHITENING_FILE)
     note_path = files.join(config.output, _NOTE_FILE)
     if files.exists(note_path):
@@ -74,7 +110,7 @@ def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
         fitted = whitening.fit(train, config.dimension, config.max_rows)
         whitening.save(path, whitening.scaled(fitted, config.power))
         files.write_json(note_path, note | {"sha256": files.sha256(path)})
-    return whitening.load(path), files.sha256(path)
+    return whitening.load(path), files.sha256(path), held_out
 
 
 def _fit_by_landmarks(config: WhitenConfig, train: Any) -> "tuple[Any, HeldOut | None]":
@@ -96,10 +132,6 @@ def _fit_by_landmarks(config: WhitenConfig, train: Any) -> "tuple[Any, HeldOut |
         )
 
     held_out = held_out_landmarks.measure(train, landmarks, lambda chosen: fit(chosen).apply)
-    if held_out:
-        print(held_out.as_line())
-    else:
-        print("note: too few landmarks with several photos to measure on others than fitted on")
     return fit(used), held_out
 
 
@@ -122,7 +154,7 @@ def _write_adapter(config: WhitenConfig, train: Sequence[Any], whitening: Any, d
 
 
 def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
-    """What is told of a whitened set; its model is those of its sources and the whitening."""
+    """The description of a whitened set; its model names its sources' models and the whitening."""
     models = [one.meta.get("model_digest", one.meta.get("model")) for one in sets]
     return {
         "model": " + ".join(str(one.meta.get("model", "unnamed")) for one in sets) + ", whitened",

@@ -16,7 +16,7 @@ def absolute(path: str) -> str:
 
 
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of ``glrtf.retrieve`` with every path made absolute.
+    """The settings of ``glrtf retrieve`` with every path made absolute.
 
     Args:
         settings: Of a `RetrieveConfig`, by name; others may be among them.

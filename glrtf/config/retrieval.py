@@ -1,4 +1,4 @@
-"""Settings of `glrtf.retrieve`."""
+"""Settings of `glrtf retrieve`."""
 
 import dataclasses
 from typing import Literal
@@ -59,8 +59,8 @@ class LandmarkConfig:
     """How sure an image shows a landmark.
 
     Attributes:
-        non_landmark_weight: How much likeness to non-landmark images counts against a neighbour.
-        non_landmark_neighbors: How many non-landmark images that likeness is averaged over.
+        non_landmark_weight: How much similarity to non-landmark images counts against a neighbour.
+        non_landmark_neighbors: How many non-landmark images that similarity is averaged over.
         per_landmark: How many neighbours of one landmark count.
         aggregate: Whether their confidences are summed or averaged.
         best_bonus: What is added to an image's best landmark.

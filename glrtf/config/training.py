@@ -66,7 +66,7 @@ class TrainConfig:
             may differ.
         precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and on GPUs that have
             it (Ampere and later), float32 on older GPUs and CPUs, which are slower with it.
-        remat: blocks: the backward pass computes each block's activations anew, which takes a
+        remat: blocks: the backward pass recomputes each block's activations, which takes a
             third more work and a fraction of the memory; none: it keeps them.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)
             or tpu.

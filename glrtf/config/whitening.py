@@ -1,4 +1,4 @@
-"""Settings of `glrtf.whiten`."""
+"""Settings of `glrtf whiten`."""
 
 import dataclasses
 from typing import Literal

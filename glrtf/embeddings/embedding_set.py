@@ -44,7 +44,7 @@ class EmbeddingSet:
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         dtype: float32 or float16, as stored.
-        meta: Whatever `finish` was told of the rows: model, size, tta, …
+        meta: What `finish` recorded about the rows: model, size, tta, …
         digest: SHA-256 over the parts' own digests.
     """
 

@@ -130,7 +130,7 @@ def places_by_part(
 
 
 def load_array(path: str, copy: str = "") -> np.ndarray:
-    """Memory-maps an array file, or tells in one line why that cannot be.
+    """Memory-maps an array file, or reports in one line why it cannot.
 
     Args:
         path: The file.

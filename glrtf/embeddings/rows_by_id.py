@@ -1,4 +1,4 @@
-"""Embedding rows asked for by image id."""
+"""Embedding rows looked up by image id."""
 
 import os
 from collections.abc import Sequence

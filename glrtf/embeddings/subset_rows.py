@@ -1,4 +1,4 @@
-"""Some rows of a source, in an order of one's own."""
+"""A subset of a source's rows, in any order."""
 
 import numpy as np
 import numpy.typing as npt

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference import exif
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.inference.shrinking import shrink
@@ -132,7 +132,7 @@ def export(
         model: See `ServingModel`.
         spec: How its input is made, or only the input's side in pixels.
         folder: Where it goes; an export that stands there is replaced.
-        facts: What is to be told beside it, JSON values.
+        facts: More values for its description, JSON.
 
     Returns:
         The largest difference found, at most `TOLERANCE`.

@@ -20,7 +20,7 @@ _QUERIES_A_BLOCK = 64
 
 
 class DirectSide:
-    """Each query's nearest index images, and how sure they are.
+    """Each query's nearest index images, and their confidences.
 
     Args:
         config: The settings.
@@ -61,7 +61,7 @@ class DirectSide:
             queries: The query rows wanted, in this order; None takes all.
         """
         if queries is not None and self._config.rerank.method != "none":
-            # What re-ranking says of a query depends on the queries beside it.
+            # Re-ranking a query depends on the other queries.
             near, confidences = self.confidences()
             return Neighbors(near.indices[queries], near.scores[queries]), confidences[queries]
         query, index = self.rows(queries)
@@ -129,7 +129,7 @@ class DirectSide:
     def _diffused(
         self, query: RowSource, index: RowSource, near: Neighbors
     ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
-        """The images that diffusion reaches best; each query's best one is as sure as it was."""
+        """The images that diffusion reaches best; each query's best one keeps its confidence."""
         settings = self._config.rerank
         among = self._search.neighbors("index_neighbors", index, index, settings.graph_k)
         graph = diffusion.mutual_graph(among, settings.gamma)

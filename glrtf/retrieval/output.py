@@ -79,7 +79,7 @@ def write_evidence(
     index_ids: npt.NDArray[np.bytes_],
     ranking: Ranking,
 ) -> None:
-    """Writes, for each query's ranked images, what speaks for them.
+    """Writes, for each query's ranked images, the evidence for each.
 
     Arrays: query_ids (Q,) S dtype; index_ids (Q, limit) S dtype, empty beyond the
     last; final, direct and bridged (Q, limit) float32; landmark_id (Q, limit)

@@ -50,7 +50,7 @@ class Pipeline:
             queries: The query rows to rank for; None takes all.
 
         Returns:
-            The ranking, one row a query, in the order asked for.
+            The ranking, one row a query, in the given order.
         """
         nearest, confidences = self._direct.confidences(queries)
         if self._config.bridged:

@@ -1,7 +1,7 @@
 """The train rows in 20 parts, as the published run had them, however their set is cut.
 
 The published neighbours are the 15 nearest of each of 20 files of train rows. A set written by
-`glrtf.embed` has a part for each shard, one or thousands, in an order that depends on their
+`glrtf embed` has a part for each shard, one or thousands, in an order that depends on their
 number. So rows are put in the order of their image ids, which say nothing of what photos show, and
 that order is cut into 20 parts of equal length. Sets of the same images give the same parts.
 """

@@ -17,7 +17,7 @@ class LandmarkFound:
         confidence: C, a sum of similarities.
         probability: That it is right, 0 to 1; None where that is not known. See
             `glrtf.service.calibration`.
-        train_photos: The photo's nearest train photos of it, which make it sure.
+        train_photos: The photo's nearest train photos of it, which support it.
     """
 
     landmark_id: int
@@ -41,8 +41,8 @@ class PhotoFound:
         name: What its owner calls it; empty where that is not known.
         final: F, by which the photos are ordered.
         probability: That it shows the same, 0 to 1; None where that is not known.
-        direct: D, how sure from similarity alone.
-        bridged: B, how sure through a landmark of the train set.
+        direct: D, confidence from similarity alone.
+        bridged: B, confidence through a landmark of the train set.
         landmark_id: That landmark; None where there is none.
         train_photos: The train photos of it that are nearest to this index photo.
     """

@@ -20,7 +20,7 @@ from tfrecords_tools.progress import Progress
 
 RANKED = 100
 _AT_ONCE = 256
-# So many photos of an answer are looked at by whoever asks.
+# How many photos of an answer people look at.
 _SHOWN = 24
 _LISTED = 10
 # Stands for what no answer can be.
@@ -87,7 +87,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     """Searches with photos as if they were new.
 
     Args:
-        searcher: What is asked.
+        searcher: The searcher to measure.
         photos: The photos.
         unknown: As if their landmark were new too.
     """
@@ -117,7 +117,7 @@ def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) ->
     """How sure answers are.
 
     Args:
-        photos: What was asked.
+        photos: The photos that were searched with.
         found: What was found.
         unknown: What was found as if their landmarks were new; all of it is wrong.
         source: What the photos are, in words.
@@ -176,8 +176,8 @@ def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality
     """Measures what was found.
 
     Args:
-        searcher: What was asked.
-        photos: What was asked about, some of it answerable.
+        searcher: The searcher measured.
+        photos: The photos that were searched with, some of them answerable.
         found: What was found.
     """
     relevant = _relevant(searcher, photos)

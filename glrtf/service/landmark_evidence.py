@@ -44,11 +44,11 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class LandmarkEvidence:
-    """The landmarks of images and what makes them sure.
+    """The landmarks of images and the train photos that support them.
 
     Attributes:
         confidences: The landmarks kept and C of each.
-        train_rows: (images, keep, per_landmark) int64, the train rows whose likeness
+        train_rows: (images, keep, per_landmark) int64, the train rows whose similarity
             C sums up, the nearest first; -1 where there are fewer.
     """
 
@@ -147,7 +147,7 @@ class LandmarkFinder:
 
 
 def no_evidence(count: int) -> LandmarkEvidence:
-    """What is known of images where there are no train photos."""
+    """The evidence without train photos: none."""
     nothing = np.full((count, 1), NO_LANDMARK, np.int64)
     confidences = LandmarkConfidences(nothing, np.full((count, 1), -np.inf))
     return LandmarkEvidence(confidences, np.full((count, 1, 1), NO_ROW, np.int64))

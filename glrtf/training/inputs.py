@@ -115,7 +115,7 @@ def readable_errors(folder: str) -> Iterator[None]:
 
 
 class Augmentation:
-    """Makes float images of uint8 ones and varies them, each micro-batch anew.
+    """Converts uint8 images to float and augments them, each micro-batch separately.
 
     Args:
         config: The run's settings.

@@ -1,4 +1,4 @@
-"""Pictures to look at: the learning rate's course, a grid of augmented photos."""
+"""Plots: the learning rate schedule, a grid of augmented photos."""
 
 from collections.abc import Sequence
 

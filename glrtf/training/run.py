@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts
@@ -110,8 +110,8 @@ def schedule_of(
 def _num_classes(shards: ShardSet, folder: str) -> int:
     if not shards.num_classes:
         raise UserError(
-            f"{folder}: expected dataset_info.json with num_classes beside the train shards, found "
-            "none; build them with glrtf build"
+            f"{folder}: expected dataset_info.json with num_classes next to the train shards, "
+            "found none; build them with glrtf build"
         )
     return shards.num_classes
 
@@ -148,7 +148,7 @@ def _tell(
 def _validator(
     config: TrainConfig, strategy: tf.distribute.Strategy, state: TrainState, score: Score | None
 ) -> Validator | None:
-    """Of the fold beside train/ that the builder kept, if it kept one."""
+    """The validation fold that the builder wrote next to train/, if any."""
     folder = files.join(config.data, "validation")
     if not config.validate_every or not files.exists(folder):
         return None

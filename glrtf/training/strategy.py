@@ -30,7 +30,7 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
             accelerators that TensorFlow cannot drive; it refuses otherwise.
 
     Raises:
-        UserError: If the devices asked for are not there.
+        UserError: If the requested devices are missing.
     """
     multiply_in_float32()
     if kind == "auto":
@@ -50,6 +50,12 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
     if kind == "gpu":
         return tf.distribute.OneDeviceStrategy("/gpu:0")
     return tf.distribute.MirroredStrategy()
+
+
+def is_one_cpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy is one replica on this machine's CPU."""
+    devices = " ".join(strategy.extended.worker_devices).upper()
+    return strategy.num_replicas_in_sync == 1 and "CPU:" in devices
 
 
 def multiply_in_float32() -> None:

@@ -46,4 +46,6 @@ def _from_run(state: TrainState, source: str) -> str:
     if fits:
         return f"weights of {found.arrays_path}"
     classes = found.position.num_classes
-    return f"weights of {found.arrays_path}, without its head of {classes} classes (begun anew)"
+    return (
+        f"weights of {found.arrays_path}, without its head of {classes} classes (newly initialised)"
+    )

@@ -1,4 +1,4 @@
-"""NumPy's files, .npy and .npz: whatever is wrong with one is told in one line."""
+"""NumPy's files, .npy and .npz: whatever is wrong with one is reported in one line."""
 
 import contextlib
 import io

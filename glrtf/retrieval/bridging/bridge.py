@@ -1,6 +1,6 @@
-"""How sure a query and an index image show one landmark, through train: step 5.
+"""Confidence that a query and an index image show the same landmark, through train: step 5.
 
-The index images are listed by landmark, the surest first. A query needs only
+The index images are listed by landmark, highest confidence first. A query needs only
 the head of the lists of its own landmarks, however long they are.
 """
 
@@ -20,11 +20,11 @@ class ImagesByLandmark:
     Attributes:
         landmarks: (landmarks,) int64, ascending.
         starts: (landmarks + 1,) int64: where each landmark's list begins.
-        images: (entries,) int64 index rows: in a list the surest first, ties
+        images: (entries,) int64 index rows: highest confidence first in each list, ties
             by ascending image id.
         confidences: (entries,) float64, C(i, l).
         of_images: What each image keeps, the landmarks column after column in memory,
-            since single images are looked up so.
+            for looking up single images.
         id_ranks: (images,) int64, each image's place by ascending id.
     """
 
@@ -62,7 +62,7 @@ class Bridges:
 def list_by_landmark(
     index: LandmarkConfidences, id_ranks: npt.NDArray[np.int64]
 ) -> ImagesByLandmark:
-    """Turns images and their landmarks into landmarks and their images.
+    """Inverts images and their landmarks into landmarks and their images.
 
     Args:
         index: The index images' landmarks.
@@ -96,15 +96,15 @@ def best_bridges(
 ) -> Bridges:
     """The pairs that can be among a query's `limit` best bridged images.
 
-    Whatever is not in the head of any of a query's lists has `limit` images
-    before it: the order within a list is by min(C(q, l), C(i, l)), then by
+    An image that is not in the head of any of a query's lists has `limit` images
+    ahead of it: the order within a list is by min(C(q, l), C(i, l)), then by
     image id, or with `surest_first` by C(i, l) and then image id.
 
     Args:
         queries: The queries' landmarks.
         index: The index images by landmark.
         limit: How many bridged images are wanted per query.
-        surest_first: Whether C(i, l) goes before image id among equals.
+        surest_first: Whether ties are broken by C(i, l) before image id.
     """
     rows, places, lists = _shared_landmarks(queries, index)
     own = queries.confidences[rows, places]
@@ -200,8 +200,8 @@ def _prefer_small_ids(
 ) -> None:
     """Replaces heads in which more than `limit` images tie by those of smallest id.
 
-    Images surer than the query all tie at C(q, l). The lists' beginnings are
-    gone through once per landmark, from the surest query to the least sure,
+    Images with a higher confidence than the query's all tie at C(q, l). The lists' beginnings are
+    scanned once per landmark, from the query with the highest confidence to the lowest,
     so that a long list costs its length and not its length per query.
     """
     crowded = np.flatnonzero(surer > limit)

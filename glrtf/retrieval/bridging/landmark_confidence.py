@@ -1,4 +1,4 @@
-"""How sure an image shows a landmark, from its train neighbours: step 4."""
+"""Confidence that an image shows a landmark, from its train neighbours: step 4."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Which train photos make an image's landmarks sure."""
+"""Train photos that support an image's landmarks."""
 
 import numpy as np
 import numpy.typing as npt

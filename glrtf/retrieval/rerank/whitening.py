@@ -71,7 +71,7 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
         from sklearn.decomposition import IncrementalPCA
     except ImportError:
         raise UserError(
-            "glrtf.whiten needs scikit-learn, which is not installed: " + how_to_install("whiten")
+            "glrtf whiten needs scikit-learn, which is not installed: " + how_to_install("whiten")
         ) from None
     used = _chosen(len(rows.ids), max_rows)
     most = min(rows.dimension, len(used) - 1)

@@ -230,8 +230,8 @@ def _tried(dimension: int) -> float:
         others, every = rows[::-1].copy(), slice(None)
         prepared = products.prepared(others)[0]
         if usable_processors() > 1:
-            # Products of before would be in the way of TensorFlow's threads: a search has few
-            # of NumPy's beside its rounded ones.
+            # Threads of earlier products would slow down TensorFlow's: a search makes few
+            # products in NumPy.
             time.sleep(_QUIET)
         quick = _least_seconds(lambda: products.halves(every, prepared, every))
         return quick / _least_seconds(lambda: rows @ others.T)

@@ -35,7 +35,7 @@ class CandidateTable:
         """Widens the table until so many more for each query fit in."""
         width = self._keys.shape[1]
         room = int((self.counts + more).max(initial=0))
-        # Half as much again, lest the next tiles ask for a little more each.
+        # Half as much again, so that the next tiles do not each need a little more.
         wanted = room + room // 2 if room > width // 2 else room
         if wanted > width:
             behind = ((0, 0), (0, wanted - width))

@@ -3,7 +3,7 @@
 The score of two rows is their dot product, summed in float64 over the rows as
 stored, each pair for itself and in a fixed order. So a score depends neither
 on the tile, the part, the thread nor the back end that found the pair, equal
-rows get equal scores to the last bit, and ties can be told from near-ties.
+rows get equal scores to the last bit, and ties can be distinguished from near-ties.
 """
 
 import dataclasses

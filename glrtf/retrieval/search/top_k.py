@@ -43,7 +43,7 @@ _RAISE_AFTER_HALVES = 0.5
 _FOLDED = 12
 """The first thresholds come from the maxima of pairs while there are at least this many times k."""
 _MOST_HALVES = 10
-"""How many times k candidates may wait for their true scores where those at hand are rough."""
+"""How many times k candidates may wait for their true scores while their scores are rough."""
 
 _SHARES = (0.3, 1.0)
 """Shares of the rows that may still reach the thresholds, scored in turn."""

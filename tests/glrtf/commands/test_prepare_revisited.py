@@ -88,7 +88,7 @@ def test_mistakes_are_one_line_and_leave_nothing(paths, tmp_path, capsys, damage
 
 
 def test_equal_colours_outside_the_box_do_not_count(paths, tmp_path):
-    """The crop holds the box's pixels and none beside it."""
+    """The crop holds the box's pixels and no others."""
     image = Image.new("RGB", (80, 60), "blue")
     image.paste("red", (10, 5, 50, 30))
     out = io.BytesIO()

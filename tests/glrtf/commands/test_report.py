@@ -160,7 +160,7 @@ def test_a_baseline_is_compared_as_evaluate_compares(drawn, capsys):
     assert f"<b>{shown}</b>" in card
     assert f"95 % {low:+.4f} to {high:+.4f}" in card
     assert f"{found['better']} queries better, {found['worse']} worse" in card
-    # Without a baseline nothing is said of what bridging gains.
+    # Without a baseline the gain from bridging is not reported.
     assert run_drawn(drawn) == 0
     html, _ = page_data(drawn)
     assert "Bridging gains" not in html and "helped by bridging" not in html

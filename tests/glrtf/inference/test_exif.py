@@ -15,7 +15,7 @@ from tfrecords_tools import images, jpeg
 
 
 def with_orientation(value, other_tags=0, big_endian=False):
-    """A JPEG whose Exif directory tells `value`, behind some other tags."""
+    """A JPEG whose Exif directory says `value`, after some other tags."""
     image = Image.open(io.BytesIO(photo(1)))
     tags = Image.Exif()
     if big_endian:

@@ -216,7 +216,7 @@ def test_a_bad_row_is_named_and_nothing_is_written(tmp_path, world, capsys):
     rows = np.load(path)
     rows[2] = np.nan
     np.save(path, rows)
-    finish(str(world.folder / "index"), 3, model="made up")
+    finish(str(world.folder / "index"), 3, model="synthetic")
     line = refused(capsys, world.arguments("--output", tmp_path / "out", "--preset=direct"))
     # The first of three parts of 120 rows has 40.
     assert "index: row 42 (image " in line and "NaN or infinity" in line

@@ -61,7 +61,7 @@ def test_a_slow_upload_is_given_up(client_with):
         time.sleep(0.5)
         yield b"x\r\n--b--\r\n"
 
-    # TestClient takes in the whole body first, so the service is asked as a server asks it.
+    # TestClient takes in the whole body first, so the service is called as a server calls it.
     sent = ask_in_parts(client_with(upload_timeout=0.05).app, dripping())
     assert sent[0]["status"] == 408 and b"more than 0.05 seconds" in sent[1]["body"]
 

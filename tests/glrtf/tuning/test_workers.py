@@ -15,7 +15,7 @@ from glrtf.tuning import workers as tune_workers
 from glrtf.tuning.study import SharedTrials
 from tfrecords_tools.command import cli, stopping
 
-pytest.importorskip("optuna", reason="glrtf.tune needs the extra [tune]")
+pytest.importorskip("optuna", reason="glrtf tune needs the extra [tune]")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_study_is_the_same_however_often_it_was_stopped(flags, tmp_path):
         trials = SharedTrials(stopped, problem, 0)
         while len(study.finished_trials(trials.journal)) < until:
             study.share(trials.journal, trials.run_one())
-        # What the process had begun when it was killed is in no journal.
+        # The trial that the killed process had started is in no journal.
         trials.run_one()
     assert drawn(stopped, problem) == drawn(config, problem)
     # More trials later, too, are those of a longer study.
@@ -117,5 +117,5 @@ def test_a_second_command_is_refused(flags, tmp_path, capsys):
     config, _ = opened(flags, tmp_path / "out", 2)
     with tune_workers._alone(config.output):
         assert tune.main([*flags, "--output", config.output, "--trials", "2"]) == 2
-    assert "another glrtf.tune works on this study" in capsys.readouterr().err
+    assert "another glrtf tune works on this study" in capsys.readouterr().err
     assert tune.main([*flags, "--output", config.output, "--trials", "2"]) == 0

@@ -187,7 +187,7 @@ def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Pat
 
 
 def test_a_mistake_is_blamed_on_the_file_that_holds_it(tmp_path: Path) -> None:
-    """Flags and further files stand beside it, and a folder's name may hold a space."""
+    """Flags and further files are given too, and a folder's name may hold a space."""
     default, bad = tmp_path / "default.yaml", tmp_path / "b c" / "bad.yaml"
     bad.parent.mkdir()
     default.write_text("expansion: {n: many}\n")
