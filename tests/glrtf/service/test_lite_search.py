@@ -69,7 +69,7 @@ def test_a_search_loads_no_tensorflow_and_answers_the_same(world, export, tmp_pa
     for path in (found, expected):
         with open(path) as file:
             [answer] = json.load(file)["answers"]
-        answers.append([(photo["image_id"], round(photo["final"], 4)) for photo in answer["photos"]])
+        answers.append([(each["image_id"], round(each["final"], 4)) for each in answer["photos"]])
     assert answers[0] == answers[1]
     assert answers[0][0][0] == f"{1:016x}"
 
