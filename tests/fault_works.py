@@ -72,7 +72,7 @@ def embed(inputs: Path) -> Work:
 
 
 def trained(inputs: Path) -> Path:
-    """A finished run of `train`, made where it is that do not exist yet."""
+    """A finished run of `train`, made if it does not exist yet."""
     from glrtf.commands import train as command
 
     run = inputs / "run"

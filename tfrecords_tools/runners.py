@@ -26,7 +26,7 @@ class WorkerDiedError(UserError):
 
 
 def run_shards(fold: Fold, config: BuildConfig) -> None:
-    """Writes this task's shards of a fold that are that do not exist yet, each with its receipt."""
+    """Writes this task's shards of a fold that do not exist yet, each with its receipt."""
     numbers = range(config.task_index, fold.plan.num_shards, config.num_tasks)
     if config.runner == "beam":
         from tfrecords_tools import beam_runner

@@ -49,11 +49,12 @@ def embed(config: EmbedConfig) -> EmbedResult:
 
 def _check_inputs(config: EmbedConfig) -> None:
     """Looks at paths and packages before TensorFlow is loaded."""
-    from glrtf.inference.model_folders import require_model
+    from glrtf.inference.descriptors.required import require_model
 
     for number, (model, output) in enumerate(config.jobs):
         option = "--also" if number else "--model"
-        require_model(option, model, config.checkpoint, config.precision)
+        flags = None if number else config.descriptor
+        require_model(option, model, config.checkpoint, config.precision, flags, config.runtime)
         expected.new_folder("--also" if number else "--output", output)
     expected.folder("--data", config.data)
     if config.runner == "beam":

@@ -51,7 +51,7 @@ def relative_path(image_id: str, side: int) -> str:
 def make_thumbnails(
     places: Mapping[str, PhotoPlace], folder: str, side: int
 ) -> tuple[set[str], list[str]]:
-    """Writes the thumbnails that are that do not exist yet.
+    """Writes the thumbnails that do not exist yet.
 
     Args:
         places: Where the photos lie.

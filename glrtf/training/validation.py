@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import eval_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
 from tfrecords_tools.progress import Progress

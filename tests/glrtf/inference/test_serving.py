@@ -168,10 +168,10 @@ def test_command_mistakes_take_one_line(tmp_path, capsys):
 
 
 def test_no_model_there(tmp_path):
-    with pytest.raises(UserError, match="expected an exported SavedModel or a training run's"):
+    with pytest.raises(UserError, match="found a folder that is none of them"):
         load_embedder(str(tmp_path))
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(UserError, match="found a SavedModel without"):
+    with pytest.raises(UserError, match="expected a SavedModel, found one that TensorFlow"):
         load_embedder(str(tmp_path))
 
 

@@ -13,7 +13,7 @@ from tiny_models import EMBEDDING_SIZE as SIZE
 from glrtf.commands import embed, export
 from glrtf.config.inference import EmbedConfig, ExportConfig
 from glrtf.data import decoding
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
 from glrtf.inference.shrinking import shrink
