@@ -4,11 +4,11 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from glrtf.data.host_images import HostResize as HostResize
 from glrtf.data.host_images import decode_on_host as decode_on_host
 from glrtf.data.host_images import exact_resize as exact_resize
 from glrtf.data.host_images import fast_resize as fast_resize
 from glrtf.data.input_spec import InputSpec as InputSpec
+from glrtf.data.resizers import HostResize as HostResize
 
 Tensor: TypeAlias = tf.Tensor
 

@@ -8,7 +8,7 @@ import numpy as np
 from glrtf.config.data import InputConfig
 from glrtf.data import host_images, loading, padded_images, records
 from glrtf.data.host_images import decode_on_host
-from glrtf.data.input_spec import InputSpec
+from glrtf.data.input_spec import ForeignSpec, InputSpec
 from glrtf.data.loading import Batch, Shaper
 from glrtf.data.records import BadRecords
 from glrtf.data.resizers import host_resizer
@@ -79,7 +79,13 @@ def evaluation_batches(
 
 def exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
     """Makes images of several kinds, rounded exactly as for inference."""
-    resizes = [host_resizer(each) for each in specs]
+    # TensorFlow resizes as `numpy_resize` does, bit for bit, and large photos faster.
+    resizes = [
+        host_resizer(each)
+        if isinstance(each, ForeignSpec)
+        else host_images.exact_resize(each.size, each.antialias)
+        for each in specs
+    ]
 
     def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
         decoded: dict[int | None, np.ndarray] = {}

@@ -7,19 +7,15 @@ it, and only where it is installed and does not load a TPU's driver.
 import functools
 import importlib.metadata
 import io
-from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
 from glrtf.config import keras_backend
-from glrtf.data import linear_resize
+from glrtf.data.input_spec import InputSpec
+from glrtf.data.resizers import HostResize, host_resizer
 from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.fast_jpeg import Room
-
-HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
-"""Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
 
 
 def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
@@ -53,10 +49,10 @@ def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
 def exact_resize(size: int, antialias: bool = False) -> HostResize:
     """`decoding.resize` on the host; traced once a size.
 
-    On JAX: by NumPy, to the same values; with `antialias` by Pillow, within 1 of them.
+    On JAX: by NumPy, to the same values.
     """
     if keras_backend.chosen() == "jax":
-        return functools.partial(_pillow_resize, size) if antialias else linear_resize.resize
+        return host_resizer(InputSpec(size, antialias=antialias))
     import tensorflow as tf
 
     from glrtf.data.decoding import resize

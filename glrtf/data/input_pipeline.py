@@ -103,7 +103,7 @@ def eval_batches(
 
     Returns:
         Elements with ``image`` uint8 (b, size, size, 3), or a tuple of such, ``image_id``
-        string (b,) and ``label`` int32 (b,), -1 where there is none.
+        string (b,) and ``label`` int32 (b,), -1 if there is none.
     """
     shard_set = open_shards(data, split) if isinstance(data, str) else data
     bad = bad if bad is not None else BadRecords(0)

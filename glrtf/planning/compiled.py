@@ -42,7 +42,7 @@ class Compiled:
     """What the compiler said.
 
     Attributes:
-        peak_bytes: Most memory in use at once on a device; None where refused.
+        peak_bytes: Most memory in use at once on a device; None if refused.
         refusal: The compiler's own memory table where the program does not fit.
         seconds: That the compilation took, when it ran.
         compiler: Versions of what compiled it.
@@ -159,7 +159,7 @@ def _compiled(
 
 
 def find_compiled(key: str, tpu: Slice, cache: str) -> Compiled | None:
-    """An earlier result of `compile_step`, None where there is none."""
+    """An earlier result of `compile_step`, None if there is none."""
     path = _path(key, tpu, cache)
     return _read(path) if files.exists(path) else None
 
