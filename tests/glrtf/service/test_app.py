@@ -72,7 +72,7 @@ GIF = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
 def test_what_is_no_photo_is_refused_with_its_reason(client_with, data, status, reason):
     refused = send(client_with(), data)
     assert refused.status_code == status
-    assert one_line(refused) == f"expected a photo, found a file that is {reason}"
+    assert one_line(refused) == f"expected a photo, found an unusable file: {reason}"
 
 
 def test_what_the_builder_converts_is_answered(client_with):

@@ -216,7 +216,7 @@ def test_held_out_photos_of_a_table(world, tmp_path, capsys):
     assert evaluate_index.main(flags) == 0
     told = capsys.readouterr()
     assert "3 photos of " in told.out
-    assert "bad.jpg: expected a photo, found a file that is not an image" in told.err
+    assert "bad.jpg: expected a photo, found an unusable file: not an image" in told.err
     assert "landmarks that the index does not have: 1 (Somewhere else)" in told.err
     written = json.loads((tmp_path / "quality.json").read_text())
     # The same pictures are in the index under other ids: they are found first.

@@ -111,7 +111,7 @@ def test_refusals_are_told(browser, opened, tmp_path):
     (tmp_path / "page.html").write_bytes(b"<script>alert(1)</script>" * 100)
     choose(browser, tmp_path / "page.html")
     wanted = "return document.querySelector('#status.wrong')?.textContent"
-    assert wait_for(browser, wanted) == "expected a photo, found a file that is not an image"
+    assert wait_for(browser, wanted) == "expected a photo, found an unusable file: not an image"
     assert browser.execute_script("return document.getElementById('answer').hidden")
     (tmp_path / "long.jpg").write_bytes(bytes(200_001))
     choose(browser, tmp_path / "long.jpg")
