@@ -1,6 +1,7 @@
 """A model to embed with, from a SavedModel or from a training run's workdir."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
@@ -13,6 +14,8 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders, json_shapes
 
 Tensor: TypeAlias = tf.Tensor
+# Of an image in pixels: no JPEG is longer.
+_LONGEST_SIDE = 65_535
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
@@ -81,6 +84,7 @@ def load_embedder(
 
 def _from_export(path: str, any_size: bool) -> Embedder:
     info = json_shapes.read(files.join(path, INFO_NAME), ExportInfo)
+    _refuse_nonsense(files.join(path, INFO_NAME), info)
     folders.verify(path, info.get("files", {}))
     try:
         loaded = tf.saved_model.load(path)
@@ -96,10 +100,10 @@ def _from_export(path: str, any_size: bool) -> Embedder:
         )
     call = loaded.signatures[name]
     dimension = int(call.structured_outputs["embedding"].shape[-1])
-    if info["dimension"] != dimension or info["size"] < 1:
+    if info["dimension"] != dimension:
         raise UserError(
-            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, and a"
-            f" positive size, found {info['dimension']} and {info['size']}; export it again"
+            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, found"
+            f" {info['dimension']}; export it again"
         )
 
     def embed(images: Tensor) -> Tensor:
@@ -109,6 +113,27 @@ def _from_export(path: str, any_size: bool) -> Embedder:
     rule = info.get("max_side") or None, info.get("antialias", False)
     digest = info["model_digest"]
     return Embedder(path, info["size"], dimension, digest, embed, loaded, *rule)
+
+
+def _refuse_nonsense(path: str, info: ExportInfo) -> None:
+    """Values of the right type that no export writes."""
+    sides = range(1, _LONGEST_SIDE + 1)
+    wanted = {
+        "size": (info["size"] in sides, f"1 to {_LONGEST_SIDE} pixels"),
+        "max_side": (
+            info.get("max_side") is None or info["max_side"] in sides,
+            f"null or 1 to {_LONGEST_SIDE} pixels",
+        ),
+        "model_digest": (
+            re.fullmatch("[0-9a-f]{64}", info["model_digest"]) is not None,
+            "64 hexadecimal digits",
+        ),
+    }
+    for key, (is_sound, expected) in wanted.items():
+        if not is_sound:
+            raise UserError(
+                f"{path}: {key}: expected {expected}, found {info.get(key)!r}; export it again"
+            )
 
 
 def _from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precision) -> Embedder:
