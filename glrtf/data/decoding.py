@@ -40,9 +40,16 @@ class InputSpec:
         return cls(size, config.max_side or None, config.antialias)
 
 
-def decode(encoded: Tensor) -> Tensor:
-    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3)."""
-    image = tf.io.decode_jpeg(encoded, channels=3)
+def decode(encoded: Tensor, *, exactly: bool = False) -> Tensor:
+    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3).
+
+    Args:
+        encoded: Scalar string.
+        exactly: By the slow, exact transform, as the shards' builder does what it encodes
+            again; training reads shards by the fast one.
+    """
+    method = "INTEGER_ACCURATE" if exactly else ""
+    image = tf.io.decode_jpeg(encoded, channels=3, dct_method=method)
     image.set_shape([None, None, 3])
     return image
 
