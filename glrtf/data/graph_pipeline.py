@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from glrtf.config.data import InputConfig
 from glrtf.data import decoding, padded_images
+from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import GRAPH_ERROR_END
-from glrtf.data.read_plans import ReadPlan, read_plan
+from glrtf.data.read_plans import ReadPlan, in_order, read_plan
 from glrtf.data.sampling import repeat_factors
 from glrtf.data.shards import CHUNK, ShardSet
 from glrtf.data.shrinking import decode_shrunk
@@ -89,6 +90,25 @@ def graph_batches(
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     batches = rows.batch(batch_size, drop_remainder=True).take(steps)
     return batches.prefetch(2).with_options(options)
+
+
+def graph_eval_batches(shard_set: ShardSet, spec: InputSpec, batch_size: int) -> Dataset:
+    """One pass in the order of the shards; no record may be broken, the last batch may be small.
+
+    Args:
+        shard_set: The shards, at paths that the reading host reaches.
+        spec: How images are made.
+        batch_size: Images of a batch.
+
+    Returns:
+        Elements (images uint8 (b, size, size, 3), labels int32 (b,)).
+    """
+    config = InputConfig(files_at_once=1, max_side=spec.max_side, antialias=spec.antialias)
+    rows = _records(shard_set, in_order(shard_set), config)
+    wanted, shape, shape_image = _shaper(config, spec.size)
+    rows = _decoded(rows, shard_set.schema, shape, shape_image, config)
+    rows = _without_broken(rows, shard_set, config.max_bad_records, wanted)
+    return rows.batch(batch_size).prefetch(2)
 
 
 def _most_broken(config: InputConfig, factors: np.ndarray | None) -> int:
