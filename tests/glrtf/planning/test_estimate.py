@@ -68,7 +68,7 @@ def test_speed_by_hand() -> None:
 
 def test_augmentation_takes_time_and_memory() -> None:
     # 12 images of 2 x 2 pixels a device and update. Two passes of affine take 2 * 2 * 128 * 8
-    # operations an image at 1000/s: 49.152 s in all; the bytes of 4 pixels take 12 * 4 * 220 / 22000.
+    # operations an image at 1000/s: 49.152 s in all; the bytes take 12 * 4 * 220 / 22000.
     work = dataclasses.replace(WORK, augment=AugmentConfig(affine=True))
     device = Accelerator("test", memory=10**6, peak_flops=1000, bandwidth=22000)
     found = estimate(work, Slice("t", device, 2, 1), utilization=0.5, activation_overhead=1)
