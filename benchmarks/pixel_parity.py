@@ -3,7 +3,7 @@
     python benchmarks/pixel_parity.py FOLDER [--size 384] [--max_side 800] [--most 200]
 
 For each photo below FOLDER: what training sees (the shards' builder with ``--max_side``,
-decoded, resized) beside what `glrtf.embed` of a photo folder, `glrtf.search` and `glrtf.serve`,
+decoded, resized) next to what `glrtf.embed` of a photo folder, `glrtf.search` and `glrtf.serve`,
 and the exported signature ``serving_default`` see. A row counts photos by how they differ;
 below it stand the photos that differ most, and those that one side alone refuses.
 """

@@ -17,18 +17,10 @@ if "keras" not in sys.modules:
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from glrtf.api import (
-        RankResult,
-        build_model,
-        join_sets,
-        load_embedder,
-        open_set,
-        rank,
-        read_shards,
-        score,
-        search,
-        write_set,
-    )
+    from glrtf.api.models import build_model, load_embedder, read_shards
+    from glrtf.api.ranking import RankResult, rank, search
+    from glrtf.api.scoring import score
+    from glrtf.api.sets import export_rows, import_rows, join_sets, open_set, write_set
     from glrtf.config.data import AugmentConfig, InputConfig
     from glrtf.config.retrieval import (
         DbaConfig,
@@ -64,6 +56,8 @@ __all__ = [
     "TrainNeighborsConfig",
     "UserError",
     "build_model",
+    "export_rows",
+    "import_rows",
     "join_sets",
     "load_embedder",
     "open_set",
@@ -75,10 +69,10 @@ __all__ = [
 ]
 
 _PLACES = {
-    "glrtf.api": (
-        *("open_set", "write_set", "join_sets", "search", "rank", "RankResult", "score"),
-        *("load_embedder", "build_model", "read_shards"),
-    ),
+    "glrtf.api.sets": ("open_set", "write_set", "import_rows", "export_rows", "join_sets"),
+    "glrtf.api.ranking": ("search", "rank", "RankResult"),
+    "glrtf.api.scoring": ("score",),
+    "glrtf.api.models": ("load_embedder", "build_model", "read_shards"),
     "glrtf.embeddings.embedding_set": ("EmbeddingSet",),
     "glrtf.embeddings.rows": ("JoinedRows",),
     "glrtf.retrieval.search.neighbors": ("Neighbors",),

@@ -1,4 +1,4 @@
-"""Commands that are killed at random moments, gone on with, and compared with undisturbed ones."""
+"""Commands that are killed at random moments, resumed, and compared with undisturbed ones."""
 
 import contextlib
 import dataclasses

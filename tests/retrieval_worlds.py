@@ -123,4 +123,4 @@ def write(folder, parts, ids):
     for part, rows in enumerate(parts):
         write_part(str(folder), part, len(parts), rows, ids[first : first + len(rows)])
         first += len(rows)
-    return finish(str(folder), len(parts), model="made up")
+    return finish(str(folder), len(parts), model="synthetic")

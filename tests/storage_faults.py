@@ -141,12 +141,12 @@ def retrieve(folder: Path) -> Work:
         folder / "world", test=6, index=40, train=60, train_parts=2, landmarks=10
     )
     upload(world.folder, "gs://bucket/world")
-    there = [one.replace(str(world.folder), "gs://bucket/world") for one in world.arguments()]
+    remote = [one.replace(str(world.folder), "gs://bucket/world") for one in world.arguments()]
 
     def run(output: str) -> None:
-        # Sets are fetched anew every time.
+        # Sets are fetched every time.
         shutil.rmtree(local_copies.copies_folder(), ignore_errors=True)
-        config = cli.parse(RetrieveConfig, [*there, "--output", output], prog="retrieve")
+        config = cli.parse(RetrieveConfig, [*remote, "--output", output], prog="retrieve")
         command.retrieve(config)
 
     names = ("submission.csv", "evidence.npz")

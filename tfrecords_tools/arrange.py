@@ -1,4 +1,4 @@
-"""Photos of one's own in Google Landmarks v2's layout: `glrtf arrange`."""
+"""Your own photos in Google Landmarks v2's layout: `glrtf arrange`."""
 
 import contextlib
 import csv

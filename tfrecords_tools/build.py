@@ -18,14 +18,14 @@ from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
 from tfrecords_tools.storage import files
 
-# Photos of a shard when more shards are asked for than there are photos.
+# Photos of a shard when there are more shards than photos.
 _FEW = 100
 
 __all__ = ["BuildConfig", "build", "main"]
 
 
 def build(config: BuildConfig) -> None:
-    """Builds the shards of every split asked for.
+    """Builds the shards of every requested split.
 
     All CSVs and folders are looked at before anything is written. What an
     earlier run has finished is not done again.
@@ -128,7 +128,7 @@ def _refuse_bad(config: BuildConfig, layout: Layout, scanned: list[scans.TarScan
 def _folds(
     config: BuildConfig, layout: Layout, labels: Labels, found: Inventory, known: frozenset[str]
 ) -> Iterator[Fold]:
-    """Plans the split's shards, and those of the validation fold where one is asked for."""
+    """Plans the split's shards, and those of the validation fold if requested."""
     names = _fold_names(config, layout.split)
     parts = [found.images]
     if len(names) == 2:
@@ -157,7 +157,7 @@ def _folds(
             folder=folder,
             layout=layout,
             digests=found.digests,
-            plan=sharding.make_plan(images, num_shards),
+            plan=sharding.plan_shards(images, num_shards),
             landmark_ids=labels.landmark_ids,
             settings=config.image_settings(),
             known=known,

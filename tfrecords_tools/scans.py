@@ -1,4 +1,4 @@
-"""What each tar of a split holds: checked and indexed once, then remembered beside the shards."""
+"""What each tar of a split holds: checked and indexed once, then stored next to the shards."""
 
 import dataclasses
 import hashlib
@@ -127,7 +127,7 @@ def recall(memory: str, tar: str, key: dict[str, object] | None = None) -> TarSc
     path = _memory_path(memory, tar)
     if not files.exists(path):
         return None
-    with array_files.told(f"{path}: not what is remembered of a tar; delete it"):
+    with array_files.damage_as(f"{path}: not what is remembered of a tar; delete it"):
         arrays = array_files.load_archive(path, "what is remembered of a tar")
         about = json.loads(arrays["about"].tobytes())
         if key is not None and about["key"] != key:

@@ -13,7 +13,7 @@ _KIB_BIN = 50
 
 @dataclasses.dataclass
 class ShardStats:
-    """What became of a shard's images; stored beside it as its receipt.
+    """What became of a shard's images; stored next to it as its receipt.
 
     Attributes:
         name: The shard's file name.
@@ -21,10 +21,10 @@ class ShardStats:
         num_examples: Records.
         bytes: Length of the file.
         sha256: Its digest.
-        crc32c: Its checksum, which storage tells without reading.
+        crc32c: Its checksum, which storage knows without reading.
         source_bytes: Bytes of the images read.
         fates: How many images were kept, reencoded, rejected.
-        reencoded: How many were encoded anew for which reason.
+        reencoded: How many were re-encoded, by reason.
         rejects: image_id and reason of each rejected image, in the shard's order.
         longest_sides: Records by longest side, in bins of 100 pixels (key: lower bound).
         encoded_kib: Records by encoded length, in bins of 50 KiB (key: lower bound).

@@ -10,7 +10,7 @@ import numpy as np
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.schema import NO_LABEL
-from tfrecords_tools.sharding import Images, Plan
+from tfrecords_tools.sharding import Images, ShardPlan
 from tfrecords_tools.writer import ShardSpec, shard_name
 
 
@@ -34,7 +34,7 @@ class Fold:
     folder: str
     layout: Layout
     digests: dict[str, str]
-    plan: Plan
+    plan: ShardPlan
     landmark_ids: np.ndarray
     settings: ImageSettings
     known: frozenset[str] = frozenset()

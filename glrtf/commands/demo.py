@@ -153,7 +153,7 @@ class _Place:
             retrieve(RetrieveConfig(query, index, output, preset=preset, **bridge))  # type: ignore[arg-type]
 
     def evaluate(self) -> None:
-        from glrtf.evaluation.scoring import judge
+        from glrtf.evaluation.scoring import score_submission
         from glrtf.evaluation.solutions import read_retrieval_solution
         from glrtf.evaluation.submissions import read_submission
         from glrtf.evaluation.summary import average_precisions
@@ -162,8 +162,8 @@ class _Place:
         scores = {}
         for preset in RANKINGS:
             path = self.at(f"retrieval/{preset}/submission.csv")
-            judged = judge(read_submission(path), solution, name=path)
-            scores[preset] = float(average_precisions(judged).mean())
+            scored = score_submission(read_submission(path), solution, name=path)
+            scores[preset] = float(average_precisions(scored).mean())
         index_size = len(files.read_bytes(self.metadata("index.csv")).splitlines()) - 1
         relevant = [len(images) for images in solution.relevant.values()]
         chance = chance_map(np.array(relevant), index_size)

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_evaluate(config: EvaluateConfig) -> None:
-    """Scores, prints the measures, and writes the files asked for."""
+    """Scores, prints the measures, and writes the requested files."""
     from glrtf.evaluation import solutions
 
     for option in ("json", "per_query"):
@@ -37,24 +37,24 @@ def run_evaluate(config: EvaluateConfig) -> None:
 
 def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
     from glrtf.evaluation import solutions, summary, text_table
-    from glrtf.evaluation.scoring import Judgement, judge, oddities
+    from glrtf.evaluation.scoring import ScoredSubmission, oddities, score_submission
     from glrtf.evaluation.submissions import read_index_ids, read_submission
 
     solution = solutions.read_retrieval_solution(config.solution)
     index_ids = read_index_ids(config.index, config.verify) if config.index else None
 
-    def judged_file(path: str) -> Judgement:
-        one = judge(read_submission(path, index_ids), solution, name=path)
+    def scored_file(path: str) -> ScoredSubmission:
+        one = score_submission(read_submission(path, index_ids), solution, name=path)
         for oddity in oddities(one):
             print(f"note: {path}: {oddity}", file=sys.stderr)
         return one
 
-    judged = judged_file(config.submission)
-    measures = summary.retrieval_measures(judged, resamples=config.resamples)
+    scored = scored_file(config.submission)
+    measures = summary.retrieval_measures(scored, resamples=config.resamples)
     differences = {}
     for path in config.compare:
-        other = judged_file(path)
-        differences[path] = summary.paired_difference(judged, other, resamples=config.resamples)
+        other = scored_file(path)
+        differences[path] = summary.paired_difference(scored, other, resamples=config.resamples)
     print(text_table.measure_table(measures))
     for path, difference in differences.items():
         print(f"\nmAP@100 of {path} minus {config.submission}")
@@ -64,9 +64,9 @@ def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
             if low <= 0 <= high:
                 print(f"{part}: the interval holds 0: no difference is shown")
     if config.per_query:
-        _write_per_query(config.per_query, judged)
+        _write_per_query(config.per_query, scored)
     names = ("missing", "cut", "repeats", "ignored", "unlike")
-    counts = {name: getattr(judged, name) for name in names}
+    counts = {name: getattr(scored, name) for name in names}
     return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
 
 
@@ -109,15 +109,15 @@ def _result(config: EvaluateConfig, task: str, measures: dict[str, Any]) -> dict
     return {"task": task, "measures": measures, **names}
 
 
-def _write_per_query(path: str, judged: Any) -> None:
+def _write_per_query(path: str, scored: Any) -> None:
     from glrtf.evaluation import metrics, summary
 
-    precisions = summary.average_precisions(judged)
-    firsts = metrics.first_hit_rank(judged.hits)
+    precisions = summary.average_precisions(scored)
+    firsts = metrics.first_hit_rank(scored.hits)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
-    for row, query_id in enumerate(judged.query_ids):
-        counts = (firsts[row], judged.num_relevant[row], judged.hits[row].sum())
-        writer.writerow([query_id, judged.usage[row], f"{precisions[row]:.6f}", *counts])
+    for row, query_id in enumerate(scored.query_ids):
+        counts = (firsts[row], scored.num_relevant[row], scored.hits[row].sum())
+        writer.writerow([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
     files.write_bytes(path, text.getvalue().encode())

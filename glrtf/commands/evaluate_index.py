@@ -18,7 +18,7 @@ def run_evaluate_index(config: EvaluateIndexConfig) -> None:
     """The command."""
     from glrtf.service import calibrating, index_quality
 
-    searcher, photos, source = _asked(config)
+    searcher, photos, source = _searcher_and_photos(config)
     if not index_quality.are_answerable(searcher, photos).any():
         raise UserError(
             f"{config.table or config.index_labels}: expected photos with another photo of their"
@@ -37,7 +37,7 @@ def run_evaluate_index(config: EvaluateIndexConfig) -> None:
         files.write_json(config.json, {**values, "calibration": calibration.as_json()})
 
 
-def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
+def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
     """A searcher, the photos to ask it about, and what they are in words."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality
@@ -51,9 +51,9 @@ def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]
     from glrtf.service import own_photos
     from glrtf.service.searcher import load_searcher
 
-    asked = load_searcher(config)
-    photos = own_photos.embed_table(asked, config, own_photos.to_stderr)
-    return asked, photos, f"{len(photos.rows)} photos of {config.table}"
+    searcher = load_searcher(config)
+    photos = own_photos.embed_table(searcher, config, own_photos.to_stderr)
+    return searcher, photos, f"{len(photos.rows)} photos of {config.table}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

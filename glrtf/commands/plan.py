@@ -37,7 +37,7 @@ _GEOMETRY = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is known of a configuration on a slice before it runs.
 
     Attributes:
@@ -45,7 +45,7 @@ class Plan:
         work: The configuration in numbers.
         utilization: Share of the peak rate that is assumed.
         found: Memory and speed, estimated.
-        compiled: What the compiler said, None where it was not asked.
+        compiled: The compiler's figures, None if it was not run.
     """
 
     tpu: "Slice"
@@ -55,12 +55,12 @@ class Plan:
     compiled: "Compiled | None"
 
 
-def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
+def plan_training(config: PlanConfig, *, known_only: bool = False) -> TrainingPlan:
     """Traces and estimates; asks the compiler where `config.compile` says so.
 
     Args:
         config: The configuration and the slice.
-        known_only: Take the compiler's word only where it was asked before.
+        known_only: Use the compiler's figures only if they are cached.
 
     Raises:
         UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
@@ -83,7 +83,7 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
         compiled = find_compiled(cache_key(_shaping(config, tpu)), tpu, config.cache)
     elif config.compile:
         compiled = _compile(config, tpu)
-    return Plan(tpu, work, utilization, found, compiled)
+    return TrainingPlan(tpu, work, utilization, found, compiled)
 
 
 def find_devices(config: PlanConfig) -> "Slice":
@@ -106,7 +106,7 @@ def run_plan(config: PlanConfig) -> None:
     if config.json:
         expected.new_file("--json", config.json)
     config = _at_largest_size(config)
-    plan = make_plan(dataclasses.replace(config, compile=False))
+    plan = plan_training(dataclasses.replace(config, compile=False))
     print(describe.to_text(config, plan.work, plan.found, plan.tpu, plan.utilization), flush=True)
     figures = describe.to_json(config, plan.work, plan.found, plan.tpu, plan.utilization)
     if config.compile:

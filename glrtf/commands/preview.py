@@ -82,16 +82,16 @@ def _without_notes() -> Iterator[None]:
     """
     sys.stderr.flush()
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(screen, 2)
             os.close(screen)
-            held.seek(0)
-            for line in held:
+            captured.seek(0)
+            for line in captured:
                 if not line.startswith(_NOTES):
                     os.write(2, line)
 

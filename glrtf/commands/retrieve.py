@@ -10,7 +10,7 @@ from typing import Any
 from glrtf.config.paths import with_absolute_paths
 from glrtf.config.retrieval import RetrieveConfig
 from tfrecords_tools.command import cli, expected
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 from tfrecords_tools.storage.local_copies import copies_folder
 
 
@@ -24,7 +24,7 @@ def retrieve(config: RetrieveConfig) -> None:
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):
-        files.remove_stale(folder)
+        temporary_files.remove_stale(folder)
     pipeline = Pipeline(config, cache)
     ranking = pipeline.rank()
     query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids
@@ -40,7 +40,7 @@ def retrieve(config: RetrieveConfig) -> None:
 
 
 def _cache_folder(output: str) -> str:
-    """Where stages are kept: below the output, or for gs:// beside the copies of its sets."""
+    """Where stages are kept: below the output, or for gs:// next to the copies of its sets."""
     if not files.is_remote(output):
         return files.join(output, "cache")
     return files.join(copies_folder(), f"stages-{hashlib.sha256(output.encode()).hexdigest()[:24]}")

@@ -22,8 +22,8 @@ def run_search(config: PhotoSearchConfig) -> int:
     from glrtf.service.searcher import open_searcher
 
     searcher = open_searcher(config)
-    there = [path for path in config.photos if path not in missing]
-    found = dict(zip(there, read_photos(there, searcher.model.embedder.spec()), strict=True))
+    existing = [path for path in config.photos if path not in missing]
+    found = dict(zip(existing, read_photos(existing, searcher.model.embedder.spec()), strict=True))
     refused = {**missing, **{p: each for p, each in found.items() if isinstance(each, str)}}
     if len(refused) == len(set(config.photos)):
         raise UserError(refused[config.photos[0]])

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from glrtf.config.service import ServeConfig
 from glrtf.service import required
 from tfrecords_tools.command import cli, expected
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError
 
 
 def run_serve(config: ServeConfig, *, ends_process: bool = False) -> None:
     """The command: runs until SIGTERM or Ctrl-C; see `server.serve`."""
-    _require_packages()
-    # Before anything slow: an address in use is told at once.
+    for module in ("fastapi", "python_multipart", "uvicorn"):
+        expected.package("glrtf serve", module, "serve")
+    # Before anything slow: an address in use is reported at once.
     with _listen(config.host, config.port) as listener:
         if config.photos:
             expected.folder("--photos", config.photos)
@@ -30,17 +31,6 @@ def run_serve(config: ServeConfig, *, ends_process: bool = False) -> None:
         searcher = open_searcher(config, config.max_batch)
         searcher.model.warm()
         serve(searcher, stores, config, listener, ends_process=ends_process)
-
-
-def _require_packages() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"expected the package {error.name}, found none; {how_to_install('serve')}"
-        ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -37,12 +37,12 @@ def whiten(config: WhitenConfig) -> None:
     agreement = Agreement()
     for role in _ROLES:
         _require_models_of(sets["train"], role, sets[role], agreement)
-    rows = {role: join(some, config.votes) for role, some in sets.items() if some}
+    rows = {role: join(source, config.votes) for role, source in sets.items() if source}
     whitening, digest = _fitted(config, rows["train"])
-    for role, some in rows.items():
+    for role, source in rows.items():
         folder = files.join(config.output, role)
-        meta = _meta(sets[role], digest) | {"source_digest": some.digest}
-        _write_set(folder, some, whitening, meta, config.verify)
+        meta = _meta(sets[role], digest) | {"source_digest": source.digest}
+        _write_set(folder, source, whitening, meta, config.verify)
         print(folder)
 
 
@@ -54,12 +54,12 @@ def _require_models_of(
             f"--{role}: expected {len(train)} embedding sets as of --train, found {len(sets)}"
         )
     for place, (one, other) in enumerate(zip(train, sets, strict=False)):
-        if one.dimension != other.dimension or _model(one) != _model(other):
-            raise UserError(
-                f"--{role} {other.folder}: expected embeddings of the same model as "
-                f"{one.folder}, found another model's; name the sets in the same order"
-            )
         agreement.add(f"--{role} {other.folder}", other.meta, place)
+        if one.dimension != other.dimension:
+            raise UserError(
+                f"--{role} {other.folder}: expected rows of {one.dimension} numbers as in"
+                f" {one.folder}, found {other.dimension}; name the sets in the same order"
+            )
 
 
 def _model(one: Any) -> Any:
@@ -87,7 +87,7 @@ def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
 
 
 def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
-    """What is told of a whitened set; its model is those of its sources and the whitening."""
+    """The description of a whitened set; its model names its sources' models and the whitening."""
     from tfrecords_tools.storage import files
 
     models = [_model(one) for one in sets]

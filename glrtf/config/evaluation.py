@@ -1,4 +1,4 @@
-"""What the commands evaluate, report, tune and ablate are told."""
+"""Settings of evaluate, report, tune and ablate."""
 
 import dataclasses
 from typing import Literal
@@ -40,7 +40,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         if self.resamples < 0:
-            raise ValueError(f"--resamples: expected 0 or more, found {self.resamples}")
+            raise ValueError(f"resamples: expected 0 or more, found {self.resamples}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,7 @@ class ReportConfig:
         _at_least("max_ranks", self.max_ranks, 1)
         _at_least("map_points", self.map_points, 10)
         if self.max_ranks > 100:
-            raise ValueError(f"--max_ranks: expected at most 100, found {self.max_ranks}")
+            raise ValueError(f"max_ranks: expected at most 100, found {self.max_ranks}")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -155,7 +155,7 @@ class TuneConfig(RetrieveConfig):
         _at_least("trials", self.trials, 1)
         _at_least("workers", self.workers, 1)
         if not 0 < self.holdout < 1:
-            raise ValueError(f"--holdout: expected a share between 0 and 1, found {self.holdout}")
+            raise ValueError(f"holdout: expected a share between 0 and 1, found {self.holdout}")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -189,4 +189,4 @@ def retrieve_settings(config: RetrieveConfig) -> RetrieveConfig:
 
 def _at_least(name: str, value: float, least: float) -> None:
     if value < least:
-        raise ValueError(f"--{name}: expected {least} or more, found {value}")
+        raise ValueError(f"{name}: expected {least} or more, found {value}")

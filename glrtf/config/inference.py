@@ -48,9 +48,9 @@ class EmbedConfig:
         data: Folder of built shards; without any, all photos below it are embedded.
         output: Folder of the embedding set to write.
         split: Which split to embed.
-        photo_ids: For photos: stem, their file names without the ending, 1 to 16 ASCII
-            characters without space, comma, quote or slash; or digest, 16 hex digits of the
-            path. photos.csv says which is which, left_out.csv which files are no photos.
+        photo_ids: For photos: stem, their file names without the ending; path, their paths
+            below the folder, with it; or digest, 16 hex digits of the path. photos.csv lists
+            ids and paths, left_out.csv the files that are no photos.
         tta: Views whose embeddings are added up: plain, hflip.
         scales: Of the model's input size, such as 0.7071 1 1.4142: every view is embedded at
             each, from photos resized to it, and all are added up.
@@ -77,7 +77,7 @@ class EmbedConfig:
     data: str
     output: str
     split: Literal["train", "index", "test"] = "test"
-    photo_ids: Literal["stem", "digest"] = "stem"
+    photo_ids: Literal["stem", "path", "digest"] = "stem"
     tta: tuple[str, ...] = VIEWS
     scales: tuple[float, ...] = (1.0,)
     checkpoint: str = ""
@@ -100,7 +100,7 @@ class EmbedConfig:
             raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
         if not 0 <= self.task_index < self.num_tasks:
             raise ValueError(
-                f"task_index: expected 0 to {self.num_tasks - 1} (num_tasks - 1), found"
+                f"task_index: expected 0 to {self.num_tasks - 1} (--num_tasks less 1), found"
                 f" {self.task_index}"
             )
         for pair in self.also:

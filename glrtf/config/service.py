@@ -21,7 +21,8 @@ class SearcherConfig:
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
-            are taken from train_label_to_category.csv beside it, the photos' own from names.csv.
+            are taken from train_label_to_category.csv in the same folder, the photos' own from
+            names.csv.
         labels: CSV of the index photos' landmarks, written as --landmarks; empty takes --landmarks,
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
@@ -50,7 +51,7 @@ class SearcherConfig:
     def __post_init__(self) -> None:
         for name in self.needed:
             if not getattr(self, name):
-                raise ValueError(f"--{name}: expected a folder, found none; see --help")
+                raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
         if not self.tta or not set(self.tta) <= set(VIEWS):
@@ -60,12 +61,12 @@ class SearcherConfig:
             )
         if self.search.backend not in _BACKENDS:
             raise ValueError(
-                f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
+                f"search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
                 f" found {self.search.backend}"
             )
 
         if self.cache_folder.startswith("gs://"):
-            raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+            raise ValueError("cache: expected a local folder for an index on gs://, found none")
 
     @property
     def index_labels(self) -> str:
@@ -131,10 +132,10 @@ class EvaluateIndexConfig(SearcherConfig):
         if bool(self.photos) != bool(self.table):
             raise ValueError("photos: expected --photos and --table together, found one of them")
         if self.photos and not self.model:
-            raise ValueError("--model: expected the model of the index for --photos, found none")
+            raise ValueError("model: expected the model of the index for --photos, found none")
         if not self.index_labels:
             raise ValueError(
-                "--labels: expected the index photos' landmarks (--labels, or --train and"
+                "labels: expected the index photos' landmarks (--labels, or --train and"
                 " --landmarks), found none"
             )
         _expect(self, "most", 0, 1 << 40)
@@ -154,7 +155,8 @@ class ServeConfig(SearcherConfig):
             by default the loopback's names and the host.
         max_upload: Most bytes of an upload.
         max_pixels: Most pixels of a photo, looked up before it is decoded.
-        max_requests: Searches taken up at once, waiting ones included; more are told to come back.
+        max_requests: Most searches accepted at once, waiting ones included; more are asked to
+            retry later.
         max_batch: Most photos of one model call.
         batch_wait_ms: How long photos wait for each further one that is being read, to share its
             model call, milliseconds.
@@ -204,4 +206,4 @@ class ServeConfig(SearcherConfig):
 def _expect(config: object, name: str, low: float, high: float) -> None:
     value = getattr(config, name)
     if not low <= value <= high:
-        raise ValueError(f"--{name}: expected {low} to {high}, found {value}")
+        raise ValueError(f"{name}: expected {low} to {high}, found {value}")

@@ -35,8 +35,8 @@ class WhitenConfig:
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
         if not self.train:
-            raise ValueError("--train: expected at least one embedding set, found none")
+            raise ValueError("train: expected at least one embedding set, found none")
         if self.dimension < 1:
-            raise ValueError(f"--dimension: expected 1 or more, found {self.dimension}")
+            raise ValueError(f"dimension: expected 1 or more, found {self.dimension}")
         if self.max_rows < 0:
-            raise ValueError(f"--max_rows: expected 0 or more, found {self.max_rows}")
+            raise ValueError(f"max_rows: expected 0 or more, found {self.max_rows}")

@@ -119,7 +119,7 @@ def fast_resize(size: int, antialias: bool = False) -> HostResize:
         import cv2
     except ImportError:
         raise UserError(
-            "exact_resize: expected OpenCV for the fast resize, found none; pip install"
+            "--input.exact_resize: expected OpenCV for the fast resize, found none; pip install"
             " opencv-python-headless, or use --input.exact_resize"
         ) from None
     cv2.setNumThreads(0)  # Each core resizes another photo already.

@@ -226,8 +226,8 @@ def _shaper(config: InputConfig, size: int) -> tuple[str, list[int], Callable[[T
     """What an image must be, for messages; the result's shape; and what makes it."""
     if config.image_mode == "device-resize":
         side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
-        return wanted, [side + 1, side, 3], lambda image: padded_images.on_canvas(image, side)
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
+        return wanted, [side + 1, side, 3], lambda image: padded_images.pad(image, side)
     return (
         "a JPEG or PNG image",
         [size, size, 3],
@@ -291,7 +291,7 @@ def _without_broken(rows: Dataset, shard_set: ShardSet, limit: int, wanted: str)
             [
                 *("UserError: ", paths[shard], ": record ", tf.strings.as_string(position)),
                 *(" is broken: ", reason, "; ", tf.strings.as_string(count)),
-                f" broken so far on its host where max_bad_records is {limit};",
+                f" broken so far on its host with --input.max_bad_records {limit};",
                 f" build the shard again or raise the limit{GRAPH_ERROR_END}",
             ]
         )

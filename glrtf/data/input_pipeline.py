@@ -46,7 +46,7 @@ def train_batches(
 
     Every record comes exactly once an epoch over all workers; a batch may hold
     the end of one epoch and the beginning of the next, so none is left out. With
-    ``config.deterministic`` equal seeds give equal batches, and a stream begun at
+    ``config.deterministic`` equal seeds give equal batches, and a stream started at
     `start_step` goes on as the whole one would (while no record is broken),
     without reading what comes before. Class-balanced sampling changes which
     records come, not how many.
@@ -64,7 +64,7 @@ def train_batches(
 
     Returns:
         Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
-        ``device-resize`` the images are canvases, uint8 (batch_size, canvas + 1, canvas, 3).
+        ``device-resize`` the images are padded, uint8 (batch_size, canvas + 1, canvas, 3).
         `float_images` takes either.
 
     Raises:
@@ -73,7 +73,7 @@ def train_batches(
     """
     config = config or InputConfig()
     shard_set = (open_shards(data) if isinstance(data, str) else data).without_empty()
-    bad = bad if bad is not None else BadRecords(config.max_bad_records)
+    bad = bad if bad is not None else BadRecords(config.max_bad_records, "--input.max_bad_records")
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
@@ -161,7 +161,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
     """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
 
     Args:
-        images: uint8, resized images or canvases.
+        images: uint8, resized or padded images.
         size: Side of the images in pixels.
         config: As given to `train_batches`.
     """
@@ -173,7 +173,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
 def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:

@@ -82,12 +82,12 @@ class ShardSet:
         """Records of each class, int64 (num_classes,).
 
         Raises:
-            UserError: If the shards have no dataset_info.json that tells them.
+            UserError: If the shards have no dataset_info.json that lists them.
         """
         if not self.folder or not self.num_classes:
             raise UserError(
                 f"{self.folder or self.shards[0].path}: expected {FILE_NAME} with the counts of the"
-                " classes, found none; use --input.sampling natural or build the shards anew"
+                " classes, found none; use --input.sampling natural or build the shards again"
             )
         return DatasetInfo.load(self.folder).class_counts
 

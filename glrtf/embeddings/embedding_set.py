@@ -1,7 +1,8 @@
 """Embedding sets: folders of L2-normalised rows with their image ids.
 
 A set is cut into parts. Each part is `embeddings-00000-of-00004.npy` (float32
-or float16, one row an image) beside `ids-00000-of-00004.npy` (S16), both read
+or float16, one row an image) next to `ids-00000-of-00004.npy` (S16, or as wide
+as its longest id), both read
 through memory maps; `embedding_set.json`, written last, says what they hold.
 Several sets over the same images, one a model, join by image id into wider
 rows: see `glrtf.embeddings.rows`.
@@ -43,7 +44,7 @@ class EmbeddingSet:
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         dtype: float32 or float16, as stored.
-        meta: Whatever `finish` was told of the rows: model, size, tta, …
+        meta: What `finish` recorded about the rows: model, size, tta, …
         digest: SHA-256 over the parts' own digests.
     """
 
@@ -108,7 +109,7 @@ class EmbeddingSet:
 
     @functools.cached_property
     def ids(self) -> npt.NDArray[np.bytes_]:
-        """All image ids, (num_rows,) S16, part after part."""
+        """All image ids, (num_rows,) S dtype, part after part."""
         # Copied, so that no map stays open.
         parts = [np.array(self._load(part, "ids")) for part in range(self.num_parts)]
         return np.concatenate(parts) if parts else np.empty(0, arrays.ID_DTYPE)
@@ -117,14 +118,14 @@ class EmbeddingSet:
         """A part's rows, a read-only memory map, and its ids.
 
         Returns:
-            (rows, dimension) of the stored dtype, not checked for NaN; (rows,) S16.
+            (rows, dimension) of the stored dtype, not checked for NaN; (rows,) S dtype.
         """
         rows, ids = self._load(part, "embeddings"), self._load(part, "ids")
         length = self.part_lengths[part]
         arrays.expect_array(
             self._path(part, "embeddings"), rows, self.dtype, (length, self.dimension)
         )
-        arrays.expect_array(self._path(part, "ids"), ids, arrays.ID_DTYPE, (length,))
+        arrays.expect_ids(self._path(part, "ids"), ids, length)
         return rows, ids
 
     def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
@@ -245,8 +246,7 @@ def write_part(
         part: Which part, 0..num_parts-1.
         num_parts: How many parts the set will have.
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
-        ids: (n,) image ids, text or bytes: 1 to 16 ASCII characters without spaces, commas
-            and quotes.
+        ids: (n,) image ids, text or bytes, as `image_ids.RULE` says.
         names: The names in the folder, where they are known; saves looking for each on gs://.
 
     Returns:

@@ -35,7 +35,7 @@ class RowSource(Protocol):
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         digest: A SHA-256 that changes with any row or id.
-        ids: All image ids, (rows,) S16, part after part.
+        ids: All image ids, (rows,) S dtype, part after part.
         rounding: An upper bound of ‖read − gather‖ for any row.
     """
 
@@ -124,6 +124,11 @@ class JoinedRows:
         self.ids = self._sets[0].ids
         # The float32 sum of squares with votes, its root, the product and the quotient.
         self.rounding = (self.dimension + 12) * FLOAT32_UNIT
+
+    @property
+    def sets(self) -> tuple[EmbeddingSet, ...]:
+        """The sets that are joined."""
+        return self._sets
 
     @property
     def digest(self) -> str:

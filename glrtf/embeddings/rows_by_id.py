@@ -1,4 +1,4 @@
-"""Embedding rows asked for by image id."""
+"""Embedding rows looked up by image id."""
 
 import os
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class RowsById:
     def known(self, ids: Sequence[str]) -> list[str]:
         """Those of the ids that have a row, in their order."""
         wanted = _as_bytes(ids)
-        return [image_id for image_id, there in zip(ids, self._has(wanted), strict=True) if there]
+        return [image_id for image_id, found in zip(ids, self._has(wanted), strict=True) if found]
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """The rows of some images.
@@ -67,9 +67,9 @@ class RowsById:
             KeyError: If an image has no row.
         """
         wanted = _as_bytes(ids)
-        there = self._has(wanted)
-        if not there.all():
-            raise KeyError(ids[int(np.flatnonzero(~there)[0])])
+        found = self._has(wanted)
+        if not found.all():
+            raise KeyError(ids[int(np.flatnonzero(~found)[0])])
         return gather_rows(self.source, self._order[np.searchsorted(self._sorted, wanted)])
 
     def _has(self, wanted: np.ndarray) -> np.ndarray:

@@ -146,8 +146,8 @@ def _walk_png(encoded: Tensor) -> Tensor:
         length = _number(_bytes(tf.strings.substr(encoded, position, 4)), 4, tf.constant(False))
         kind = tf.strings.substr(encoded, position + 4, 4)
         is_block = kind == b"eXIf"
-        held = tf.cast(tf.minimum(length, tf.cast(size, tf.int64)), tf.int32)
-        content = tf.strings.substr(encoded, position + 8, held)
+        available = tf.cast(tf.minimum(length, tf.cast(size, tf.int64)), tf.int32)
+        content = tf.strings.substr(encoded, position + 8, available)
         after = tf.cast(position, tf.int64) + 12 + length
         after = tf.where(is_block | (kind == b"IEND"), tf.cast(size, tf.int64), after)
         after = tf.cast(tf.minimum(after, tf.cast(size, tf.int64)), tf.int32)
@@ -171,9 +171,9 @@ def _block_orientation(tiff: Tensor) -> Tensor:
 
     def first_entry(directory: Tensor) -> Tensor:
         place = tf.cast(directory, tf.int32)
-        told = _number(_bytes(tf.strings.substr(tiff, place, 2)), 2, little)
-        held = tf.minimum(told, (size - directory - 2) // 12)
-        content = tf.strings.substr(tiff, place + 2, tf.cast(12 * held, tf.int32))
+        stated = _number(_bytes(tf.strings.substr(tiff, place, 2)), 2, little)
+        available = tf.minimum(stated, (size - directory - 2) // 12)
+        content = tf.strings.substr(tiff, place + 2, tf.cast(12 * available, tf.int32))
         # A row of zeros behind them: there may be no entry.
         rows = tf.reshape(_bytes(tf.strings.join([content, bytes(12)])), [-1, 12])
         is_it = _number(rows[:, 0:2], 2, little) == _ORIENTATION_TAG
@@ -183,9 +183,9 @@ def _block_orientation(tiff: Tensor) -> Tensor:
     def value(entry: Tensor) -> Tensor:
         kind, count = _number(entry[2:4], 2, little), _number(entry[4:8], 4, little)
         short, long = _number(entry[8:10], 2, little), _number(entry[8:12], 4, little)
-        told = tf.where(kind == _SHORT, short, long)
-        good = ((kind == _SHORT) | (kind == _LONG)) & (count == 1) & (told >= 1) & (told <= 8)
-        return tf.cast(tf.where(good, told, exif.UPRIGHT), tf.int32)
+        stated = tf.where(kind == _SHORT, short, long)
+        good = ((kind == _SHORT) | (kind == _LONG)) & (count == 1) & (stated >= 1) & (stated <= 8)
+        return tf.cast(tf.where(good, stated, exif.UPRIGHT), tf.int32)
 
     return tf.cond(is_tiff, entries, _upright)
 

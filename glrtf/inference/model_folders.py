@@ -6,7 +6,7 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 INFO_NAME = "glrtf_export.json"
-"""The description beside an exported SavedModel."""
+"""The description next to an exported SavedModel."""
 
 
 def is_export(path: str) -> bool:
@@ -41,7 +41,7 @@ def require_model(option: str, path: str, checkpoint: str = "", precision: str =
 
     Raises:
         UserError: If there is none, the workdir has no such checkpoint, or it is an export,
-            whose saved graph computes in float32, and something else is asked for.
+            whose saved graph computes in float32, and another precision is requested.
     """
     expected.folder(option, path)
     if not is_export(path):

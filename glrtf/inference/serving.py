@@ -123,7 +123,7 @@ def export(
         model: See `ServingModel`.
         spec: How its input is made, or only the input's side in pixels.
         folder: Where it goes; an export that stands there is replaced.
-        facts: What is to be told beside it, JSON values.
+        facts: More values for its description, JSON.
 
     Returns:
         The largest difference found, at most `TOLERANCE`.

@@ -143,7 +143,7 @@ class RetrievalModel(keras.layers.Layer):
     Args:
         embedding_model: Images in [0, 1] to unit rows.
         head: Unit rows and labels to losses.
-        remat: Whether the backward pass computes each block's activations anew.
+        remat: Whether the backward pass recomputes each block's activations.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
     """
     folders = require_source(root)
     places: dict[str, PhotoPlace] = {}
-    wanted = set(filter(image_ids.is_safe, wanted))
+    wanted = set(filter(image_ids.can_be_stem, wanted))
     for image_id in wanted:
         for folder in folders:
             path = files.join(folder, *image_id[:3], f"{image_id}.jpg")

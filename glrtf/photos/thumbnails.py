@@ -14,6 +14,7 @@ from tfrecords_tools.storage import files
 # The builder's limit of pixels, 16 times a full-size GLDv2 photo; any side will do.
 _SETTINGS = ImageSettings(min_side=1)
 _QUALITY = 82
+_NAME = 200
 
 
 def thumbnail(data: bytes, side: int) -> bytes:
@@ -42,7 +43,9 @@ def thumbnail(data: bytes, side: int) -> bytes:
 def relative_path(image_id: str, side: int) -> str:
     """Where an image's thumbnail lies below the report's folder, whatever its id; see app.js."""
     name = image_ids.file_name(image_id)
-    return f"thumbnails-{side}/{name[:2]}/{name}.jpg"
+    # A file's name has at most 255 bytes on most systems.
+    pieces = (name[start : start + _NAME] for start in range(0, len(name), _NAME))
+    return f"thumbnails-{side}/{name[:2]}/{'/'.join(pieces)}.jpg"
 
 
 def make_thumbnails(

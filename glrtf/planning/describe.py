@@ -67,7 +67,7 @@ def to_text(
 
 
 def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
-    """What the compiler said, beside what was estimated."""
+    """The compiler's figures next to the estimates."""
     took = format_seconds(compiled.seconds)
     if compiled.peak_bytes is None:
         return f"compiled ({compiled.compiler}, {took}): DOES NOT FIT\n{compiled.refusal}"

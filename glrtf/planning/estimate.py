@@ -19,7 +19,7 @@ class Workload:
         num_parameters: Trainable parameters, head included.
         num_state: Other variables that stay in memory (BatchNorm statistics).
         optimizer_slots: Numbers the optimizer keeps for each parameter: 2 for Adam.
-        has_ema: Whether averaged weights are kept beside the weights.
+        has_ema: Whether averaged weights are kept too.
         micro_batch: Images per replica and forward/backward pass.
         accumulation_steps: Passes per update.
         image_side: Input side, pixels.

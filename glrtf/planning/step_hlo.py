@@ -18,10 +18,10 @@ def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> b
             return pool.submit(_lowered_or_reason, config, num_classes, replicas).result()
         except concurrent.futures.process.BrokenProcessPool:
             sharded = config.head_sharding == "classes"
-            held = -(-num_classes // replicas) if sharded else num_classes
+            local_classes = -(-num_classes // replicas) if sharded else num_classes
             raise UserError(
                 "--compile: lowering the step was killed; it needs about as much memory as 20 "
-                f"bytes for each of the {held:,} x {config.embedding_dim} head weights"
+                f"bytes for each of the {local_classes:,} x {config.embedding_dim} head weights"
             ) from None
 
 

@@ -14,7 +14,7 @@ _OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "lamb": 2, "sgd": 1}
 # Large enough that nothing is folded away as a batch of one may be.
 _TRACED_BATCH = 2
 
-# Every count grows linearly with the classes, so a small head tells all of a
+# Every count grows linearly with the classes, so a small head is enough to extrapolate to a
 # head of millions, whose weights would not fit this machine. So it does of one
 # whose classes are split over n replicas: each has an n-th of the classes, for n
 # times the images, and so as many logits, products and kept bytes as the whole

@@ -73,7 +73,7 @@ def bridging_photos(
     views: Sequence[QueryView],
     train_ids: Mapping[int, Sequence[str]],
 ) -> dict[Bridge, list[str]]:
-    """For both ends of every bridge the train photos most like it, where sets are at hand."""
+    """For both ends of every bridge the train photos most like it, if the sets are given."""
     if not all(role in embeddings.sets for role in ROLES):
         return {}
     queries, index = bridge_photos.bridges_of(views)

@@ -61,7 +61,7 @@ class Inputs:
             self._read_tables()
 
     def _read_tables(self) -> None:
-        """Reads what bridging needs, so that a wrong table is told before the long searches."""
+        """Reads what bridging needs, so that a wrong table is reported before the long searches."""
         _ = self.train_landmarks, self.non_landmark_digest
 
     @functools.cached_property

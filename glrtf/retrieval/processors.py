@@ -29,7 +29,7 @@ def for_all(function: Callable[[int], _ResultT], items: Sequence[int]) -> list[_
         The results in the order of the items.
 
     Raises:
-        BaseException: One that the function raised; items that no thread had begun are left
+        BaseException: One that the function raised; items that no thread has started are left
             out then.
     """
     left = iter(enumerate(items))

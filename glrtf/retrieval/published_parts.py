@@ -40,7 +40,7 @@ class PublishedParts:
 
     @functools.cached_property
     def ids(self) -> npt.NDArray[np.bytes_]:
-        """(rows,) S16, ascending."""
+        """(rows,) S dtype, ascending."""
         return self._source.ids[self._rows]
 
     @functools.cached_property

@@ -43,11 +43,11 @@ class BatchModel:
         most = self.lengths[-1]
         rows = [np.empty((0, self.embedder.dimension), np.float32)]
         for start in range(0, len(images), most):
-            some = images[start : start + most]
-            length = next(each for each in self.lengths if each >= len(some))
+            chunk = images[start : start + most]
+            length = next(each for each in self.lengths if each >= len(chunk))
             padded = np.zeros(self._shape(length), np.uint8)
-            padded[: len(some)] = some
-            rows.append(self._run(padded)[: len(some)])
+            padded[: len(chunk)] = chunk
+            rows.append(self._run(padded)[: len(chunk)])
         return np.concatenate(rows)
 
     def _run(self, images: np.ndarray) -> np.ndarray:

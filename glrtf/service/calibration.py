@@ -3,7 +3,7 @@
 Scores are sums of similarities; what 1.76 means depends on the model and the index. Photos
 whose landmark is known are searched as if they were new, and a curve is laid through
 how often the answers were right (Platt, "Probabilistic outputs for support vector
-machines", 1999). Each photo is asked twice: once with its landmark in the index, once as
+machines", 1999). Each photo is searched twice: once with its landmark in the index, once as
 if there were none, so that photos of something else count as much as photos of
 something known.
 """
@@ -117,7 +117,7 @@ def _curve(values: Any) -> Curve | None:
 
 
 def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve | None:
-    """The curve of greatest likelihood.
+    """The maximum-likelihood curve.
 
     Targets are Platt's, a little inside 0 and 1, so that a clean separation gives no
     step; Newton's method with a little damping.

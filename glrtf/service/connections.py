@@ -2,7 +2,7 @@
 
 uvicorn starts a timer after an answer alone: a connection that never asks, or sends its
 request's head byte by byte, would stay for ever and count against the limit, and so would
-one that does not read what it asked for.
+one that does not read the response.
 """
 
 import asyncio

@@ -91,7 +91,7 @@ def answer(connection: Connection) -> None:
             head, body = {"refused": "too large for this machine's memory"}, b""
         body = memoryview(body)
         connection.send_bytes(json.dumps({**head, "length": len(body)}).encode())
-        # Not as a message: whoever receives one holds it twice.
+        # Not as a message: the receiver would hold it twice.
         while body:
             body = body[os.write(connection.fileno(), body) :]
 

@@ -14,7 +14,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
 
     Args:
         path: CSV id,landmark_id or landmark_id,images; empty for none.
-        ids: (photos,) S16.
+        ids: (photos,) S dtype.
 
     Returns:
         (photos,) int64; -1 where the file does not have the photo.

@@ -1,4 +1,4 @@
-"""From the bytes somebody sends to the pixels a model takes, or a refusal."""
+"""From uploaded bytes to the pixels a model takes, or a refusal."""
 
 import contextlib
 import threading

@@ -17,7 +17,7 @@ from tfrecords_tools.errors import UserError
 
 
 class Searcher(RowSearcher):
-    """A `RowSearcher` that is asked with photos.
+    """A `RowSearcher` for photos.
 
     Args:
         model: The model.
@@ -81,11 +81,11 @@ def _refuse_unlike(
     """Photos are embedded here as the sets must have been: by the same model, views and size."""
     for one in sets:
         found = one.meta.get("model_digest")
-        if found != embedder.digest:
+        if found != embedder.digest and (found or one.meta.get("model") != embedder.name):
             raise UserError(
                 f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
-                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}…; embed it with this"
-                " model"
+                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}… of the model"
+                f" {one.meta.get('model')}; embed it with this model"
             )
     agreement = Agreement()
     ours = {

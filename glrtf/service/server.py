@@ -1,4 +1,4 @@
-"""Runs the service until the process is told to stop."""
+"""Runs the service until the process receives a signal to stop."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Who is told how a run goes: CSV, TensorBoard, Weights & Biases."""
+"""Loggers: CSV, TensorBoard, Weights & Biases."""
 
 import csv
 import io
@@ -146,7 +146,8 @@ class WandbLogger:
             import wandb
         except ImportError:
             raise UserError(
-                "wandb_project: expected the package wandb, found none; " + how_to_install("wandb")
+                "--wandb_project: expected the package wandb, found none; "
+                + how_to_install("wandb")
             ) from None
         self._wandb = wandb
         self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")

@@ -197,11 +197,11 @@ def find(path: str, which: str | None = None) -> Checkpoint:
         return matching[0]
     if matching:
         raise UserError(
-            f"checkpoint: {len(matching)} have {which} updates, made on different numbers of "
+            f"--checkpoint: {len(matching)} have {which} updates, made on different numbers of "
             f"replicas: name one of {', '.join(c.arrays_path for c in matching)}"
         )
     known = ", ".join(str(c.position.update) for c in found)
-    raise UserError(f"checkpoint: expected last, best or one of {known}, found {which!r}")
+    raise UserError(f"--checkpoint: expected last, best or one of {known}, found {which!r}")
 
 
 def embedding_arrays(model: "keras.Model") -> dict[str, "keras.Variable"]:

@@ -59,7 +59,7 @@ class RunPlan:
         return min(-(-images // self.global_batch_size), self.total_updates)
 
 
-def make_plan(
+def plan_run(
     num_examples: int,
     global_batch_size: int,
     stages: Sequence[tuple[int, int]],

@@ -14,7 +14,7 @@ from glrtf.models.margins import margins_from_counts
 from glrtf.training import loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
 from glrtf.training.pictures import plot_schedule
-from glrtf.training.plan import RunPlan, make_plan
+from glrtf.training.plan import RunPlan, plan_run
 from glrtf.training.schedules import make_schedule
 from glrtf.training.state import TrainState, build_state
 from glrtf.training.strategy import choose_precision, describe, is_chief, make_strategy
@@ -52,7 +52,7 @@ def train(
     on_sample = most_updates is not None
     strategy = make_strategy(config.strategy, config.tpu, fall_back=on_sample)
     replicas = strategy.num_replicas_in_sync
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = choose_precision(config.precision, strategy)
     if config.plot_schedule:
         plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)
@@ -110,8 +110,8 @@ def schedule_of(
 def _num_classes(shards: ShardSet, folder: str) -> int:
     if not shards.num_classes:
         raise UserError(
-            f"{folder}: expected dataset_info.json with num_classes beside the train shards, found "
-            "none; build them with glrtf build"
+            f"{folder}: expected dataset_info.json with num_classes next to the train shards, "
+            "found none; build them with glrtf build"
         )
     return shards.num_classes
 
@@ -148,7 +148,7 @@ def _tell(
 def _validator(
     config: TrainConfig, strategy: tf.distribute.Strategy, state: TrainState, score: Score | None
 ) -> Validator | None:
-    """Of the fold beside train/ that the builder kept, if it kept one."""
+    """The validation fold that the builder wrote next to train/, if any."""
     folder = files.join(config.data, "validation")
     if not config.validate_every or not files.exists(folder):
         return None

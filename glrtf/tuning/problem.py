@@ -73,7 +73,7 @@ class Problem:
         """
         return self._scorer.average_precisions(self.rank(settings, chosen).images, chosen)
 
-    def search_widely(self) -> None:
+    def fill_cache(self) -> None:
         """Makes the searches once, as wide as any trial may ask for."""
         widest: dict[str, Any] = {
             p.name: max(p.choices, default=int(p.high))

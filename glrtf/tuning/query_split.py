@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from glrtf.evaluation.solutions import RetrievalSolution
+from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 
 
@@ -31,7 +32,7 @@ def split_queries(
     """
     groups: dict[str, list[int]] = {}
     for place, query_id in enumerate(query_ids):
-        text = " ".join(sorted(solution.relevant[query_id]))
+        text = image_ids.join_list(sorted(solution.relevant[query_id]))
         groups.setdefault(hashlib.sha256(text.encode()).hexdigest(), []).append(place)
     if len(groups) < 2:
         raise UserError(

@@ -39,7 +39,7 @@ def test_settings_are_known_and_taken(command, monkeypatch, tmp_path):
     """
     module = command.imported()
     if not command.arguments or "PHOTO" in " ".join(command.arguments[1:2]):
-        # Named in passing: that it can be run is all that is said.
+        # Mentioned in passing: only its existence is claimed.
         assert callable(module.main)
         return
 

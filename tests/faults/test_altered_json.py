@@ -221,7 +221,7 @@ def build_plan(folder):
 
 
 def whitening_note(folder):
-    """The note beside a whitening, read when it is used again."""
+    """The note next to a whitening, read when it is used again."""
     query, index = str(folder / "query"), str(folder / "index")
     generator = np.random.default_rng(0)
     for name in (query, index):

@@ -1,6 +1,6 @@
 """What commands keep for a later run, cut at 50 places and with 50 bits flipped.
 
-As in `test_damaged_files.py` beside this file: refused by name, or what the whole gives.
+As in `test_damaged_files.py`: refused by name, or the same result as from undamaged files.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Dataclass -> flags, YAML and help; every mistake answered in one line."""
+"""Dataclass -> flags, YAML and help; every mistake reported in one line."""
 
 import dataclasses
 import errno
@@ -68,7 +68,7 @@ def run(
 
     Returns:
         The exit code: 0, what `main` returned, or 2 for a mistake in the
-        input, which has then been told on standard error in one line. Stopped by
+        input, which is reported on standard error in one line. Stopped by
         Ctrl-C or SIGTERM: `stopping.STOPPED` for a command that resumes, else 130 or 143.
     """
     # TensorFlow reads this once, when it is loaded; its notes on the processor
@@ -152,11 +152,7 @@ def parse(
         raise UserError(f"--{name}: {wrong}")
     for name, value in list(namespace.items()):
         namespace[name] = settings_values.with_home(value)
-    try:
-        values = parser.instantiate(namespace)
-        return config_class(**{f.name: values[f.name] for f in dataclasses.fields(config_class)})  # type: ignore[arg-type]
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return settings_values.build(config_class, namespace.as_dict(), parser.options)
 
 
 def to_yaml(config: Any) -> str:

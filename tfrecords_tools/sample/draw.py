@@ -199,7 +199,7 @@ def _photo_rng(seed: int, photo: Photo) -> np.random.Generator:
 
 
 def run_sample(config: SampleConfig) -> int:
-    """The command: draws, and says what is there."""
+    """Runs the command and prints what the sample holds."""
     new = write_sample(config)
     print(f"{config.output}: {'drawn' if new else 'already there, nothing to do'}")
     return 0

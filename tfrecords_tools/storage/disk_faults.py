@@ -1,4 +1,4 @@
-"""Faults of the disk, told by the name of what was to be written."""
+"""Disk faults, reported with the name of the file to be written."""
 
 import contextlib
 import errno

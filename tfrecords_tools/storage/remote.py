@@ -161,7 +161,7 @@ def read_range(path: str, offset: int, length: int, generation: str | None = Non
         path: The object.
         offset: Where they begin, in the object as stored.
         length: How many.
-        generation: The version to read; None reads what is there now.
+        generation: The version to read; None reads the current one.
     """
     from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 

@@ -23,8 +23,8 @@ def confidences(neighbors: Neighbors) -> npt.NDArray[np.float64]:
     Returns:
         (num_queries,) float64, in [-1, 1].
     """
-    there = neighbors.indices >= 0
-    return np.where(there, neighbors.scores, 0).sum(axis=1) / there.sum(axis=1)
+    valid = neighbors.indices >= 0
+    return np.where(valid, neighbors.scores, 0).sum(axis=1) / valid.sum(axis=1)
 
 
 def penalized_distances(

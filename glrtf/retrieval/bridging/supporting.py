@@ -1,4 +1,4 @@
-"""Which train photos make an image's landmarks sure."""
+"""Train photos that support an image's landmarks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,11 @@ def supporting_rows(
     rows = np.full((images, keep, most), NO_ROW, np.int64)
     wanted = min(most, near.k)
     for place in range(keep):
-        asked = kept[:, place, None]
-        matches = (landmarks_of_near == asked) & (asked != NO_LANDMARK)
+        landmark = kept[:, place, None]
+        matches = (landmarks_of_near == landmark) & (landmark != NO_LANDMARK)
         # A stable sort puts the matches first and leaves them in order.
         order = np.argsort(~matches, axis=1, kind="stable")[:, :wanted]
         found = np.take_along_axis(near.indices, order, axis=1)
-        there = np.take_along_axis(matches, order, axis=1)
-        rows[:, place, :wanted] = np.where(there, found, NO_ROW)
+        valid = np.take_along_axis(matches, order, axis=1)
+        rows[:, place, :wanted] = np.where(valid, found, NO_ROW)
     return rows

@@ -132,7 +132,7 @@ def _blocks(
     """The used rows, some thousand at a time; none has fewer rows than there are directions."""
     least = max(_ROWS_AT_ONCE, 2 * dimension)
     kept: list[npt.NDArray[np.float64]] = []
-    held, seen, left = 0, 0, len(used)
+    buffered, seen, left = 0, 0, len(used)
     for part, length in enumerate(rows.part_lengths):
         for start in range(0, length, _ROWS_AT_ONCE):
             stop = min(start + _ROWS_AT_ONCE, length)
@@ -141,10 +141,10 @@ def _blocks(
                 continue
             block = rows.read(part, start, stop)[used[first:last] - seen - start]
             kept.append(block.astype(np.float64))
-            held += len(block)
-            if held >= least and left - held >= dimension:
-                left -= held
+            buffered += len(block)
+            if buffered >= least and left - buffered >= dimension:
+                left -= buffered
                 yield np.concatenate(kept)
-                kept, held = [], 0
+                kept, buffered = [], 0
         seen += length
     yield np.concatenate(kept)

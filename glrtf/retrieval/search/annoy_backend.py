@@ -123,13 +123,13 @@ def search_blocks(
         for start in range(0, length, _QUERIES_AT_ONCE):
             stop = min(start + _QUERIES_AT_ONCE, length)
             vectors = queries.read(part, start, stop)
-            asked = sum(queries.part_lengths[:part]) + np.arange(start, stop)
+            query_rows = sum(queries.part_lengths[:part]) + np.arange(start, stop)
             found = []
             for number, index in enumerate(indexes):
                 first = sum(database.part_lengths[:number])
                 near = _candidates(index, vectors, per_part or k, search_nodes)
                 near[near != NO_ROW] += first
-                found.append(_scored(queries, database, asked, near, per_part or k))
+                found.append(_scored(queries, database, query_rows, near, per_part or k))
             yield merge(found, per_part * len(found) if per_part else k)
 
 
@@ -148,14 +148,16 @@ def _candidates(
 def _scored(
     queries: RowSource,
     database: RowSource,
-    asked: npt.NDArray[np.int64],
+    query_rows: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
     k: int,
 ) -> Neighbors:
     """Candidates with their true scores, in order."""
     places, columns = np.nonzero(rows != NO_ROW)
     scores = np.full(rows.shape, -np.inf)
-    scores[places, columns] = score_pairs(queries, database, asked[places], rows[places, columns])
+    scores[places, columns] = score_pairs(
+        queries, database, query_rows[places], rows[places, columns]
+    )
     return best(rows, scores, k)
 
 

@@ -3,11 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.retrieval.ordering import ranges
 from glrtf.retrieval.search.packed_candidates import NOTHING, front
 
 
 class CandidateTable:
-    """Keys as `candidate_keys.packed` makes them: a query's own in front, `NOTHING` behind them.
+    """Keys as `packed_candidates.packed` makes them: a query's own in front, `NOTHING` behind them.
 
     Args:
         num_queries: How many queries there are.
@@ -34,7 +35,7 @@ class CandidateTable:
         """Widens the table until so many more for each query fit in."""
         width = self._keys.shape[1]
         room = int((self.counts + more).max(initial=0))
-        # Half as much again, lest the next tiles ask for a little more each.
+        # Half as much again, so that the next tiles do not each need a little more.
         wanted = room + room // 2 if room > width // 2 else room
         if wanted > width:
             behind = ((0, 0), (0, wanted - width))
@@ -42,21 +43,17 @@ class CandidateTable:
 
     def put(
         self,
-        queries: npt.NDArray[np.int64],
         keys: npt.NDArray[np.int64],
         counts: npt.NDArray[np.int64],
     ) -> None:
-        """Takes in candidates, for which there is room.
+        """Inserts candidates, for which there is room.
 
         Args:
-            queries: (n,) ascending.
-            keys: (n,) their candidates.
-            counts: (num_queries,) how often each query stands among those.
+            keys: (n,) candidates, by ascending query.
+            counts: (num_queries,) how many of them each query has.
         """
-        # Where each query's next place is, less how many stand before its first.
-        starts = np.arange(len(counts)) * self._keys.shape[1] + self.counts
-        places = np.arange(len(queries)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
-        self._keys.reshape(-1)[places] = keys
+        next_places = np.arange(len(counts)) * self._keys.shape[1] + self.counts
+        self._keys.reshape(-1)[ranges(next_places, counts)[0]] = keys
         self.counts += counts
 
     def keep(self, k: int, last: npt.NDArray[np.int64] | None) -> None:

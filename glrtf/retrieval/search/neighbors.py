@@ -3,7 +3,7 @@
 The score of two rows is their dot product, summed in float64 over the rows as
 stored, each pair for itself and in a fixed order. So a score depends neither
 on the tile, the part, the thread nor the back end that found the pair, equal
-rows get equal scores to the last bit, and ties can be told from near-ties.
+rows get equal scores to the last bit, and ties can be distinguished from near-ties.
 """
 
 import dataclasses
@@ -165,8 +165,8 @@ def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.N
     scores = np.zeros(len(right))
     # BLAS shares longer products among threads, and then the order depends on their number.
     for column in range(0, right.shape[1], _LONGEST_SUM):
-        some = slice(column, column + _LONGEST_SUM)
-        scores += _vecdot(left[..., some], right[:, some])
+        chunk = slice(column, column + _LONGEST_SUM)
+        scores += _vecdot(left[..., chunk], right[:, chunk])
     return scores
 
 

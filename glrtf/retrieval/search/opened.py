@@ -28,7 +28,7 @@ class OpenedDatabase:
         if config.backend != "annoy":
             database = in_memory(database, _MOST_BYTES)
         self._database = database
-        self._search = backends.open_search(database, config, folder)
+        self._search = backends.open_backend(database, config, folder)
 
     def nearest(self, queries: RowSource, k: int, per_part: int = 0) -> Neighbors:
         """As `exact.search`; with Annoy some neighbours may be missing.

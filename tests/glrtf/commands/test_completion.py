@@ -1,4 +1,4 @@
-"""The completion script, asked by a real shell for what it would offer."""
+"""The completion script, run by a real shell."""
 
 import shutil
 import subprocess

@@ -42,12 +42,12 @@ def test_whitened_sets_rank_and_are_compared(flags, tmp_path, capsys):
     ranked = [tmp_path / "plain", tmp_path / "white"]
     for sets, where in zip((tmp_path, out), ranked, strict=True):
         query = sets / ("test" if sets == tmp_path else "query")
-        some = ["--query", str(query), "--index", str(sets / "index"), "--preset", "direct"]
-        assert retrieve.main([*some, "--output", str(where)]) == 0
-    told = tmp_path / "told.json"
+        inputs = ["--query", str(query), "--index", str(sets / "index"), "--preset", "direct"]
+        assert retrieve.main([*inputs, "--output", str(where)]) == 0
+    result = tmp_path / "result.json"
     files = [str(ranked[0]), str(tmp_path / "solution.csv"), "--compare", str(ranked[1])]
-    assert evaluate.main([*files, "--json", str(told)]) == 0
-    assert str(ranked[1]) in json.loads(told.read_text())["compare"]
+    assert evaluate.main([*files, "--json", str(result)]) == 0
+    assert str(ranked[1]) in json.loads(result.read_text())["compare"]
 
 
 def test_a_second_run_writes_the_same_and_only_what_is_missing(flags, tmp_path, monkeypatch):

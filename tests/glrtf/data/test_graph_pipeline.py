@@ -143,6 +143,6 @@ def test_past_the_limit_the_message_names_the_shard_and_the_record(damaged):
         read(damaged, 3, 12)
     assert type(error.value).__name__ == "UserError"
     assert str(error.value).endswith(
-        "4 broken so far on its host where max_bad_records is 3; build the shard again or raise "
-        "the limit"
+        "4 broken so far on its host with --input.max_bad_records 3; build the shard again or "
+        "raise the limit"
     )

@@ -16,7 +16,7 @@ from tfrecords_tools import images, jpeg
 
 
 def with_orientation(value, other_tags=0, big_endian=False):
-    """A JPEG whose Exif directory tells `value`, behind some other tags."""
+    """A JPEG whose Exif directory says `value`, after some other tags."""
     image = Image.open(io.BytesIO(photo(1)))
     tags = Image.Exif()
     if big_endian:
@@ -33,11 +33,11 @@ def with_orientation(value, other_tags=0, big_endian=False):
 @pytest.mark.parametrize("other_tags", [0, 3])
 def test_upright_is_pillows(value, other_tags):
     data = with_orientation(value, other_tags)
-    told = exif.orientation(tf.constant(data))
-    assert told == value
+    found = exif.orientation(tf.constant(data))
+    assert found == value
     stored = tf.io.decode_jpeg(data, channels=3)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
-    ours = exif.upright(stored, told).numpy()
+    ours = exif.upright(stored, found).numpy()
     assert ours.shape == expected.shape
     # Pillow and TensorFlow decode a little differently.
     assert np.abs(ours.astype(int) - expected.astype(int)).mean() < 2

@@ -119,13 +119,23 @@ def kaggle_record(number, image_id):
     return example.encode({"image": photo(number), "image_name": image_id.encode(), "target": 0})
 
 
-@pytest.mark.parametrize("bad", ["ISIC_000000000000001", "a b", "", "a,b", "caf\xe9"])
-def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path, bad):
+def test_long_ids_of_records_are_kept_whole(saved_model, tmp_path):
     """Cut to 16 characters, ids would be those of other images, or come twice."""
+    (tmp_path / "data").mkdir()
+    ids = ["ISIC_000000000000001", "ISIC_000000000000002", "a b, caf\xe9", "x/" * 127 + "x"]
+    records = [kaggle_record(n, i) for n, i in enumerate(ids)]
+    write_shard(tmp_path / "data" / "train00-4.tfrec", records)
+    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    opened = embedding_set.EmbeddingSet.open(tmp_path / "set")
+    assert [one.decode() for one in opened.ids] == ids
+
+
+@pytest.mark.parametrize("bad", ["x" * 256, " a", "", "a\nb", "a\0"])
+def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path, bad):
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "train00-3.tfrec"
     write_shard(path, [kaggle_record(n, i) for n, i in enumerate(["ok", bad, "fine"])])
-    with pytest.raises(UserError, match=r"expected image ids of 1 to 16") as refusal:
+    with pytest.raises(UserError, match=r"expected image ids of 1 to 255") as refusal:
         embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
     assert str(path) in str(refusal.value) and repr(bad[:9])[:-1] in str(refusal.value)
     assert not list((tmp_path / "set").glob("ids-*"))
@@ -183,7 +193,7 @@ def test_shards_built_otherwise_are_not_taken_for_those_of_the_rows(saved_model,
 
 
 def test_rows_of_public_shards_that_changed_are_embedded_again(saved_model, tmp_path):
-    """Nothing tells the digests of such shards before they are read."""
+    """The digests of such shards are unknown before they are read."""
     (tmp_path / "data").mkdir()
     for shard in range(2):
         rows = [kaggle_record(2 * shard + n, f"{shard}{n}") for n in range(2)]

@@ -88,8 +88,8 @@ def test_an_export_of_one_size_is_refused(saved_model, tmp_path, capsys):
     write_split(tmp_path / "test", [1], split="test")
     flags = ["--model", saved_model, "--data", str(tmp_path), "--output", str(tmp_path / "set")]
     assert embed.main([*flags, "--scales", "1", "2"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert "expected an export that takes images of any size, found one of 32 px only" in told[-1]
+    output = capsys.readouterr().err.splitlines()
+    assert "expected an export that takes images of any size, found one of 32 px only" in output[-1]
     assert not (tmp_path / "set").exists()
 
 

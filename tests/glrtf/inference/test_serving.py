@@ -187,7 +187,7 @@ def test_damaged_export(saved_model, tmp_path):
     (damaged / "saved_model.pb").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"saved_model\.pb: changed since it was written"):
         load_embedder(str(damaged))
-    # Without digests, as exports had none once, TensorFlow itself is asked.
+    # Without digests, as in old exports, TensorFlow itself reports damage.
     info = {"size": SIZE, "dimension": 8, "model_digest": "0" * 64}
     (damaged / serving.INFO_NAME).write_text(json.dumps(info))
     with pytest.raises(UserError, match="cannot be loaded"):

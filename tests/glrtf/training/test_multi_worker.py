@@ -69,7 +69,7 @@ sys.exit(0 if result.finished else 75)
 
 
 def start(folder, run, moments=("", "")):
-    """Both workers, as processes; moments are what they are told."""
+    """Both workers, as processes; moments are what they print."""
     ports = []
     for _ in range(2):
         with socket.socket() as probe:
