@@ -25,7 +25,7 @@ def sides(size: int, max_side: int | None) -> dict[str, Callable[[str], np.ndarr
     import tensorflow as tf
 
     from glrtf.data import decoding, records
-    from glrtf.data.decoding import InputSpec
+    from glrtf.data.input_spec import InputSpec
     from glrtf.data.records import BadRecords
     from glrtf.data.shards import PhotoShard
     from glrtf.inference import serving

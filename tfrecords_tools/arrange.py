@@ -61,7 +61,26 @@ class OwnPhoto:
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
-def arrange(config: ArrangeConfig) -> None:
+@dataclasses.dataclass(frozen=True)
+class ArrangeResult:
+    """Photos laid out.
+
+    Attributes:
+        folder: Holds index/, train/ and metadata/.
+        num_index: Index photos.
+        num_train: Train photos.
+        num_landmarks: Landmarks that they show.
+        num_unlisted: Files of the photos' folder that are not in the table.
+    """
+
+    folder: str
+    num_index: int
+    num_train: int
+    num_landmarks: int
+    num_unlisted: int
+
+
+def arrange(config: ArrangeConfig) -> ArrangeResult:
     """Reads the table, then writes the layout.
 
     Raises:
@@ -84,9 +103,16 @@ def arrange(config: ArrangeConfig) -> None:
         _write_metadata(folder, photos, numbers)
     train = sum(1 for each in photos if each.landmark)
     left = _count_unlisted(config.photos, photos)
+    return ArrangeResult(config.output, len(photos), train, len(landmarks), left)
+
+
+def run_arrange(config: ArrangeConfig) -> None:
+    """Lays the photos out and says how many there are."""
+    done = arrange(config)
     print(
-        f"{config.output}: {len(photos)} index photos, {train} train photos of {len(landmarks)}"
-        f" landmarks; {left} files of {config.photos} are not in {config.table}"
+        f"{done.folder}: {done.num_index} index photos, {done.num_train} train photos of"
+        f" {done.num_landmarks} landmarks; {done.num_unlisted} files of {config.photos} are not in"
+        f" {config.table}"
     )
 
 
@@ -211,7 +237,7 @@ def read_table(photos: str, table: str) -> list[OwnPhoto]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(ArrangeConfig, arrange, argv=argv)
+    return cli.run(ArrangeConfig, run_arrange, argv=argv)
 
 
 if __name__ == "__main__":

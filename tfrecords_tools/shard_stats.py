@@ -3,7 +3,6 @@
 import dataclasses
 
 from tfrecords_tools import images
-from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
 FOLDER = "shard_stats"
@@ -79,12 +78,11 @@ def load(folder: str, name: str) -> ShardStats | None:
     if files.state(path) is None:
         return None
     values = json_shapes.read(path, ShardStats)
-    try:
-        stats = ShardStats(**values)
-        stats.rejects = [(image_id, reason) for image_id, reason in stats.rejects]
-        return stats
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a shard's statistics ({error}); delete it") from None
+    # Later versions may write more.
+    known = {field.name for field in dataclasses.fields(ShardStats)} & values.keys()
+    stats = ShardStats(**{name: values[name] for name in known})
+    stats.rejects = [(image_id, reason) for image_id, reason in stats.rejects]
+    return stats
 
 
 def is_intact(folder: str, stats: ShardStats) -> bool:

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from glrtf.api.row_sources import Path
+from glrtf.config.descriptor import DescriptorConfig
 from glrtf.config.inference import VIEWS
 from tfrecords_tools.errors import UserError
 
@@ -16,25 +17,30 @@ if TYPE_CHECKING:
     from glrtf.service.photo_embedder import PhotoEmbedder
 
 
-def load_embedder(model: Path, checkpoint: str = "", tta: Sequence[str] = VIEWS) -> "PhotoEmbedder":
+def load_embedder(
+    model: Path, checkpoint: str = "", tta: Sequence[str] = VIEWS, **descriptor: Any
+) -> "PhotoEmbedder":
     """Loads a model to embed photos with; loads TensorFlow.
 
     Args:
-        model: An export's folder, or a training run's workdir.
+        model: As for `glrtf embed`: an export, a training run's workdir, or another project's.
         checkpoint: Which checkpoint of the workdir; empty takes the last.
         tta: Views to add up, plain and hflip; by default those of `glrtf embed`.
+        **descriptor: What the file of another project's model does not say, such as
+            ``range="0..1"``; see `glrtf describe`.
 
     Raises:
-        UserError: If it is neither, or does not load.
+        UserError: If it is none of these, or does not load.
     """
-    from glrtf.inference.model_folders import require_model
+    from glrtf.inference.descriptors.required import require_model
 
     if not tta or not set(tta) <= set(VIEWS):
         raise UserError(f"tta: expected some of {', '.join(VIEWS)}, found {list(tta)}")
-    require_model("model", os.fspath(model), checkpoint)
+    settings = DescriptorConfig(**descriptor)
+    require_model("model", os.fspath(model), checkpoint, descriptor=settings)
     from glrtf.service.photo_embedder import PhotoEmbedder
 
-    return PhotoEmbedder(os.fspath(model), checkpoint, tta)
+    return PhotoEmbedder(os.fspath(model), checkpoint, tta, descriptor=settings)
 
 
 def build_model(

@@ -88,6 +88,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
     },
     "retrieval": {
+        "describe": Entry(
+            "glrtf.commands.describe",
+            "show what a model takes and gives",
+            "glrtf.config.descriptor.DescribeConfig",
+            True,
+        ),
         "embed": Entry(
             "glrtf.commands.embed",
             "embed shards or a photo folder",

@@ -1,13 +1,25 @@
 """``glrtf rows export``: embedding sets to files of other programs."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from glrtf.config.rows import RowsExportConfig
 from tfrecords_tools.command import cli, expected
 
 
-def export_rows(config: RowsExportConfig) -> str:
-    """Writes the rows and their ids; returns the path.
+@dataclasses.dataclass(frozen=True)
+class RowsExportResult:
+    """Rows written for other programs.
+
+    Attributes:
+        path: The file or folder.
+    """
+
+    path: str
+
+
+def rows_export(config: RowsExportConfig) -> RowsExportResult:
+    """Writes the rows and their ids.
 
     Raises:
         UserError: If a set is not whole, or a package that the format needs is missing.
@@ -19,12 +31,12 @@ def export_rows(config: RowsExportConfig) -> str:
 
     sets = [EmbeddingSet.open(folder, config.verify) for folder in config.sets]
     formats.export_rows(sets[0] if len(sets) == 1 else join(sets, config.votes), config.output)
-    return config.output
+    return RowsExportResult(config.output)
 
 
 def run_export(config: RowsExportConfig) -> None:
     """The command."""
-    print(export_rows(config))
+    print(rows_export(config).path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

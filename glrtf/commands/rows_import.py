@@ -7,10 +7,10 @@ from glrtf.config.rows import RowsImportConfig
 from tfrecords_tools.command import cli, expected
 
 if TYPE_CHECKING:
-    from glrtf.embeddings.foreign.importing import Imported
+    from glrtf.embeddings.foreign.importing import RowsImportResult
 
 
-def import_rows(config: RowsImportConfig) -> "Imported":
+def rows_import(config: RowsImportConfig) -> "RowsImportResult":
     """Writes the embedding set, or one for each split.
 
     Raises:
@@ -27,6 +27,7 @@ def import_rows(config: RowsImportConfig) -> "Imported":
     source = formats.open_rows(config.source, config.rows, config.id_column)
     ids = id_files.ids_of(source, config.ids)
     splits = {name: id_files.read_ids(path) for name, path in tables.items()}
+    digest = {"model_digest": config.model_digest} if config.model_digest else {}
     return importing.import_rows(
         source,
         ids,
@@ -34,7 +35,7 @@ def import_rows(config: RowsImportConfig) -> "Imported":
         splits=splits or None,
         dtype=config.dtype,
         max_rejects=config.max_rejects,
-        meta={"model": config.model, "model_digest": config.model_digest or None},
+        meta={"model": config.model} | digest,
     )
 
 
@@ -42,7 +43,7 @@ def run_import(config: RowsImportConfig) -> None:
     """The command."""
     from glrtf.embeddings.foreign.importing import DOUBLES_FILE, REJECTS_FILE
 
-    done = import_rows(config)
+    done = rows_import(config)
     for one in done.sets.values():
         print(f"{one.folder}: {one.num_rows} rows of {one.dimension} numbers, {one.dtype}")
     if done.rejects:

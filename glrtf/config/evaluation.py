@@ -16,7 +16,7 @@ class EvaluateConfig:
     get mAP and mP@k, easy, medium and hard.
 
     Attributes:
-        submission: The submission: a CSV file, or the folder that glrtf.retrieve wrote.
+        submission: The submission: a CSV file, or the folder that glrtf retrieve wrote.
         solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, or the
             ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd).
         json: File that also gets the measures, as JSON.
@@ -68,7 +68,7 @@ class ReportConfig:
     The page works from disk and offline: open OUTPUT/index.html.
 
     Attributes:
-        retrieval: The folder that glrtf.retrieve wrote.
+        retrieval: The folder that glrtf retrieve wrote.
         solution: The solution: retrieval_solution_v2.1.csv.
         source: The photos: a folder in GLDv2's published layout (tars), or of a/b/c/ID.jpg files.
         output: The folder that gets the report.
@@ -76,7 +76,7 @@ class ReportConfig:
             train_clean.csv below --source.
         baseline: Another retrieval folder, to compare every query with. By default the same
             photos ordered by direct confidence alone.
-        ablation: The folder that glrtf.ablate wrote, to be shown too.
+        ablation: The folder that glrtf ablate wrote, to be shown too.
         query: Embedding sets of the test images, one a model; by default those that the
             retrieval was made from, where they still are.
         index: Embedding sets of the index images.
@@ -123,11 +123,11 @@ class ReportConfig:
 
 @dataclasses.dataclass(kw_only=True)
 class TuneConfig(RetrieveConfig):
-    """Searches the settings of glrtf.retrieve that rank best on queries with a known solution.
+    """Searches the settings of glrtf retrieve that rank best on queries with a known solution.
 
     Half of the landmarks' queries are tuned on, the other half only judges the result. Any
-    setting of glrtf.retrieve may be given: it is what tuning starts from and compares with.
-    The result, OUTPUT/best.yaml, is what glrtf.retrieve --config takes.
+    setting of glrtf retrieve may be given: it is what tuning starts from and compares with.
+    The result, OUTPUT/best.yaml, is what glrtf retrieve --config takes.
 
     Attributes:
         query: Embedding set of the test images; several (one a model) are joined by image id.
@@ -162,7 +162,7 @@ class TuneConfig(RetrieveConfig):
 class AblateConfig(RetrieveConfig):
     """Shows what each step of the retrieval brings: switched on in turn, and each left out.
 
-    The steps are those that the settings use; any setting of glrtf.retrieve may be given.
+    The steps are those that the settings use; any setting of glrtf retrieve may be given.
 
     Attributes:
         query: Embedding set of the test images; several (one a model) are joined by image id.
@@ -182,7 +182,7 @@ class AblateConfig(RetrieveConfig):
 
 
 def retrieve_settings(config: RetrieveConfig) -> RetrieveConfig:
-    """The settings of glrtf.retrieve alone, without what a command built on it adds."""
+    """The settings of glrtf retrieve alone, without what a command built on it adds."""
     names = [field.name for field in dataclasses.fields(RetrieveConfig)]
     return RetrieveConfig(**{name: getattr(config, name) for name in names})
 

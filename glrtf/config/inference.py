@@ -1,8 +1,10 @@
 """Settings of export and of embedding whole splits."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 VIEWS = ("plain", "hflip")
@@ -37,14 +39,15 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
-class EmbedConfig:
+class EmbedConfig(NoCodeFromFiles):
     """Embed all images of a split: one part of the embedding set for each shard.
 
     Started again after a kill it goes on with the first part that is missing and
     ends with the same bytes.
 
     Attributes:
-        model: An exported SavedModel, or a training run's workdir.
+        model: An export, a training run's workdir, a SavedModel, a .keras, .onnx or .tflite file,
+            package.module:function or keras_hub:PRESET.
         data: Folder of built shards; without any, all photos below it are embedded.
         output: Folder of the embedding set to write.
         split: Which split to embed.
@@ -59,11 +62,14 @@ class EmbedConfig:
         batch_size: Images of a batch, on each replica.
         dtype: How rows are stored, float32 or float16 (half the size).
         precision: Of the network's arithmetic: float32, or bfloat16, which accelerators compute
-            faster; the rows are float32. Needs a workdir as the model.
+            faster; the rows are float32. Needs a workdir as the model, or OpenVINO and a CPU that
+            has bfloat16.
+        runtime: What computes the model. auto: TensorFlow; of an .onnx file ONNX Runtime, of a
+            .tflite file LiteRT; with bfloat16 OpenVINO, where it is installed and the CPU has it.
         max_bad_records: Broken images to list and leave out before giving up; null for
             any number.
         also: Further models to embed with in the same pass over the photos, which are decoded
-            once: MODEL=OUTPUT, each.
+            once: MODEL=OUTPUT, each. What their files do not say is read from their manifests.
         task_index: Which of several tasks this is, from 0: it embeds the parts whose number
             leaves this remainder. The task that finds all parts there finishes the set.
         num_tasks: How many tasks share the parts.
@@ -71,6 +77,7 @@ class EmbedConfig:
         beam_options: Options of Beam's own, such as runner=DataflowRunner.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
+        descriptor: What the file of another project's model does not say.
     """
 
     model: str
@@ -84,6 +91,7 @@ class EmbedConfig:
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
     precision: Literal["float32", "bfloat16"] = "float32"
+    runtime: RuntimeChoice = "auto"
     max_bad_records: int | None = None
     also: tuple[str, ...] = ()
     task_index: int = 0
@@ -92,6 +100,7 @@ class EmbedConfig:
     beam_options: tuple[str, ...] = ()
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
     tpu: str = ""
+    descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -1,4 +1,4 @@
-"""Settings of `glrtf.plan`."""
+"""Settings of `glrtf plan`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from glrtf.config.training import TrainConfig
 class PlanConfig(TrainConfig):
     """Says beforehand whether a training run fits a TPU or GPUs and how fast it will be.
 
-    All settings of `glrtf.train` are taken, so that its configuration files are.
+    All settings of `glrtf train` are taken, so that its configuration files are.
 
     Attributes:
         tpu: The slice, by its Cloud name: v2-8, v3-8, v3-32, v4-8, v5e-8, v5p-8, v6e-8, ….

@@ -1,4 +1,4 @@
-"""Settings of `glrtf.retrieve`."""
+"""Settings of `glrtf retrieve`."""
 
 import dataclasses
 from typing import Literal
@@ -204,6 +204,8 @@ class RetrieveConfig:
         non_landmark_scores: CSV id,non_landmark_confidence of train images, in place of the
             former two.
         votes: How much each model counts; alike when left out.
+        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows, joined,
+            as they are read.
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         search: How neighbours are found.
         train_neighbors: The train images near to a test or index image.
@@ -226,6 +228,7 @@ class RetrieveConfig:
     non_landmark_solution: str | None = None
     non_landmark_scores: str | None = None
     votes: list[float] = dataclasses.field(default_factory=list)
+    adapter: str = ""
     preset: Literal["fifth_place", "direct_dba", "direct"] = "fifth_place"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)

@@ -43,17 +43,17 @@ class RowsImportConfig:
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
         if not self.model.strip():
-            raise ValueError("--model: expected the name of the model that made the rows")
+            raise ValueError("model: expected the name of the model that made the rows")
         if self.max_rejects is not None and self.max_rejects < 0:
-            raise ValueError(f"--max_rejects: expected 0 or more, found {self.max_rejects}")
+            raise ValueError(f"max_rejects: expected 0 or more, found {self.max_rejects}")
         for each in self.splits:
             name, sign, table = each.partition("=")
             if not (sign and table) or not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(
-                    f"--splits: expected NAME=TABLE, such as index=index.csv, found {each!r}"
+                    f"splits: expected NAME=TABLE, such as index=index.csv, found {each!r}"
                 )
         if len({each.partition("=")[0] for each in self.splits}) < len(self.splits):
-            raise ValueError(f"--splits: expected every name once, found {' '.join(self.splits)}")
+            raise ValueError(f"splits: expected every name once, found {' '.join(self.splits)}")
 
 
 @dataclasses.dataclass
@@ -77,4 +77,4 @@ class RowsExportConfig:
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
         if not self.sets:
-            raise ValueError("--sets: expected at least one embedding set, found none")
+            raise ValueError("sets: expected at least one embedding set, found none")

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
@@ -13,11 +14,11 @@ _BACKENDS = ("exact", "tensorflow", "annoy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearcherConfig:
+class SearcherConfig(NoCodeFromFiles):
     """What photos are searched with.
 
     Attributes:
-        model: An exported SavedModel or a workdir: the one the sets were embedded with.
+        model: The model that the sets were embedded with; see glrtf embed.
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
@@ -28,11 +29,14 @@ class SearcherConfig:
             answers are right.
         tta: Views whose embeddings are added up: plain, hflip.
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
+        runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
             stand unchanged, or always.
+        descriptor: What the file of another project's model does not say; by default as the
+            index was embedded.
     """
 
     model: str = ""
@@ -42,9 +46,11 @@ class SearcherConfig:
     labels: str = ""
     tta: tuple[str, ...] = VIEWS
     precision: Literal["float32", "bfloat16"] = "float32"
+    runtime: RuntimeChoice = "auto"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
     verify: Literal["once", "always"] = "once"
+    descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)
 
     needed: ClassVar[tuple[str, ...]] = ("model", "index")
 

@@ -1,6 +1,5 @@
 """From an image file's bytes to pixels of one size, in a graph or on the host."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import TypeAlias
@@ -8,7 +7,6 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from glrtf.config.data import InputConfig
 from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.fast_jpeg import Room
@@ -16,28 +14,6 @@ from tfrecords_tools.fast_jpeg import Room
 Tensor: TypeAlias = tf.Tensor
 HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
 """Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class InputSpec:
-    """How a photo becomes a model's input: alike in training, embedding and search.
-
-    Attributes:
-        size: Side of the input, pixels.
-        max_side: A longer photo is first resized to this many pixels as the shards' builder
-            does (Lanczos, encoded again); None for no such step.
-        antialias: Whether the resize to `size` averages over the pixels that it leaves out;
-            plain bilinear looks at four pixels only.
-    """
-
-    size: int
-    max_side: int | None = None
-    antialias: bool = False
-
-    @classmethod
-    def of(cls, config: InputConfig, size: int) -> "InputSpec":
-        """What a run with these settings gives a model of a size."""
-        return cls(size, config.max_side or None, config.antialias)
 
 
 def decode(encoded: Tensor, *, exactly: bool = False) -> Tensor:

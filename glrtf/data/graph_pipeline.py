@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from glrtf.config.data import InputConfig
 from glrtf.data import decoding, padded_images
-from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import GRAPH_ERROR_END
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.read_plans import ReadPlan, in_order, read_plan
 from glrtf.data.sampling import repeat_factors
 from glrtf.data.shards import CHUNK, ShardSet

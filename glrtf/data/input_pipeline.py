@@ -14,9 +14,11 @@ import tensorflow as tf
 
 from glrtf.config.data import InputConfig
 from glrtf.data import decoding, loading, padded_images, records
-from glrtf.data.decoding import InputSpec, decode_on_host
+from glrtf.data.decoding import decode_on_host
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.loading import Shaper
 from glrtf.data.records import BadRecords
+from glrtf.data.resizers import host_resizer
 from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.data.stream import shuffled_records
@@ -192,7 +194,7 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
 
 
 def _exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
-    resizes = [decoding.exact_resize(each.size, each.antialias) for each in specs]
+    resizes = [host_resizer(each) for each in specs]
 
     def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
         decoded: dict[int | None, np.ndarray] = {}
@@ -202,7 +204,7 @@ def _exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
                 decoded[spec.max_side] = decode_on_host(shrunk)
             resize(decoded[spec.max_side], place)
 
-    return Shaper([(each.size, each.size, 3) for each in specs], fill)
+    return Shaper([each.shape for each in specs], fill)
 
 
 def _spec(size: int | InputSpec) -> InputSpec:

@@ -47,7 +47,7 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
         rule: What the image_ids are. ``stem``: file names without their ending, each once.
             ``path``: paths below the folder, with their ending. Both are in NFC, and as
             `image_ids.RULE` says. ``digest``: 16 hex digits of the SHA-256 of the path below
-            the folder in NFC, as `tfrecords_tools.arrange` makes them.
+            the folder in NFC, as `glrtf arrange` makes them.
 
     Returns:
         Parts of `PHOTOS_A_PART` photos, whose names tell paths and sizes by a digest, and what

@@ -32,13 +32,14 @@ class Agreement:
         Args:
             name: What messages call it, such as ``--index sets/index``.
             meta: What it says of its rows: model, model_digest, size, max_side (0 for none),
-                antialias, precision, tta, scales. Names of models are compared where one of
-                two sets has no digest.
+                antialias, precision, tta, scales, and preparation for another project's model.
+                Names of models are compared where one of two sets has no digest.
             place: Which model's it is, where several are joined.
 
         Raises:
             UserError: If it was made with another model or other settings.
         """
+        self._compare_preparations(name, meta, place)
         self._compare_models(name, meta, place)
         for key in _OPTIONS:
             if meta.get(key) is None:
@@ -50,6 +51,18 @@ class Agreement:
             raise UserError(
                 f"{name}: expected embeddings with {_OPTIONS[key]} {_shown(known)} as {other}, "
                 f"found {_OPTIONS[key]} {_shown(value)}; embed both with the same settings"
+            )
+
+    def _compare_preparations(self, name: str, meta: Mapping[str, Any], place: int) -> None:
+        """Before the digests, which a preparation is part of: the setting says more."""
+        value = meta.get("preparation")
+        if value is None:
+            return
+        other, known = self._first.setdefault((place, "preparation"), (name, value))
+        if value != known:
+            raise UserError(
+                f"{name}: expected embeddings of photos prepared as for {other}"
+                f" ({_difference(known, value)}); embed both with the same --descriptor settings"
             )
 
     def _compare_models(self, name: str, meta: Mapping[str, Any], place: int) -> None:
@@ -85,6 +98,13 @@ class _Model(NamedTuple):
 def _comparable(value: Any) -> Any:
     """Views and scales are added up, so their order does not matter."""
     return sorted(value, key=str) if isinstance(value, list | tuple) else value
+
+
+def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The first setting of a manifest that differs."""
+    keys = [*expected, *(key for key in found if key not in expected)]
+    key = next(key for key in keys if expected.get(key) != found.get(key))
+    return f"{key} {_shown(expected.get(key))}, found {_shown(found.get(key))}"
 
 
 def _shown(value: Any) -> str:

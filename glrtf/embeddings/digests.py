@@ -12,11 +12,11 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal, TypedDict
 
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, json_shapes
 from tfrecords_tools.storage.local_copies import copies_folder, local_copy
 
 Verify = Literal["once", "always"]
@@ -117,14 +117,18 @@ def _identity(path: str) -> _Identity:
     return [status.st_dev, status.st_ino, status.st_size, *times]
 
 
+class _Record(TypedDict):
+    files: dict[str, list[Any]]
+
+
 def _read(folder: str) -> dict[str, list]:
-    """What was compared before; nothing where there is no sound record."""
+    """What was compared before; empty without a valid record."""
     path = _record_path(folder)
     try:
-        known = files.read_json(path)["files"] if os.path.exists(path) else {}
-    except (UserError, OSError, KeyError, TypeError):
+        known = json_shapes.read(path, _Record)["files"] if os.path.exists(path) else {}
+    except (UserError, OSError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return known
 
 
 def _record_path(folder: str) -> str:

@@ -32,6 +32,7 @@ class Meta(TypedDict, total=False):
     tta: list[str] | None
     scales: list[float] | None
     num_rejected: int
+    preparation: dict[str, Any] | None
 
 
 class SetInfo(TypedDict):

@@ -35,14 +35,14 @@ def require_unchanged(folder: str, name: str) -> str:
     """The path of a file of a retrieval folder, compared with its digest in ``retrieval.json``.
 
     Raises:
-        UserError: If it is missing, or another one than ``glrtf.retrieve`` wrote.
+        UserError: If it is missing, or another one than ``glrtf retrieve`` wrote.
     """
     path, description = files.join(folder, name), files.join(folder, "retrieval.json")
     known = json_shapes.read(description, RetrievalInfo) if files.exists(description) else {}
     written = known.get("files", {})
     if name in written and files.sha256(path) != written[name]:
         raise UserError(
-            f"{path}: changed since glrtf.retrieve wrote it; run glrtf.retrieve again, or give "
+            f"{path}: changed since glrtf retrieve wrote it; run glrtf retrieve again, or give "
             "the CSV file alone"
         )
     return path

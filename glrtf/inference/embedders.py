@@ -1,82 +1,69 @@
-"""A model to embed with, from a SavedModel or from a training run's workdir."""
+"""A model to embed with: ours, from an export or a workdir, or another project's."""
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec
-from glrtf.inference.model_folders import INFO_NAME, is_export, require_model
+from glrtf.config.descriptor import DescriptorConfig, RuntimeChoice
+from glrtf.data.input_spec import InputSpec
+from glrtf.inference.descriptors import loading, own_files, runtimes
+from glrtf.inference.descriptors.kinds import is_own
+from glrtf.inference.descriptors.required import require_model
+from glrtf.inference.embedder import Embedder, Precision
+from glrtf.inference.export_info import ExportInfo, spec_of
+from glrtf.inference.model_folders import INFO_NAME
 from glrtf.inference.serving import to_unit_range, weights_digest
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders, json_shapes
 
 Tensor: TypeAlias = tf.Tensor
-Precision: TypeAlias = Literal["float32", "bfloat16"]
-
-
-class ExportInfo(TypedDict):
-    """What is read of glrtf_export.json."""
-
-    size: int
-    dimension: int
-    max_side: NotRequired[int | None]
-    antialias: NotRequired[bool]
-    model_digest: str
-    files: NotRequired[dict[str, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Embedder:
-    """A model ready to embed.
-
-    Attributes:
-        name: Where it came from.
-        size: Side of its input in pixels.
-        dimension: Length of its rows.
-        digest: SHA-256 of its weights.
-        embed: Images uint8 (b, size, size, 3) to float32 (b, dimension).
-        source: Keeps the loaded model alive.
-        max_side: As of `InputSpec`.
-        antialias: As of `InputSpec`.
-        precision: Of the network's arithmetic, float32 or bfloat16.
-    """
-
-    name: str
-    size: int
-    dimension: int
-    digest: str
-    embed: Callable[[Tensor], Tensor]
-    source: Any
-    max_side: int | None = None
-    antialias: bool = False
-    precision: Precision = "float32"
-
-    def spec(self, size: int | None = None) -> InputSpec:
-        """How a photo becomes its input, or one of another size."""
-        return InputSpec(size or self.size, self.max_side, self.antialias)
 
 
 def load_embedder(
-    path: str, checkpoint: str = "", any_size: bool = False, precision: Precision = "float32"
+    path: str,
+    checkpoint: str = "",
+    any_size: bool = False,
+    precision: Precision = "float32",
+    descriptor: DescriptorConfig | None = None,
+    recorded: Mapping[str, Any] | None = None,
+    runtime: RuntimeChoice = "auto",
+    on_cpu: bool = True,
 ) -> Embedder:
     """Loads a model; call it inside the strategy's scope.
 
     Args:
-        path: An export's folder, or a workdir.
+        path: An export's folder or file, a workdir, or another project's model; see
+            `glrtf.inference.descriptors.kinds`.
         checkpoint: Which checkpoint of the workdir.
         any_size: Whether images of any size are to be embedded at their size.
-        precision: Of the network's arithmetic; an export is always float32.
+        precision: Of the network's arithmetic.
+        descriptor: What the file of another project's model does not say.
+        recorded: The preparation of the set that its rows are compared with, if any; it counts
+            where neither `descriptor` nor a manifest says something.
+        runtime: What computes it.
+        on_cpu: Whether TensorFlow would compute it on one CPU.
 
     Raises:
-        UserError: If it is neither, or does not load, or is an export that is to compute in
-            another precision.
+        UserError: If it is none of these, or does not load, or cannot compute so.
     """
-    if is_export(path):
-        require_model("model", path, precision=precision)
-        return _from_export(path, any_size)
-    return _from_workdir(path, checkpoint, any_size, precision)
+    descriptor = descriptor or DescriptorConfig()
+    kind = require_model("model", path, checkpoint, precision, descriptor, runtime)
+    chosen = runtimes.choose("model", path, kind, runtime, precision, on_cpu)
+    by_tensorflow = precision if chosen == "tensorflow" else "float32"
+    if kind == "workdir":
+        found = _from_workdir(path, checkpoint, any_size, by_tensorflow)
+    elif kind == "export":
+        found = _from_export(path, any_size)
+    elif is_own(path, kind):
+        return own_files.load(path, kind, any_size, chosen, precision)
+    else:
+        found = loading.load_foreign(path, kind, descriptor, any_size, recorded, chosen, precision)
+    if chosen != "openvino" or found.runtime == "openvino":
+        return found
+    from glrtf.inference.descriptors import openvino_models
+
+    return openvino_models.converted(found, precision, any_size)
 
 
 def _from_export(path: str, any_size: bool) -> Embedder:
@@ -105,10 +92,7 @@ def _from_export(path: str, any_size: bool) -> Embedder:
     def embed(images: Tensor) -> Tensor:
         return call(images=images)["embedding"]
 
-    # Exports of earlier versions say nothing: they resize at once.
-    rule = info.get("max_side") or None, info.get("antialias", False)
-    digest = info["model_digest"]
-    return Embedder(path, info["size"], dimension, digest, embed, loaded, *rule)
+    return Embedder(path, spec_of(info), dimension, info["model_digest"], embed, loaded)
 
 
 def _from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precision) -> Embedder:
@@ -124,6 +108,5 @@ def _from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precisi
         autograph=False,
     )
     dimension = int(model.output_shape[-1])
-    rule = config.input.max_side or None, config.input.antialias
-    digest = weights_digest(model)
-    return Embedder(path, config.size, dimension, digest, embed, model, *rule, precision)
+    spec = InputSpec.of(config.input, config.size)
+    return Embedder(path, spec, dimension, weights_digest(model), embed, model, precision)

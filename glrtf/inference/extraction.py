@@ -19,9 +19,11 @@ from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
 from glrtf.embeddings.part_files import as_ids, load_array
 from glrtf.inference import receipts
-from glrtf.inference.embedders import Embedder
+from glrtf.inference.embedder import Embedder
+from glrtf.inference.host_views import HostRunner
 from glrtf.inference.shard_plans import first_difference
-from glrtf.inference.tta import embed_views, scaled_side
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -32,7 +34,10 @@ Tensor: TypeAlias = tf.Tensor
 
 PLAN_NAME = "plan.json"
 # What plans of earlier versions do not say.
-_EARLIER = {"max_side": 0, "antialias": False, "precision": "float32"}
+_EARLIER: dict[str, Any] = {
+    **{"max_side": 0, "antialias": False, "precision": "float32"},
+    **{"runtime": "tensorflow", "preparation": None},
+}
 # While the device works on one batch, the one before is fetched.
 _BATCHES_IN_FLIGHT = 2
 
@@ -63,12 +68,14 @@ class BatchRunner:
         self._strategy = strategy
         self._batch_size = batch_size
         self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.specs = [embedder.spec(scaled_side(embedder.size, scale)) for scale in scales]
-        shapes = [[batch_size, spec.size, spec.size, 3] for spec in self.specs]
+        self.specs = [
+            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
+        ]
+        shapes = [[batch_size, *spec.shape] for spec in self.specs]
 
         def embed(*scaled: Tensor) -> Tensor:
             known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
-            return embed_views(embedder.embed, known, views)
+            return embed_views(embedder.embed, known, views, embedder.unit_views)
 
         @tf.function(autograph=False)
         def step(*scaled: Tensor) -> Any:
@@ -112,7 +119,7 @@ class Job:
     """
 
     embedder: Embedder
-    runner: BatchRunner
+    runner: BatchRunner | HostRunner
     folder: str
 
 
@@ -318,6 +325,9 @@ def _plan(
         "max_side": embedder.max_side or 0,
         "antialias": embedder.antialias,
         "precision": embedder.precision,
+        # Only where they say something: sets of this project's models stay as they were.
+        **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
+        **({"preparation": embedder.preparation} if embedder.preparation else {}),
         "split": shard_set.split,
         "tta": list(views),
         "scales": list(scales),
@@ -334,7 +344,7 @@ def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
         files.write_json(path, plan)
         return
     stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
-    for name, value in plan.items():
+    for name, value in {**_EARLIER, **plan}.items():
         if name != "model" and stored.get(name) != value:
             expected, found = f"{name} {value}", f"{stored.get(name)}"
             if name == "shards":

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec, decode, resize
+from glrtf.data.decoding import decode, resize
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shrinking import decode_shrunk, encode_again, shrink, thumbnail
 from glrtf.inference import exif
 from tfrecords_tools import exif as rule

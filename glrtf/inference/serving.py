@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.data import decoding
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference.graph_photos import prepare, read_photo
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.models.keras_settings import keras

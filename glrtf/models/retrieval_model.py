@@ -135,7 +135,7 @@ def head_from_config(
 
 
 class RetrievalModel(keras.layers.Layer):
-    """An embedding model with a training head: what `glrtf.train` takes gradients of.
+    """An embedding model with a training head: what `glrtf train` takes gradients of.
 
     A layer, not a `keras.Model`: `fit` and `predict` would know nothing of its labels and its
     reduced gradients. For embeddings take `embedding_model`, which is one.

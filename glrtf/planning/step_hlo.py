@@ -42,7 +42,7 @@ def _lowered_or_reason(config: TrainConfig, num_classes: int, replicas: int = 1)
 def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
     """Builds one replica's update and lowers it.
 
-    The step is the one that `glrtf.train` runs, augmentation, accumulation and
+    The step is the one that `glrtf train` runs, augmentation, accumulation and
     optimizer included; only what crosses replicas is absent, since one device is
     compiled for. A head whose classes are split is there with one replica's classes
     and the images of all, those of the others being zeros.

@@ -184,7 +184,7 @@ def _difference(
     baseline: RetrievalResult | None,
     solution: RetrievalSolution,
 ) -> Mapping[str, Any] | None:
-    """The comparison that ``glrtf.evaluate BASELINE SOLUTION --compare RETRIEVAL`` makes."""
+    """The comparison that ``glrtf evaluate BASELINE SOLUTION --compare RETRIEVAL`` makes."""
     if baseline is None:
         return None
     other = score_submission(baseline.rankings.items(), solution, name=str(config.baseline))

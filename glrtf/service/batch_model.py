@@ -6,7 +6,8 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from glrtf.inference.embedders import Embedder
+from glrtf.inference.embedder import Embedder
+from glrtf.inference.host_views import embed_on_host
 from glrtf.inference.tta import embed_views
 
 Tensor: TypeAlias = tf.Tensor
@@ -35,6 +36,8 @@ class BatchModel:
 
     def warm(self) -> None:
         """Traces and runs every length once, so that no request waits for it."""
+        if not self.embedder.in_graph:
+            return  # It ran once when it was loaded.
         for length in self.lengths:
             self._run(np.zeros(self._shape(length), np.uint8))
 
@@ -44,6 +47,9 @@ class BatchModel:
         rows = [np.empty((0, self.embedder.dimension), np.float32)]
         for start in range(0, len(images), most):
             chunk = images[start : start + most]
+            if not self.embedder.in_graph:
+                rows.append(embed_on_host(self.embedder, [np.stack(chunk)], self._views))
+                continue
             length = next(each for each in self.lengths if each >= len(chunk))
             padded = np.zeros(self._shape(length), np.uint8)
             padded[: len(chunk)] = chunk
@@ -61,13 +67,13 @@ class BatchModel:
 
         def embed(images: Tensor) -> Tensor:
             self.num_traces += 1
-            return embed_views(self.embedder.embed, [images], self._views)
+            return embed_views(self.embedder.embed, [images], self._views, self.embedder.unit_views)
 
         images = tf.TensorSpec(self._shape(length), tf.uint8)
         return tf.function(embed, autograph=False).get_concrete_function(images)
 
     def _shape(self, length: int) -> tuple[int, int, int, int]:
-        return (length, self.embedder.size, self.embedder.size, 3)
+        return (length, *self.embedder.input.shape)
 
 
 def _lengths(most: int) -> list[int]:

@@ -9,10 +9,14 @@ something known.
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import json_shapes
 
 FEWEST = 10
 """Right answers, and wrong ones, below which there is no curve."""
@@ -101,19 +105,23 @@ class Calibration:
     def from_json(cls, values: Any) -> "Calibration | None":
         """What `as_json` gave; None for anything else."""
         try:
-            curves = {name: _curve(values[name]) for name in ("landmark", "photo")}
-            return cls(source=str(values["source"]), **curves)
-        except (KeyError, TypeError, ValueError):
+            json_shapes.require("calibration", values, _Saved)
+        except UserError:
             return None
+        curves = {name: values[name] and _curve(values[name]) for name in ("landmark", "photo")}
+        if any(curve and curve.slope <= 0 for curve in curves.values()):
+            return None
+        return cls(source=values["source"], **curves)
 
 
-def _curve(values: Any) -> Curve | None:
-    if values is None:
-        return None
-    curve = Curve(*(float(values[name]) for name in ("slope", "shift", "highest")))
-    if not (np.isfinite(dataclasses.astuple(curve)).all() and curve.slope > 0):
-        raise ValueError("no curve")
-    return curve
+class _Saved(TypedDict):
+    landmark: Curve | None
+    photo: Curve | None
+    source: str
+
+
+def _curve(values: Mapping[str, float]) -> Curve:
+    return Curve(*(float(values[name]) for name in ("slope", "shift", "highest")))
 
 
 def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve | None:

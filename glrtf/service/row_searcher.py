@@ -32,7 +32,7 @@ from tfrecords_tools.arrange import read_names
 class RowSearcher:
     """The steps of a retrieval for a few embedded photos, what belongs to the index done once.
 
-    Confidences, bridges and fusion are those of `glrtf.retrieve` with the
+    Confidences, bridges and fusion are those of `glrtf retrieve` with the
     published parameters, without its database-side augmentation and non-landmark
     penalty, which need a whole test set.
 

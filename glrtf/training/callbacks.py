@@ -44,9 +44,9 @@ class CsvLogger:
         self._rows: list[dict[str, str]] = []
         if files.exists(path):
             try:
-                rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()))
+                rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()), restval="")
                 self._rows = [row for row in rows if _images_of(row, num_examples) <= start_images]
-            except (ValueError, KeyError, TypeError, csv.Error) as error:
+            except (ValueError, KeyError, csv.Error) as error:
                 raise UserError(
                     f"{path}: damaged: not the log of a run ({error}); delete it to begin a new one"
                 ) from None

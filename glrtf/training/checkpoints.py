@@ -230,13 +230,13 @@ def read_config(workdir: str) -> TrainConfig:
     """
     path = files.join(workdir, "config.yaml")
     if not files.exists(path):
-        raise UserError(f"{workdir}: expected a workdir of glrtf.train, found no config.yaml there")
+        raise UserError(f"{workdir}: expected a workdir of glrtf train, found no config.yaml there")
     content = files.read_bytes(path)
     with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
         local.write(content)
         local.flush()
         try:
-            return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf.train")
+            return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf train")
         except UserError as error:
             raise UserError(str(error).replace(local.name, path)) from None
 

@@ -6,9 +6,9 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec
 from glrtf.data.graph_pipeline import graph_eval_batches
 from glrtf.data.input_pipeline import eval_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
 from glrtf.training.strategy import drives_other_hosts
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts

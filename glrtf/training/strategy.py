@@ -52,6 +52,12 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
     return tf.distribute.MirroredStrategy()
 
 
+def is_one_cpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy is one replica on this machine's CPU."""
+    devices = " ".join(strategy.extended.worker_devices).upper()
+    return strategy.num_replicas_in_sync == 1 and "CPU:" in devices
+
+
 def multiply_in_float32() -> None:
     """Makes products of float32 matrices float32 on every device.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
 from glrtf.training.fold import FILLING, fold_batches

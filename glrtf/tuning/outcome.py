@@ -1,4 +1,4 @@
-"""What glrtf.tune leaves: best.yaml, tune.json, trials.csv and two plots."""
+"""What glrtf tune leaves: best.yaml, tune.json, trials.csv and two plots."""
 
 import csv
 import dataclasses
@@ -28,6 +28,7 @@ _INPUTS = (
     "non_landmark_solution",
     "non_landmark_scores",
     "votes",
+    "adapter",
     "search",
 )
 
@@ -48,7 +49,7 @@ def write_result(config: TuneConfig, result: TuneResult) -> None:
 
 
 def best_yaml(settings: RetrieveConfig) -> str:
-    """The tuned settings as ``glrtf.retrieve --config`` takes them.
+    """The tuned settings as ``glrtf retrieve --config`` takes them.
 
     Inputs and output are left to the flags: the settings serve other images.
     """

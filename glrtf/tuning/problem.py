@@ -1,4 +1,4 @@
-"""What glrtf.tune tunes on what: settings in, average precisions out."""
+"""What glrtf tune tunes on what: settings in, average precisions out."""
 
 import contextlib
 import io

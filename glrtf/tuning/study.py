@@ -1,4 +1,4 @@
-"""The study of glrtf.tune: trials that are drawn, run, and kept in a journal."""
+"""The study of glrtf tune: trials that are drawn, run, and kept in a journal."""
 
 import dataclasses
 import os
@@ -157,5 +157,5 @@ def _require_optuna() -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise UserError(
-            f"glrtf.tune needs Optuna, which is not installed: {how_to_install('tune')}"
+            f"glrtf tune needs Optuna, which is not installed: {how_to_install('tune')}"
         ) from None

@@ -1,4 +1,4 @@
-"""The processes of glrtf.tune: the first keeps the journal, further ones run trials for it."""
+"""The processes of glrtf tune: the first keeps the journal, further ones run trials for it."""
 
 import contextlib
 import fcntl
@@ -218,7 +218,7 @@ def _alone(folder: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"{folder}: another glrtf.tune works on this study; wait for it, or choose another"
+                f"{folder}: another glrtf tune works on this study; wait for it, or choose another"
                 " --output"
             ) from None
         yield

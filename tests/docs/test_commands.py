@@ -21,7 +21,7 @@ OURS = [each for each in COMMANDS if not each.module.endswith(".py")]
 ELLIPSIS = "…"
 MISSING = r"^missing |^--\w+: expected .* found none"
 YOUR_OWN = "docs/your-own-photos.md"
-INSTALLED = re.compile(r"how_to_install\(['\"](\w+)['\"]\)")
+INSTALLED = re.compile(r"(?:how_to_install\(|expected\.package\([^)]*, )['\"](\w+)['\"]\)")
 SCRIPTS = sorted({each.module for each in COMMANDS if each.module.endswith(".py")})
 
 

@@ -18,7 +18,8 @@ from glrtf.evaluation.results import read_result
 from glrtf.evaluation.revisited import read_ground_truth
 from glrtf.evaluation.revisited_layout import write_layout
 from glrtf.inference import extraction, receipts
-from glrtf.inference.embedders import INFO_NAME, load_embedder
+from glrtf.inference.embedders import load_embedder
+from glrtf.inference.model_folders import INFO_NAME
 from glrtf.planning import compiled
 from glrtf.planning.accelerators import find_slice
 from glrtf.retrieval.search import annoy_backend

@@ -50,7 +50,7 @@ def test_an_ablation(tmp_path):
 
 @pytest.mark.parametrize("name", ["whitening.npz", "whitening.json"])
 def test_a_whitening(tmp_path, name):
-    pytest.importorskip("sklearn", reason="glrtf.whiten needs scikit-learn")
+    pytest.importorskip("sklearn", reason="glrtf whiten needs scikit-learn")
     write_inputs(tmp_path)
     sets = {"train": "train", "query": "test", "index": "index", "output": "out"}
     flags = [f"--{flag}={tmp_path / folder}" for flag, folder in sets.items()]

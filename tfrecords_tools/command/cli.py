@@ -55,7 +55,8 @@ def run(
 
     Args:
         config_class: A dataclass. Its docstring's first paragraph describes the
-            command; its Google-style ``Attributes`` describe the flags.
+            command; its Google-style ``Attributes`` describe the flags. A static method
+            ``check_file(source, values)`` may refuse what a settings file must not say.
         main: The command. What it returns is the exit code, None meaning 0.
         prog: How the command is called, such as ``"glrtf train"``; by default ``glrtf`` and
             the last part of the name of the module that `main` is from.
@@ -139,6 +140,10 @@ def parse(
     parser.arguments = arguments
     parser.options = cli_arguments.option_names(config_class, positional)
     parser.read = {source: settings_files.read(source, config_class) for source in files}
+    check_file = getattr(config_class, "check_file", None)
+    if check_file is not None:
+        for source, values in parser.read.items():
+            check_file(source, values)
     parser.add_argument("--config", action="config", help="YAML file of settings; flags override")
     parser.add_class_arguments(config_class, None, as_positional=positional)
     for group in parser._action_groups:

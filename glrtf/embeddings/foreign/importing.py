@@ -28,7 +28,7 @@ _ALREADY_UNIT = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
-class Imported:
+class RowsImportResult:
     """What an import has written.
 
     Attributes:
@@ -55,7 +55,7 @@ def import_rows(
     dtype: str = "float32",
     max_rejects: int | None = None,
     meta: Mapping[str, Any],
-) -> Imported:
+) -> RowsImportResult:
     """Writes foreign rows as embedding sets; a part of the rows is in memory at a time.
 
     Rows are divided by their lengths. Zero and non-finite rows, and all but the first row of
@@ -155,7 +155,7 @@ class _Import:
                 f"{self._source.name}: expected {self._source.num_rows} rows, found {start}"
             )
 
-    def finish(self, meta: Mapping[str, Any]) -> Imported:
+    def finish(self, meta: Mapping[str, Any]) -> RowsImportResult:
         """Finishes the sets and writes the lists."""
         doubles = self._doubles()
         rejects = sorted(self._rejects, key=lambda reject: reject[1])
@@ -165,7 +165,7 @@ class _Import:
             name: writer.finish(**meta, **({"split": name} if name else {}))
             for name, writer in self._writers.items()
         }
-        return Imported(sets, rejects, doubles, self._unlisted, self._missing)
+        return RowsImportResult(sets, rejects, doubles, self._unlisted, self._missing)
 
     def _note_hashes(
         self, rows: npt.NDArray[np.float32], numbers: np.ndarray, kept: np.ndarray

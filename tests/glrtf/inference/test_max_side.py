@@ -13,7 +13,7 @@ from tiny_models import EMBEDDING_SIZE as SIZE
 from glrtf.commands import embed, export
 from glrtf.config.inference import EmbedConfig, ExportConfig
 from glrtf.data import decoding
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
 from glrtf.service.photo_input import PhotoReader
@@ -70,7 +70,7 @@ def test_photo_folders_search_and_serve_see_the_train_sides_pixels(exported, mod
     config = EmbedConfig(
         folder, str(tmp_path / "photos"), str(tmp_path / "set"), tta=("plain",), batch_size=2
     )
-    found = embed.embed(config)
+    found = embed.embed(config).set
     expected = model(pixels.astype(np.float32) / 255, training=False)
     np.testing.assert_allclose(found.part(0)[0], expected, atol=1e-5)
     assert found.meta["max_side"] == MAX_SIDE and found.meta["antialias"] is antialias
@@ -112,7 +112,7 @@ def test_shards_of_longer_photos_are_shrunk_too(exported, model, tmp_path):
     )
     pixels = np.stack([train_side(each, antialias) for each in data])
     expected = model(pixels.astype(np.float32) / 255, training=False)
-    np.testing.assert_allclose(embed.embed(config).part(0)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(embed.embed(config).set.part(0)[0], expected, atol=1e-5)
 
 
 def test_an_export_and_its_workdir_agree_on_max_side(workdir, tmp_path):

@@ -32,8 +32,8 @@ def test_photos_give_the_rows_of_shards(saved_model, tmp_path):
     photos = write_photos(tmp_path / "photos")
     (photos / "notes.txt").write_text("no photo")
     write_split(tmp_path / "data" / "test", [3], split="test")
-    done = embed.embed(config_for(saved_model, photos, tmp_path / "set"))
-    expected = embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "expected"))
+    done = embed.embed(config_for(saved_model, photos, tmp_path / "set")).set
+    expected = embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "expected")).set
     # By path: a/…2, a/b/…0, c d/…1.
     assert [int(image_id, 16) for image_id in done.ids] == [2, 0, 1]
     np.testing.assert_allclose(done.part(0)[0], expected.part(0)[0][[2, 0, 1]], atol=1e-6)
@@ -49,7 +49,7 @@ def test_photos_give_the_rows_of_shards(saved_model, tmp_path):
 def test_a_broken_photo_is_listed_and_leaves_no_row(saved_model, tmp_path):
     photos = write_photos(tmp_path / "photos")
     (photos / "a" / "broken.jpg").write_bytes(photo(1)[:500])
-    done = embed.embed(config_for(saved_model, photos, tmp_path / "set"))
+    done = embed.embed(config_for(saved_model, photos, tmp_path / "set")).set
     assert done.num_rows == 3 and done.meta["num_rejected"] == 1
     rejects = (tmp_path / "set" / "rejects-00000-of-00001.csv").read_text().splitlines()
     assert rejects == ["image_id,position,reason", "broken,2,truncated"]

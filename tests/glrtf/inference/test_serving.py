@@ -156,7 +156,7 @@ def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
     from glrtf.config.inference import ExportConfig
 
     config = ExportConfig(workdir, str(tmp_path / "export"))
-    assert export.export(config) <= serving.TOLERANCE
+    assert export.export(config).difference <= serving.TOLERANCE
     from_run, from_export = load_embedder(workdir), load_embedder(config.target)
     assert from_run.digest == from_export.digest
     assert (from_run.size, from_run.dimension) == (from_export.size, from_export.dimension)
@@ -170,15 +170,15 @@ def test_command_mistakes_take_one_line(tmp_path, capsys):
 
     assert export.main(["--workdir", str(tmp_path)]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "expected a workdir of glrtf.train, found no config.yaml" in line
+    assert "expected a workdir of glrtf train, found no config.yaml" in line
     assert os.listdir(tmp_path) == []
 
 
 def test_no_model_there(tmp_path):
-    with pytest.raises(UserError, match="expected an exported SavedModel or a training run's"):
+    with pytest.raises(UserError, match="found a folder that is none of them"):
         load_embedder(str(tmp_path))
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(UserError, match="found a SavedModel without"):
+    with pytest.raises(UserError, match="expected a SavedModel, found one that TensorFlow"):
         load_embedder(str(tmp_path))
 
 

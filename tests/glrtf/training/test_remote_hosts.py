@@ -13,8 +13,8 @@ import pytest
 from shard_writing import write_split
 
 from glrtf.config.data import InputConfig
-from glrtf.data.decoding import InputSpec
 from glrtf.data.input_pipeline import eval_batches, train_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import open_shards
 
 HOST = """
@@ -56,7 +56,7 @@ rows = [tuple(strategy.experimental_local_results(part) for part in next(batches
         for _ in range(10)]
 images, labels = (np.array([[each.numpy() for each in row[part]] for row in rows])
                   for part in (0, 1))
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.training.fold import fold_batches
 spec = InputSpec(32, None, True)
 fold = [[np.stack([each.numpy() for each in strategy.experimental_local_results(part)])

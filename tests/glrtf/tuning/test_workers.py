@@ -15,7 +15,7 @@ from glrtf.tuning import workers as tune_workers
 from glrtf.tuning.study import SharedTrials
 from tfrecords_tools.command import cli, stopping
 
-pytest.importorskip("optuna", reason="glrtf.tune needs the extra [tune]")
+pytest.importorskip("optuna", reason="glrtf tune needs the extra [tune]")
 
 
 @pytest.fixture
@@ -117,5 +117,5 @@ def test_a_second_command_is_refused(flags, tmp_path, capsys):
     config, _ = opened(flags, tmp_path / "out", 2)
     with tune_workers._alone(config.output):
         assert tune.main([*flags, "--output", config.output, "--trials", "2"]) == 2
-    assert "another glrtf.tune works on this study" in capsys.readouterr().err
+    assert "another glrtf tune works on this study" in capsys.readouterr().err
     assert tune.main([*flags, "--output", config.output, "--trials", "2"]) == 0
