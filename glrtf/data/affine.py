@@ -6,7 +6,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from glrtf.config.data import AugmentConfig
-from glrtf.data.resample import as_multiplied, resample, resample_rows
+from glrtf.data.resample import resample, resample_rows
 
 Tensor: TypeAlias = tf.Tensor
 
@@ -105,8 +105,11 @@ def transform(
     height, width = images.shape[1], images.shape[2]
     lasts = tf.constant([[height - 1.0, width - 1.0]])
     images = images - _MIDDLE_GRAY
-    if far_turns:
-        images = as_multiplied(images) if as_products else images
+    if far_turns and as_products:
+        # To what the multiplier rounds them in any case: half the bytes to transpose.
+        images, maps, lasts = _upright(tf.cast(images, tf.bfloat16), maps)
+        images = tf.cast(images, tf.float32)
+    elif far_turns:
         images, maps, lasts = _upright(images, maps)
     (a, b, down), (c, d, across) = (
         (row[:, 0, None, None], row[:, 1, None, None], row[:, 2, None, None])

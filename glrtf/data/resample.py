@@ -8,7 +8,6 @@ storing them. Both ways give the same values.
 A TPU multiplies in bfloat16, which keeps 8 bits of a number. Positions are therefore
 computed without products, in float32, and rounded to 1/256 pixel, so that both weights of
 a sample are exact in 8 bits. The values are rounded: those within 1/2 of zero by at most 1/1024.
-They are rounded before they are transposed and stored, which halves the bytes.
 """
 
 from typing import TypeAlias
@@ -25,7 +24,7 @@ def resample(images: Tensor, positions: Tensor, *, as_products: bool) -> Tensor:
     """Linear interpolation along the columns, at other places in every row.
 
     Args:
-        images: Float32 (b, h, w, c), or bfloat16 where they are multiplied.
+        images: Float32 (b, h, w, c).
         positions: Float32 (b, h, u) or, equal for all rows, (b, 1, u): the places in
             pixels, in [0, w - 1].
         as_products: Multiply by matrices of weights, as a TPU should; only in functions
@@ -50,14 +49,8 @@ def resample_rows(images: Tensor, positions: Tensor, *, as_products: bool) -> Te
     Returns:
         Float32 (b, u, w, c).
     """
-    turned = tf.transpose(as_multiplied(images) if as_products else images, [0, 2, 1, 3])
-    turned = resample(turned, positions, as_products=as_products)
+    turned = resample(tf.transpose(images, [0, 2, 1, 3]), positions, as_products=as_products)
     return tf.transpose(turned, [0, 2, 1, 3])
-
-
-def as_multiplied(images: Tensor) -> Tensor:
-    """Images as a TPU multiplies them, bfloat16; what is done with them then moves less memory."""
-    return tf.cast(images, tf.bfloat16)
 
 
 def _gathered(images: Tensor, positions: Tensor) -> Tensor:
@@ -79,7 +72,6 @@ def _gathered(images: Tensor, positions: Tensor) -> Tensor:
 def _multiplied(images: Tensor, positions: Tensor) -> Tensor:
     """Every row times a matrix that holds two weights, which add up to 1, for each place."""
     rows, columns, channels = images.shape[1:]
-    images = as_multiplied(images)
     distances = tf.abs(positions[..., None] - tf.range(columns, dtype=tf.float32))
     weights = tf.maximum(1.0 - distances, 0.0)
     if positions.shape[1] > 1:
@@ -106,4 +98,4 @@ def _product(weights: Tensor, values: Tensor) -> Tensor:
     dims.rhs_batch_dimensions.extend(batch)
     dims.lhs_contracting_dimensions.append(len(batch) + 1)
     dims.rhs_contracting_dimensions.append(len(batch))
-    return xla.dot_general(weights, tf.cast(values, tf.float32), dims)
+    return xla.dot_general(weights, values, dims)
