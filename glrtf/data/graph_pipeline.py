@@ -19,7 +19,7 @@ from glrtf.config.data import InputConfig
 from glrtf.data import decoding, padded_images
 from glrtf.data.input_pipeline import GRAPH_ERROR_END
 from glrtf.data.input_spec import InputSpec
-from glrtf.data.read_plans import ReadPlan, in_order, read_plan
+from glrtf.data.read_plans import ReadPlan, plan_in_order, read_plan
 from glrtf.data.sampling import repeat_factors
 from glrtf.data.shards import CHUNK, ShardSet
 from glrtf.data.shrinking import decode_shrunk
@@ -104,7 +104,7 @@ def graph_eval_batches(shard_set: ShardSet, spec: InputSpec, batch_size: int) ->
         Elements (images uint8 (b, size, size, 3), labels int32 (b,)).
     """
     config = InputConfig(files_at_once=1, max_side=spec.max_side, antialias=spec.antialias)
-    rows = _records(shard_set, in_order(shard_set), config)
+    rows = _records(shard_set, plan_in_order(shard_set), config)
     wanted, shape, shape_image = _shaper(config, spec.size)
     rows = _decoded(rows, shard_set.schema, shape, shape_image, config)
     rows = _without_broken(rows, shard_set, config.max_bad_records, wanted)

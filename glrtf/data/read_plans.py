@@ -108,7 +108,7 @@ def read_plan(
     )
 
 
-def in_order(shard_set: ShardSet) -> ReadPlan:
+def plan_in_order(shard_set: ShardSet) -> ReadPlan:
     """The plan of one pass over all records as they lie, for readers that shuffle nothing."""
     count = len(shard_set.shards)
     nothing = np.empty(0, np.int64)

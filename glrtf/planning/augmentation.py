@@ -14,7 +14,7 @@ from glrtf.config.data import AugmentConfig
 _DEFAULT = 128
 _CROP = 67
 _AFFINE = 92
-_FAR_TURNS = 30
+_FAR_TURNS = 36
 _MIXED = 26
 _RAND_AUGMENT = 61  # An operation, on average over all fourteen.
 
