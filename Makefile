@@ -10,17 +10,25 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed  ## Create the virtual environment and install the pinned packages.
+install: $(VENV)/.installed  ## Install the pinned packages of all commands and tests.
 
-$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+PINNED := setup.cfg pyproject.toml constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+# What the demo runs with; the rest is added to it.
+$(VENV)/.demo-installed: $(PINNED)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,gcs,beam,plot,tune,serve,onnx,tflite,wandb,docs,dev,test]'
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt annoy > $(VENV)/annoy.log 2>&1 \
+	$(PIP_INSTALL) --editable '.[cpu,tflite]'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.demo-installed
+	$(PIP_INSTALL) --editable '.[cpu,gcs,beam,plot,rows,tune,serve,onnx,tflite,openvino,lite,wandb,docs,dev,test]'
+	@$(PIP_INSTALL) annoy > $(VENV)/annoy.log 2>&1 \
 	  || echo "note: Annoy did not compile (needs a C++ compiler and Python headers; see $(VENV)/annoy.log);" \
 	          "everything but the annoy back end works without it"
 	@touch $@
 
-demo: install  ## Run every stage on the embedded sample and print its table.
+demo: $(VENV)/.demo-installed  ## Install what the demo needs, run it, and print its table.
 	$(BIN)/python -m glrtf.demo
 
 test: lint types contracts pytest  ## Everything that must pass.

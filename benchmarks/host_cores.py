@@ -31,19 +31,19 @@ def rate_of_core(folder: str, mode: str, size: int, seconds: float) -> float:
 
 def rates_of_tpus(path: str, tpus: list[str]) -> tuple[int, list[float]]:
     """The configuration's size, and each slice's estimated images per second."""
-    from glrtf.commands.plan import make_plan
+    from glrtf.commands.plan import plan
     from glrtf.config.planning import PlanConfig
     from glrtf.planning.accelerators import find_slice
     from glrtf.planning.estimate import estimate
     from tfrecords_tools.command import cli
 
     config = cli.parse(PlanConfig, ["--config", path], prog="plan")
-    plan = make_plan(config)
+    planned = plan(config)
     found = [
         estimate(
-            plan.work,
+            planned.work,
             find_slice(tpu),
-            utilization=plan.utilization,
+            utilization=planned.utilization,
             activation_overhead=config.activation_overhead,
         )
         for tpu in tpus

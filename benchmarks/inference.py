@@ -29,9 +29,10 @@ def extraction() -> None:
     from input_pipeline import write_shards
 
     from glrtf.data.input_pipeline import eval_batches
+    from glrtf.data.input_spec import InputSpec
     from glrtf.data.records import BadRecords
     from glrtf.data.shards import Shard, ShardSet
-    from glrtf.inference.embedders import Embedder
+    from glrtf.inference.embedder import Embedder
     from glrtf.inference.extraction import BatchRunner, Job, embed_shards
     from glrtf.inference.serving import to_unit_range
     from glrtf.models.retrieval_model import build_embedding_model
@@ -42,7 +43,7 @@ def extraction() -> None:
         input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8)],
         autograph=False,
     )
-    embedder = Embedder("v2s", SIZE, 512, "", network, model)
+    embedder = Embedder("v2s", InputSpec(SIZE), 512, "", network, model)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     runner = BatchRunner(embedder, ("plain",), BATCH, strategy)
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,6 @@ disturb less. Memory is the process's peak resident set.
 """
 
 import argparse
-import io
 import itertools
 import json
 import os
@@ -30,20 +29,11 @@ BATCH = 32
 
 def write_shards(folder: Path) -> None:
     """Draws 32 photos and writes them, mixed, into shards."""
-    import numpy as np
-    from PIL import Image
+    import synthetic
 
     from tfrecords_tools import schema, tfrecord
 
-    photos = []
-    for seed in range(32):
-        generator = np.random.default_rng(seed)
-        coarse = generator.integers(0, 256, (75, 100, 3), dtype=np.uint8)
-        soft = np.asarray(Image.fromarray(coarse).resize((800, 600), Image.Resampling.BICUBIC))
-        grainy = np.clip(soft + generator.integers(-10, 11, soft.shape), 0, 255)
-        buffer = io.BytesIO()
-        Image.fromarray(grainy.astype(np.uint8)).save(buffer, "JPEG", quality=86)
-        photos.append(buffer.getvalue())
+    photos = synthetic.photos(32)
     for shard in range(SHARDS):
         with open(folder / f"train{shard:02d}.tfrec", "wb") as file:
             for row in range(PHOTOS_A_SHARD):

@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from made_up import image_ids, made_up
 from memory import forget_peak, peak
+from synthetic import image_ids, neighbours
 
 from glrtf.config.retrieval import FusionConfig, LandmarkConfig
 from glrtf.retrieval import output, ranking
@@ -34,23 +34,24 @@ def after_the_search(
     codes: np.ndarray,
     near: Neighbors,
     direct: Neighbors,
-    unlike: np.ndarray,
+    non_landmark: np.ndarray,
     query_ids: np.ndarray,
     ids: np.ndarray,
     path: str,
 ) -> Ranking:
     """Landmark confidence, bridging, fusion and the written submission, the queries first."""
     queries = len(direct.indices)
-    blocks = list(ranking.landmark_blocks(near, known, codes, unlike, LandmarkConfig()))
+    train = ranking.TrainLandmarks(known, codes, non_landmark)
+    blocks = list(ranking.landmark_blocks(near, train, LandmarkConfig()))
     marks = np.concatenate([block.landmarks for block in blocks])
-    sure = np.concatenate([block.confidences for block in blocks])
-    asked = LandmarkConfidences(marks[:queries], sure[:queries])
-    index = LandmarkConfidences(marks[queries:], sure[queries:])
-    return ranked(asked, index, direct, query_ids, ids, path)
+    confidences = np.concatenate([block.confidences for block in blocks])
+    query = LandmarkConfidences(marks[:queries], confidences[:queries])
+    index = LandmarkConfidences(marks[queries:], confidences[queries:])
+    return ranked(query, index, direct, query_ids, ids, path)
 
 
 def ranked(
-    asked: LandmarkConfidences,
+    query: LandmarkConfidences,
     index: LandmarkConfidences,
     direct: Neighbors,
     query_ids: np.ndarray,
@@ -59,7 +60,7 @@ def ranked(
 ) -> Ranking:
     """Bridging, fusion and the written submission."""
     ranks = id_ranks(ids)
-    found = ranking.rank(direct, direct.scores, asked, index, ranks, FusionConfig())
+    found = ranking.rank(direct, direct.scores, query, index, ranks, FusionConfig())
     output.write_submission(path, query_ids, ids, found.images)
     return found
 
@@ -71,19 +72,21 @@ def pandas(arguments: argparse.Namespace) -> None:
 
     queries, index, train, k = 500, 10_000, 60_000, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        known, codes, near, direct = made_up(queries, index, train, k, 2000, folder)
-        unlike = np.random.default_rng(2).random(train) * 0.5
+        known, codes, near, direct = neighbours(queries, index, train, k, 2000, folder)
+        non_landmark = np.random.default_rng(2).random(train) * 0.5
         query_ids, ids = image_ids(queries), image_ids(index)
 
         def table(rows: np.ndarray, similarities: np.ndarray) -> pd.DataFrame:
-            asked = np.repeat(np.arange(len(rows)), rows.shape[1])
+            query = np.repeat(np.arange(len(rows)), rows.shape[1])
             distance = 1 - similarities.ravel()
-            return pd.DataFrame({"query": asked, "row": rows.ravel(), "distance": distance})
+            return pd.DataFrame({"query": query, "row": rows.ravel(), "distance": distance})
 
         def transcribed() -> dict:
             of_test, of_index = (
                 slow.landmark_confidence(
-                    table(near.indices[half], near.scores[half]), known[codes], unlike
+                    table(near.indices[half], near.scores[half]),
+                    known[codes],
+                    non_landmark,
                 )
                 for half in (slice(0, queries), slice(queries, None))
             )
@@ -94,7 +97,7 @@ def pandas(arguments: argparse.Namespace) -> None:
 
         def ours() -> Ranking:
             path = f"{folder}/submission.csv"
-            return after_the_search(known, codes, near, direct, unlike, query_ids, ids, path)
+            return after_the_search(known, codes, near, direct, non_landmark, query_ids, ids, path)
 
         found, expected = ours(), transcribed()
         same = sum(ids[found.images[q]].tolist() == expected[q] for q in range(queries))
@@ -119,13 +122,13 @@ def large(arguments: argparse.Namespace) -> None:
     """Time and memory of the steps after the search for all of GLDv2's test and index images."""
     queries, index, train, k = 117_577, 761_757, 4_132_914, 300
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        known, codes, near, direct = made_up(queries, index, train, k, 203_094, folder)
-        unlike = np.random.default_rng(2).random(train) * 0.5
+        known, codes, near, direct = neighbours(queries, index, train, k, 203_094, folder)
+        non_landmark = np.random.default_rng(2).random(train) * 0.5
         query_ids, ids = image_ids(queries), image_ids(index)
         forget_peak()
         began, cpu = time.perf_counter(), time.process_time()
         path = f"{folder}/submission.csv"
-        after_the_search(known, codes, near, direct, unlike, query_ids, ids, path)
+        after_the_search(known, codes, near, direct, non_landmark, query_ids, ids, path)
         took, used = time.perf_counter() - began, time.process_time() - cpu
         print(f"{queries} x {index}, {k} neighbours: {took:.0f} s ({used:.0f} CPU s)")
         print(f"peak memory {peak():.1f} GiB, mapped files among it")
@@ -137,11 +140,11 @@ def crowded(arguments: argparse.Namespace) -> None:
     queries, index = 10_000, 200_000
     marks = rng.integers(1, 5000, size=(index, 5))
     marks[:100_000, 0] = 0
-    asked = rng.integers(1, 5000, size=(queries, 5))
-    asked[:, 0] = 0
+    query = rng.integers(1, 5000, size=(queries, 5))
+    query[:, 0] = 0
     of_index, of_query = (
-        LandmarkConfidences(some, -np.sort(-rng.random(some.shape), axis=1))
-        for some in (marks, asked)
+        LandmarkConfidences(landmarks, -np.sort(-rng.random(landmarks.shape), axis=1))
+        for landmarks in (marks, query)
     )
     direct = Neighbors(
         rng.integers(index, size=(queries, 1)) + np.arange(100) * 1999 - index // 2,
@@ -149,13 +152,14 @@ def crowded(arguments: argparse.Namespace) -> None:
     )
     direct = Neighbors(np.where(direct.indices < 0, -1, direct.indices % index), direct.scores)
     forget_peak()
-    before, began = peak(), time.perf_counter()
+    before, began, cpu = peak(), time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         query_ids, ids = image_ids(queries), image_ids(index)
         ranked(of_query, of_index, direct, query_ids, ids, f"{folder}/submission.csv")
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, time.process_time() - cpu
     print(
-        f"{queries} queries of a landmark with 100000 of {index} images: {took:.1f} s, "
+        f"{queries} queries of a landmark with 100000 of {index} images: {took:.1f} s "
+        f"({used:.1f} CPU s), "
         f"peak memory {peak():.2f} GiB of which {before:.2f} before"
     )
 

@@ -8,7 +8,7 @@ Times are CPU seconds of this process on one processor (`--threads 1`, the
 default: a busy machine distorts them less) or, with more threads, wall-clock seconds.
 All OpenBLAS libraries use the same kernels: on processors with AVX-512 those
 of `--coretype`, which not all of them select by themselves. `float32` and
-`float64` run without a first pass; `default` is what a search does by itself if
+`float64` run without the prefilter; `default` is what a search does by itself if
 TensorFlow is loaded, with float64 scores. Needs the extra bench.
 """
 
@@ -27,8 +27,8 @@ import threadpoolctl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from made_up import ROWS_OF
 from memory import forget_peak, peak
+from synthetic import ROWS_OF
 
 from glrtf.embeddings.rows import ArrayRows
 from glrtf.retrieval.search import annoy_backend, exact
@@ -93,8 +93,8 @@ def _contestants(
     left, right = ArrayRows(queries), ArrayRows(rows)
     ours = {
         "products alone": lambda: products_only(queries, rows),
-        "float32": lambda: exact.search(left, right, k, float64_scores=False, first_pass=False),
-        "float64": lambda: exact.search(left, right, k, first_pass=False),
+        "float32": lambda: exact.search(left, right, k, float64_scores=False, prefilter=False),
+        "float64": lambda: exact.search(left, right, k, prefilter=False),
         "default": lambda: exact.search(left, right, k),
     }
     if k not in arguments.peers_at:

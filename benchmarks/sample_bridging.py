@@ -14,7 +14,7 @@ import os
 
 import numpy as np
 
-from glrtf.commands.demo import RANKINGS, DemoResult, run_demo
+from glrtf.commands.demo import RANKINGS, DemoResult, demo
 from glrtf.config.demo import DemoConfig
 from glrtf.evaluation.metrics import average_precision
 from tfrecords_tools.sample.plan import SamplePlan, plan_sample
@@ -35,7 +35,7 @@ def main() -> None:
     for seed in arguments.seeds:
         folder = os.path.join(arguments.output, f"seed_{seed}")
         config = DemoConfig(output=folder, seed=seed, settings=arguments.settings)
-        results.append(run_demo(config))
+        results.append(demo(config))
         across.append(outside_to_inside(config))
     print("\nmAP@100")
     print_table(arguments.seeds, [result.scores for result in results], results)

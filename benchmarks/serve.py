@@ -14,7 +14,6 @@ failures and the server's resident memory over many requests of 32 clients.
 import argparse
 import asyncio
 import csv
-import io
 import itertools
 import json
 import os
@@ -26,24 +25,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from synthetic import photos as synthetic_photos
 
 PHOTOS, INDEX_ROWS, LANDMARKS = 32, 2000, 500
-
-
-def draw_photos() -> list[bytes]:
-    """JPEG files of about 150 KB."""
-    from PIL import Image
-
-    photos = []
-    for seed in range(PHOTOS):
-        generator = np.random.default_rng(seed)
-        coarse = generator.integers(0, 256, (75, 100, 3), dtype=np.uint8)
-        soft = np.asarray(Image.fromarray(coarse).resize((800, 600), Image.Resampling.BICUBIC))
-        grainy = np.clip(soft + generator.integers(-10, 11, soft.shape), 0, 255)
-        buffer = io.BytesIO()
-        Image.fromarray(grainy.astype(np.uint8)).save(buffer, "JPEG", quality=86)
-        photos.append(buffer.getvalue())
-    return photos
 
 
 def make_world(folder: Path, size: int) -> None:
@@ -146,8 +130,8 @@ def search_request(photo: bytes) -> tuple[bytes, bytes]:
 async def load(
     server: Server, photos: list[bytes], clients: int, seconds: float, requests: int
 ) -> dict[str, float]:
-    """Asks with so many clients until time or requests run out."""
-    asked = itertools.cycle([search_request(each) for each in photos])
+    """Asks with that many clients until time or requests run out."""
+    searches = itertools.cycle([search_request(each) for each in photos])
     taken: list[float] = []
     memory: list[float] = []
     failed = started = 0
@@ -158,7 +142,7 @@ async def load(
         while started < requests and time.monotonic() - began < seconds:
             started += 1
             sent = time.monotonic()
-            status, body = await request(server.port, *next(asked))
+            status, body = await request(server.port, *next(searches))
             good = status == 200 and len(json.loads(body)["photos"]) == 20
             failed += not good
             taken.append(time.monotonic() - sent)
@@ -209,7 +193,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with tempfile.TemporaryDirectory() as name:
-        photos = draw_photos()
+        photos = synthetic_photos(PHOTOS)
         make_world(Path(name), given.size)
         if given.what == "rates":
             rates(Path(name), photos, given.seconds)

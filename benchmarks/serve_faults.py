@@ -150,12 +150,12 @@ def foreign(service: Service) -> tuple[bool, str]:
 
 def unread(service: Service) -> tuple[bool, str]:
     """Clients that request much and read nothing."""
-    asked = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
+    requests = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
     with many(service, 20, b"") as opened:
         for connection in opened:
             connection.setblocking(False)
             with contextlib.suppress(OSError):
-                connection.send(asked)
+                connection.send(requests)
         state, _, waited = service.ask(HEALTH)
     return state == 200, f"healthz {state} in {waited:.1f} s"
 

@@ -98,7 +98,7 @@ def main() -> None:
         read = PhotoReader(224, limit, pool)
         before = [decoder._process.pid for decoder in pool._free.queue]
         Path("/proc/self/clear_refs").write_text("5")  # The peak counts from here.
-        held = peak_mb("self")
+        idle = peak_mb("self")
 
         def once(_: int, read: PhotoReader = read, data: bytes = data) -> str:
             try:
@@ -110,7 +110,7 @@ def main() -> None:
             results = set(threads.map(once, range(arguments.threads)))
         most = max(map(peak_mb, before))
         cpu = max(map(processor_seconds, before))
-        grown = peak_mb("self") - held
+        grown = peak_mb("self") - idle
         print(f"{kind:<18} {len(data):<10} {most:>10.0f} {grown:>11.0f} {cpu:>6.1f}  {results}")
         pool.close()
 

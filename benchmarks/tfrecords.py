@@ -209,7 +209,7 @@ def _plan(root: Path, numbers_path: Path) -> None:
     found = inventory.take_inventory(layout, read, scans)
     chosen = sharding.validation_mask(read.ids, read.labels, 0.01)
     mask = np.isin(found.images.ids, read.ids[chosen])
-    plan = sharding.make_plan(found.images.take(~mask), 3000)
+    plan = sharding.plan_shards(found.images.take(~mask), 3000)
     digests = {scan.tar: scan.digest for scan in scans}
     fold = Fold("train", "out", layout, digests, plan, read.landmark_ids, ImageSettings())
     assert sum(len(spec.images) for spec in fold.specs()) == len(plan.images)

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from glrtf.commands.plan import Plan, make_plan
+from glrtf.commands.plan import PlanResult, plan
 from glrtf.config.planning import PlanConfig
 from tfrecords_tools.command import cli
 
@@ -60,7 +60,7 @@ def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
     config = dataclasses.replace(config, compile=True)
     rows = []
     for _ in range(_MOST_TRIES):
-        found = make_plan(config, known_only=arguments.known)
+        found = plan(config, known_only=arguments.known)
         rows.append(_row(name, found))
         if found.compiled is None or found.compiled.peak_bytes is not None:
             break
@@ -69,7 +69,7 @@ def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
     return rows
 
 
-def _smaller_batch(plan: Plan) -> int:
+def _smaller_batch(plan: PlanResult) -> int:
     """The micro-batch that should fit if memory is proportional to the number of images."""
     needed = re.search(r"Used ([\d.]+)G of ([\d.]+)G", plan.compiled.refusal)
     fixed = plan.found.memory.total - plan.found.memory.activations
@@ -77,7 +77,7 @@ def _smaller_batch(plan: Plan) -> int:
     return max(1, int(plan.work.micro_batch * (limit - fixed) / (used - fixed)))
 
 
-def _row(name: str, plan: Plan) -> str:
+def _row(name: str, plan: PlanResult) -> str:
     estimate = plan.found.memory.total
     cells = [name, plan.tpu.name, str(plan.work.micro_batch), f"{estimate / _GIB:.2f}"]
     cells += _compiler_cells(plan, estimate)
@@ -86,7 +86,7 @@ def _row(name: str, plan: Plan) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _compiler_cells(plan: Plan, estimate: int) -> list[str]:
+def _compiler_cells(plan: PlanResult, estimate: int) -> list[str]:
     if plan.compiled is None:
         return ["not compiled", "", "yes, by the estimate" if plan.found.fits else "no, by it"]
     if plan.compiled.peak_bytes is not None:

@@ -30,7 +30,7 @@ def write(folder: str, rows: np.ndarray, num_shards: int) -> EmbeddingSet:
     numbers = np.random.default_rng(1).integers(1 << 60, size=len(rows), dtype=np.uint64)
     places, nothing = np.arange(len(rows), dtype=np.int32), np.zeros(len(rows), np.int32)
     images = sharding.Images(numbers, places, nothing, numbers, nothing)
-    plan = sharding.make_plan(images, num_shards)
+    plan = sharding.plan_shards(images, num_shards)
     for shard in range(num_shards):
         chosen = plan.shard(shard)
         ids = np.array([f"{number:016x}" for number in chosen.ids.tolist()], "S16")

@@ -237,8 +237,8 @@ def first() -> None:
         seconds = results.get()
         process.join()
         names = ("import", "build", "trace", "first update")
-        told = ", ".join(f"{n} {s:.1f} s" for n, s in zip(names, seconds, strict=True))
-        print(f"first: {backbone} at {size}: {told}; in all {sum(seconds):.1f} s")
+        message = ", ".join(f"{n} {s:.1f} s" for n, s in zip(names, seconds, strict=True))
+        print(f"first: {backbone} at {size}: {message}; in all {sum(seconds):.1f} s")
 
 
 if __name__ == "__main__":

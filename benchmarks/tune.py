@@ -37,8 +37,8 @@ def main() -> None:
         _run(folder, args.trials, args.workers)
         ends = _ends(folder / "out" / "journal.log")
     print(f"{'trials a second':24}{'measured':>10}{'limit':>10}{'ratio':>8}")
-    for name, some in (("after the first", ends), ("second half", ends[len(ends) // 2 :])):
-        rate = (len(some) - 1) / (some[-1] - some[0])
+    for name, times in (("after the first", ends), ("second half", ends[len(ends) // 2 :])):
+        rate = (len(times) - 1) / (times[-1] - times[0])
         print(f"{name:24}{rate:10.1f}{LIMIT:10.1f}{rate / LIMIT:8.2f}")
 
 
@@ -62,7 +62,7 @@ def _write_files(folder: Path) -> None:
                 rows[piece].astype(np.float32),
                 ids[split][piece].astype("S16"),
             )
-        embedding_set.finish(str(folder / split), PARTS, model="made up", size=0)
+        embedding_set.finish(str(folder / split), PARTS, model="synthetic", size=0)
     train = [f"{i},u,{m}" for i, m in zip(ids["train"], landmarks["train"], strict=True)]
     (folder / "train.csv").write_text("\n".join(["id,url,landmark_id", *train, ""]))
     lines = ["id,images,Usage"]

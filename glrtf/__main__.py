@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name == "--version":
         print(f"glrtf {glrtf.__version__}")
         return 0
+    if rest and f"{name}_{rest[0]}" in COMMANDS:  # `glrtf rows import`
+        name, *rest = f"{name}_{rest[0]}", *rest[1:]
     entry = COMMANDS.get(name.replace("-", "_"))
     if entry is None:
         meant = did_you_mean(name.replace("-", "_"), list(COMMANDS)) or "; see glrtf --help"

@@ -8,7 +8,7 @@ def send(client, data, **parameters):
 
 
 def one_line(response):
-    """The one line that tells what is wrong."""
+    """The one line that says what is wrong."""
     assert list(response.json()) == ["error"]
     line = response.json()["error"]
     assert line and "\n" not in line and "Traceback" not in line

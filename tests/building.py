@@ -10,7 +10,7 @@ from tfrecords_tools.dataset_info import DatasetInfo
 
 
 def build_train(source, output, **settings):
-    """Three shards by one worker, unless told otherwise."""
+    """Three shards by one worker, unless overridden."""
     settings = {"num_shards": 3, "workers": 1, "splits": ["train"]} | settings
     build.build(BuildConfig(str(source), str(output), **settings))
     return DatasetInfo.load(str(output / "train"))

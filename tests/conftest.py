@@ -25,6 +25,18 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 SHARED = Path(os.environ.get("GLRTF_SHARED", Path(__file__).parents[2] / "shared"))
 
 
+@pytest.fixture(scope="module")
+def small_networks() -> Iterator[None]:
+    """Every backbone is a few layers, so that the steps around it are what takes time."""
+    from glrtf.models import efficientnet_v2
+
+    small = efficientnet_v2.Variant("r1k3s2e1i8o8c1 r1k3s2e2i8o16se.25")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in efficientnet_v2.VARIANTS:
+            patch.setitem(efficientnet_v2.VARIANTS, name, small)
+        yield
+
+
 @pytest.fixture(scope="session")
 def minigld() -> Path:
     """The folder of 1,322 real photos in GLDv2's own layout."""

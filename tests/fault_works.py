@@ -19,7 +19,7 @@ _RUN += ["--epochs", "2", "--learning_rate", "1e-3", "--checkpoint_every", "2", 
 
 
 def build(inputs: Path) -> Work:
-    """Shards from tars, each photo decoded and encoded anew so that it takes its time."""
+    """Shards from tars, each photo re-encoded so that it takes time."""
     write_train(inputs / "gldv2", 600)
     flags = ["--source", inputs / "gldv2", "--splits", "train", "--num_shards", "4"]
     flags += ["--verify", "decode", "--max_side", "30", "--workers", "2"]
@@ -36,7 +36,7 @@ def retrieve(inputs: Path) -> Work:
     return Work(
         "retrieve",
         lambda out: ["glrtf.retrieve", *world.arguments(), "--output", out],
-        # It tells seconds and which stages were found done.
+        # It contains seconds and which stages were skipped.
         same_files(without=["retrieval.json"]),
     )
 
@@ -72,7 +72,7 @@ def embed(inputs: Path) -> Work:
 
 
 def trained(inputs: Path) -> Path:
-    """A finished run of `train`, made where it is not there yet."""
+    """A finished run of `train`, made if it does not exist yet."""
     from glrtf.commands import train as command
 
     run = inputs / "run"
@@ -88,7 +88,7 @@ def _same_weights(expected: Path, found: Path) -> None:
     from glrtf.training import checkpoints
 
     one, other = (checkpoints.find(str(folder)) for folder in (expected, found))
-    # Figures such as images per second tell of the process that was gone on with.
+    # Figures such as images per second differ in the process that resumed.
     assert _without_figures(one.position) == _without_figures(other.position)
     assert one.position.metrics.keys() == other.position.metrics.keys()
     assert sorted(os.listdir(expected / "checkpoints")) == sorted(os.listdir(found / "checkpoints"))
@@ -99,7 +99,7 @@ def _same_weights(expected: Path, found: Path) -> None:
 
 
 def _same_study(expected: Path, found: Path) -> None:
-    """The same results; the same trials but for their seconds.
+    """The same results; the same trials except for their seconds.
 
     Of the searches, other ones may be kept, and the journal holds processes and times.
     """
@@ -120,7 +120,7 @@ def _without_figures(position: Any) -> Any:
 
 
 def _same_export(expected: Path, found: Path) -> None:
-    """The same weights, whole files, and nothing left beside them."""
+    """The same weights, whole files, and nothing left over."""
     from tfrecords_tools.storage import files, folders
 
     one, other = (files.read_json(str(f / "glrtf_export.json")) for f in (expected, found))

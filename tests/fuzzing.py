@@ -23,7 +23,7 @@ _SPECIAL = (
     b"9" * 20,
 )
 _LONGEST = 1 << 17
-# What a refusal repeats of the input, or tells of a place in it.
+# Parts of the input, or positions in it, that an error message repeats.
 _VARIABLE = re.compile(
     r"(?:\bfound|; did you mean) .*|\(.*|'[^']*'|\"[^\"]*\"|\d[\w.]*|/\S*", re.DOTALL
 )
@@ -68,7 +68,7 @@ class Findings:
 
 
 def fuzz(target: Target, *, seed: int, runs: int = 0, seconds: float = 0.0) -> Findings:
-    """Reads mutated inputs, so many or so long.
+    """Reads mutated inputs, that many or so long.
 
     Raises:
         AssertionError: With the input, for an exception that is no refusal.

@@ -103,7 +103,7 @@ def stored(rows):
 
 
 def cut_into(rows, parts):
-    """Rows in so many parts, or in parts of these lengths."""
+    """Rows in that many parts, or in parts of these lengths."""
     if isinstance(parts, int):
         return np.array_split(rows, parts)
     return np.split(rows, np.cumsum(parts)[:-1])
@@ -123,4 +123,4 @@ def write(folder, parts, ids):
     for part, rows in enumerate(parts):
         write_part(str(folder), part, len(parts), rows, ids[first : first + len(rows)])
         first += len(rows)
-    return finish(str(folder), len(parts), model="made up")
+    return finish(str(folder), len(parts), model="synthetic")

@@ -71,7 +71,7 @@ def write_split(
 
 
 def describe_again(folder: Path) -> None:
-    """Writes dataset_info.json anew for shards that have other bytes now, as if built so."""
+    """Rewrites dataset_info.json for shards whose bytes were changed, as if built that way."""
     info = DatasetInfo.load(str(folder))
     shards = tuple(
         dataclasses.replace(

@@ -1,7 +1,7 @@
 """A Google Cloud Storage emulator in a process of its own, behind a gate that makes trouble.
 
 The gate passes requests on to gcp-storage-emulator. On the way it adds what the emulator lacks
-(`ifGenerationMatch`) and, when told, answers errors, resets connections or stalls.
+(`ifGenerationMatch`) and, on request, answers errors, resets connections or stalls.
 """
 
 import contextlib
@@ -87,7 +87,7 @@ class Gate(http.server.ThreadingHTTPServer):
         return None
 
     def generation(self, bucket: str, name: str) -> str:
-        """The live generation of an object, "0" where there is none."""
+        """The live generation of an object, "0" if there is none."""
         path = f"/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}"
         status, _, body = self.forward("GET", path, {}, b"")
         return str(json.loads(body)["generation"]) if status == 200 else "0"
@@ -192,14 +192,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers["Host"] = f"localhost:{self.server.backend}"
         status, answer, content = self.server.forward(self.command, self.path, headers, body)
         self._note_upload(body, dict(answer).get("Location", ""))
-        here, there = self.server.url, f"http://localhost:{self.server.backend}"
+        proxy, backend = self.server.url, f"http://localhost:{self.server.backend}"
         kept = [
-            (key, value.replace(there, here))
+            (key, value.replace(backend, proxy))
             for key, value in answer
             if key.lower() not in ("content-length", "connection", "transfer-encoding")
         ]
         if content.startswith(b"{"):
-            content = content.replace(there.encode(), here.encode())
+            content = content.replace(backend.encode(), proxy.encode())
         if encoding := self._encoding():
             kept.append(("Content-Encoding", encoding))
         if spoil == "alter" and content:

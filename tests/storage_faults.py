@@ -44,7 +44,7 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """What happened to a trial.
 
     Attributes:
         kind: ``equal``, ``line``, ``traceback`` or ``wrong``.
@@ -125,7 +125,7 @@ def _run(work: Work, folder: str) -> tuple[str, str]:
 
 
 def below(folder: str, *, without: str = "") -> dict[str, bytes]:
-    """The objects below a folder, but for those whose name holds `without`."""
+    """The objects below a folder, except those whose name holds `without`."""
     return {
         name: files.read_bytes(f"{folder}/{name}")
         for name, _ in files.walk(folder)
@@ -168,12 +168,12 @@ def retrieve(folder: Path) -> Work:
         folder / "world", test=6, index=40, train=60, train_parts=2, landmarks=10
     )
     upload(world.folder, "gs://bucket/world")
-    there = [one.replace(str(world.folder), "gs://bucket/world") for one in world.arguments()]
+    remote = [one.replace(str(world.folder), "gs://bucket/world") for one in world.arguments()]
 
     def run(output: str) -> None:
-        # Sets are fetched anew every time.
+        # Sets are fetched every time.
         shutil.rmtree(local_copies.copies_folder(), ignore_errors=True)
-        config = cli.parse(RetrieveConfig, [*there, "--output", output], prog="retrieve")
+        config = cli.parse(RetrieveConfig, [*remote, "--output", output], prog="retrieve")
         command.retrieve(config)
 
     names = ("submission.csv", "evidence.npz")

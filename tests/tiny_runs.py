@@ -1,4 +1,4 @@
-"""Runs of the tiny model: a trainer as the command makes it, and a logger that remembers."""
+"""Runs of the tiny model: a trainer as the command makes it, and a recording logger."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,18 @@ from tiny_models import tiny_model
 
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
+
+
+def small_run(data: Any, workdir: Any, **settings: Any) -> TrainConfig:
+    """Settings of a run of the tiny model: 4 images an update in two micro-batches."""
+    return TrainConfig(
+        size=32,
+        data=str(data),
+        workdir=str(workdir),
+        batch_size=4,
+        accumulation_steps=2,
+        **settings,
+    )
 
 
 class Recorder:
@@ -40,20 +52,20 @@ def trainer(
     classes: int = 5,
     chief: bool = True,
 ) -> tuple[Any, Any]:
-    """A `Trainer` of the tiny model, gone on from its last checkpoint, and its state."""
+    """A `Trainer` of the tiny model, resumed from its last checkpoint, and its state."""
     import tensorflow as tf
 
     from glrtf.data.shards import open_shards
     from glrtf.training import loop
     from glrtf.training.optimizers import Updater
-    from glrtf.training.plan import make_plan
+    from glrtf.training.plan import plan_run
     from glrtf.training.schedules import make_schedule
     from glrtf.training.state import TrainState
 
     strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
     replicas = strategy.num_replicas_in_sync
     shards = open_shards(config.data)
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages)
     schedule = make_schedule(
         "cosine",
         1e-2,

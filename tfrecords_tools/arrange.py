@@ -1,4 +1,4 @@
-"""Photos of one's own in Google Landmarks v2's layout: `glrtf arrange`."""
+"""Your own photos in Google Landmarks v2's layout: `glrtf arrange`."""
 
 import contextlib
 import csv
@@ -33,7 +33,7 @@ class ArrangeConfig:
     Attributes:
         photos: Folder of the photos.
         table: CSV in UTF-8 with the columns photo (a path below the folder) and landmark (any
-            name; empty where it is not known).
+            name; empty if it is not known).
         output: Folder to write: index/, train/ and metadata/, whole or not at all.
     """
 
@@ -48,7 +48,7 @@ class OwnPhoto:
 
     Attributes:
         name: The photo's path below the folder, as the disk spells it.
-        landmark: What it shows; empty where that is not known.
+        landmark: What it shows; empty if that is not known.
     """
 
     name: str
@@ -61,7 +61,26 @@ class OwnPhoto:
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
-def arrange(config: ArrangeConfig) -> None:
+@dataclasses.dataclass(frozen=True)
+class ArrangeResult:
+    """Photos laid out.
+
+    Attributes:
+        folder: Holds index/, train/ and metadata/.
+        num_index: Index photos.
+        num_train: Train photos.
+        num_landmarks: Landmarks that they show.
+        num_unlisted: Files of the photos' folder that are not in the table.
+    """
+
+    folder: str
+    num_index: int
+    num_train: int
+    num_landmarks: int
+    num_unlisted: int
+
+
+def arrange(config: ArrangeConfig) -> ArrangeResult:
     """Reads the table, then writes the layout.
 
     Raises:
@@ -84,9 +103,16 @@ def arrange(config: ArrangeConfig) -> None:
         _write_metadata(folder, photos, numbers)
     train = sum(1 for each in photos if each.landmark)
     left = _count_unlisted(config.photos, photos)
+    return ArrangeResult(config.output, len(photos), train, len(landmarks), left)
+
+
+def run_arrange(config: ArrangeConfig) -> None:
+    """Lays the photos out and says how many there are."""
+    done = arrange(config)
     print(
-        f"{config.output}: {len(photos)} index photos, {train} train photos of {len(landmarks)}"
-        f" landmarks; {left} files of {config.photos} are not in {config.table}"
+        f"{done.folder}: {done.num_index} index photos, {done.num_train} train photos of"
+        f" {done.num_landmarks} landmarks; {done.num_unlisted} files of {config.photos} are not in"
+        f" {config.table}"
     )
 
 
@@ -183,7 +209,7 @@ def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:
 
 
 def read_names(metadata: str) -> dict[str, str]:
-    """The photos' own names by image id, as `arrange` wrote them; empty where it did not.
+    """The photos' own names by image id, as `arrange` wrote them; empty if it did not.
 
     Args:
         metadata: The folder with the CSVs.
@@ -211,7 +237,7 @@ def read_table(photos: str, table: str) -> list[OwnPhoto]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(ArrangeConfig, arrange, argv=argv)
+    return cli.run(ArrangeConfig, run_arrange, argv=argv)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Writing shards on Apache Beam: this machine, Dataflow, Flink, Spark.
 
 A pipeline's graph may not hold millions of ids, so each shard's specification
-is put beside the shards for the run and the graph holds their paths alone.
+is stored next to the shards for the run, and the graph holds only the paths.
 """
 
 import dataclasses
@@ -62,7 +62,7 @@ def write_saved(path: str) -> str:
 
 
 def save_spec(spec: ShardSpec) -> str:
-    """Stores a specification beside its shard; returns the path."""
+    """Stores a specification next to its shard; returns the path."""
     path = files.join(spec.folder, SPECS_FOLDER, spec.name.replace(".tfrecord", ".npz"))
     about = {
         "name": spec.name,
@@ -88,7 +88,7 @@ def save_spec(spec: ShardSpec) -> str:
 def load_spec(path: str) -> ShardSpec:
     """Reads a specification back."""
     arrays = array_files.load_archive(path, "a shard's specification")
-    with array_files.told(f"{path}: expected a shard's specification"):
+    with array_files.damage_as(f"{path}: expected a shard's specification"):
         about = json.loads(arrays["about"].tobytes())
         layout = about["layout"]
         return ShardSpec(

@@ -9,6 +9,7 @@ import numpy as np
 from tfrecords_tools import finish, gldv2, inventory, runners, scans, shard_stats, sharding
 from tfrecords_tools.build_config import BuildConfig, parse_size
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.inventory import Inventory
@@ -18,14 +19,29 @@ from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
 from tfrecords_tools.storage import files
 
-# Photos of a shard when more shards are asked for than there are photos.
+# Photos of a shard when there are more shards than photos.
 _FEW = 100
 
-__all__ = ["BuildConfig", "build", "main"]
+__all__ = ["BuildConfig", "BuildResult", "build", "main"]
 
 
-def build(config: BuildConfig) -> None:
-    """Builds the shards of every split asked for.
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """Built shards.
+
+    Attributes:
+        folder: The output folder.
+        sets: Split → the finished set; those that wait for shards of other tasks are left out.
+        missing: Split → shards that other tasks have still to write.
+    """
+
+    folder: str
+    sets: dict[str, DatasetInfo]
+    missing: dict[str, int]
+
+
+def build(config: BuildConfig) -> BuildResult:
+    """Builds the shards of every split that the settings name.
 
     All CSVs and folders are looked at before anything is written. What an
     earlier run has finished is not done again.
@@ -34,6 +50,8 @@ def build(config: BuildConfig) -> None:
         UserError: If the source, its CSVs or the output folder are not as expected.
     """
     expected.new_folder("--output", config.output)
+    sets: dict[str, DatasetInfo] = {}
+    missing: dict[str, int] = {}
     sources = [_read_source(config, split) for split in config.splits]
     for layout, labels in sources:
         for name in _fold_names(config, layout.split):
@@ -46,7 +64,12 @@ def build(config: BuildConfig) -> None:
                 continue
             finish.settle(fold, labels, found)
             runners.run_shards(fold, config)
-            _finish(config, fold, labels, found)
+            info, left = _finish(config, fold, labels, found)
+            if info:
+                sets[fold.name] = info
+            else:
+                missing[fold.name] = left
+    return BuildResult(config.output, sets, missing)
 
 
 def _read_source(config: BuildConfig, split: str) -> tuple[Layout, Labels]:
@@ -128,7 +151,7 @@ def _refuse_bad(config: BuildConfig, layout: Layout, scanned: list[scans.TarScan
 def _folds(
     config: BuildConfig, layout: Layout, labels: Labels, found: Inventory, known: frozenset[str]
 ) -> Iterator[Fold]:
-    """Plans the split's shards, and those of the validation fold where one is asked for."""
+    """Plans the split's shards, and those of the validation fold if requested."""
     names = _fold_names(config, layout.split)
     parts = [found.images]
     if len(names) == 2:
@@ -157,15 +180,17 @@ def _folds(
             folder=folder,
             layout=layout,
             digests=found.digests,
-            plan=sharding.make_plan(images, num_shards),
+            plan=sharding.plan_shards(images, num_shards),
             landmark_ids=labels.landmark_ids,
             settings=config.image_settings(),
             known=known,
         )
 
 
-def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -> None:
-    """Writes dataset_info.json, unless other tasks have still to write their shards."""
+def _finish(
+    config: BuildConfig, fold: Fold, labels: Labels, found: Inventory
+) -> tuple[DatasetInfo | None, int]:
+    """Writes dataset_info.json, unless other tasks have still to write some shards: how many."""
     receipts: list[ShardStats] = []
     for spec in fold.specs():
         stats = shard_stats.load(fold.folder, spec.name)
@@ -177,16 +202,22 @@ def _finish(config: BuildConfig, fold: Fold, labels: Labels, found: Inventory) -
             f"{left} shards of other tasks are to come, the last writes dataset_info.json",
             file=sys.stderr,
         )
-        return
+        return None, left
     info = finish.finish(fold, config, labels, found, receipts)
     print(finish.describe(info), file=sys.stderr)
     for note in finish.notes(info, labels.source):
         print(f"note: {note}", file=sys.stderr)
+    return info, 0
+
+
+def run_build(config: BuildConfig) -> None:
+    """The command; progress and notes are printed as they come."""
+    build(config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(BuildConfig, build, argv=argv, resumes=True)
+    return cli.run(BuildConfig, run_build, argv=argv, resumes=True)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ class BuildConfig:
         max_side: Resize longer images to this many pixels.
         min_side: Reject images with a shorter side, pixels.
         max_pixels: Reject images with more pixels; one of 16 bits a sample counts as two.
-        quality: JPEG quality of images that must be encoded anew.
+        quality: JPEG quality of images that must be re-encoded.
         verify: header reads markers and tables, and decodes only what looks damaged; decode
             decodes every image.
         check_md5: Compare tars with their published MD5 digests where present.
         bad_tars: fail stops at damaged tars, naming them; skip builds without them.
-        only_missing: Add the tars that a finished build was without, now fetched anew;
+        only_missing: Add the tars that a finished build lacked, fetched again;
             the others need not be there any more.
         workers: Processes; by default one for each processor.
         task_index: Which of num_tasks machines this is, from 0.

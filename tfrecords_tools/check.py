@@ -49,7 +49,7 @@ class ShardJob:
         folder: Where it is.
         shard: What it should be.
         schema: The names its records use.
-        num_classes: Labels run from 0 to this less 1; 0 where there are none.
+        num_classes: Labels run from 0 to this less 1; 0 if there are none.
         owners: Digest -> shard name, of the whole set.
     """
 
@@ -75,30 +75,71 @@ class ShardReport:
     ids: np.ndarray
 
 
-def check(config: CheckConfig) -> int:
-    """Checks every set of shards below a folder.
+@dataclasses.dataclass(frozen=True)
+class CheckedSet:
+    """One set of shards.
 
-    Returns:
-        0 if all is well, 1 if there are faults.
+    Attributes:
+        info: What it should be.
+        faults: What is wrong, one line each.
+    """
+
+    info: DatasetInfo
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        state = f"{len(self.faults)} faults" if self.faults else "sound"
+        return (
+            f"{self.info.folder}: {self.info.num_examples} images in {len(self.info.shards)} "
+            f"shards, {sum(shard.bytes for shard in self.info.shards)} bytes: {state}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckResult:
+    """What was found in shards.
+
+    Attributes:
+        sets: Every set below the folder.
+        sheet: The contact sheet; empty if none was drawn.
+        sheet_images: Images on it.
+    """
+
+    sets: tuple[CheckedSet, ...]
+    sheet: str = ""
+    sheet_images: int = 0
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The faults of all sets."""
+        return tuple(fault for each in self.sets for fault in each.faults)
+
+
+def check(config: CheckConfig) -> CheckResult:
+    """Checks every set of shards below a folder; draws a contact sheet of sound ones.
+
+    Raises:
+        UserError: If there are no finished shards, or the sheet is not a new file.
     """
     if config.sheet:
         expected.new_file("--sheet", config.sheet)
-    faults: list[str] = []
     infos = list(find_infos(config.output))
-    for info in infos:
-        found = _check_set(info, config.workers)
-        faults += found
-        state = f"{len(found)} faults" if found else "sound"
-        print(
-            f"{info.folder}: {info.num_examples} images in {len(info.shards)} shards, "
-            f"{sum(shard.bytes for shard in info.shards)} bytes: {state}"
-        )
-    for fault in faults:
-        print(fault)
-    if config.sample and not faults:
+    sets = tuple(CheckedSet(info, tuple(_check_set(info, config.workers))) for info in infos)
+    result = CheckResult(sets)
+    if config.sample and not result.faults:
         sheet = config.sheet or "contact_sheet.png"
-        print(f"{sheet}: {contact_sheet.draw(infos, config.sample, sheet)} images")
-    return 1 if faults else 0
+        result = CheckResult(sets, sheet, contact_sheet.draw(infos, config.sample, sheet))
+    return result
+
+
+def run_check(config: CheckConfig) -> int:
+    """Checks and prints what was found; the exit code is 1 if there are faults."""
+    result = check(config)
+    for line in (*result.sets, *result.faults):
+        print(line)
+    if result.sheet:
+        print(f"{result.sheet}: {result.sheet_images} images")
+    return 1 if result.faults else 0
 
 
 def find_infos(output: str) -> Iterator[DatasetInfo]:
@@ -226,7 +267,7 @@ def _read_through(reader: HashingReader, job: ShardJob) -> tuple[list[int], str]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(CheckConfig, check, argv=argv, positional=True)
+    return cli.run(CheckConfig, run_check, argv=argv, positional=True)
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ class DatasetInfo:
         schema: Which names the records use, a key of `schema.SCHEMAS`.
         counts: Images planned, kept, reencoded and rejected; they add up.
         source_counts: The source's members and the labels' images, by what became of them.
-        settings: What the shards' bytes depend on beside the source.
+        settings: What the shards' bytes depend on besides the source.
         source: Digests of what was read.
-        digests: Name -> SHA-256 of the files beside the shards that are read back.
+        digests: Name -> SHA-256 of the files next to the shards that are read back.
         folder: Where it was loaded from or saved to; not stored.
     """
 

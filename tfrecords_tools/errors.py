@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake in the input, told in one line.
+    """A mistake in the input, reported in one line.
 
     The message names the file or argument, what was expected, what was found
     and what to do. Commands print it without a traceback and exit with 2.

@@ -1,6 +1,6 @@
 """``tf.train.Example`` messages of bytes and integers, without TensorFlow.
 
-The bytes equal what the protocol buffer library gives when asked to be
+The bytes equal those of the protocol buffer library when set to be
 deterministic (features in the order of their names), so that the same record
 is the same bytes on every machine. Format: protobuf.dev/programming-guides/encoding.
 """

@@ -16,22 +16,22 @@ from tfrecords_tools.inventory import Inventory
 from tfrecords_tools.labels import Labels
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import files, json_shapes, temporary_files
 
 _PLAN_NAME = "plan.json"
 _PREVIOUS_NAME = "previous_info.json"
-# One photo in so many.
+# One photo in that many.
 _WORTH_A_NOTE = 100
 _FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 
 
-class _Begun(TypedDict):
-    """plan.json of a build when it has begun."""
+class _BegunPlanFile(TypedDict):
+    """plan.json of a build that has started."""
 
     settings: dict[str, Any]
 
 
-class _Plan(_Begun, total=False):
+class _PlanFile(_BegunPlanFile, total=False):
     """The same, with what is known once the source was read."""
 
     num_shards: int
@@ -45,12 +45,12 @@ def begin(folder: str, config: BuildConfig) -> None:
     Raises:
         UserError: If the folder holds a build with other settings, or something else.
     """
-    local = [files.upload_folder()] if files.is_remote(folder) else []
+    local = [temporary_files.upload_folder()] if files.is_remote(folder) else []
     for place in (folder, *(files.join(folder, name) for name in _FOLDERS), *local):
-        files.remove_stale(place)
+        temporary_files.remove_stale(place)
     path = files.join(folder, _PLAN_NAME)
     if files.exists(path):
-        _check_same(path, json_shapes.read(path, _Plan)["settings"], settings(config))
+        _check_same(path, json_shapes.read(path, _PlanFile)["settings"], settings(config))
         return
     if files.exists(folder) and (names := files.list_names(folder)):
         raise UserError(
@@ -64,17 +64,17 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
     """Notes the number of shards, and sets aside the description of another source's build.
 
     Raises:
-        UserError: If the folder was begun with another number of shards.
+        UserError: If the folder was started with another number of shards.
     """
     path = files.join(fold.folder, _PLAN_NAME)
-    plan = json_shapes.read(path, _Plan)
+    plan = json_shapes.read(path, _PlanFile)
     if "num_shards" not in plan:
         files.write_json(path, {**plan, "num_shards": fold.plan.num_shards})
     elif plan["num_shards"] != fold.plan.num_shards:
         raise UserError(
-            f"{path}: this folder was begun with {plan['num_shards']} shards, the source now makes "
-            f"{fold.plan.num_shards}; add what was fetched anew with --only_missing, or choose "
-            "another --output"
+            f"{path}: this folder was started with {plan['num_shards']} shards, the source now "
+            f"makes {fold.plan.num_shards}; add what was fetched again with --only_missing, or "
+            "choose another --output"
         )
     current = files.join(fold.folder, dataset_info.FILE_NAME)
     if files.exists(current) and DatasetInfo.load(fold.folder).source != _source(labels, found):
@@ -85,7 +85,7 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
 
 
 def leave_out(fold: Fold) -> None:
-    """Says that a fold would hold no image, and takes back what was begun of it.
+    """Reports that a fold would hold no image, and removes its first files.
 
     Only a validation fold can be empty: of every landmark one image stays in train.
     """
@@ -134,7 +134,7 @@ def _check_same(path: str, found: dict[str, Any], expected: dict[str, Any]) -> N
     for name, value in expected.items():
         if found.get(name) != value:
             raise UserError(
-                f"{path}: this folder was begun with {name} {found.get(name)}, now it is "
+                f"{path}: this folder was started with {name} {found.get(name)}, now it is "
                 f"{value}; use the same settings, or another --output"
             )
 

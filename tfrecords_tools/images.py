@@ -35,7 +35,7 @@ class ImageSettings:
         max_pixels: Images with more are rejected before they are decoded. A pixel of 16
             bits a sample counts as two, one of 32 as four; a JPEG of more than 20 scans may
             have as many fewer pixels, since each scan takes as long.
-        quality: JPEG quality of images that are encoded anew, 1..95.
+        quality: JPEG quality of images that are re-encoded, 1..95.
     """
 
     verify: str = "header"
@@ -51,8 +51,8 @@ class Inspected:
 
     Attributes:
         fate: `KEPT`, `REENCODED` or `REJECTED`.
-        reason: Why it was not kept; empty where it was.
-        encoded: An upright gray or RGB JPEG; empty where it was rejected.
+        reason: Why it was not kept; empty if it was.
+        encoded: An upright gray or RGB JPEG; empty if it was rejected.
         width: Pixels of `encoded`.
         height: Pixels of `encoded`.
     """
@@ -65,7 +65,7 @@ class Inspected:
 
 
 def inspect(data: bytes, settings: ImageSettings) -> Inspected:
-    """Decides what becomes of a file: kept byte for byte, encoded anew, or rejected."""
+    """Decides what happens to a file: kept byte for byte, re-encoded, or rejected."""
     try:
         header = admit(data, settings)
         if header is None:
@@ -87,7 +87,7 @@ def inspect(data: bytes, settings: ImageSettings) -> Inspected:
 
 
 def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
-    """The guard before any decoder: what a file says of itself must be within bounds.
+    """The guard before any decoder: what a file records about itself must be within bounds.
 
     Args:
         data: An image file's bytes.
@@ -126,7 +126,7 @@ def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
 def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
     """Decodes any image file as the shards' builder and then the embedding do, without TensorFlow.
 
-    Of CMYK, turned and other files that the builder encodes anew, these are the pixels
+    Of CMYK, rotated and other files that the builder re-encodes, these are the pixels
     of the new file.
 
     Args:
@@ -193,7 +193,7 @@ def upright_image(
 
 
 def _must_change(header: JpegHeader, settings: ImageSettings) -> str:
-    """Why a sound JPEG must be encoded anew, or an empty text."""
+    """Why a valid JPEG must be re-encoded, or an empty string."""
     if header.orientation != 1:
         return "rotated by Exif"
     if header.components not in (1, 3):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfrecords_tools import csv_rows, gldv2
+from tfrecords_tools import csv_rows, gldv2, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.schema import NO_LABEL
 
@@ -51,9 +51,9 @@ def read_labels(root: str, split: str, labels: str) -> Labels:
     named = {"full": "train.csv", "clean": "train_clean.csv"}
     path = gldv2.metadata_path(root, named[labels]) if labels in named else labels
     ids, landmark_ids = array("Q"), array("q")
-    for line, landmark_id, image_ids in landmark_rows(path):
-        ids.extend(_image_id(path, line, text) for text in image_ids)
-        landmark_ids.extend([landmark_id] * len(image_ids))
+    for line, landmark_id, names in landmark_rows(path):
+        ids.extend(_image_id(path, line, text) for text in names)
+        landmark_ids.extend([landmark_id] * len(names))
     return _labels(path, ids, landmark_ids, labelled=True)
 
 
@@ -72,8 +72,9 @@ def landmark_rows(path: str) -> Iterator[tuple[int, int, list[str]]]:
     """
     columns = csv_rows.choose_columns(path, ("id", "landmark_id"), ("landmark_id", "images"))
     images = "id" if "id" in columns else "images"
-    for line, (landmark, image_ids) in csv_rows.read_rows(path, ("landmark_id", images)):
-        yield line, _landmark_id(path, line, landmark), image_ids.split()
+    for line, (landmark, names) in csv_rows.read_rows(path, ("landmark_id", images)):
+        ids = [names] if images == "id" else image_ids.split_list(names)
+        yield line, _landmark_id(path, line, landmark), ids
 
 
 def _labels(path: str, ids: array, landmark_ids: array, *, labelled: bool) -> Labels:

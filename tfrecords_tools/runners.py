@@ -26,7 +26,7 @@ class WorkerDiedError(UserError):
 
 
 def run_shards(fold: Fold, config: BuildConfig) -> None:
-    """Writes this task's shards of a fold that are not there yet, each with its receipt."""
+    """Writes this task's shards of a fold that do not exist yet, each with its receipt."""
     numbers = range(config.task_index, fold.plan.num_shards, config.num_tasks)
     if config.runner == "beam":
         from tfrecords_tools import beam_runner
@@ -47,16 +47,16 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
             progress.update(sum(done.fates.values()), f"{megabytes / progress.seconds:.1f} MB/s")
 
 
-def count_workers(asked: int | None, num_jobs: int, num_bytes: int) -> int:
+def count_workers(wanted: int | None, num_jobs: int, num_bytes: int) -> int:
     """How many processes the settings allow and the jobs can use.
 
     Args:
-        asked: What the user set, None to choose.
-        num_jobs: How many jobs there are.
+        wanted: What the user set, None to choose.
+        num_jobs: Number of jobs.
         num_bytes: How much they read; small work is done before a process has started.
     """
     by_default = len(os.sched_getaffinity(0)) if num_bytes > _SMALL else 1
-    allowed = asked or by_default
+    allowed = wanted or by_default
     return max(1, min(allowed, num_jobs))
 
 
@@ -66,7 +66,7 @@ def run_jobs(
     """Runs a function on each job and yields the results as they come.
 
     At most two jobs a worker are handed out ahead, so that jobs may be made lazily.
-    The first exception ends the run; jobs that have begun are completed first, but for
+    The first exception ends the run; jobs that have started are completed first, except for
     Ctrl-C and SIGTERM, which end them.
 
     Args:

@@ -3,7 +3,6 @@
 import dataclasses
 
 from tfrecords_tools import images
-from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
 FOLDER = "shard_stats"
@@ -13,7 +12,7 @@ _KIB_BIN = 50
 
 @dataclasses.dataclass
 class ShardStats:
-    """What became of a shard's images; stored beside it as its receipt.
+    """What happened to a shard's images; stored next to it as its receipt.
 
     Attributes:
         name: The shard's file name.
@@ -21,10 +20,10 @@ class ShardStats:
         num_examples: Records.
         bytes: Length of the file.
         sha256: Its digest.
-        crc32c: Its checksum, which storage tells without reading.
+        crc32c: Its checksum, which storage knows without reading.
         source_bytes: Bytes of the images read.
         fates: How many images were kept, reencoded, rejected.
-        reencoded: How many were encoded anew for which reason.
+        reencoded: How many were re-encoded, by reason.
         rejects: image_id and reason of each rejected image, in the shard's order.
         longest_sides: Records by longest side, in bins of 100 pixels (key: lower bound).
         encoded_kib: Records by encoded length, in bins of 50 KiB (key: lower bound).
@@ -66,7 +65,7 @@ class ShardStats:
 
 
 def load(folder: str, name: str) -> ShardStats | None:
-    """Reads a shard's receipt, None where there is none.
+    """Reads a shard's receipt, None if there is none.
 
     Args:
         folder: The folder of the shards.
@@ -79,12 +78,11 @@ def load(folder: str, name: str) -> ShardStats | None:
     if files.state(path) is None:
         return None
     values = json_shapes.read(path, ShardStats)
-    try:
-        stats = ShardStats(**values)
-        stats.rejects = [(image_id, reason) for image_id, reason in stats.rejects]
-        return stats
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a shard's statistics ({error}); delete it") from None
+    # Later versions may write more.
+    known = {field.name for field in dataclasses.fields(ShardStats)} & values.keys()
+    stats = ShardStats(**{name: values[name] for name in known})
+    stats.rejects = [(image_id, reason) for image_id, reason in stats.rejects]
+    return stats
 
 
 def is_intact(folder: str, stats: ShardStats) -> bool:

@@ -17,11 +17,11 @@ class Images:
 
     Attributes:
         ids: uint64, image_id as a number.
-        labels: int32, -1 where there is none.
+        labels: int32, -1 if there is none.
         containers: int32, which tar of the layout; 0 for extracted files.
         offsets: uint64, where the bytes begin.
         sizes: uint32, how many they are.
-        checksums: uint32, their CRC-32C; 0 where it is not known.
+        checksums: uint32, their CRC-32C; 0 if it is not known.
     """
 
     ids: np.ndarray
@@ -40,7 +40,7 @@ class Images:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ShardPlan:
     """Images in the order of their records, cut into shards.
 
     Attributes:
@@ -85,13 +85,13 @@ def count_shards(total_bytes: int, shard_bytes: int) -> int:
     return min(max(1, -(-total_bytes // shard_bytes)), MAX_SHARDS)
 
 
-def make_plan(images: Images, num_shards: int) -> Plan:
+def plan_shards(images: Images, num_shards: int) -> ShardPlan:
     """Assigns images to shards by one hash of the image_id and orders each by another."""
     shards = (hash_ids(images.ids, 0) % np.uint64(num_shards)).astype(np.int32)
     order = np.lexsort((hash_ids(images.ids, 1), shards))
     counts = np.bincount(shards, minlength=num_shards)
     starts = np.concatenate([[0], np.cumsum(counts)])
-    return Plan(images.take(order), starts)
+    return ShardPlan(images.take(order), starts)
 
 
 def validation_mask(ids: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from tfrecords_tools.gldv2 import Layout
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.schema import NO_LABEL
-from tfrecords_tools.sharding import Images, Plan
+from tfrecords_tools.sharding import Images, ShardPlan
 from tfrecords_tools.writer import ShardSpec, shard_name
 
 
@@ -27,14 +27,14 @@ class Fold:
         landmark_ids: (num_classes,) int64: label -> landmark_id.
         settings: What images must be like.
         known: The tars whose images earlier versions of the shards hold; empty
-            where there are no earlier versions to build on.
+            if there are no earlier versions to build on.
     """
 
     name: str
     folder: str
     layout: Layout
     digests: dict[str, str]
-    plan: Plan
+    plan: ShardPlan
     landmark_ids: np.ndarray
     settings: ImageSettings
     known: frozenset[str] = frozenset()

@@ -31,32 +31,80 @@ class StatsConfig:
     curve: str = ""
 
 
-def stats(config: StatsConfig) -> None:
-    """Prints the figures of every set of shards below a folder."""
+@dataclasses.dataclass(frozen=True)
+class SetStats:
+    """Figures of one set of shards.
+
+    Attributes:
+        info: Its description; ``info.class_counts`` are the images of each label.
+        rejects: Reason → how many images were rejected for it, most first.
+        longest_sides: Pixels, rounded down to hundreds → images.
+        encoded_kib: KiB, rounded down to fifties → images.
+    """
+
+    info: DatasetInfo
+    rejects: dict[str, int]
+    longest_sides: dict[int, int]
+    encoded_kib: dict[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class StatsResult:
+    """Figures of finished shards.
+
+    Attributes:
+        sets: Every set below the folder.
+        curve: The picture of the class sizes; empty if none was drawn.
+    """
+
+    sets: tuple[SetStats, ...]
+    curve: str
+
+
+def stats(config: StatsConfig) -> StatsResult:
+    """Counts what every set of shards below a folder holds.
+
+    Raises:
+        UserError: If there are no finished shards, or Matplotlib is missing for the curve.
+    """
     infos = list(find_infos(config.output))
-    for info in infos:
-        print("\n".join(describe(info)))
+    sets = tuple(map(stats_of, infos))
     labelled = [info for info in infos if info.num_classes]
-    if config.curve and labelled:
-        draw_curve(labelled, config.curve)
-        print(f"{config.curve}: images of each landmark, largest first")
+    curve = config.curve if labelled else ""
+    if curve:
+        draw_curve(labelled, curve)
+    return StatsResult(sets, curve)
 
 
-def describe(info: DatasetInfo) -> list[str]:
+def stats_of(info: DatasetInfo) -> SetStats:
+    """Counts what one set of shards holds."""
+    return SetStats(info, _reject_reasons(info), *_histograms(info))
+
+
+def run_stats(config: StatsConfig) -> None:
+    """Counts and prints the figures."""
+    result = stats(config)
+    for each in result.sets:
+        print("\n".join(describe(each)))
+    if result.curve:
+        print(f"{result.curve}: images of each landmark, largest first")
+
+
+def describe(found: SetStats) -> list[str]:
     """The figures of one set of shards, one line each."""
+    info = found.info
     num_bytes = sum(shard.bytes for shard in info.shards)
     lines = [
         f"{info.split}: {info.num_examples} images, {len(info.shards)} shards, "
         f"{num_bytes / 1e6:.1f} MB",
         "  " + ", ".join(f"{count} {fate}" for fate, count in sorted(info.counts.items())),
     ]
-    if reasons := _reject_reasons(info):
-        lines.append("  rejected: " + ", ".join(f"{n} {why}" for why, n in reasons))
+    if found.rejects:
+        lines.append("  rejected: " + ", ".join(f"{n} {why}" for why, n in found.rejects.items()))
     if info.num_classes:
         lines += _class_lines(info)
-    sides, sizes = _histograms(info)
-    lines += ["  longest side, pixels:", *_bars(sides, 100)]
-    lines += ["  encoded size, KiB:", *_bars(sizes, 50)]
+    lines += ["  longest side, pixels:", *_bars(found.longest_sides, 100)]
+    lines += ["  encoded size, KiB:", *_bars(found.encoded_kib, 50)]
     return lines
 
 
@@ -106,10 +154,11 @@ def _class_lines(info: DatasetInfo) -> list[str]:
     return lines
 
 
-def _reject_reasons(info: DatasetInfo) -> list[tuple[str, int]]:
+def _reject_reasons(info: DatasetInfo) -> dict[str, int]:
     """How often each reason stands in rejects.csv, without the sizes in parentheses."""
     rows = csv_rows.read_rows(files.join(info.folder, REJECTS_NAME), ("reason",))
-    return collections.Counter(reason.partition(" (")[0] for _, (reason,) in rows).most_common()
+    counts = collections.Counter(reason.partition(" (")[0] for _, (reason,) in rows)
+    return dict(counts.most_common())
 
 
 def _histograms(info: DatasetInfo) -> tuple[dict[int, int], dict[int, int]]:
@@ -133,7 +182,7 @@ def _bars(counts: Mapping[int, int], step: int) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(StatsConfig, stats, argv=argv, positional=True)
+    return cli.run(StatsConfig, run_stats, argv=argv, positional=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 import google_crc32c
 
 OVERHEAD = 16
-"""Bytes a record takes beside its data."""
+"""Bytes of a record in addition to its data."""
 
 _MASK_DELTA = 0xA282EAD8
 _MAX_RECORD = 1 << 30
@@ -44,7 +44,7 @@ def frame(data: bytes) -> tuple[bytes, bytes]:
 def compression(header: bytes) -> str:
     """``"GZIP"`` or ``"ZLIB"`` where a file's first bytes are no record's but begin such a stream.
 
-    TensorFlow's writers compress a whole file where they are asked to; its records cannot be
+    TensorFlow's writers can compress a whole file; its records cannot be
     counted or skipped then. An empty text means that the file is not compressed.
 
     Args:

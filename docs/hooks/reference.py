@@ -1,7 +1,8 @@
 """Generates the reference pages when the documentation is built.
 
 ``commands.md`` is generated from the commands' configuration dataclasses. ``glrtf.md`` lists
-what ``import glrtf`` offers, which mkdocstrings describes from its docstrings.
+what ``import glrtf`` offers, under the names that programs use; mkdocstrings describes it from
+its docstrings.
 """
 
 import ast
@@ -33,7 +34,11 @@ def interface_page() -> str:
     import glrtf
 
     parts = ["# import glrtf", "What is not listed here is private; see [In Python](../python.md)."]
-    parts += [f"::: {glrtf._MODULES[name]}.{name}" for name in glrtf._MODULES]
+    parts += [
+        f"::: {glrtf._modules[name]}.{name}\n    options:\n"
+        f"      heading: glrtf.{name}\n      toc_label: {name}"
+        for name in glrtf.__all__
+    ]
     return "\n\n".join(parts)
 
 

@@ -1,9 +1,34 @@
 """glrtf ablate: what each step of the retrieval brings."""
 
+import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glrtf.config.evaluation import AblateConfig
 from tfrecords_tools.command import cli, expected
+
+if TYPE_CHECKING:
+    from glrtf.tuning.ablation import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class AblateResult:
+    """What an ablation found.
+
+    Attributes:
+        folder: Holds ablation.md, ablation.csv, ablation.svg and ablation.json.
+        rows: The lines of the table, one a variant.
+    """
+
+    folder: str
+    rows: "tuple[Row, ...]"
+
+    @property
+    def markdown(self) -> str:
+        """The table in Markdown."""
+        from glrtf.tuning import ablation_table
+
+        return ablation_table.markdown(self.rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -12,10 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_ablate(config: AblateConfig) -> None:
-    """Ranks with every variant, writes the tables and prints the Markdown one."""
+    """Measures and prints the Markdown table."""
+    print(ablate(config).markdown)
+
+
+def ablate(config: AblateConfig) -> AblateResult:
+    """Ranks with every variant and writes the tables.
+
+    Raises:
+        UserError: If an input or the output folder is not as expected.
+    """
     from glrtf.tuning import ablation, ablation_table
 
     expected.new_folder("--output", config.output)
     rows = ablation.ablate(config)
     ablation_table.write_tables(rows, config.output)
-    print(ablation_table.markdown(rows))
+    return AblateResult(config.output, tuple(rows))

@@ -88,10 +88,26 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
     },
     "retrieval": {
+        "describe": Entry(
+            "glrtf.commands.describe",
+            "show what a model takes and gives",
+            "glrtf.config.descriptor.DescribeConfig",
+            True,
+        ),
         "embed": Entry(
             "glrtf.commands.embed",
             "embed shards or a photo folder",
             "glrtf.config.inference.EmbedConfig",
+        ),
+        "rows_import": Entry(
+            "glrtf.commands.rows_import",
+            "turn any descriptor's rows into an embedding set",
+            "glrtf.config.rows.RowsImportConfig",
+        ),
+        "rows_export": Entry(
+            "glrtf.commands.rows_export",
+            "write an embedding set for other programs",
+            "glrtf.config.rows.RowsExportConfig",
         ),
         "whiten": Entry(
             "glrtf.commands.whiten",

@@ -12,19 +12,26 @@ from tfrecords_tools.command import cli
 from tfrecords_tools.command.arguments import option_names
 
 
-def script(shell: str) -> str:
-    """The completion script of all commands.
+@dataclasses.dataclass(frozen=True)
+class CompletionResult:
+    """A completion script.
 
-    Args:
-        shell: bash or zsh.
+    Attributes:
+        script: Its text, for the shell to read.
     """
+
+    script: str
+
+
+def completion(config: CompletionConfig) -> CompletionResult:
+    """The completion script of all commands, for bash or zsh."""
     import shtab
 
     parser = argparse.ArgumentParser("glrtf")
     commands = parser.add_subparsers(dest="command")
     for name, entry in COMMANDS.items():
         _add_settings(commands.add_parser(name, help=entry.summary), entry)
-    return shtab.complete(parser, shell=shell)
+    return CompletionResult(shtab.complete(parser, shell=config.shell))
 
 
 def _add_settings(parser: argparse.ArgumentParser, entry: Entry) -> None:
@@ -47,7 +54,7 @@ def _add_settings(parser: argparse.ArgumentParser, entry: Entry) -> None:
 
 
 def _complete_files(action: argparse.Action) -> None:
-    """Completes file names where there are no choices; most settings that take text are paths."""
+    """Completes file names if there are no choices; most settings that take text are paths."""
     import shtab
 
     if not action.choices:
@@ -67,7 +74,7 @@ def _choices(config_class: type, prefix: str = "") -> Iterator[tuple[str, list[s
 
 def run_completion(config: CompletionConfig) -> None:
     """The command."""
-    print(script(config.shell))
+    print(completion(config).script)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

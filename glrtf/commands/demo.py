@@ -21,7 +21,7 @@ RANKINGS = {
     "direct_dba": "direct + DBA",
     "fifth_place": "bridged + direct",
 }
-"""Preset of `glrtf.retrieve` → what the table calls it."""
+"""Preset of `glrtf retrieve` → what the table calls it."""
 
 SPLITS = ("train", "index", "test")
 
@@ -46,12 +46,15 @@ class DemoResult:
 _Scores = TypedDict("_Scores", {"map@100": dict[str, float], "chance": float})
 
 
-def run_demo(config: DemoConfig) -> DemoResult:
+def demo(config: DemoConfig) -> DemoResult:
     """Runs every stage that has not been run yet.
 
     Raises:
         UserError: If the output folder holds a demonstration with other settings.
     """
+    expected.new_folder("--output", config.output)
+    if config.settings:
+        expected.file("--settings", config.settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     place = _Place(config)
     stages = Stages(config.output)
@@ -153,7 +156,7 @@ class _Place:
             retrieve(RetrieveConfig(query, index, output, preset=preset, **bridge))  # type: ignore[arg-type]
 
     def evaluate(self) -> None:
-        from glrtf.evaluation.scoring import judge
+        from glrtf.evaluation.scoring import score_submission
         from glrtf.evaluation.solutions import read_retrieval_solution
         from glrtf.evaluation.submissions import read_submission
         from glrtf.evaluation.summary import average_precisions
@@ -162,18 +165,18 @@ class _Place:
         scores = {}
         for preset in RANKINGS:
             path = self.at(f"retrieval/{preset}/submission.csv")
-            judged = judge(read_submission(path), solution, name=path)
-            scores[preset] = float(average_precisions(judged).mean())
+            scored = score_submission(read_submission(path), solution, name=path)
+            scores[preset] = float(average_precisions(scored).mean())
         index_size = len(files.read_bytes(self.metadata("index.csv")).splitlines()) - 1
         relevant = [len(images) for images in solution.relevant.values()]
         chance = chance_map(np.array(relevant), index_size)
         files.write_json(self.at("scores.json"), {"map@100": scores, "chance": chance})
 
     def report(self) -> None:
-        from glrtf.commands.report import run_report
+        from glrtf.commands.report import report
         from glrtf.config.evaluation import ReportConfig
 
-        run_report(
+        report(
             ReportConfig(
                 retrieval=self.at("retrieval/fifth_place"),
                 baseline=self.at("retrieval/direct"),
@@ -222,16 +225,12 @@ def table(result: DemoResult) -> str:
     return "\n".join(lines)
 
 
-def run(config: DemoConfig) -> int:
+def run_demo(config: DemoConfig) -> None:
     """The command."""
-    expected.new_folder("--output", config.output)
-    if config.settings:
-        expected.file("--settings", config.settings)
-    result = run_demo(config)
+    result = demo(config)
     print(f"\n{table(result)}\n\n{result.page}")
-    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    return cli.run(DemoConfig, run, argv=argv, resumes=True)
+    return cli.run(DemoConfig, run_demo, argv=argv, resumes=True)

@@ -85,7 +85,7 @@ class Stages:
         files.write_json(self._path, self._record)
 
     def _forget_later(self, name: str) -> None:
-        """Takes away what stages after `name` made of products that are now made anew."""
+        """Deletes what stages after `name` made, since its products will change."""
         later = [other for other in self._record if other not in self._names]
         if name in self._record:
             del self._record[name]

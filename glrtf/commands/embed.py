@@ -1,5 +1,6 @@
 """Embeds a split: ``glrtf embed --model MODEL --data SHARDS --output DIR``."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,21 +12,28 @@ if TYPE_CHECKING:
     from glrtf.embeddings.embedding_set import EmbeddingSet
 
 
-def embed(config: EmbedConfig) -> "EmbeddingSet":
-    """Embeds the split's shards with one model; see `embed_all`.
+@dataclasses.dataclass(frozen=True)
+class EmbedResult:
+    """What was embedded.
 
-    Returns:
-        The finished set.
+    Attributes:
+        sets: The finished sets, one a model; none while parts of other tasks are missing.
     """
-    [done] = embed_all(config)
-    return done
+
+    sets: "tuple[EmbeddingSet, ...]"
+
+    @property
+    def set(self) -> "EmbeddingSet":
+        """The finished set of one model."""
+        [done] = self.sets
+        return done
 
 
-def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
+def embed(config: EmbedConfig) -> EmbedResult:
     """Embeds the split's shards, or photos, part by part, here or on Apache Beam.
 
-    Returns:
-        The finished sets, one a model; none while parts of other tasks are missing.
+    Raises:
+        UserError: If the model, the data or the output folder is not as expected.
     """
     _check_inputs(config)
     from glrtf.data.photo_folders import left_out_note
@@ -36,16 +44,17 @@ def embed_all(config: EmbedConfig) -> "list[EmbeddingSet]":
         print(f"note: {config.data}: {note}", file=sys.stderr)
     if config.runner == "beam":
         beam_extraction.run(config, len(shard_set.shards))
-    return tasks.embed_parts(config, shard_set, tasks.load_jobs(config))
+    return EmbedResult(tuple(tasks.embed_parts(config, shard_set, tasks.load_jobs(config))))
 
 
 def _check_inputs(config: EmbedConfig) -> None:
     """Looks at paths and packages before TensorFlow is loaded."""
-    from glrtf.inference.model_folders import require_model
+    from glrtf.inference.descriptors.required import require_model
 
     for number, (model, output) in enumerate(config.jobs):
         option = "--also" if number else "--model"
-        require_model(option, model, config.checkpoint, config.precision)
+        flags = None if number else config.descriptor
+        require_model(option, model, config.checkpoint, config.precision, flags, config.runtime)
         expected.new_folder("--also" if number else "--output", output)
     expected.folder("--data", config.data)
     if config.runner == "beam":
@@ -54,14 +63,14 @@ def _check_inputs(config: EmbedConfig) -> None:
 
 def run_embed(config: EmbedConfig) -> None:
     """The command."""
-    finished = embed_all(config)
-    for done in finished:
+    result = embed(config)
+    for done in result.sets:
         rejected = done.meta["num_rejected"]
         print(
             f"{done.folder}: {done.num_rows} rows of {done.dimension} in {done.num_parts} parts,"
             f" {rejected} images without a row" + (" (see rejects-*.csv)" if rejected else "")
         )
-    if not finished:
+    if not result.sets:
         print(f"task {config.task_index} of {config.num_tasks} is done; others are not yet")
 
 

@@ -1,6 +1,7 @@
 """glrtf evaluate SUBMISSION SOLUTION: scores a submission."""
 
 import csv
+import dataclasses
 import io
 import os
 import sys
@@ -13,13 +14,66 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 
+@dataclasses.dataclass(frozen=True)
+class EvaluateResult:
+    """What a submission scores.
+
+    Attributes:
+        task: retrieval, recognition or revisited.
+        submission: The scored file's name.
+        solution: The ground truth's name.
+        measures: Part of the test set → measures.
+        counts: Oddities of a retrieval submission, such as queries that are missing.
+        compare: Other submission → part → its difference to this one.
+        notes: What the user should know.
+    """
+
+    task: str
+    submission: str
+    solution: str
+    measures: dict[str, Any]
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    compare: dict[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``--json`` writes."""
+        values = dataclasses.asdict(self)
+        of_retrieval = ("counts", "compare") if self.task == "retrieval" else ()
+        return {
+            name: values[name]
+            for name in ("task", "measures", "submission", "solution", *of_retrieval)
+        }
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     return cli.run(EvaluateConfig, run_evaluate, argv=argv, positional=True)
 
 
 def run_evaluate(config: EvaluateConfig) -> None:
-    """Scores, prints the measures, and writes the files asked for."""
+    """Scores and prints the measures."""
+    result = evaluate(config)
+    from glrtf.evaluation import text_table
+
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(text_table.measure_table(result.measures))
+    for path, difference in result.compare.items():
+        print(f"\nmAP@100 of {path} minus {config.submission}")
+        print(text_table.measure_table(difference))
+        for part, values in difference.items():
+            low, high = values.get("interval", (1, 1))
+            if low <= 0 <= high:
+                print(f"{part}: the interval holds 0: no difference is shown")
+
+
+def evaluate(config: EvaluateConfig) -> EvaluateResult:
+    """Scores a submission and writes the files that the settings name.
+
+    Raises:
+        UserError: If a file is not as expected, or the two know no common query.
+    """
     from glrtf.evaluation import solutions
 
     for option in ("json", "per_query"):
@@ -32,57 +86,51 @@ def run_evaluate(config: EvaluateConfig) -> None:
     else:
         result = _evaluate_retrieval(config)
     if config.json:
-        files.write_json(config.json, result)
+        files.write_json(config.json, result.as_json())
+    return result
 
 
-def _evaluate_retrieval(config: EvaluateConfig) -> dict[str, Any]:
-    from glrtf.evaluation import solutions, summary, text_table
-    from glrtf.evaluation.scoring import Judgement, judge, oddities
+def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
+    from glrtf.evaluation import solutions, summary
+    from glrtf.evaluation.scoring import ScoredSubmission, oddities, score_submission
     from glrtf.evaluation.submissions import read_index_ids, read_submission
 
     solution = solutions.read_retrieval_solution(config.solution)
     index_ids = read_index_ids(config.index, config.verify) if config.index else None
 
-    def judged_file(path: str) -> Judgement:
-        one = judge(read_submission(path, index_ids), solution, name=path)
-        for oddity in oddities(one):
-            print(f"note: {path}: {oddity}", file=sys.stderr)
+    notes: list[str] = []
+
+    def scored_file(path: str) -> ScoredSubmission:
+        one = score_submission(read_submission(path, index_ids), solution, name=path)
+        notes.extend(f"{path}: {oddity}" for oddity in oddities(one))
         return one
 
-    judged = judged_file(config.submission)
-    measures = summary.retrieval_measures(judged, resamples=config.resamples)
+    scored = scored_file(config.submission)
+    measures = summary.retrieval_measures(scored, resamples=config.resamples)
     differences = {}
     for path in config.compare:
-        other = judged_file(path)
-        differences[path] = summary.paired_difference(judged, other, resamples=config.resamples)
-    print(text_table.measure_table(measures))
-    for path, difference in differences.items():
-        print(f"\nmAP@100 of {path} minus {config.submission}")
-        print(text_table.measure_table(difference))
-        for part, values in difference.items():
-            low, high = values.get("interval", (1, 1))
-            if low <= 0 <= high:
-                print(f"{part}: the interval holds 0: no difference is shown")
+        other = scored_file(path)
+        differences[path] = summary.paired_difference(scored, other, resamples=config.resamples)
     if config.per_query:
-        _write_per_query(config.per_query, judged)
+        _write_per_query(config.per_query, scored)
     names = ("missing", "cut", "repeats", "ignored", "unlike")
-    counts = {name: getattr(judged, name) for name in names}
-    return _result(config, "retrieval", measures) | {"counts": counts, "compare": differences}
+    counts = {name: getattr(scored, name) for name in names}
+    found = _result(config, "retrieval", measures, notes)
+    return dataclasses.replace(found, counts=counts, compare=differences)
 
 
-def _evaluate_recognition(config: EvaluateConfig) -> dict[str, Any]:
-    from glrtf.evaluation import solutions, submissions, summary, text_table
+def _evaluate_recognition(config: EvaluateConfig) -> EvaluateResult:
+    from glrtf.evaluation import solutions, submissions, summary
 
     _refuse_retrieval_options(config, "recognition files")
     solution = solutions.read_recognition_solution(config.solution)
     predictions = submissions.read_recognitions(config.submission)
     measures = summary.recognition_measures(predictions, solution, name=config.submission)
-    print(text_table.measure_table(measures))
     return _result(config, "recognition", measures)
 
 
-def _evaluate_revisited(config: EvaluateConfig) -> dict[str, Any]:
-    from glrtf.evaluation import revisited, text_table
+def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
+    from glrtf.evaluation import revisited
     from glrtf.evaluation.submissions import read_submission
 
     _refuse_retrieval_options(config, "a ground truth of Revisited Oxford or Paris")
@@ -91,11 +139,10 @@ def _evaluate_revisited(config: EvaluateConfig) -> dict[str, Any]:
     measures = revisited.measures(
         rankings.items(), truth, name=config.submission, resamples=config.resamples
     )
+    notes = []
     if missing := len(set(truth.queries) - set(rankings)):
-        total = len(truth.queries)
-        print(f"note: {missing} of {total} queries are missing and score 0", file=sys.stderr)
-    print(text_table.measure_table(measures))
-    return _result(config, "revisited", measures)
+        notes.append(f"{missing} of {len(truth.queries)} queries are missing and score 0")
+    return _result(config, "revisited", measures, notes)
 
 
 def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
@@ -104,20 +151,22 @@ def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
             raise UserError(f"--{name}: expected retrieval files, found {found}")
 
 
-def _result(config: EvaluateConfig, task: str, measures: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    config: EvaluateConfig, task: str, measures: dict[str, Any], notes: Sequence[str] = ()
+) -> EvaluateResult:
     names = {name: os.path.basename(getattr(config, name)) for name in ("submission", "solution")}
-    return {"task": task, "measures": measures, **names}
+    return EvaluateResult(task, measures=measures, notes=tuple(notes), **names)
 
 
-def _write_per_query(path: str, judged: Any) -> None:
+def _write_per_query(path: str, scored: Any) -> None:
     from glrtf.evaluation import metrics, summary
 
-    precisions = summary.average_precisions(judged)
-    firsts = metrics.first_hit_rank(judged.hits)
+    precisions = summary.average_precisions(scored)
+    firsts = metrics.first_hit_rank(scored.hits)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
-    for row, query_id in enumerate(judged.query_ids):
-        counts = (firsts[row], judged.num_relevant[row], judged.hits[row].sum())
-        writer.writerow([query_id, judged.usage[row], f"{precisions[row]:.6f}", *counts])
+    for row, query_id in enumerate(scored.query_ids):
+        counts = (firsts[row], scored.num_relevant[row], scored.hits[row].sum())
+        writer.writerow([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
     files.write_bytes(path, text.getvalue().encode())

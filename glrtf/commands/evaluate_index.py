@@ -10,15 +10,44 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
-    from glrtf.service.index_quality import KnownPhotos
+    from glrtf.service.calibration import Calibration
+    from glrtf.service.index_quality import KnownPhotos, Quality
     from glrtf.service.row_searcher import RowSearcher
 
 
+@dataclasses.dataclass(frozen=True)
+class EvaluateIndexResult:
+    """How good an index is.
+
+    Attributes:
+        source: The photos that it was searched with, in words.
+        quality: How often its answers were right.
+        calibration: From scores to probabilities of being right.
+    """
+
+    source: str
+    quality: "Quality"
+    calibration: "Calibration"
+
+
 def run_evaluate_index(config: EvaluateIndexConfig) -> None:
-    """The command."""
+    """Measures and prints the figures."""
+    result = evaluate_index(config)
+    from glrtf.service import index_quality
+
+    print("\n".join([result.source, *index_quality.as_lines(result.quality)]))
+    print(f"confidence: {result.calibration.as_line()}")
+
+
+def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
+    """Searches an index with photos of known landmarks, and calibrates its answers.
+
+    Raises:
+        UserError: If sets, photos or tables are not as expected, or no photo can be answered.
+    """
     from glrtf.service import calibrating, index_quality
 
-    searcher, photos, source = _asked(config)
+    searcher, photos, source = _searcher_and_photos(config)
     if not index_quality.are_answerable(searcher, photos).any():
         raise UserError(
             f"{config.table or config.index_labels}: expected photos with another photo of their"
@@ -30,14 +59,13 @@ def run_evaluate_index(config: EvaluateIndexConfig) -> None:
         calibration = calibrating.held_out(searcher, photos, config)
     else:
         calibration = calibrating.calibrated(searcher, config)
-    print("\n".join([source, *index_quality.as_lines(quality)]))
-    print(f"confidence: {calibration.as_line()}")
     if config.json:
         values = {"photos": source, **dataclasses.asdict(quality)}
         files.write_json(config.json, {**values, "calibration": calibration.as_json()})
+    return EvaluateIndexResult(source, quality, calibration)
 
 
-def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
+def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
     """A searcher, the photos to ask it about, and what they are in words."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality
@@ -51,9 +79,9 @@ def _asked(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]
     from glrtf.service import own_photos
     from glrtf.service.searcher import load_searcher
 
-    asked = load_searcher(config)
-    photos = own_photos.embed_table(asked, config, own_photos.to_stderr)
-    return asked, photos, f"{len(photos.rows)} photos of {config.table}"
+    searcher = load_searcher(config)
+    photos = own_photos.embed_table(searcher, config, own_photos.to_stderr)
+    return searcher, photos, f"{len(photos.rows)} photos of {config.table}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,21 +1,40 @@
 """Exports a trained embedding model: ``glrtf export --workdir RUN``."""
 
+import dataclasses
+import sys
 from collections.abc import Sequence
 
 from glrtf.config.inference import ExportConfig
+from glrtf.inference import lite_copy
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.errors import how_to_install
 
 _PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
 
 
-def export(config: ExportConfig) -> float:
-    """Loads the model, writes it in its format, and proves that the two agree.
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """An exported model.
 
-    Returns:
-        The largest difference between their embeddings.
+    Attributes:
+        path: The SavedModel's folder, or the file.
+        format: saved_model, onnx or tflite.
+        difference: The largest difference between its embeddings and the trained model's.
+    """
+
+    path: str
+    format: str
+    difference: float
+
+
+def export(config: ExportConfig) -> ExportResult:
+    """Loads the model, writes it in its format, and compares the two.
+
+    Raises:
+        UserError: If the workdir or the output is not as expected, or the two differ.
     """
     _check_inputs(config)
-    from glrtf.data.decoding import InputSpec
+    from glrtf.data.input_spec import InputSpec
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
@@ -23,11 +42,18 @@ def export(config: ExportConfig) -> float:
     model, training = load_embedding_model(
         config.workdir, config.checkpoint or None, any_size=any_size
     )
-    if config.format != "saved_model":
-        return formats.export_file(model, training.size, config.target, config.format)
-    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
     spec = InputSpec.of(training.input, training.size)
-    return serving.export(model, spec, config.target, facts)
+    if any_size:
+        facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
+
+        def add_copy(folder: str) -> None:
+            formats.export_file(model, spec, lite_copy.path_in(folder), "tflite")
+
+        add = add_copy if lite_copy.is_installed() else None
+        difference = serving.export(model, spec, config.target, facts, add)
+    else:
+        difference = formats.export_file(model, spec, config.target, config.format)
+    return ExportResult(config.target, config.format, difference)
 
 
 def _check_inputs(config: ExportConfig) -> None:
@@ -43,8 +69,14 @@ def _check_inputs(config: ExportConfig) -> None:
 
 def run_export(config: ExportConfig) -> None:
     """The command."""
-    difference = export(config)
-    print(f"{config.target}: {config.format}, largest difference from the model {difference:.2g}")
+    done = export(config)
+    print(f"{done.path}: {done.format}, largest difference from the model {done.difference:.2g}")
+    if done.format == "saved_model" and not lite_copy.is_installed():
+        print(
+            "note: written without a LiteRT copy, so search and serve load TensorFlow for this"
+            f" model; {how_to_install('tflite')} and export again",
+            file=sys.stderr,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

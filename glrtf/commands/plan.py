@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glrtf.config.planning import PlanConfig
@@ -31,35 +31,59 @@ _SHAPING = (
 )
 _OPTIONS = ("remat", "head_sharding")
 _OFF = (None, False, 0, "", "none")
-# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers.
+# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers. With far
+# turns it is the third.
 _GEOMETRY = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class PlanResult:
     """What is known of a configuration on a slice before it runs.
 
     Attributes:
+        config: The configuration, at its largest size.
         tpu: The slice.
         work: The configuration in numbers.
         utilization: Share of the peak rate that is assumed.
         found: Memory and speed, estimated.
-        compiled: What the compiler said, None where it was not asked.
+        compiled: The compiler's figures, None if it was not run.
     """
 
+    config: PlanConfig
     tpu: "Slice"
     work: "Workload"
     utilization: float
     found: "Estimate"
     compiled: "Compiled | None"
 
+    def as_text(self) -> str:
+        """The estimate for a terminal; the compiler's figures are left out."""
+        from glrtf.planning import describe
 
-def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
-    """Traces and estimates; asks the compiler where `config.compile` says so.
+        return describe.to_text(self.config, self.work, self.found, self.tpu, self.utilization)
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``--json`` writes."""
+        from glrtf.planning import describe
+
+        values = describe.to_json(self.config, self.work, self.found, self.tpu, self.utilization)
+        if self.compiled:
+            values["compiled"] = dataclasses.asdict(self.compiled)
+        return values
+
+
+def plan(
+    config: PlanConfig,
+    *,
+    known_only: bool = False,
+    on_estimate: Callable[[PlanResult], None] | None = None,
+) -> PlanResult:
+    """Estimates memory and time of a training; asks the compiler where `config.compile` says so.
 
     Args:
         config: The configuration and the slice.
-        known_only: Take the compiler's word only where it was asked before.
+        known_only: Use the compiler's figures only if they are cached.
+        on_estimate: Gets the estimate before the compiler runs, which takes minutes.
 
     Raises:
         UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
@@ -68,8 +92,10 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
     from glrtf.planning.estimate import estimate
     from glrtf.planning.trace import trace_workload
 
-    config = _at_largest_size(config)
     tpu = find_devices(config)
+    if config.json:
+        expected.new_file("--json", config.json)
+    config = _at_largest_size(config)
     utilization = config.utilization or _PAPER_UTILIZATION.get(config.backbone, _SMALL_UTILIZATION)
     work = trace_workload(
         config, config.num_classes, precision=tpu.device.precision, fused=tpu.device.fused
@@ -77,12 +103,16 @@ def make_plan(config: PlanConfig, *, known_only: bool = False) -> Plan:
     found = estimate(
         work, tpu, utilization=utilization, activation_overhead=config.activation_overhead
     )
-    compiled = None
-    if config.compile and known_only:
-        compiled = find_compiled(cache_key(_shaping(config, tpu)), tpu, config.cache)
-    elif config.compile:
-        compiled = _compile(config, tpu)
-    return Plan(tpu, work, utilization, found, compiled)
+    result = PlanResult(config, tpu, work, utilization, found, None)
+    if on_estimate:
+        on_estimate(result)
+    if config.compile:
+        key = cache_key(_shaping(config, tpu))
+        known = find_compiled(key, tpu, config.cache) if known_only else _compile(config, tpu)
+        result = dataclasses.replace(result, compiled=known)
+    if config.json:
+        files.write_json(config.json, result.as_json())
+    return result
 
 
 def find_devices(config: PlanConfig) -> "Slice":
@@ -99,21 +129,11 @@ def find_devices(config: PlanConfig) -> "Slice":
 
 def run_plan(config: PlanConfig) -> None:
     """Plans and prints: the estimate at once, the compiler's word when it comes."""
-    from glrtf.planning import describe
+    result = plan(config, on_estimate=lambda estimate: print(estimate.as_text(), flush=True))
+    if result.compiled:
+        from glrtf.planning import describe
 
-    find_devices(config)
-    if config.json:
-        expected.new_file("--json", config.json)
-    config = _at_largest_size(config)
-    plan = make_plan(dataclasses.replace(config, compile=False))
-    print(describe.to_text(config, plan.work, plan.found, plan.tpu, plan.utilization), flush=True)
-    figures = describe.to_json(config, plan.work, plan.found, plan.tpu, plan.utilization)
-    if config.compile:
-        compiled = _compile(config, plan.tpu)
-        print(describe.compiled_to_text(compiled, plan.tpu, plan.found))
-        figures["compiled"] = dataclasses.asdict(compiled)
-    if config.json:
-        files.write_json(config.json, figures)
+        print(describe.compiled_to_text(result.compiled, result.tpu, result.found))
 
 
 def _at_largest_size(config: PlanConfig) -> PlanConfig:
@@ -147,7 +167,7 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
     shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
     augment = config.augment
     if augment.affine or augment.rand_augment or augment.crop < 1 or augment.mixes:
-        shaping["geometry"] = _GEOMETRY
+        shaping["geometry"] = _GEOMETRY + augment.has_far_turns
     if config.head_sharding == "classes":
         shaping["replicas"] = tpu.num_devices
     return shaping

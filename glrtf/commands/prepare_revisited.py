@@ -1,5 +1,6 @@
 """glrtf prepare_revisited GROUND_TRUTH PHOTOS OUTPUT: Oxford or Paris photos to embed."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from glrtf.config.evaluation import PrepareRevisitedConfig
@@ -20,17 +21,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     return cli.run(
         PrepareRevisitedConfig,
-        prepare,
+        run_prepare_revisited,
         argv=argv,
         positional=True,
     )
 
 
-def prepare(config: PrepareRevisitedConfig) -> None:
-    """Writes the photos and says how they are embedded, ranked and scored."""
+@dataclasses.dataclass(frozen=True)
+class PrepareRevisitedResult:
+    """Photos laid out.
+
+    Attributes:
+        folder: Holds test/, index/ and metadata/.
+        num_queries: Queries, cut to their boxes.
+        num_index: Index photos.
+    """
+
+    folder: str
+    num_queries: int
+    num_index: int
+
+
+def prepare_revisited(config: PrepareRevisitedConfig) -> PrepareRevisitedResult:
+    """Writes the photos and the ground truth in image ids.
+
+    Raises:
+        UserError: If the ground truth or a photo is not as expected.
+    """
     from glrtf.evaluation import revisited_layout
 
     truth = revisited_layout.write_layout(config.ground_truth, config.photos, config.output)
-    index = len(truth.images)
-    print(f"{len(truth.queries)} queries, {index} index photos -> {config.output}\n")
-    print(_NEXT.format(output=config.output, index=index))
+    return PrepareRevisitedResult(config.output, len(truth.queries), len(truth.images))
+
+
+def run_prepare_revisited(config: PrepareRevisitedConfig) -> None:
+    """Lays out the photos and says how they are embedded, ranked and scored."""
+    done = prepare_revisited(config)
+    print(f"{done.num_queries} queries, {done.num_index} index photos -> {done.folder}\n")
+    print(_NEXT.format(output=done.folder, index=done.num_index))

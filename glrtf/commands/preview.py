@@ -1,12 +1,14 @@
 """A contact sheet of training images: ``glrtf preview --data SHARDS``."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from glrtf.config.data import PreviewConfig
 from tfrecords_tools.command import cli, expected
@@ -15,6 +17,19 @@ from tfrecords_tools.storage import files
 _GAP = 4
 _HEADER = 16
 _NOTES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviewResult:
+    """Augmented training images.
+
+    Attributes:
+        path: The contact sheet.
+        images: (photos, 1 + steps, size, size, 3) uint8: each photo before, then at each step.
+    """
+
+    path: str
+    images: "npt.NDArray[np.uint8]"
 
 
 def contact_sheet(rows: np.ndarray, titles: Sequence[str]) -> np.ndarray:
@@ -41,7 +56,7 @@ def contact_sheet(rows: np.ndarray, titles: Sequence[str]) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def preview(config: PreviewConfig) -> np.ndarray:
+def augmented(config: PreviewConfig) -> np.ndarray:
     """Reads photos and augments them as the training step does.
 
     Returns:
@@ -82,22 +97,26 @@ def _without_notes() -> Iterator[None]:
     """
     sys.stderr.flush()
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(screen, 2)
             os.close(screen)
-            held.seek(0)
-            for line in held:
+            captured.seek(0)
+            for line in captured:
                 if not line.startswith(_NOTES):
                     os.write(2, line)
 
 
-def run_preview(config: PreviewConfig) -> None:
-    """The command."""
+def preview(config: PreviewConfig) -> PreviewResult:
+    """Draws a contact sheet of training images as training sees them; loads TensorFlow.
+
+    Raises:
+        UserError: If there are no such shards, or the output is not a new file.
+    """
     from PIL import Image
 
     from glrtf.data.shards import require_shards
@@ -105,12 +124,18 @@ def run_preview(config: PreviewConfig) -> None:
     expected.folder("--data", config.data)
     require_shards(config.data, config.split)
     expected.new_file("--output", config.output)
-    rows = preview(config)
+    rows = augmented(config)
     titles = ["before", *(f"step {step}" for step in range(config.steps))]
     kind = os.path.splitext(config.output)[1].lower().replace("jpg", "jpeg")[1:]
     with files.atomic_path(config.output) as temporary:
         Image.fromarray(contact_sheet(rows, titles)).save(temporary, kind, quality=92)
-    print(f"{config.output}: {len(rows)} photos, {config.steps} augmented versions of each")
+    return PreviewResult(config.output, rows)
+
+
+def run_preview(config: PreviewConfig) -> None:
+    """The command."""
+    done = preview(config)
+    print(f"{done.path}: {len(done.images)} photos, {config.steps} augmented versions of each")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,12 +1,29 @@
 """glrtf report: a folder with an HTML page that shows what a retrieval found."""
 
+import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from glrtf.config.evaluation import ReportConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportResult:
+    """A report.
+
+    Attributes:
+        page: The HTML page.
+        measures: Part of the test set → measures, as `glrtf.score` returns them.
+        notes: What could not be shown.
+    """
+
+    page: str
+    measures: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,21 +32,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_report(config: ReportConfig) -> None:
-    """Gathers, makes the thumbnails, writes the page and says where it is."""
-    from glrtf.reporting import page, report, report_embeddings, wandb_log
+    """Writes the report and says where it is."""
+    done = report(config)
+    for note in done.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(done.page)
+
+
+def report(config: ReportConfig) -> ReportResult:
+    """Gathers, makes the thumbnails and writes the page.
+
+    Raises:
+        UserError: If the retrieval, the solution, photos or the output are not as expected.
+    """
+    from glrtf.reporting import page, report_embeddings, wandb_log
+    from glrtf.reporting import report as steps
 
     expected.new_folder("--output", config.output)
     if config.wandb:
         wandb_log.require_wandb()
-    material = report.gather(config)
+    material = steps.gather(config)
     if config.projector and material.embedding_map is None:
         raise UserError(
             "--projector: expected embedding sets of query and index for a map, found none; "
             "name them with --query and --index, and leave --map on"
         )
-    contents = report.compose(config, material, report.picture(config, material))
-    for note in contents.notes:
-        print(f"note: {note}", file=sys.stderr)
+    contents = steps.compose(config, material, steps.picture(config, material))
     path = page.write_page(contents, config.output)
     if config.projector and material.embedding_map:
         report_embeddings.write_projector(
@@ -39,4 +67,4 @@ def run_report(config: ReportConfig) -> None:
         name = os.path.basename(os.path.normpath(config.retrieval))
         parameters = material.result.info.get("parameters", {})
         wandb_log.log_report(config.wandb, name, material.measures, parameters, config.output)
-    print(path)
+    return ReportResult(path, material.measures, tuple(contents.notes))

@@ -10,12 +10,39 @@ from typing import Any
 from glrtf.config.paths import with_absolute_paths
 from glrtf.config.retrieval import RetrieveConfig
 from tfrecords_tools.command import cli, expected
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 from tfrecords_tools.storage.local_copies import copies_folder
 
 
-def retrieve(config: RetrieveConfig) -> None:
-    """Ranks the index for every query and writes submission, evidence and description."""
+@dataclasses.dataclass(frozen=True)
+class RetrieveResult:
+    """A ranking on disk.
+
+    Attributes:
+        folder: The output folder.
+        submission: submission.csv: ``id,images``.
+        evidence: evidence.npz: what speaks for every image.
+        description: retrieval.json: settings, digests and seconds.
+        num_queries: Queries ranked.
+        num_index: Index images.
+        notes: What the user should know.
+    """
+
+    folder: str
+    submission: str
+    evidence: str
+    description: str
+    num_queries: int
+    num_index: int
+    notes: tuple[str, ...]
+
+
+def retrieve(config: RetrieveConfig) -> RetrieveResult:
+    """Ranks the index for every query and writes submission, evidence and description.
+
+    Raises:
+        UserError: If sets are damaged, were made with different models, or do not fit the table.
+    """
     from glrtf.retrieval import output
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
@@ -24,7 +51,7 @@ def retrieve(config: RetrieveConfig) -> None:
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):
-        files.remove_stale(folder)
+        temporary_files.remove_stale(folder)
     pipeline = Pipeline(config, cache)
     ranking = pipeline.rank()
     query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids
@@ -33,14 +60,29 @@ def retrieve(config: RetrieveConfig) -> None:
     evidence = files.join(config.output, output.EVIDENCE_FILE)
     output.write_evidence(evidence, query_ids, index_ids, ranking)
     description = _description(config, pipeline, cache, time.monotonic() - began)
-    output.write_description(files.join(config.output, output.RETRIEVAL_FILE), description)
-    for note in pipeline.notes:
+    described = files.join(config.output, output.RETRIEVAL_FILE)
+    output.write_description(described, description)
+    return RetrieveResult(
+        config.output,
+        submission,
+        evidence,
+        described,
+        len(query_ids),
+        len(index_ids),
+        tuple(pipeline.notes),
+    )
+
+
+def run_retrieve(config: RetrieveConfig) -> None:
+    """Ranks, and prints notes and where the submission is."""
+    done = retrieve(config)
+    for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(f"{len(query_ids)} queries x {len(index_ids)} index images -> {submission}")
+    print(f"{done.num_queries} queries x {done.num_index} index images -> {done.submission}")
 
 
 def _cache_folder(output: str) -> str:
-    """Where stages are kept: below the output, or for gs:// beside the copies of its sets."""
+    """Where stages are kept: below the output, or for gs:// next to the copies of its sets."""
     if not files.is_remote(output):
         return files.join(output, "cache")
     return files.join(copies_folder(), f"stages-{hashlib.sha256(output.encode()).hexdigest()[:24]}")
@@ -72,4 +114,4 @@ def _description(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command."""
-    return cli.run(RetrieveConfig, retrieve, argv=argv, resumes=True)
+    return cli.run(RetrieveConfig, run_retrieve, argv=argv, resumes=True)

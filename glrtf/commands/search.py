@@ -1,7 +1,9 @@
 """Searches with single photos: ``glrtf search PHOTO… --model M --index SET``."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glrtf.config.service import PhotoSearchConfig
 from glrtf.service import required
@@ -9,9 +11,47 @@ from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
+if TYPE_CHECKING:
+    from glrtf.service.answers import Answer
+    from glrtf.service.calibration import Calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoSearchResult:
+    """What was found for each photo.
+
+    Attributes:
+        answers: Path → landmarks and index photos, best first.
+        refused: Path → why the photo has no answer.
+        calibration: From scores to probabilities of being right, where the index has one.
+    """
+
+    answers: "dict[str, Answer]"
+    refused: dict[str, str]
+    calibration: "Calibration"
+
 
 def run_search(config: PhotoSearchConfig) -> int:
-    """The command; its exit code is 2 where some photo has no answer."""
+    """Searches and prints the answers; the exit code is 2 where some photo has none."""
+    result = search_photos(config)
+    for path in config.photos:
+        if path in result.answers:
+            print("\n".join([path, *result.answers[path].as_lines()]))
+        else:
+            print(f"glrtf search: error: {result.refused[path]}", file=sys.stderr)
+    if result.answers and result.calibration.is_known:
+        print(f"sure: how often such answers were right, by {result.calibration.source}")
+    return 2 if result.refused else 0
+
+
+def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
+    """Embeds photos and searches an index with them.
+
+    TensorFlow is loaded where the model is not an export with a LiteRT copy.
+
+    Raises:
+        UserError: If the model or the index is not as expected, or no photo can be read.
+    """
     missing = _missing(config.photos)
     if len(missing) == len(config.photos):
         raise UserError(missing[config.photos[0]])
@@ -22,20 +62,13 @@ def run_search(config: PhotoSearchConfig) -> int:
     from glrtf.service.searcher import open_searcher
 
     searcher = open_searcher(config)
-    there = [path for path in config.photos if path not in missing]
-    found = dict(zip(there, read_photos(there, searcher.model.embedder.spec()), strict=True))
+    existing = [path for path in config.photos if path not in missing]
+    found = dict(zip(existing, read_photos(existing, searcher.model.embedder.spec()), strict=True))
     refused = {**missing, **{p: each for p, each in found.items() if isinstance(each, str)}}
     if len(refused) == len(set(config.photos)):
         raise UserError(refused[config.photos[0]])
     pixels = {path: each for path, each in found.items() if not isinstance(each, str)}
     answers = dict(zip(pixels, searcher.search(list(pixels.values()), config.limit), strict=True))
-    for path in config.photos:
-        if path in answers:
-            print("\n".join([path, *answers[path].as_lines()]))
-        else:
-            print(f"glrtf search: error: {refused[path]}", file=sys.stderr)
-    if answers and searcher.calibration.is_known:
-        print(f"sure: how often such answers were right, by {searcher.calibration.source}")
     if config.json:
         listed = [
             answers[path].as_json() if path in answers else {"error": refused[path]}
@@ -44,7 +77,7 @@ def run_search(config: PhotoSearchConfig) -> int:
         pairs = zip(config.photos, listed, strict=True)
         listed = [{"photo": path, **answer} for path, answer in pairs]
         files.write_json(config.json, {"answers": listed})
-    return 2 if refused else 0
+    return PhotoSearchResult(answers, refused, searcher.calibration)
 
 
 def _missing(paths: Sequence[str]) -> dict[str, str]:

@@ -1,27 +1,51 @@
 """Answers photos over HTTP: ``glrtf serve --model M --index SET --photos ROOT``."""
 
 import contextlib
+import dataclasses
 import socket
 from collections.abc import Sequence
 
 from glrtf.config.service import ServeConfig
 from glrtf.service import required
 from tfrecords_tools.command import cli, expected
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError
 
 
-def run_serve(config: ServeConfig, *, ends_process: bool = False) -> None:
-    """The command: runs until SIGTERM or Ctrl-C; see `server.serve`."""
-    _require_packages()
-    # Before anything slow: an address in use is told at once.
+@dataclasses.dataclass(frozen=True)
+class ServeResult:
+    """A service that was stopped.
+
+    Attributes:
+        host: The address it answered on.
+        port: Its port, also where the settings let the system choose one.
+    """
+
+    host: str
+    port: int
+
+
+def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
+    """Answers photos over HTTP until SIGTERM or Ctrl-C; runs in the main thread.
+
+    Args:
+        config: The settings.
+        ends_process: Whether SIGTERM ends the process at once, after the open requests.
+
+    Raises:
+        UserError: If the address is in use, or the model, the index or the photos are not as
+            expected.
+    """
+    for module in ("fastapi", "python_multipart", "uvicorn"):
+        expected.package("glrtf serve", module, "serve")
+    # Before anything slow: an address in use is reported at once.
     with _listen(config.host, config.port) as listener:
         if config.photos:
             expected.folder("--photos", config.photos)
         required.require_inputs(config)
         from glrtf.photos.store import open_stores
+        from glrtf.service import server
         from glrtf.service.labels import names_of_photos
         from glrtf.service.searcher import open_searcher
-        from glrtf.service.server import serve
 
         plain = {"index": names_of_photos(config.index)}
         if config.train:
@@ -29,18 +53,9 @@ def run_serve(config: ServeConfig, *, ends_process: bool = False) -> None:
         stores = open_stores(config.photos, f"{config.cache_folder}/source_index", plain)
         searcher = open_searcher(config, config.max_batch)
         searcher.model.warm()
-        serve(searcher, stores, config, listener, ends_process=ends_process)
-
-
-def _require_packages() -> None:
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"expected the package {error.name}, found none; {how_to_install('serve')}"
-        ) from None
+        host, port = listener.getsockname()[:2]
+        server.serve(searcher, stores, config, listener, ends_process=ends_process)
+        return ServeResult(host, port)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -71,6 +86,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command(config: ServeConfig) -> None:
         # Without arguments given, the process is this command's own.
-        run_serve(config, ends_process=argv is None)
+        serve(config, ends_process=argv is None)
 
     return cli.run(ServeConfig, command, argv=argv)

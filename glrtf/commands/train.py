@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from glrtf.config.presets import find_config
@@ -16,27 +16,59 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def run_train(config: TrainConfig) -> int:
-    """Trains what the settings describe, on the embedded sample where they name no data."""
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """How a training ended.
+
+    Attributes:
+        folder: The workdir.
+        update: Updates made over the whole run.
+        finished: Whether the run is at its end; False if it was stopped and can be resumed.
+        metrics: The last epoch's figures, such as ``train_loss``.
+        schedule_plot: The picture of the learning rate, where only that was wanted.
+    """
+
+    folder: str
+    update: int
+    finished: bool
+    metrics: Mapping[str, float]
+    schedule_plot: str = ""
+
+
+def run_train(config: TrainConfig) -> None:
+    """Trains and says how it ended."""
+    result = train(config)
+    if result.schedule_plot:
+        print(result.schedule_plot)
+    elif not result.finished:
+        done = f"and saved after update {result.update}" if result.update else "before an update"
+        raise Stopped(f"{result.folder}: stopped {done}")
+    else:
+        loss, accuracy = (result.metrics.get(f"train_{k}") for k in ("loss", "accuracy"))
+        figures = "" if loss is None else f", loss {loss:.3f}, accuracy {accuracy:.3f}"
+        print(f"{result.folder}: trained for {result.update} updates{figures}")
+
+
+def train(config: TrainConfig) -> TrainResult:
+    """Trains what the settings describe, on the embedded sample where they name no data.
+
+    A workdir with checkpoints of the same settings is resumed.
+
+    Raises:
+        UserError: On bad data, a workdir of another run, missing devices, a damaged checkpoint,
+            or a loss that is not a number.
+    """
     require_inputs(config)
     config = dataclasses.replace(config, workdir=config.folder)
     most_updates = None
     if not config.data:
         config, most_updates = _on_sample(config)
 
-    from glrtf.training.run import train
+    from glrtf.training import run
 
-    result = train(config, most_updates=most_updates, score=rank_validation)
-    if config.plot_schedule:
-        print(config.plot_schedule)
-    elif not result.finished:
-        done = f"and saved after update {result.update}" if result.update else "before an update"
-        raise Stopped(f"{config.folder}: stopped {done}")
-    else:
-        loss, accuracy = (result.metrics.get(f"train_{k}") for k in ("loss", "accuracy"))
-        figures = "" if loss is None else f", loss {loss:.3f}, accuracy {accuracy:.3f}"
-        print(f"{config.folder}: trained for {result.update} updates{figures}")
-    return 0
+    done = run.train(config, most_updates=most_updates, score=rank_validation)
+    plot = config.plot_schedule or ""
+    return TrainResult(config.folder, done.update, done.finished, done.metrics, plot)
 
 
 def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float]:
@@ -49,7 +81,7 @@ def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float
     Returns:
         `map`, the mean average precision at 100, and `recall_at_1`, the share of
         queries whose first neighbour is right, over images that share their
-        landmark with another one; nothing where there are none.
+        landmark with another one; nothing if there are none.
     """
     import numpy as np
 

@@ -1,9 +1,13 @@
 """glrtf tune: searches the retrieval settings that rank best."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glrtf.config.evaluation import TuneConfig
 from tfrecords_tools.command import cli, expected
+
+if TYPE_CHECKING:
+    from glrtf.tuning.result import TuneResult
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -12,7 +16,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_tune(config: TuneConfig) -> None:
-    """Runs the study up to its number of trials, judges the best, writes the result."""
+    """Tunes and prints what was found."""
+    result = tune(config)
+    from glrtf.tuning import outcome
+
+    print(outcome.result_text(config, result))
+
+
+def tune(config: TuneConfig) -> "TuneResult":
+    """Runs the study up to its number of trials, judges the best, writes the result.
+
+    Returns:
+        What it found; ``best.yaml`` and the other files lie in the output folder.
+
+    Raises:
+        UserError: If an input or the output folder is not as expected.
+    """
     from glrtf.tuning import outcome, study, workers
     from glrtf.tuning import result as tune_result
 
@@ -21,4 +40,4 @@ def run_tune(config: TuneConfig) -> None:
     workers.run_trials(config, problem)
     result = tune_result.judge_best(config, problem)
     outcome.write_result(config, result)
-    print(outcome.result_text(config, result))
+    return result

@@ -1,5 +1,6 @@
 """Command: convert published backbone weights."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -8,8 +9,27 @@ from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError
 
 
-def run_weights(config: WeightsConfig) -> None:
-    """Converts one checkpoint."""
+@dataclasses.dataclass(frozen=True)
+class WeightsResult:
+    """Converted weights.
+
+    Attributes:
+        path: The file, for ``--weights``.
+        num_variables: Arrays in it.
+        num_parameters: Numbers in them.
+    """
+
+    path: str
+    num_variables: int
+    num_parameters: int
+
+
+def weights(config: WeightsConfig) -> WeightsResult:
+    """Converts one published checkpoint.
+
+    Raises:
+        UserError: If the checkpoint is missing or another backbone's.
+    """
     if not os.path.exists(config.checkpoint) and not os.path.exists(f"{config.checkpoint}.index"):
         raise UserError(
             f"--checkpoint {config.checkpoint}: expected an unpacked checkpoint, found none of that"
@@ -25,8 +45,13 @@ def run_weights(config: WeightsConfig) -> None:
     model = build_backbone(config.backbone, None)
     arrays = convert_automl(model, config.backbone, config.checkpoint)
     write_arrays(config.output, arrays)
-    parameters = sum(array.size for array in arrays.values())
-    print(f"{config.output}: {len(arrays)} variables, {parameters:,} parameters")
+    return WeightsResult(config.output, len(arrays), sum(each.size for each in arrays.values()))
+
+
+def run_weights(config: WeightsConfig) -> None:
+    """The command."""
+    done = weights(config)
+    print(f"{done.path}: {done.num_variables} variables, {done.num_parameters:,} parameters")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

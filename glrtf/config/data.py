@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Standard deviation of the rotation, in degrees.
+_FAR_TURNS = 15.0
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -66,6 +69,11 @@ class AugmentConfig:
                 raise ValueError(f"{name}: expected 0 or more, found {getattr(self, name)}")
 
     @property
+    def has_far_turns(self) -> bool:
+        """Whether one of some hundred images turns by over 45 degrees."""
+        return self.affine and self.rotation > _FAR_TURNS
+
+    @property
     def mixes(self) -> bool:
         """Whether images are mixed with others, so that the loss needs two labels each."""
         return self.mixup > 0 or self.cutmix > 0
@@ -86,8 +94,8 @@ class InputConfig:
             of its number of images, or all alike, in an epoch of the same length; drawn
             from a shuffle_buffer at a time.
         image_mode: host-resize: this machine resizes. device-resize: photos go to the device
-            as they are, on canvases, for shards built with a largest side.
-        canvas: Side of the canvases of device-resize, in pixels: the shards' largest side.
+            unresized, padded, for shards built with a largest side.
+        canvas: Side of the padded photos of device-resize, in pixels: the shards' largest side.
         exact_resize: Resize on this machine by TensorFlow, rounded exactly as for inference,
             not by OpenCV, which is three times as fast and within one grey level of it.
         max_side: Longest side of a photo in pixels: a longer one is first resized to it, as the
@@ -121,7 +129,7 @@ class InputConfig:
             raise ValueError(f"max_side: expected 0 or 16 or more, found {self.max_side}")
         if self.sampling != "natural" and not self.shuffle_buffer:
             raise ValueError(
-                f"sampling: expected a shuffle_buffer to draw from with {self.sampling}, found 0"
+                f"sampling: expected --input.shuffle_buffer above 0 with {self.sampling}, found 0"
             )
 
 

@@ -1,4 +1,4 @@
-"""What the commands evaluate, report, tune and ablate are told."""
+"""Settings of evaluate, report, tune and ablate."""
 
 import dataclasses
 from typing import Literal
@@ -16,7 +16,7 @@ class EvaluateConfig:
     get mAP and mP@k, easy, medium and hard.
 
     Attributes:
-        submission: The submission: a CSV file, or the folder that glrtf.retrieve wrote.
+        submission: The submission: a CSV file, or the folder that glrtf retrieve wrote.
         solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, or the
             ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd).
         json: File that also gets the measures, as JSON.
@@ -26,7 +26,7 @@ class EvaluateConfig:
             refused (retrieval only).
         resamples: Bootstrap resamples of the 95 % intervals; 0 leaves the intervals out.
         verify: Whether the files of an embedding set given as index are compared with their
-            digests once, as long as they stand unchanged, or always.
+            digests once, as long as they are unchanged, or always.
     """
 
     submission: str
@@ -40,7 +40,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         if self.resamples < 0:
-            raise ValueError(f"--resamples: expected 0 or more, found {self.resamples}")
+            raise ValueError(f"resamples: expected 0 or more, found {self.resamples}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ReportConfig:
     The page works from disk and offline: open OUTPUT/index.html.
 
     Attributes:
-        retrieval: The folder that glrtf.retrieve wrote.
+        retrieval: The folder that glrtf retrieve wrote.
         solution: The solution: retrieval_solution_v2.1.csv.
         source: The photos: a folder in GLDv2's published layout (tars), or of a/b/c/ID.jpg files.
         output: The folder that gets the report.
@@ -76,7 +76,7 @@ class ReportConfig:
             train_clean.csv below --source.
         baseline: Another retrieval folder, to compare every query with. By default the same
             photos ordered by direct confidence alone.
-        ablation: The folder that glrtf.ablate wrote, to be shown too.
+        ablation: The folder that glrtf ablate wrote, to be shown too.
         query: Embedding sets of the test images, one a model; by default those that the
             retrieval was made from, where they still are.
         index: Embedding sets of the index images.
@@ -90,7 +90,7 @@ class ReportConfig:
         max_ranks: How many ranked photos a query shows at most.
         thumbnail: The longest side of a thumbnail in pixels.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     retrieval: str
@@ -118,16 +118,16 @@ class ReportConfig:
         _at_least("max_ranks", self.max_ranks, 1)
         _at_least("map_points", self.map_points, 10)
         if self.max_ranks > 100:
-            raise ValueError(f"--max_ranks: expected at most 100, found {self.max_ranks}")
+            raise ValueError(f"max_ranks: expected at most 100, found {self.max_ranks}")
 
 
 @dataclasses.dataclass(kw_only=True)
 class TuneConfig(RetrieveConfig):
-    """Searches the settings of glrtf.retrieve that rank best on queries with a known solution.
+    """Searches the settings of glrtf retrieve that rank best on queries with a known solution.
 
     Half of the landmarks' queries are tuned on, the other half only judges the result. Any
-    setting of glrtf.retrieve may be given: it is what tuning starts from and compares with.
-    The result, OUTPUT/best.yaml, is what glrtf.retrieve --config takes.
+    setting of glrtf retrieve may be given: it is what tuning starts from and compares with.
+    The result, OUTPUT/best.yaml, is what glrtf retrieve --config takes.
 
     Attributes:
         query: Embedding set of the test images; several (one a model) are joined by image id.
@@ -155,14 +155,14 @@ class TuneConfig(RetrieveConfig):
         _at_least("trials", self.trials, 1)
         _at_least("workers", self.workers, 1)
         if not 0 < self.holdout < 1:
-            raise ValueError(f"--holdout: expected a share between 0 and 1, found {self.holdout}")
+            raise ValueError(f"holdout: expected a share between 0 and 1, found {self.holdout}")
 
 
 @dataclasses.dataclass(kw_only=True)
 class AblateConfig(RetrieveConfig):
     """Shows what each step of the retrieval brings: switched on in turn, and each left out.
 
-    The steps are those that the settings use; any setting of glrtf.retrieve may be given.
+    The steps are those that the settings use; any setting of glrtf retrieve may be given.
 
     Attributes:
         query: Embedding set of the test images; several (one a model) are joined by image id.
@@ -182,11 +182,11 @@ class AblateConfig(RetrieveConfig):
 
 
 def retrieve_settings(config: RetrieveConfig) -> RetrieveConfig:
-    """The settings of glrtf.retrieve alone, without what a command built on it adds."""
+    """The settings of glrtf retrieve alone, without what a command built on it adds."""
     names = [field.name for field in dataclasses.fields(RetrieveConfig)]
     return RetrieveConfig(**{name: getattr(config, name) for name in names})
 
 
 def _at_least(name: str, value: float, least: float) -> None:
     if value < least:
-        raise ValueError(f"--{name}: expected {least} or more, found {value}")
+        raise ValueError(f"{name}: expected {least} or more, found {value}")

@@ -1,8 +1,10 @@
 """Settings of export and of embedding whole splits."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 VIEWS = ("plain", "hflip")
@@ -37,20 +39,21 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
-class EmbedConfig:
+class EmbedConfig(NoCodeFromFiles):
     """Embed all images of a split: one part of the embedding set for each shard.
 
     Started again after a kill it goes on with the first part that is missing and
     ends with the same bytes.
 
     Attributes:
-        model: An exported SavedModel, or a training run's workdir.
+        model: An export, a training run's workdir, a SavedModel, a .keras, .onnx or .tflite file,
+            package.module:function or keras_hub:PRESET.
         data: Folder of built shards; without any, all photos below it are embedded.
         output: Folder of the embedding set to write.
         split: Which split to embed.
-        photo_ids: For photos: stem, their file names without the ending, 1 to 16 ASCII
-            characters without space, comma, quote or slash; or digest, 16 hex digits of the
-            path. photos.csv says which is which, left_out.csv which files are no photos.
+        photo_ids: For photos: stem, their file names without the ending; path, their paths
+            below the folder, with it; or digest, 16 hex digits of the path. photos.csv lists
+            ids and paths, left_out.csv the files that are no photos.
         tta: Views whose embeddings are added up: plain, hflip.
         scales: Of the model's input size, such as 0.7071 1 1.4142: every view is embedded at
             each, from photos resized to it, and all are added up.
@@ -59,11 +62,14 @@ class EmbedConfig:
         batch_size: Images of a batch, on each replica.
         dtype: How rows are stored, float32 or float16 (half the size).
         precision: Of the network's arithmetic: float32, or bfloat16, which accelerators compute
-            faster; the rows are float32. Needs a workdir as the model.
+            faster; the rows are float32. Needs a workdir as the model, or OpenVINO and a CPU that
+            has bfloat16.
+        runtime: What computes the model. auto: TensorFlow; of an .onnx file ONNX Runtime, of a
+            .tflite file LiteRT; with bfloat16 OpenVINO, where it is installed and the CPU has it.
         max_bad_records: Broken images to list and leave out before giving up; null for
             any number.
         also: Further models to embed with in the same pass over the photos, which are decoded
-            once: MODEL=OUTPUT, each.
+            once: MODEL=OUTPUT, each. What their files do not say is read from their manifests.
         task_index: Which of several tasks this is, from 0: it embeds the parts whose number
             leaves this remainder. The task that finds all parts there finishes the set.
         num_tasks: How many tasks share the parts.
@@ -71,19 +77,21 @@ class EmbedConfig:
         beam_options: Options of Beam's own, such as runner=DataflowRunner.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
+        descriptor: What the file of another project's model does not say.
     """
 
     model: str
     data: str
     output: str
     split: Literal["train", "index", "test"] = "test"
-    photo_ids: Literal["stem", "digest"] = "stem"
+    photo_ids: Literal["stem", "path", "digest"] = "stem"
     tta: tuple[str, ...] = VIEWS
     scales: tuple[float, ...] = (1.0,)
     checkpoint: str = ""
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
     precision: Literal["float32", "bfloat16"] = "float32"
+    runtime: RuntimeChoice = "auto"
     max_bad_records: int | None = None
     also: tuple[str, ...] = ()
     task_index: int = 0
@@ -92,6 +100,7 @@ class EmbedConfig:
     beam_options: tuple[str, ...] = ()
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
     tpu: str = ""
+    descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -100,7 +109,7 @@ class EmbedConfig:
             raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
         if not 0 <= self.task_index < self.num_tasks:
             raise ValueError(
-                f"task_index: expected 0 to {self.num_tasks - 1} (num_tasks - 1), found"
+                f"task_index: expected 0 to {self.num_tasks - 1} (--num_tasks less 1), found"
                 f" {self.task_index}"
             )
         for pair in self.also:

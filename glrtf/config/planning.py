@@ -1,4 +1,4 @@
-"""Settings of `glrtf.plan`."""
+"""Settings of `glrtf plan`."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from glrtf.config.training import TrainConfig
 class PlanConfig(TrainConfig):
     """Says beforehand whether a training run fits a TPU or GPUs and how fast it will be.
 
-    All settings of `glrtf.train` are taken, so that its configuration files are.
+    All settings of `glrtf train` are taken, so that its configuration files are.
 
     Attributes:
         tpu: The slice, by its Cloud name: v2-8, v3-8, v3-32, v4-8, v5e-8, v5p-8, v6e-8, ….
         gpu: Plan for GPUs in place of a TPU: t4, v100-16, v100-32, l4, rtx-3090, rtx-4090, a100-40,
             a100-80 or h100.
         num_gpus: How many of them one machine has.
-        num_classes: Landmarks that the head tells apart; GLDv2 has 203094, its clean part 81313.
+        num_classes: Landmarks, the classes of the head; GLDv2 has 203094, its clean part 81313.
         num_images: Photos per epoch; GLDv2's train split has 4132914.
         utilization: Share of the TPU's peak rate that training reaches; 0 takes the share at
             which the backbone trained in its paper's own table of training times.
@@ -47,13 +47,13 @@ class PlanConfig(TrainConfig):
         super().__post_init__()
         for name in ("num_gpus", "num_classes", "num_images", "activation_overhead"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"--{name}: expected more than 0, found {getattr(self, name)}")
+                raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
         if self.gpu and self.compile:
             raise ValueError(
-                "--compile: expected a TPU, for which the compiler needs none, found --gpu "
+                "compile: expected a TPU, for which the compiler needs none, found --gpu "
                 f"{self.gpu}; leave one of them out"
             )
         if not 0 <= self.utilization <= 1:
-            raise ValueError(f"--utilization: expected 0 to 1, found {self.utilization}")
+            raise ValueError(f"utilization: expected 0 to 1, found {self.utilization}")
         if self.price_per_hour < 0:
-            raise ValueError(f"--price_per_hour: expected 0 or more, found {self.price_per_hour}")
+            raise ValueError(f"price_per_hour: expected 0 or more, found {self.price_per_hour}")

@@ -1,4 +1,4 @@
-"""Settings of `glrtf.retrieve`."""
+"""Settings of `glrtf retrieve`."""
 
 import dataclasses
 from typing import Literal
@@ -11,29 +11,28 @@ PUBLISHED_PARTS = 20
 
 @dataclasses.dataclass
 class SearchConfig:
-    """How neighbours are found.
+    """How neighbours are found: by cosine similarity, the dot product of rows of length 1.
+
+    Euclidean distance gives the same order. Rows of another length are refused.
 
     Attributes:
         backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
             annoy (approximate, trees on disk).
-        metric: What makes rows near: cosine, the dot product of rows of length 1; by Euclidean
-            distance they stand in the same order. Rows of another length are refused.
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more find more.
-        annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
+        annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
     """
 
     backend: Literal["exact", "tensorflow", "beam", "annoy"] = "exact"
-    metric: Literal["cosine"] = "cosine"
     beam_options: list[str] = dataclasses.field(default_factory=list)
     annoy_trees: int = 100
     annoy_search_nodes: int = 10
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.annoy_trees >= 1, "search.annoy_trees", "1 or more", self.annoy_trees)
+        _expect(self.annoy_trees >= 1, "annoy_trees", "1 or more", self.annoy_trees)
         nodes = self.annoy_search_nodes
-        _expect(nodes >= 1, "search.annoy_search_nodes", "1 or more", nodes)
+        _expect(nodes >= 1, "annoy_search_nodes", "1 or more", nodes)
 
 
 @dataclasses.dataclass
@@ -51,8 +50,8 @@ class TrainNeighborsConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.per_part >= 0, "train_neighbors.per_part", "0 or more", self.per_part)
-        _expect(self.k >= 1, "train_neighbors.k", "1 or more", self.k)
+        _expect(self.per_part >= 0, "per_part", "0 or more", self.per_part)
+        _expect(self.k >= 1, "k", "1 or more", self.k)
 
 
 @dataclasses.dataclass
@@ -60,8 +59,8 @@ class LandmarkConfig:
     """How sure an image shows a landmark.
 
     Attributes:
-        non_landmark_weight: How much likeness to non-landmark images counts against a neighbour.
-        non_landmark_neighbors: How many non-landmark images that likeness is averaged over.
+        non_landmark_weight: How much similarity to non-landmark images counts against a neighbour.
+        non_landmark_neighbors: How many non-landmark images that similarity is averaged over.
         per_landmark: How many neighbours of one landmark count.
         aggregate: Whether their confidences are summed or averaged.
         best_bonus: What is added to an image's best landmark.
@@ -79,10 +78,10 @@ class LandmarkConfig:
         """Refuses values outside their range."""
         for name in ("non_landmark_neighbors", "per_landmark", "keep"):
             value = getattr(self, name)
-            _expect(value >= 1, f"landmark.{name}", "1 or more", value)
+            _expect(value >= 1, name, "1 or more", value)
         for name in ("non_landmark_weight", "best_bonus"):
             value = getattr(self, name)
-            _expect(value >= 0, f"landmark.{name}", "0 or more", value)
+            _expect(value >= 0, name, "0 or more", value)
 
 
 @dataclasses.dataclass
@@ -101,8 +100,8 @@ class DbaConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.n >= 1, "dba.n", "1 or more", self.n)
-        _expect(self.alpha is None or self.alpha >= 0, "dba.alpha", "0 or more", self.alpha)
+        _expect(self.n >= 1, "n", "1 or more", self.n)
+        _expect(self.alpha is None or self.alpha >= 0, "alpha", "0 or more", self.alpha)
 
 
 @dataclasses.dataclass
@@ -119,8 +118,8 @@ class QueryExpansionConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.n >= 0, "query_expansion.n", "0 or more", self.n)
-        _expect(self.alpha >= 0, "query_expansion.alpha", "0 or more", self.alpha)
+        _expect(self.n >= 0, "n", "0 or more", self.n)
+        _expect(self.alpha >= 0, "alpha", "0 or more", self.alpha)
 
 
 @dataclasses.dataclass
@@ -152,10 +151,10 @@ class RerankConfig:
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
         for name in ("k1", "k2", "graph_k", "start_k", "steps"):
-            _expect(getattr(self, name) >= 1, f"rerank.{name}", "1 or more", getattr(self, name))
-        _expect(0 <= self.share <= 1, "rerank.share", "0 to 1", self.share)
-        _expect(0 <= self.alpha < 1, "rerank.alpha", "0 to below 1", self.alpha)
-        _expect(self.gamma >= 0, "rerank.gamma", "0 or more", self.gamma)
+            _expect(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
+        _expect(0 <= self.share <= 1, "share", "0 to 1", self.share)
+        _expect(0 <= self.alpha < 1, "alpha", "0 to below 1", self.alpha)
+        _expect(self.gamma >= 0, "gamma", "0 or more", self.gamma)
 
 
 @dataclasses.dataclass
@@ -181,11 +180,11 @@ class FusionConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.direct_k >= 1, "fusion.direct_k", "1 or more", self.direct_k)
-        _expect(self.limit >= 1, "fusion.limit", "1 or more", self.limit)
+        _expect(self.direct_k >= 1, "direct_k", "1 or more", self.direct_k)
+        _expect(self.limit >= 1, "limit", "1 or more", self.limit)
         for name in ("bridge_divisor", "direct_power", "bridge_power"):
             value = getattr(self, name)
-            _expect(value > 0, f"fusion.{name}", "a number above 0", value)
+            _expect(value > 0, name, "a number above 0", value)
 
 
 @dataclasses.dataclass
@@ -205,6 +204,8 @@ class RetrieveConfig:
         non_landmark_scores: CSV id,non_landmark_confidence of train images, in place of the
             former two.
         votes: How much each model counts; alike when left out.
+        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows, joined,
+            as they are read.
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         search: How neighbours are found.
         train_neighbors: The train images near to a test or index image.
@@ -215,7 +216,7 @@ class RetrieveConfig:
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
         fusion: How direct and bridged confidence make one ranking.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     query: list[str]
@@ -227,6 +228,7 @@ class RetrieveConfig:
     non_landmark_solution: str | None = None
     non_landmark_scores: str | None = None
     votes: list[float] = dataclasses.field(default_factory=list)
+    adapter: str = ""
     preset: Literal["fifth_place", "direct_dba", "direct"] = "fifth_place"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)
@@ -242,9 +244,9 @@ class RetrieveConfig:
         """Refuses settings that do not go together."""
         for name in ("query", "index"):
             if not getattr(self, name):
-                raise ValueError(f"--{name}: expected at least one embedding set, found none")
+                raise ValueError(f"{name}: expected at least one embedding set, found none")
         if self.bridged and not (self.train and self.landmarks):
-            missing = "--train" if not self.train else "--landmarks"
+            missing = "train" if not self.train else "landmarks"
             raise ValueError(
                 f"{missing}: preset fifth_place needs the train images' embedding sets and their "
                 "landmarks CSV, found none; give it, or choose --preset direct_dba or direct"
@@ -253,12 +255,12 @@ class RetrieveConfig:
         _expect(weight >= 0, "label_vote_weight", "0 or more", weight)
         if weight and not self.bridged:
             raise ValueError(
-                "--label_vote_weight: expected preset fifth_place, which knows landmarks, "
+                "label_vote_weight: expected preset fifth_place, which knows landmarks, "
                 f"found {self.preset}; leave the weight at 0"
             )
         if self.non_landmark_scores and (self.non_landmark or self.non_landmark_solution):
             raise ValueError(
-                "--non_landmark_scores: expected either it or --non_landmark/"
+                "non_landmark_scores: expected either it or --non_landmark/"
                 "--non_landmark_solution, found both; give one"
             )
 
@@ -275,4 +277,4 @@ class RetrieveConfig:
 
 def _expect(holds: bool, name: str, expected: str, found: object) -> None:
     if not holds:
-        raise ValueError(f"--{name}: expected {expected}, found {found}")
+        raise ValueError(f"{name}: expected {expected}, found {found}")

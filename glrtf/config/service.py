@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
@@ -13,25 +14,29 @@ _BACKENDS = ("exact", "tensorflow", "annoy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearcherConfig:
+class SearcherConfig(NoCodeFromFiles):
     """What photos are searched with.
 
     Attributes:
-        model: An exported SavedModel or a workdir: the one the sets were embedded with.
+        model: The model that the sets were embedded with; see glrtf embed.
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
         landmarks: GLDv2's train.csv or train_clean.csv: the train photos' landmarks. Their names
-            are taken from train_label_to_category.csv beside it, the photos' own from names.csv.
+            are taken from train_label_to_category.csv in the same folder, the photos' own from
+            names.csv.
         labels: CSV of the index photos' landmarks, written as --landmarks; empty takes --landmarks,
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
         tta: Views whose embeddings are added up: plain, hflip.
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
+        runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
+        descriptor: What the file of another project's model does not say; by default as the
+            index was embedded.
     """
 
     model: str = ""
@@ -41,16 +46,18 @@ class SearcherConfig:
     labels: str = ""
     tta: tuple[str, ...] = VIEWS
     precision: Literal["float32", "bfloat16"] = "float32"
+    runtime: RuntimeChoice = "auto"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     cache: str = ""
     verify: Literal["once", "always"] = "once"
+    descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)
 
     needed: ClassVar[tuple[str, ...]] = ("model", "index")
 
     def __post_init__(self) -> None:
         for name in self.needed:
             if not getattr(self, name):
-                raise ValueError(f"--{name}: expected a folder, found none; see --help")
+                raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
         if not self.tta or not set(self.tta) <= set(VIEWS):
@@ -60,12 +67,12 @@ class SearcherConfig:
             )
         if self.search.backend not in _BACKENDS:
             raise ValueError(
-                f"--search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
+                f"search.backend: expected one of {', '.join(_BACKENDS)} for single photos,"
                 f" found {self.search.backend}"
             )
 
         if self.cache_folder.startswith("gs://"):
-            raise ValueError("--cache: expected a local folder for an index on gs://, found none")
+            raise ValueError("cache: expected a local folder for an index on gs://, found none")
 
     @property
     def index_labels(self) -> str:
@@ -131,10 +138,10 @@ class EvaluateIndexConfig(SearcherConfig):
         if bool(self.photos) != bool(self.table):
             raise ValueError("photos: expected --photos and --table together, found one of them")
         if self.photos and not self.model:
-            raise ValueError("--model: expected the model of the index for --photos, found none")
+            raise ValueError("model: expected the model of the index for --photos, found none")
         if not self.index_labels:
             raise ValueError(
-                "--labels: expected the index photos' landmarks (--labels, or --train and"
+                "labels: expected the index photos' landmarks (--labels, or --train and"
                 " --landmarks), found none"
             )
         _expect(self, "most", 0, 1 << 40)
@@ -154,7 +161,8 @@ class ServeConfig(SearcherConfig):
             by default the loopback's names and the host.
         max_upload: Most bytes of an upload.
         max_pixels: Most pixels of a photo, looked up before it is decoded.
-        max_requests: Searches taken up at once, waiting ones included; more are told to come back.
+        max_requests: Most searches accepted at once, waiting ones included; more are asked to
+            retry later.
         max_batch: Most photos of one model call.
         batch_wait_ms: How long photos wait for each further one that is being read, to share its
             model call, milliseconds.
@@ -204,4 +212,4 @@ class ServeConfig(SearcherConfig):
 def _expect(config: object, name: str, low: float, high: float) -> None:
     value = getattr(config, name)
     if not low <= value <= high:
-        raise ValueError(f"--{name}: expected {low} to {high}, found {value}")
+        raise ValueError(f"{name}: expected {low} to {high}, found {value}")

@@ -66,7 +66,7 @@ class TrainConfig:
             may differ.
         precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and on GPUs that have
             it (Ampere and later), float32 on older GPUs and CPUs, which are slower with it.
-        remat: blocks: the backward pass computes each block's activations anew, which takes a
+        remat: blocks: the backward pass recomputes each block's activations, which takes a
             third more work and a fraction of the memory; none: it keeps them.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)
             or tpu.
@@ -142,12 +142,13 @@ class TrainConfig:
             )
         if self.init_from and self.weights == published_weights(self.backbone):
             object.__setattr__(self, "weights", "none")
-        for size in [self.size, *self.sizes]:
-            _check_size(size)
+        _check_size("size", self.size)
+        for size in self.sizes:
+            _check_size("sizes", size)
         _check_numbers(self)
         if self.batch_size % self.accumulation_steps:
             raise ValueError(
-                "batch_size: expected a multiple of accumulation_steps "
+                "batch_size: expected a multiple of --accumulation_steps "
                 f"({self.accumulation_steps}), found {self.batch_size}; try "
                 f"{_near_multiples(self.batch_size, self.accumulation_steps)}"
             )
@@ -189,12 +190,12 @@ class TrainConfig:
         )
 
 
-def _check_size(size: int) -> None:
+def _check_size(name: str, size: int) -> None:
     if size <= 0 or (size % SIZE_MULTIPLE and size not in PUBLISHED_SIZES):
         near = _near_multiples(max(size, 0), SIZE_MULTIPLE)
         published = ", ".join(map(str, PUBLISHED_SIZES))
         raise ValueError(
-            f"size: expected a positive multiple of {SIZE_MULTIPLE} (or {published} as "
+            f"{name}: expected a positive multiple of {SIZE_MULTIPLE} (or {published} as "
             f"published), found {size}; try {near}"
         )
 
@@ -224,7 +225,7 @@ def _check_numbers(config: TrainConfig) -> None:
             raise ValueError(f"{name}: expected 0 to below 1, found {getattr(config, name)}")
     if config.init_from and config.weights != "none":
         raise ValueError(
-            f"weights: expected none beside init_from {config.init_from}, found {config.weights!r}"
+            f"weights: expected none with --init_from {config.init_from}, found {config.weights!r}"
         )
 
 

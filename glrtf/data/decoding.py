@@ -1,48 +1,29 @@
 """From an image file's bytes to pixels of one size, in a graph or on the host."""
 
-import dataclasses
 import functools
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from glrtf.config.data import InputConfig
+from glrtf.data.resizers import HostResize
 from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.fast_jpeg import Room
 
 Tensor: TypeAlias = tf.Tensor
-HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
-"""Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
 
 
-@dataclasses.dataclass(frozen=True)
-class InputSpec:
-    """How a photo becomes a model's input: alike in training, embedding and search.
+def decode(encoded: Tensor, *, exactly: bool = False) -> Tensor:
+    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3).
 
-    Attributes:
-        size: Side of the input, pixels.
-        max_side: A longer photo is first resized to this many pixels as the shards' builder
-            does (Lanczos, encoded again); None for no such step.
-        antialias: Whether the resize to `size` averages over the pixels that it leaves out;
-            plain bilinear looks at four pixels only.
+    Args:
+        encoded: Scalar string.
+        exactly: By the slow, exact transform, as the shards' builder does what it encodes
+            again; training reads shards by the fast one.
     """
-
-    size: int
-    max_side: int | None = None
-    antialias: bool = False
-
-    @classmethod
-    def of(cls, config: InputConfig, size: int) -> "InputSpec":
-        """What a run with these settings gives a model of a size."""
-        return cls(size, config.max_side or None, config.antialias)
-
-
-def decode(encoded: Tensor) -> Tensor:
-    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3)."""
-    image = tf.io.decode_jpeg(encoded, channels=3)
+    method = "INTEGER_ACCURATE" if exactly else ""
+    image = tf.io.decode_jpeg(encoded, channels=3, dct_method=method)
     image.set_shape([None, None, 3])
     return image
 
@@ -112,7 +93,7 @@ def fast_resize(size: int, antialias: bool = False) -> HostResize:
         import cv2
     except ImportError:
         raise UserError(
-            "exact_resize: expected OpenCV for the fast resize, found none; pip install"
+            "--input.exact_resize: expected OpenCV for the fast resize, found none; pip install"
             " opencv-python-headless, or use --input.exact_resize"
         ) from None
     cv2.setNumThreads(0)  # Each core resizes another photo already.

@@ -14,9 +14,11 @@ import tensorflow as tf
 
 from glrtf.config.data import InputConfig
 from glrtf.data import decoding, loading, padded_images, records
-from glrtf.data.decoding import InputSpec, decode_on_host
+from glrtf.data.decoding import decode_on_host
+from glrtf.data.input_spec import ForeignSpec, InputSpec
 from glrtf.data.loading import Shaper
 from glrtf.data.records import BadRecords
+from glrtf.data.resizers import host_resizer
 from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.data.stream import shuffled_records
@@ -46,7 +48,7 @@ def train_batches(
 
     Every record comes exactly once an epoch over all workers; a batch may hold
     the end of one epoch and the beginning of the next, so none is left out. With
-    ``config.deterministic`` equal seeds give equal batches, and a stream begun at
+    ``config.deterministic`` equal seeds give equal batches, and a stream started at
     `start_step` goes on as the whole one would (while no record is broken),
     without reading what comes before. Class-balanced sampling changes which
     records come, not how many.
@@ -64,7 +66,7 @@ def train_batches(
 
     Returns:
         Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
-        ``device-resize`` the images are canvases, uint8 (batch_size, canvas + 1, canvas, 3).
+        ``device-resize`` the images are padded, uint8 (batch_size, canvas + 1, canvas, 3).
         `float_images` takes either.
 
     Raises:
@@ -73,7 +75,7 @@ def train_batches(
     """
     config = config or InputConfig()
     shard_set = (open_shards(data) if isinstance(data, str) else data).without_empty()
-    bad = bad if bad is not None else BadRecords(config.max_bad_records)
+    bad = bad if bad is not None else BadRecords(config.max_bad_records, "--input.max_bad_records")
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
@@ -119,7 +121,7 @@ def eval_batches(
 
     Returns:
         Elements with ``image`` uint8 (b, size, size, 3), or a tuple of such, ``image_id``
-        string (b,) and ``label`` int32 (b,), -1 where there is none.
+        string (b,) and ``label`` int32 (b,), -1 if there is none.
     """
     shard_set = open_shards(data, split) if isinstance(data, str) else data
     bad = bad if bad is not None else BadRecords(0)
@@ -161,7 +163,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
     """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
 
     Args:
-        images: uint8, resized images or canvases.
+        images: uint8, resized or padded images.
         size: Side of the images in pixels.
         config: As given to `train_batches`.
     """
@@ -173,7 +175,7 @@ def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
 def _shaper(config: InputConfig, size: int) -> Shaper:
     if config.image_mode == "device-resize":
         side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (canvas)"
+        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:
@@ -192,7 +194,13 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
 
 
 def _exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
-    resizes = [decoding.exact_resize(each.size, each.antialias) for each in specs]
+    # TensorFlow resizes as `numpy_resize` does, bit for bit, and large photos faster.
+    resizes = [
+        host_resizer(each)
+        if isinstance(each, ForeignSpec)
+        else decoding.exact_resize(each.size, each.antialias)
+        for each in specs
+    ]
 
     def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
         decoded: dict[int | None, np.ndarray] = {}
@@ -202,7 +210,7 @@ def _exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
                 decoded[spec.max_side] = decode_on_host(shrunk)
             resize(decoded[spec.max_side], place)
 
-    return Shaper([(each.size, each.size, 3) for each in specs], fill)
+    return Shaper([each.shape for each in specs], fill)
 
 
 def _spec(size: int | InputSpec) -> InputSpec:

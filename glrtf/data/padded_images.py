@@ -1,8 +1,8 @@
-"""Photos on canvases of one size: resizing is left to the device.
+"""Photos padded to one size, so that the device can resize them.
 
-A canvas is uint8 (side + 1, side, 3). Its first row tells the photo's height
-and width in four bytes; the photo lies below, at the left; the rest is black.
-So a batch is one tensor that splits and travels like any other.
+A padded image is uint8 (side + 1, side, 3). Its first row holds the photo's
+height and width in four bytes; the photo is below it, at the left; the rest is
+black. A batch is one tensor that can be split and transferred like any other.
 """
 
 from typing import TypeAlias
@@ -15,53 +15,53 @@ from glrtf.data.decoding import decode_on_host
 Tensor: TypeAlias = tf.Tensor
 
 
-def decode(encoded: bytes, canvas: np.ndarray) -> None:
-    """Decodes an image file onto a canvas, straight into its place where it is as wide.
+def decode(encoded: bytes, padded: np.ndarray) -> None:
+    """Decodes an image file into a padded image, in place if it is as wide.
 
     Args:
         encoded: A file's bytes.
-        canvas: uint8 (side + 1, side, 3), written to.
+        padded: uint8 (side + 1, side, 3), written to.
 
     Raises:
-        ValueError: If it is no image, or a side is longer than the canvas's.
+        ValueError: If it is no image, or a side is longer than the padded image's.
     """
 
     def room(height: int, width: int) -> np.ndarray | None:
-        return canvas[1 : height + 1] if width == canvas.shape[1] >= height else None
+        return padded[1 : height + 1] if width == padded.shape[1] >= height else None
 
-    put(decode_on_host(encoded, room), canvas)
+    put(decode_on_host(encoded, room), padded)
 
 
-def put(image: np.ndarray, canvas: np.ndarray) -> None:
-    """Lays an image on a canvas, whatever was on it.
+def put(image: np.ndarray, padded: np.ndarray) -> None:
+    """Writes an image and its size into a padded image, overwriting what was there.
 
     Args:
         image: uint8 (h, w, 3).
-        canvas: uint8 (side + 1, side, 3), written to.
+        padded: uint8 (side + 1, side, 3), written to.
 
     Raises:
-        ValueError: If a side of the image is longer than the canvas's.
+        ValueError: If a side of the image is longer than the padded image's.
     """
     height, width = image.shape[:2]
-    side = canvas.shape[1]
+    side = padded.shape[1]
     if max(height, width) > side:
         raise ValueError(f"expected at most {side} pixels a side, found {height} x {width}")
-    canvas[0] = 0
-    canvas[0, 0] = height // 256, height % 256, width // 256
-    canvas[0, 1, 0] = width % 256
-    place = canvas[1 : height + 1, :width]
+    padded[0] = 0
+    padded[0, 0] = height // 256, height % 256, width // 256
+    padded[0, 1, 0] = width % 256
+    place = padded[1 : height + 1, :width]
     if image.ctypes.data != place.ctypes.data:
         place[...] = image
-    canvas[1 : height + 1, width:] = 0
-    canvas[height + 1 :] = 0
+    padded[1 : height + 1, width:] = 0
+    padded[height + 1 :] = 0
 
 
-def on_canvas(image: Tensor, side: int) -> Tensor:
+def pad(image: Tensor, side: int) -> Tensor:
     """`put` inside a graph.
 
     Args:
         image: uint8 (h, w, 3).
-        side: The canvas's, in pixels.
+        side: Of the padded image, in pixels.
 
     Returns:
         uint8 (side + 1, side, 3).
@@ -76,28 +76,28 @@ def on_canvas(image: Tensor, side: int) -> Tensor:
     return tf.concat([tf.reshape(first, [1, side, 3]), below], axis=0)
 
 
-def extents(canvases: Tensor) -> tuple[Tensor, Tensor]:
-    """Heights and widths, int32 (b,) each, of the photos on canvases (b, side + 1, side, 3)."""
-    told = tf.cast(canvases[:, 0, :2], tf.int32)
-    return told[:, 0, 0] * 256 + told[:, 0, 1], told[:, 0, 2] * 256 + told[:, 1, 0]
+def extents(padded: Tensor) -> tuple[Tensor, Tensor]:
+    """Heights and widths, int32 (b,) each, of padded photos (b, side + 1, side, 3)."""
+    sizes = tf.cast(padded[:, 0, :2], tf.int32)
+    return sizes[:, 0, 0] * 256 + sizes[:, 0, 1], sizes[:, 0, 2] * 256 + sizes[:, 1, 0]
 
 
-def resize(canvases: Tensor, size: int, antialias: bool = False) -> Tensor:
-    """The photos of canvases, resized bilinearly, aspect not kept.
+def resize(padded: Tensor, size: int, antialias: bool = False) -> Tensor:
+    """Padded photos, resized bilinearly, aspect not kept.
 
     Equal to `tf.image.resize` of each photo, as two matrix products, which is
     what accelerators are good at; shapes are static.
 
     Args:
-        canvases: uint8 (b, side + 1, side, 3).
+        padded: uint8 (b, side + 1, side, 3).
         size: Side of the images in pixels.
         antialias: Average over the pixels that are left out.
 
     Returns:
         Float32 (b, size, size, 3), 0..255, not rounded.
     """
-    heights, widths = extents(canvases)
-    photos = tf.cast(canvases[:, 1:], tf.float32)
+    heights, widths = extents(padded)
+    photos = tf.cast(padded[:, 1:], tf.float32)
     weigh = _averaging_weights if antialias else _weights
     rows = tf.einsum("bsh,bhwc->bswc", weigh(heights, size, photos.shape[1]), photos)
     return tf.einsum("btw,bswc->bstc", weigh(widths, size, photos.shape[2]), rows)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from glrtf.data.shards import PhotoShard, ShardSet
@@ -23,7 +23,7 @@ _SUFFIXES = (
 _HEIC = (".heic", ".heif", ".hif")
 _ID_LENGTH = 16
 
-IdRule = Literal["stem", "digest"]
+IdRule = Literal["stem", "path", "digest"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +44,10 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
     Args:
         folder: Local or gs://; links to photos are followed, links to folders are not.
         split: What the set is called.
-        rule: What the image_ids are. ``stem``: file names without their ending, each once, in
-            characters that all files carry (`image_ids.RULE`). ``digest``: 16 hex digits of
-            the SHA-256 of the path below the folder in NFC, as `tfrecords_tools.arrange`
-            makes them.
+        rule: What the image_ids are. ``stem``: file names without their ending, each once.
+            ``path``: paths below the folder, with their ending. Both are in NFC, and as
+            `image_ids.RULE` says. ``digest``: 16 hex digits of the SHA-256 of the path below
+            the folder in NFC, as `glrtf arrange` makes them.
 
     Returns:
         Parts of `PHOTOS_A_PART` photos, whose names tell paths and sizes by a digest, and what
@@ -64,12 +64,12 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
         else:
             found.append((name, size))
     if not found:
-        also = f" ({_told(left_out)})" if left_out else ""
+        also = f" ({_message(left_out)})" if left_out else ""
         raise UserError(
             f"{folder}: expected shards, or photos ({' '.join(_SUFFIXES)}), found neither{also}"
         )
     names = [name for name, _ in found]
-    ids = [_stem(name) if rule == "stem" else _path_digest(name) for name in names]
+    ids = list(map(_IDS_OF[rule], names))
     _refuse_unclear(folder, names, ids)
     shards = []
     for first in range(0, len(found), PHOTOS_A_PART):
@@ -86,7 +86,7 @@ def left_out_note(shard_set: ShardSet) -> str:
     if not isinstance(shard_set, PhotoSet) or not shard_set.left_out:
         return ""
     return (
-        f"{len(shard_set.left_out)} files or folders are left out ({_told(shard_set.left_out)});"
+        f"{len(shard_set.left_out)} files or folders are left out ({_message(shard_set.left_out)});"
         f" {LEFT_OUT_NAME} lists them"
     )
 
@@ -141,7 +141,7 @@ def _local_entry(path: str, folder: str) -> tuple[str, int, str]:
 
 
 def _unwanted(name: str, path: str) -> str:
-    """Why a file is not taken for a photo; the path, where given, is looked into."""
+    """Why a file is not mistaken for a photo; the path, where given, is looked into."""
     ending = os.path.splitext(name)[1].lower()
     if ending in _SUFFIXES:
         return ""
@@ -164,18 +164,25 @@ def _shown(path: str, folder: str) -> str:
     return os.path.relpath(path, folder).encode(errors="backslashreplace").decode()
 
 
-def _told(left_out: Sequence[tuple[str, str]]) -> str:
+def _message(left_out: Sequence[tuple[str, str]]) -> str:
     """How often each reason stands, the most frequent first."""
     counts = collections.Counter(reason.partition(";")[0] for _, reason in left_out)
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common(5))
 
 
 def _stem(name: str) -> str:
-    return os.path.splitext(os.path.basename(name))[0]
+    return own_names.composed(os.path.splitext(os.path.basename(name))[0])
 
 
 def _path_digest(name: str) -> str:
     return _digest(own_names.composed(name))[:_ID_LENGTH]
+
+
+_IDS_OF: dict[IdRule, Callable[[str], str]] = {
+    "stem": _stem,
+    "path": own_names.composed,
+    "digest": _path_digest,
+}
 
 
 def _digest(text: str) -> str:
@@ -186,14 +193,14 @@ def _refuse_unclear(folder: str, names: Sequence[str], ids: Sequence[str]) -> No
     """One line for the first photo whose name is no id."""
     seen: dict[str, str] = {}
     for name, image_id in zip(names, ids, strict=True):
-        trouble = ""
+        trouble = remedy = ""
         if not image_ids.is_safe(image_id):
-            trouble = f"a name of {image_ids.RULE},"
+            trouble, remedy = f"a name of {image_ids.RULE}", "digest"
         elif image_id in seen:
-            trouble = f"another name than {seen[image_id]} has"
+            trouble, remedy = f"another name than {seen[image_id]} has", "path"
         if trouble:
             raise UserError(
-                f"{files.join(folder, name)}: expected {trouble} before the ending, found"
-                f" {image_id!r}; rename it, or use --photo_ids digest"
+                f"{files.join(folder, name)}: expected {trouble}, found {image_id!r} as its"
+                f" image id; rename it, or use --photo_ids {remedy}"
             )
         seen[image_id] = name

@@ -41,7 +41,7 @@ class BadRecord:
         path: Its shard.
         position: Where in it, from 0.
         reason: What is wrong.
-        image_id: Whose image it is; empty where that cannot be read.
+        image_id: Whose image it is; empty if that cannot be read.
     """
 
     path: str
@@ -55,13 +55,15 @@ class BadRecords:
 
     Args:
         limit: How many different ones may be skipped; None for any number.
+        flag: The flag that sets the limit, for messages.
 
     Attributes:
-        damaged_shard: A shard that was refused as a whole; empty where none was.
+        damaged_shard: A shard that was refused as a whole; empty if none was.
     """
 
-    def __init__(self, limit: int | None = 0) -> None:
+    def __init__(self, limit: int | None = 0, flag: str = "--max_bad_records") -> None:
         self._limit = limit
+        self._flag = flag
         self._known: dict[tuple[str, int], BadRecord] = {}
         self._lock = threading.Lock()
         self.damaged_shard = ""
@@ -101,8 +103,8 @@ class BadRecords:
             image = f" (image {record.image_id})" if record.image_id else ""
             raise UserError(
                 f"{record.path}: record {record.position}{image} is broken: {record.reason};"
-                f" {total} broken so far where max_bad_records is {self._limit}; build the shard"
-                " again or raise the limit"
+                f" {total} broken so far with {self._flag} {self._limit}; build the shard again or"
+                " raise the limit"
             )
 
 

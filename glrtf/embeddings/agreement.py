@@ -6,7 +6,7 @@ otherwise are of the same length and look sound, but their similarities mean les
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfrecords_tools.errors import UserError
 
@@ -24,40 +24,87 @@ class Agreement:
 
     def __init__(self) -> None:
         self._first: dict[tuple[int, str], tuple[str, Any]] = {}
+        self._models: dict[int, list[_Model]] = {}
 
     def add(self, name: str, meta: Mapping[str, Any], place: int = 0) -> None:
         """Compares a set with those added before.
 
         Args:
-            name: What messages call it, such as ``--index sets/index``.
-            meta: What it says of its rows: model_digest, size, max_side (0 for none), antialias,
-                precision, tta, scales.
+            name: Its name in messages, such as ``--index sets/index``.
+            meta: What it says of its rows: model, model_digest, size, max_side (0 for none),
+                antialias, precision, tta, scales, and preparation for another project's model.
+                Names of models are compared where one of two sets has no digest.
             place: Which model's it is, where several are joined.
 
         Raises:
             UserError: If it was made with another model or other settings.
         """
-        for key in ("model_digest", *_OPTIONS):
+        self._compare_preparations(name, meta, place)
+        self._compare_models(name, meta, place)
+        for key in _OPTIONS:
             if meta.get(key) is None:
                 continue
             value = _comparable(meta[key])
             other, known = self._first.setdefault((place, key), (name, value))
             if value == known:
                 continue
-            if key == "model_digest":
-                raise UserError(
-                    f"{name}: expected embeddings of the same model as {other}, found another "
-                    "model's; embed both with one model, or name the sets in the same order"
-                )
             raise UserError(
                 f"{name}: expected embeddings with {_OPTIONS[key]} {_shown(known)} as {other}, "
                 f"found {_OPTIONS[key]} {_shown(value)}; embed both with the same settings"
             )
 
+    def _compare_preparations(self, name: str, meta: Mapping[str, Any], place: int) -> None:
+        """Before the digests, which a preparation is part of: the setting says more."""
+        value = meta.get("preparation")
+        if value is None:
+            return
+        other, known = self._first.setdefault((place, "preparation"), (name, value))
+        if value != known:
+            raise UserError(
+                f"{name}: expected embeddings of photos prepared as for {other}"
+                f" ({_difference(known, value)}); embed both with the same --descriptor settings"
+            )
+
+    def _compare_models(self, name: str, meta: Mapping[str, Any], place: int) -> None:
+        model = _Model(name, meta.get("model"), meta.get("model_digest"))
+        known = self._models.setdefault(place, [])
+        for other in known:
+            if not model.may_be(other):
+                raise UserError(
+                    f"{name}: expected embeddings of the same model as {other.where}"
+                    f"{other.named()}, found another model's{model.named()}; embed both with one"
+                    " model, or name the sets in the same order"
+                )
+        known.append(model)
+
+
+class _Model(NamedTuple):
+    """Which model a set says it is of."""
+
+    where: str
+    name: str | None
+    digest: str | None
+
+    def may_be(self, other: "_Model") -> bool:
+        """Whether nothing says that the two are different models."""
+        if self.digest and other.digest:
+            return self.digest == other.digest
+        return not (self.name and other.name) or self.name == other.name
+
+    def named(self) -> str:
+        return f" ({self.name})" if self.name else ""
+
 
 def _comparable(value: Any) -> Any:
     """Views and scales are added up, so their order does not matter."""
     return sorted(value, key=str) if isinstance(value, list | tuple) else value
+
+
+def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """The first setting of a manifest that differs."""
+    keys = [*expected, *(key for key in found if key not in expected)]
+    key = next(key for key in keys if expected.get(key) != found.get(key))
+    return f"{key} {_shown(expected.get(key))}, found {_shown(found.get(key))}"
 
 
 def _shown(value: Any) -> str:

@@ -12,11 +12,11 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal, TypedDict
 
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, json_shapes
 from tfrecords_tools.storage.local_copies import copies_folder, local_copy
 
 Verify = Literal["once", "always"]
@@ -28,7 +28,7 @@ _YOUNG_NS = 2_000_000_000
 File systems count time in steps, FAT in steps of 2 s.
 """
 _SHOWN_FROM = 1 << 28
-"""Comparing so many bytes shows a progress bar."""
+"""Comparing that many bytes shows a progress bar."""
 
 _Identity = list[int]
 
@@ -39,7 +39,7 @@ def compare(folder: str, expected: Mapping[str, str], verify: Verify = "once") -
     Args:
         folder: The set's folder, for the record.
         expected: Path -> SHA-256, 64 hex digits.
-        verify: ``once``: files that were compared before and stand unchanged are not read;
+        verify: ``once``: files that were compared before and are unchanged are not read;
             ``always``: every file is read.
 
     Raises:
@@ -63,7 +63,7 @@ def compare(folder: str, expected: Mapping[str, str], verify: Verify = "once") -
 def remember(
     folder: str, digests: Mapping[str, str], identities: Mapping[str, _Identity] | None = None
 ) -> None:
-    """Keeps that files were compared, but for those that changed in the last seconds.
+    """Keeps that files were compared, except those that changed in the last seconds.
 
     Args:
         folder: The set's folder.
@@ -117,14 +117,18 @@ def _identity(path: str) -> _Identity:
     return [status.st_dev, status.st_ino, status.st_size, *times]
 
 
+class _Record(TypedDict):
+    files: dict[str, list[Any]]
+
+
 def _read(folder: str) -> dict[str, list]:
-    """What was compared before; nothing where there is no sound record."""
+    """What was compared before; empty without a valid record."""
     path = _record_path(folder)
     try:
-        known = files.read_json(path)["files"] if os.path.exists(path) else {}
-    except (UserError, OSError, KeyError, TypeError):
+        known = json_shapes.read(path, _Record)["files"] if os.path.exists(path) else {}
+    except (UserError, OSError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return known
 
 
 def _record_path(folder: str) -> str:

@@ -1,7 +1,8 @@
 """Embedding sets: folders of L2-normalised rows with their image ids.
 
 A set is cut into parts. Each part is `embeddings-00000-of-00004.npy` (float32
-or float16, one row an image) beside `ids-00000-of-00004.npy` (S16), both read
+or float16, one row an image) next to `ids-00000-of-00004.npy` (S16, or as wide
+as its longest id), both read
 through memory maps; `embedding_set.json`, written last, says what they hold.
 Several sets over the same images, one a model, join by image id into wider
 rows: see `glrtf.embeddings.rows`.
@@ -39,11 +40,11 @@ class EmbeddingSet:
     """A finished embedding set on disk.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its path.
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         dtype: float32 or float16, as stored.
-        meta: Whatever `finish` was told of the rows: model, size, tta, …
+        meta: What `finish` recorded about the rows: model, size, tta, …
         digest: SHA-256 over the parts' own digests.
     """
 
@@ -63,11 +64,11 @@ class EmbeddingSet:
         Args:
             folder: The set.
             verify: ``once`` does not read files again that were compared with their digests
-                before and stand unchanged; ``always`` compares all. See `embedding_digests`.
+                before and are unchanged; ``always`` compares all. See `embedding_digests`.
 
         Raises:
-            UserError: On a missing, truncated, pickled, ill-shaped or changed file, a
-                set without its JSON, or an id that comes twice.
+            UserError: On a missing, truncated, pickled, malformed or changed file, a
+                set without its JSON, or an id that occurs twice.
         """
         folder = os.fspath(folder)
         info = read_info(folder)
@@ -88,7 +89,7 @@ class EmbeddingSet:
 
     @property
     def name(self) -> str:
-        """What messages call the set: its folder."""
+        """The set's name in messages: its folder."""
         return self.folder
 
     @property
@@ -108,7 +109,7 @@ class EmbeddingSet:
 
     @functools.cached_property
     def ids(self) -> npt.NDArray[np.bytes_]:
-        """All image ids, (num_rows,) S16, part after part."""
+        """All image ids, (num_rows,) S dtype, part after part."""
         # Copied, so that no map stays open.
         parts = [np.array(self._load(part, "ids")) for part in range(self.num_parts)]
         return np.concatenate(parts) if parts else np.empty(0, arrays.ID_DTYPE)
@@ -117,14 +118,14 @@ class EmbeddingSet:
         """A part's rows, a read-only memory map, and its ids.
 
         Returns:
-            (rows, dimension) of the stored dtype, not checked for NaN; (rows,) S16.
+            (rows, dimension) of the stored dtype, not checked for NaN; (rows,) S dtype.
         """
         rows, ids = self._load(part, "embeddings"), self._load(part, "ids")
         length = self.part_lengths[part]
         arrays.expect_array(
             self._path(part, "embeddings"), rows, self.dtype, (length, self.dimension)
         )
-        arrays.expect_array(self._path(part, "ids"), ids, arrays.ID_DTYPE, (length,))
+        arrays.expect_ids(self._path(part, "ids"), ids, length)
         return rows, ids
 
     def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
@@ -241,12 +242,11 @@ def write_part(
     """Writes one part, each of its two files whole or not at all.
 
     Args:
-        folder: The set's folder, created where missing.
+        folder: The set's folder, created if missing.
         part: Which part, 0..num_parts-1.
         num_parts: How many parts the set will have.
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
-        ids: (n,) image ids, text or bytes: 1 to 16 ASCII characters without spaces, commas
-            and quotes.
+        ids: (n,) image ids, text or bytes, as `image_ids.RULE` says.
         names: The names in the folder, where they are known; saves looking for each on gs://.
 
     Returns:
@@ -291,15 +291,15 @@ def finish(
         folder: The folder `write_part` has filled.
         num_parts: How many parts it must hold.
         receipts: embeddings_sha256 and ids_sha256 of each part as it was written; None
-            takes the files as they are.
-        **meta: What is to be known of the rows, JSON values: model, size, tta, …
+            uses the files as they are.
+        **meta: Facts about the rows, JSON values: model, size, tta, …
 
     Returns:
         The set, opened.
 
     Raises:
         UserError: If a part is missing or is not what its receipt says, parts of another cut
-            lie about, or parts disagree in dimension or dtype.
+            are left over, or parts disagree in dimension or dtype.
     """
     _refuse_other_parts(folder, num_parts)
     with listed(folder):

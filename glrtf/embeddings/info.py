@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from typing import Any, Literal, TypedDict
 
 from tfrecords_tools.errors import UserError
@@ -31,6 +32,7 @@ class Meta(TypedDict, total=False):
     tta: list[str] | None
     scales: list[float] | None
     num_rejected: int
+    preparation: dict[str, Any] | None
 
 
 class SetInfo(TypedDict):
@@ -52,6 +54,11 @@ def read_info(folder: str) -> dict[str, Any]:
     path = files.join(folder, INFO_FILE)
     if not files.exists(folder):
         raise UserError(f"{folder}: no such folder; expected an embedding set")
+    if array := _array_kind(folder):
+        raise UserError(
+            f"{folder}: expected an embedding set, a folder, found {array}; `glrtf rows import"
+            f" --source {folder} --output SET --model NAME` makes a set of it"
+        )
     if not files.exists(path):
         raise UserError(
             f"{folder}: expected an embedding set, found no {INFO_FILE}; "
@@ -66,6 +73,27 @@ def read_info(folder: str) -> dict[str, Any]:
     if least < 0:
         raise UserError(f"{path}: expected positive numbers, found {least}; make the set again")
     return info
+
+
+_ARRAYS = {
+    **{".npy": "an array", ".npz": "an archive of arrays", ".parquet": "a Parquet table"},
+    **{".h5": "an HDF5 file", ".hdf5": "an HDF5 file"},
+    **{".faiss": "a faiss index", ".index": "a faiss index"},
+}
+
+
+def _array_kind(path: str) -> str:
+    """What rows of other programs a path leads to; empty for a folder that may be a set."""
+    ending = os.path.splitext(path)[1].lower()
+    if not os.path.isdir(path):
+        return _ARRAYS.get(ending, "")
+    names = files.list_names(path)
+    if INFO_FILE in names:
+        return ""
+    if any(name.endswith(".parquet") for name in names):
+        return "a folder of Parquet tables"
+    arrow = "state.json" in names and any(name.endswith(".arrow") for name in names)
+    return "a data set of Arrow tables" if arrow else ""
 
 
 def digest_of(info: dict[str, Any]) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import array_files, files
 from tfrecords_tools.storage.local_copies import local_copy
 
 ID_DTYPE = np.dtype("S16")
+"""The narrowest array of ids; one with longer ids is as wide as the longest."""
 NORM_TOLERANCE = 2e-3
 """How far from 1 a row's length may be: float16 rounds it by up to 5e-4."""
 
@@ -36,7 +38,7 @@ def checked_squares(
     Args:
         name: The set, for the message.
         rows: (n, dimension) float32.
-        ids: (n,) S16, the rows' image ids.
+        ids: (n,) S dtype, the rows' image ids.
         numbers: (n,) the rows' numbers in the set, for the message.
 
     Returns:
@@ -61,17 +63,36 @@ def checked_squares(
 
 
 def as_ids(ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
-    """Image ids as S16.
+    """Image ids as UTF-8 bytes: S16, or as wide as the longest.
 
     Raises:
-        ValueError: If they are not texts or bytes of at most 16 characters.
+        ValueError: If they are not texts or bytes of at most 255 bytes in UTF-8.
+        UserError: On a text that an array would change: zeros, or halves of surrogate pairs.
     """
-    array = np.asarray(ids)
+    array = ids if isinstance(ids, np.ndarray) else np.array(ids, object)
     if array.size == 0:
         return np.empty(array.shape, ID_DTYPE)
-    if array.dtype.kind not in "SU" or np.char.str_len(array).max() > ID_DTYPE.itemsize:
-        raise ValueError(f"expected image ids of at most 16 characters, found {array.dtype}")
-    return array.astype(ID_DTYPE)
+    if array.dtype.kind not in "SUOT":
+        raise ValueError(f"expected image ids of text or bytes, found {array.dtype}")
+    if array.dtype.kind != "S":
+        # One by one: an array would drop zeros at their ends.
+        encoded = [_encoded(one) for one in array.ravel().tolist()]
+        array = np.array(encoded, f"S{max(map(len, encoded))}").reshape(array.shape)
+    longest = int(np.char.str_len(array).max())
+    if longest > image_ids.LENGTH:
+        raise ValueError(
+            f"expected image ids of at most {image_ids.LENGTH} bytes, found one of {longest}"
+        )
+    return array.astype(f"S{max(longest, ID_DTYPE.itemsize)}")
+
+
+def _encoded(image_id: object) -> bytes:
+    encoded = image_id.encode(errors="replace") if isinstance(image_id, str) else image_id
+    if not isinstance(encoded, bytes):
+        raise ValueError(f"expected image ids of text or bytes, found {image_id!r:.60}")
+    if b"\0" in encoded or (isinstance(image_id, str) and not image_ids.is_text(image_id)):
+        raise UserError(f"expected image ids of {image_ids.RULE}; found {image_id!r:.60}")
+    return encoded
 
 
 def copy_of(path: str) -> str:
@@ -109,14 +130,14 @@ def places_by_part(
 
 
 def load_array(path: str, copy: str = "") -> np.ndarray:
-    """Memory-maps an array file, or tells in one line why that cannot be.
+    """Memory-maps an array file, or reports in one line why it cannot.
 
     Args:
         path: The file.
         copy: Its `copy_of`, where that is known.
     """
     copy = copy or copy_of(path)
-    with array_files.told(
+    with array_files.damage_as(
         f"{path}: expected an array file of plain numbers, found a truncated, pickled or foreign "
         "one; make the set again"
     ):
@@ -134,6 +155,16 @@ def load_array(path: str, copy: str = "") -> np.ndarray:
         return array
 
 
+def expect_ids(path: str, ids: np.ndarray, length: int) -> None:
+    """Raises a `UserError` for an array that is not the ids of that many rows."""
+    wide = ID_DTYPE.itemsize <= ids.dtype.itemsize <= image_ids.LENGTH
+    if ids.dtype.kind != "S" or not wide or ids.shape != (length,):
+        raise UserError(
+            f"{path}: expected {length} ids of {ID_DTYPE.itemsize} to {image_ids.LENGTH} bytes, "
+            f"found {ids.dtype} {ids.shape}; make the set again"
+        )
+
+
 def expect_array(path: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     """Raises a `UserError` for an array that is not what the description says."""
     if array.dtype != dtype or array.shape != shape:
@@ -144,7 +175,7 @@ def expect_array(path: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int
 
 
 def refuse_duplicates(folder: str, ids: npt.NDArray[np.bytes_]) -> None:
-    """Raises a `UserError` naming an image id that comes twice."""
+    """Raises a `UserError` naming an image id that occurs twice."""
     ordered = np.sort(ids)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):

@@ -31,11 +31,11 @@ class RowSource(Protocol):
     """Rows in parts: `EmbeddingSet`, `JoinedRows` or `ArrayRows`.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         digest: A SHA-256 that changes with any row or id.
-        ids: All image ids, (rows,) S16, part after part.
+        ids: All image ids, (rows,) S dtype, part after part.
         rounding: An upper bound of ‖read − gather‖ for any row.
     """
 
@@ -64,7 +64,7 @@ class ArrayRows:
 
     Args:
         rows: (n, dimension) floats, each row of length 1.
-        name: What messages call it.
+        name: Its name in messages.
         ids: (n,) image ids; None takes the row numbers.
 
     Raises:
@@ -124,6 +124,11 @@ class JoinedRows:
         self.ids = self._sets[0].ids
         # The float32 sum of squares with votes, its root, the product and the quotient.
         self.rounding = (self.dimension + 12) * FLOAT32_UNIT
+
+    @property
+    def sets(self) -> tuple[EmbeddingSet, ...]:
+        """The sets that are joined."""
+        return self._sets
 
     @property
     def digest(self) -> str:
@@ -215,7 +220,7 @@ def normalized(rows: npt.NDArray[_FloatT]) -> npt.NDArray[_FloatT]:
 def _order_of(first: EmbeddingSet, other: EmbeddingSet) -> npt.NDArray[np.int64] | None:
     """For each row of the first set the other's row of the same image.
 
-    None where both are cut and ordered alike.
+    None if both are cut and ordered alike.
     """
     if other is first:
         return None

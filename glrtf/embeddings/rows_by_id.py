@@ -1,4 +1,4 @@
-"""Embedding rows asked for by image id."""
+"""Embedding rows looked up by image id."""
 
 import os
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.embeddings.adapter import adapted
+from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.digests import Verify
 from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -34,6 +36,7 @@ class RowsById:
         votes: Sequence[float] = (),
         verify: Verify = "once",
         agreement: Agreement | None = None,
+        adapter: str = "",
     ) -> "RowsById":
         """Opens embedding sets of the same images and joins them.
 
@@ -42,6 +45,7 @@ class RowsById:
             votes: How much each counts.
             verify: As `EmbeddingSet.open` takes it.
             agreement: The other sets that these are compared with.
+            adapter: Folder of the adapter that maps the joined rows; empty for none.
 
         Raises:
             UserError: On a set that is missing, not whole, or made otherwise than the others.
@@ -50,12 +54,14 @@ class RowsById:
         if agreement is not None:
             for place, one in enumerate(sets):
                 agreement.add(one.folder, one.meta, place)
+        if adapter:
+            return cls(adapted(folders[0], sets, votes, load_adapter(adapter)))
         return cls(join(sets, votes))
 
     def known(self, ids: Sequence[str]) -> list[str]:
         """Those of the ids that have a row, in their order."""
         wanted = _as_bytes(ids)
-        return [image_id for image_id, there in zip(ids, self._has(wanted), strict=True) if there]
+        return [image_id for image_id, found in zip(ids, self._has(wanted), strict=True) if found]
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """The rows of some images.
@@ -67,9 +73,9 @@ class RowsById:
             KeyError: If an image has no row.
         """
         wanted = _as_bytes(ids)
-        there = self._has(wanted)
-        if not there.all():
-            raise KeyError(ids[int(np.flatnonzero(~there)[0])])
+        found = self._has(wanted)
+        if not found.all():
+            raise KeyError(ids[int(np.flatnonzero(~found)[0])])
         return gather_rows(self.source, self._order[np.searchsorted(self._sorted, wanted)])
 
     def _has(self, wanted: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Some rows of a source, in an order of one's own."""
+"""A subset of a source's rows, in any order."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource, gather_rows
 from tfrecords_tools.storage import files
 
 
-class ChosenRows:
+class SubsetRows:
     """Chosen rows of a source as a `RowSource` of one part, read as they are wanted.
 
     Args:

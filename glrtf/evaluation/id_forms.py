@@ -1,12 +1,13 @@
 """What the ids of a solution look like, to notice predictions that lost their form on the way."""
 
+import os
 import string
 from collections.abc import Collection, Iterable, Mapping
 
 _HEX = frozenset("0123456789abcdef")
 _HEX_LENGTH = 16
 _CASES = (string.ascii_lowercase, string.ascii_uppercase)
-# From so many ids on, equal lengths and missing signs are no accident.
+# From that many ids on, equal lengths and missing signs are no accident.
 _ENOUGH = 20
 # Lists and spreadsheets leave these in fields of ids.
 LIST_SIGNS = ",;\"'[](){}"
@@ -36,6 +37,8 @@ class IdForm:
         self._length = lengths.pop() if known and len(lengths) == 1 else 0
         allowed = set(_HEX) if is_hex else _widened(found, anything=not known)
         self._signs = bytes(range(128)) if not found else "".join(allowed).encode()
+        ascii_only = known and "".join(found).isascii()
+        self._beyond_ascii = b"" if ascii_only else bytes(range(128, 256))
         self.text = _in_words(self._length, is_hex, found)
 
     def unlike(self, ids: list[str]) -> list[str]:
@@ -48,11 +51,14 @@ class IdForm:
     def _fits(self, joined: str, count: int) -> bool:
         if self._length and len(joined) != self._length * count:
             return False
-        return not joined.encode(errors="replace").translate(None, self._signs)
+        return not joined.encode(errors="replace").translate(None, self._signs + self._beyond_ascii)
 
 
-def without_zeros_hint(image_id: str, known: Collection[str] | Mapping[str, object]) -> str:
-    """What to do where an unknown id is a known one that lost its leading zeros; else empty."""
+def lost_form_hint(image_id: str, known: Collection[str] | Mapping[str, object]) -> str:
+    """What to do where an unknown id is a known one without its zeros or with an ending."""
+    stem, ending = os.path.splitext(image_id)
+    if ending and stem in known:
+        return f"found the file name {image_id!r}; write ids without {ending}"
     if image_id.isdigit() and image_id.zfill(_HEX_LENGTH) in known:
         return (
             f"{image_id.zfill(_HEX_LENGTH)!r} is: its leading zeros were lost, as spreadsheets do;"

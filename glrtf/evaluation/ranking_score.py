@@ -13,8 +13,8 @@ class RankingScorer:
 
     Args:
         solution: The ground truth.
-        query_ids: (Q,) S16, the query of each row of a ranking.
-        index_ids: (N,) S16, the index image of each row number.
+        query_ids: (Q,) S dtype, the query of each row of a ranking.
+        index_ids: (N,) S dtype, the index image of each row number.
         name: What the queries are called in messages.
 
     Attributes:

@@ -20,7 +20,7 @@ class Evidence:
 
     Attributes:
         rows: For every query its row in the arrays.
-        index_ids: (Q, k) S16, empty where fewer images were ranked.
+        index_ids: (Q, k) S dtype, empty if fewer images were ranked.
         final: (Q, k) float32, the score that ordered the images.
         direct: (Q, k) float32, direct confidence.
         bridged: (Q, k) float32, bridged confidence.
@@ -51,14 +51,14 @@ class RetrievalResult:
 
 
 def read_result(path: str) -> RetrievalResult:
-    """Reads the folder that ``glrtf.retrieve`` wrote, or a submission's CSV file.
+    """Reads the folder that ``glrtf retrieve`` wrote, or a submission's CSV file.
 
     Raises:
         UserError: If a file is missing or is not what it should be, or the
             evidence belongs to another submission.
     """
     if not submissions.is_folder(path) and not files.exists(path):
-        raise UserError(f"{path}: no such file or folder; expected what glrtf.retrieve wrote")
+        raise UserError(f"{path}: no such file or folder; expected what glrtf retrieve wrote")
     rankings = dict(read_submission(path))
     if not rankings:
         raise UserError(f"{submission_path(path)}: expected queries, found none")
@@ -100,10 +100,10 @@ def _check_same(path: str, rankings: dict[str, list[str]], evidence: Evidence) -
         if known != ranking:
             raise UserError(
                 f"{path}: evidence.npz ranks other images than submission.csv for query "
-                f"{query_id}; run glrtf.retrieve again"
+                f"{query_id}; run glrtf retrieve again"
             )
     if len(rankings) != len(evidence.rows):
         raise UserError(
             f"{path}: submission.csv has {len(rankings)} queries, evidence.npz "
-            f"{len(evidence.rows)}; one of them was cut, run glrtf.retrieve again"
+            f"{len(evidence.rows)}; one of them was cut, run glrtf retrieve again"
         )

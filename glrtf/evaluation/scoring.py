@@ -6,16 +6,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from glrtf.evaluation.id_forms import IdForm, without_zeros_hint
+from glrtf.evaluation.id_forms import IdForm, lost_form_hint
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 
 MAX_PREDICTIONS = 100
+_FILE_NAME = ".jpg"
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
-    """The marked ranking of every scored query, in the solution's order.
+class ScoredSubmission:
+    """A submission's scored queries: which predictions are right, in the solution's order.
 
     Attributes:
         query_ids: The queries, Q of them.
@@ -23,7 +24,7 @@ class Judgement:
         hits: (Q, k) bool; whether the prediction at a rank is right and stands
             there for the first time.
         num_relevant: (Q,) int64, at least 1.
-        num_predictions: (Q,) int64; 0 where the submission lacks the query.
+        num_predictions: (Q,) int64; 0 if the submission lacks the query.
         missing: How many scored queries the submission lacks.
         cut: How many queries had more than k predictions.
         repeats: How many predictions, within k, stood higher up already.
@@ -59,14 +60,14 @@ def _hit_ranks(predictions: list[str], distinct: set[str], relevant: frozenset[s
     return sorted(predictions.index(image_id) for image_id in found)
 
 
-def judge(
+def score_submission(
     submission: Iterable[tuple[str, list[str]]],
     solution: RetrievalSolution,
     *,
     name: str = "submission",
     max_predictions: int = MAX_PREDICTIONS,
-) -> Judgement:
-    """Marks a submission's predictions by the solution.
+) -> ScoredSubmission:
+    """Compares a submission's predictions with the solution.
 
     Args:
         submission: For every query its id and its ranked index ids.
@@ -75,8 +76,8 @@ def judge(
         max_predictions: k; predictions behind the k-th do not count.
 
     Raises:
-        UserError: If the submission has a query that the solution does not
-            know, or has none of the solution's scored queries.
+        UserError: If the submission has a query that the solution does not know, has
+            none of the solution's scored queries, or has file names in place of ids.
     """
     rows = {query_id: row for row, query_id in enumerate(solution.relevant)}
     hit_places = array.array("q")
@@ -84,6 +85,7 @@ def judge(
     answered = cut = repeats = ignored = 0
     form = IdForm(solution.relevant.values())
     unlike, example = 0, ""
+    names = any(_FILE_NAME in one for ids in solution.relevant.values() for one in ids)
     for query_id, predictions in submission:
         row = rows.get(query_id)
         if row is None:
@@ -92,6 +94,12 @@ def judge(
             ignored += 1
             continue
         answered += 1
+        if not names and _FILE_NAME in " ".join(predictions):
+            found = next(one for one in predictions if _FILE_NAME in one)
+            raise UserError(
+                f"{name}: query {query_id}: expected ids as the solution has them, found the file"
+                f" name {found!r}; write them without {_FILE_NAME}"
+            )
         if len(predictions) > max_predictions:
             cut += 1
             predictions = predictions[:max_predictions]
@@ -111,7 +119,7 @@ def judge(
         )
     hits = np.zeros((len(rows), max_predictions), bool)
     hits.reshape(-1)[np.frombuffer(hit_places, np.int64)] = True
-    return Judgement(
+    return ScoredSubmission(
         query_ids=tuple(rows),
         usage=np.array([solution.usage[query_id] for query_id in rows]),
         hits=hits,
@@ -126,22 +134,22 @@ def judge(
     )
 
 
-def oddities(judged: Judgement) -> list[str]:
+def oddities(scored: ScoredSubmission) -> list[str]:
     """What of a submission does not count as its writer may think, one line each."""
-    total = len(judged.query_ids)
-    told = (
-        (judged.missing, f"of {total} scored queries missing; a missing one scores 0"),
-        (judged.cut, f"of {total} scored queries with more than 100 predictions; the rest is cut"),
+    total = len(scored.query_ids)
+    counts = (
+        (scored.missing, f"of {total} scored queries missing; a missing one scores 0"),
+        (scored.cut, f"of {total} scored queries with more than 100 predictions; the rest is cut"),
         (
-            judged.unlike,
-            f"predictions look like no id of the solution, {judged.unlike_text}; write whole ids"
+            scored.unlike,
+            f"predictions look like no id of the solution, {scored.unlike_text}; write whole ids"
             " with spaces between",
         ),
-        (judged.repeats, "predictions repeated; they are skipped and keep their rank"),
+        (scored.repeats, "predictions repeated; they are skipped and keep their rank"),
     )
-    lines = [f"{count} {text}" for count, text in told if count]
-    if not judged.hits.any():
-        if judged.num_predictions.any():
+    lines = [f"{count} {text}" for count, text in counts if count]
+    if not scored.hits.any():
+        if scored.num_predictions.any():
             lines.append("no predicted image is right, as if they were images of another index")
         else:
             lines.append("no image is predicted for any scored query")
@@ -149,7 +157,7 @@ def oddities(judged: Judgement) -> list[str]:
 
 
 def _unknown(name: str, query_id: str, known: int, solution: RetrievalSolution) -> UserError:
-    hint = without_zeros_hint(query_id, solution.usage)
+    hint = lost_form_hint(query_id, solution.usage)
     if not hint:
         hint = "the two files belong to different test sets" if not known else "remove its line"
     return UserError(f"{name}: query {query_id!r} is not in the solution; {hint}")

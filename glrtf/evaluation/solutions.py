@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Iterator
 
-from tfrecords_tools import csv_rows
+from tfrecords_tools import csv_rows, image_ids
 from tfrecords_tools.errors import UserError
 
 USAGES = ("Public", "Private", "Ignored")
-# What lists leave in a field of ids; no id that the project writes has them.
+# What lists leave in a field of ids; an id that has them itself stands in quotes.
 _LIST_SIGNS = frozenset(",\"'")
 
 
@@ -64,13 +64,12 @@ def read_retrieval_solution(path: str) -> RetrievalSolution:
                 "its Usage must be Ignored"
             )
         if images not in sets:
-            sets[images] = frozenset(images.split())
-            if ".jpg" in images:
-                raise UserError(f"{path}, line {line}: expected ids without .jpg as images")
-            if mangled := next(filter(_LIST_SIGNS.intersection, images.split()), ""):
+            sets[images] = frozenset(image_ids.split_list(images))
+            if mangled := next(filter(_LIST_SIGNS.intersection, image_ids.bare_words(images)), ""):
                 raise UserError(
                     f"{path}, line {line}: expected ids with spaces between as images, found"
-                    f" {mangled!r}; write them without commas and quotes"
+                    f" {mangled!r}; write them without commas and quotes, and an id that has"
+                    " some in double quotes"
                 )
         relevant[query_id] = sets[images]
     if not relevant:

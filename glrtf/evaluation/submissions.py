@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from glrtf.embeddings.digests import Verify
 from glrtf.retrieval.description import RetrievalInfo
-from tfrecords_tools import csv_rows
+from tfrecords_tools import csv_rows, image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
@@ -35,14 +35,14 @@ def require_unchanged(folder: str, name: str) -> str:
     """The path of a file of a retrieval folder, compared with its digest in ``retrieval.json``.
 
     Raises:
-        UserError: If it is missing, or another one than ``glrtf.retrieve`` wrote.
+        UserError: If it is missing, or another one than ``glrtf retrieve`` wrote.
     """
     path, description = files.join(folder, name), files.join(folder, "retrieval.json")
     known = json_shapes.read(description, RetrievalInfo) if files.exists(description) else {}
     written = known.get("files", {})
     if name in written and files.sha256(path) != written[name]:
         raise UserError(
-            f"{path}: changed since glrtf.retrieve wrote it; run glrtf.retrieve again, or give "
+            f"{path}: changed since glrtf retrieve wrote it; run glrtf retrieve again, or give "
             "the CSV file alone"
         )
     return path
@@ -78,26 +78,23 @@ def read_submission(
 
     Args:
         path: The CSV file, or a retrieval folder that holds ``submission.csv``.
-        index_ids: All index images, a set; None where they are not known.
+        index_ids: All index images, a set; None if they are not known.
 
     Yields:
         The query's id and its predictions, best first, none cut or skipped.
 
     Raises:
-        UserError: If the file lacks a column, repeats a query, its ids carry a
-            file name's ending, an image is not in the index, or the file is not
-            the one that the retrieval wrote.
+        UserError: If the file lacks a column, repeats a query, an image is not in the
+            index, or the file is not the one that the retrieval wrote.
     """
     if is_folder(path):
         path = require_unchanged(path, SUBMISSION_FILE)
     seen: set[str] = set()
     for line, (query_id, images) in csv_rows.read_rows(path, ("id", "images")):
-        if ".jpg" in query_id or ".jpg" in images:
-            raise _file_name(path, line, f"{query_id} {images}")
         if query_id in seen:
             raise UserError(f"{path}, line {line}: query {query_id} is repeated")
         seen.add(query_id)
-        ranked = images.split()
+        ranked = image_ids.split_list(images)
         if index_ids is not None and (unknown := [i for i in ranked if i not in index_ids]):
             raise UserError(
                 f"{path}, line {line}: query {query_id} ranks {unknown[0]!r}, which is not among "
@@ -113,14 +110,12 @@ def read_recognitions(path: str) -> dict[str, Recognition]:
         The predictions of the images that have one.
 
     Raises:
-        UserError: If the file lacks a column, repeats an image, its ids carry a
-            file name's ending, or a field is not a landmark and a finite score.
+        UserError: If the file lacks a column, repeats an image, or a field is not a
+            landmark and a finite score.
     """
     predictions: dict[str, Recognition] = {}
     seen: set[str] = set()
     for line, (image_id, field) in csv_rows.read_rows(path, ("id", "landmarks")):
-        if ".jpg" in image_id:
-            raise _file_name(path, line, image_id)
         if image_id in seen:
             raise UserError(f"{path}, line {line}: image {image_id} is repeated")
         seen.add(image_id)
@@ -137,11 +132,3 @@ def _recognition(path: str, line: int, field: str) -> Recognition:
             f"{path}, line {line}: expected a landmark number and a score, found {field[:60]!r}"
         )
     return Recognition(number, value)
-
-
-def _file_name(path: str, line: int, text: str) -> UserError:
-    name = next(word for word in text.split() if ".jpg" in word)
-    return UserError(
-        f"{path}, line {line}: expected ids, found the file name {name!r}; "
-        "write the 16 digits without .jpg"
-    )

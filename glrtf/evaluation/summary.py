@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from glrtf.evaluation import bootstrap, metrics
-from glrtf.evaluation.id_forms import without_zeros_hint
-from glrtf.evaluation.scoring import Judgement
+from glrtf.evaluation.id_forms import lost_form_hint
+from glrtf.evaluation.scoring import ScoredSubmission
 from glrtf.evaluation.solutions import RecognitionSolution
 from glrtf.evaluation.submissions import Recognition
 from tfrecords_tools.errors import UserError
@@ -32,16 +32,16 @@ def parts(usage: np.ndarray) -> dict[str, np.ndarray]:
     return {part: mask for part, mask in masks.items() if mask.any()}
 
 
-def average_precisions(judgement: Judgement) -> np.ndarray:
-    """(Q,) float64, each query's average precision at the judgement's k."""
-    return metrics.average_precision(judgement.hits, judgement.num_relevant)
+def average_precisions(scored: ScoredSubmission) -> np.ndarray:
+    """(Q,) float64, each query's average precision at the submission's k."""
+    return metrics.average_precision(scored.hits, scored.num_relevant)
 
 
-def retrieval_measures(judgement: Judgement, *, resamples: int) -> dict[str, dict[str, Any]]:
+def retrieval_measures(scored: ScoredSubmission, *, resamples: int) -> dict[str, dict[str, Any]]:
     """The measures of a retrieval submission, for each part of the test set.
 
     Args:
-        judgement: The marked submission.
+        scored: The scored submission.
         resamples: Bootstrap resamples of the interval of mAP; 0 leaves it out.
 
     Returns:
@@ -49,13 +49,13 @@ def retrieval_measures(judgement: Judgement, *, resamples: int) -> dict[str, dic
         ``precision@k``, ``recall@k``, ``first_hit_rank_mean`` and ``_median``
         (k + 1 stands for no hit), ``queries_without_hit``.
     """
-    hits, num_relevant = judgement.hits, judgement.num_relevant
+    hits, num_relevant = scored.hits, scored.num_relevant
     k = hits.shape[1]
-    columns = {f"map@{k}": average_precisions(judgement)}
+    columns = {f"map@{k}": average_precisions(scored)}
     columns |= {f"precision@{r}": metrics.precision_at(hits, r) for r in PRECISION_RANKS}
     columns |= {f"recall@{r}": metrics.recall_at(hits, num_relevant, r) for r in RECALL_RANKS}
     first = metrics.first_hit_rank(hits)
-    masks = parts(judgement.usage)
+    masks = parts(scored.usage)
     intervals = _intervals([columns[f"map@{k}"][mask] for mask in masks.values()], resamples)
     measures: dict[str, dict[str, Any]] = {}
     for (part, mask), interval in zip(masks.items(), intervals, strict=True):
@@ -82,18 +82,18 @@ def _intervals(several: Sequence[np.ndarray], resamples: int) -> list[list[float
 
 
 def paired_difference(
-    judgement: Judgement, other: Judgement, *, resamples: int
+    scored: ScoredSubmission, other: ScoredSubmission, *, resamples: int
 ) -> dict[str, dict[str, Any]]:
     """How much another submission gains over one, query by query.
 
     Returns:
-        For each part: ``difference`` of mAP (other minus judgement),
+        For each part: ``difference`` of mAP (other minus scored),
         ``interval`` (95 %, paired bootstrap), and how many queries got
         ``better`` and ``worse``.
     """
-    gain = average_precisions(other) - average_precisions(judgement)
+    gain = average_precisions(other) - average_precisions(scored)
     differences: dict[str, dict[str, Any]] = {}
-    for part, mask in parts(judgement.usage).items():
+    for part, mask in parts(scored.usage).items():
         values = gain[mask]
         differences[part] = {
             "difference": float(values.mean()),
@@ -128,7 +128,7 @@ def recognition_measures(
     """
     for image_id in predictions:
         if image_id not in solution.usage:
-            hint = without_zeros_hint(image_id, solution.usage) or "remove its line"
+            hint = lost_form_hint(image_id, solution.usage) or "remove its line"
             raise UserError(f"{name}: image {image_id!r} is not in the solution; {hint}")
     measures = {}
     for part in ("Public", "Private", "All"):

@@ -1,154 +1,70 @@
-"""A model to embed with, from a SavedModel or from a training run's workdir."""
+"""A model to embed with: ours, from an export or a workdir, or another project's."""
 
-import dataclasses
-import re
-from collections.abc import Callable
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from collections.abc import Mapping
+from typing import Any
 
-import tensorflow as tf
-
-from glrtf.data.decoding import InputSpec
-from glrtf.inference.model_folders import INFO_NAME, is_export, require_model
-from glrtf.inference.serving import to_unit_range, weights_digest
-from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, folders, json_shapes
-
-Tensor: TypeAlias = tf.Tensor
-# Of an image in pixels: no JPEG is longer.
-_LONGEST_SIDE = 65_535
-Precision: TypeAlias = Literal["float32", "bfloat16"]
-
-
-class ExportInfo(TypedDict):
-    """What is read of glrtf_export.json."""
-
-    size: int
-    dimension: int
-    max_side: NotRequired[int | None]
-    antialias: NotRequired[bool]
-    model_digest: str
-    files: NotRequired[dict[str, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Embedder:
-    """A model ready to embed.
-
-    Attributes:
-        name: Where it came from.
-        size: Side of its input in pixels.
-        dimension: Length of its rows.
-        digest: SHA-256 of its weights.
-        embed: Images uint8 (b, size, size, 3) to float32 (b, dimension).
-        source: Keeps the loaded model alive.
-        max_side: As of `InputSpec`.
-        antialias: As of `InputSpec`.
-        precision: Of the network's arithmetic, float32 or bfloat16.
-    """
-
-    name: str
-    size: int
-    dimension: int
-    digest: str
-    embed: Callable[[Tensor], Tensor]
-    source: Any
-    max_side: int | None = None
-    antialias: bool = False
-    precision: Precision = "float32"
-
-    def spec(self, size: int | None = None) -> InputSpec:
-        """How a photo becomes its input, or one of another size."""
-        return InputSpec(size or self.size, self.max_side, self.antialias)
+from glrtf.config.descriptor import DescriptorConfig, RuntimeChoice
+from glrtf.inference import lite_copy
+from glrtf.inference.descriptors import loading, own_files, runtimes
+from glrtf.inference.descriptors.kinds import Kind, is_own
+from glrtf.inference.descriptors.required import require_model
+from glrtf.inference.embedder import Embedder, Precision
 
 
 def load_embedder(
-    path: str, checkpoint: str = "", any_size: bool = False, precision: Precision = "float32"
+    path: str,
+    checkpoint: str = "",
+    any_size: bool = False,
+    precision: Precision = "float32",
+    descriptor: DescriptorConfig | None = None,
+    recorded: Mapping[str, Any] | None = None,
+    runtime: RuntimeChoice = "auto",
+    on_cpu: bool = True,
+    light: bool = False,
 ) -> Embedder:
-    """Loads a model; call it inside the strategy's scope.
+    """Loads a model; call it inside the strategy's scope where TensorFlow runs it.
 
     Args:
-        path: An export's folder, or a workdir.
+        path: An export's folder or file, a workdir, or another project's model; see
+            `glrtf.inference.descriptors.kinds`.
         checkpoint: Which checkpoint of the workdir.
         any_size: Whether images of any size are to be embedded at their size.
-        precision: Of the network's arithmetic; an export is always float32.
+        precision: Of the network's arithmetic.
+        descriptor: What the file of another project's model does not say.
+        recorded: The preparation of the set that its rows are compared with, if any; it counts
+            where neither `descriptor` nor a manifest says something.
+        runtime: What computes it.
+        on_cpu: Whether TensorFlow would compute it on one CPU.
+        light: Whether an export's LiteRT copy will do; where it has one and LiteRT is
+            installed, TensorFlow is not loaded.
 
     Raises:
-        UserError: If it is neither, or does not load, or is an export that is to compute in
-            another precision.
+        UserError: If it is none of these, or does not load, or cannot compute so.
     """
-    if is_export(path):
-        require_model("model", path, precision=precision)
-        return _from_export(path, any_size)
-    return _from_workdir(path, checkpoint, any_size, precision)
+    descriptor = descriptor or DescriptorConfig()
+    kind = require_model("model", path, checkpoint, precision, descriptor, runtime)
+    chosen = runtimes.choose("model", path, kind, runtime, precision, on_cpu)
+    by_tensorflow = precision if chosen == "tensorflow" else "float32"
+    if kind == "export" and light and chosen == "tensorflow" and lite_copy.is_usable(path):
+        return own_files.load_copy(path)
+    if kind in ("workdir", "export"):
+        found = _by_tensorflow(path, kind, checkpoint, any_size, by_tensorflow)
+    elif is_own(path, kind):
+        return own_files.load(path, kind, any_size, chosen, precision)
+    else:
+        found = loading.load_foreign(path, kind, descriptor, any_size, recorded, chosen, precision)
+    if chosen != "openvino" or found.runtime == "openvino":
+        return found
+    from glrtf.inference.descriptors import openvino_models
+
+    return openvino_models.converted(found, precision, any_size)
 
 
-def _from_export(path: str, any_size: bool) -> Embedder:
-    info = json_shapes.read(files.join(path, INFO_NAME), ExportInfo)
-    _refuse_nonsense(files.join(path, INFO_NAME), info)
-    folders.verify(path, info.get("files", {}))
-    try:
-        loaded = tf.saved_model.load(path)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be loaded ({reason}); export it again") from None
-    # Not ``images``, which would shrink an input that is longer than max_side again.
-    name = "any_size" if any_size or "any_size" in loaded.signatures else "images"
-    if name not in loaded.signatures:
-        raise UserError(
-            f"{path}: --scales: expected an export that takes images of any size, found one of "
-            f"{info['size']} px only; export the run again, or name its workdir"
-        )
-    call = loaded.signatures[name]
-    dimension = int(call.structured_outputs["embedding"].shape[-1])
-    if info["dimension"] != dimension:
-        raise UserError(
-            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, found"
-            f" {info['dimension']}; export it again"
-        )
+def _by_tensorflow(
+    path: str, kind: Kind, checkpoint: str, any_size: bool, precision: Precision
+) -> Embedder:
+    from glrtf.inference import own_models
 
-    def embed(images: Tensor) -> Tensor:
-        return call(images=images)["embedding"]
-
-    # Exports of earlier versions say nothing: they resize at once.
-    rule = info.get("max_side") or None, info.get("antialias", False)
-    digest = info["model_digest"]
-    return Embedder(path, info["size"], dimension, digest, embed, loaded, *rule)
-
-
-def _refuse_nonsense(path: str, info: ExportInfo) -> None:
-    """Values of the right type that no export writes."""
-    sides = range(1, _LONGEST_SIDE + 1)
-    wanted = {
-        "size": (info["size"] in sides, f"1 to {_LONGEST_SIDE} pixels"),
-        "max_side": (
-            info.get("max_side") is None or info["max_side"] in sides,
-            f"null or 1 to {_LONGEST_SIDE} pixels",
-        ),
-        "model_digest": (
-            re.fullmatch("[0-9a-f]{64}", info["model_digest"]) is not None,
-            "64 hexadecimal digits",
-        ),
-    }
-    for key, (is_sound, expected) in wanted.items():
-        if not is_sound:
-            raise UserError(
-                f"{path}: {key}: expected {expected}, found {info.get(key)!r}; export it again"
-            )
-
-
-def _from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precision) -> Embedder:
-    from glrtf.training.checkpoints import load_embedding_model
-
-    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    model, config = load_embedding_model(path, checkpoint or None, policy, any_size)
-
-    # One graph, traced once however many views and replicas call it.
-    embed = tf.function(
-        lambda images: model(to_unit_range(images), training=False),
-        input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
-        autograph=False,
-    )
-    dimension = int(model.output_shape[-1])
-    rule = config.input.max_side or None, config.input.antialias
-    digest = weights_digest(model)
-    return Embedder(path, config.size, dimension, digest, embed, model, *rule, precision)
+    if kind == "export":
+        return own_models.from_export(path, any_size)
+    return own_models.from_workdir(path, checkpoint, any_size, precision)

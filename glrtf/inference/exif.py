@@ -23,12 +23,14 @@ class Header(NamedTuple):
     """What a file says before its pixels.
 
     Attributes:
-        orientation: Scalar int32, 1 to 8; 1 where none is stated.
+        orientation: Scalar int32, 1 to 8; 1 if none is stated.
         is_plain_cmyk: Scalar bool, whether it is a CMYK JPEG without an Adobe marker.
+        components: Scalar int32, how many a JPEG has: 1 gray, 3 colour, 4 CMYK; else 0.
     """
 
     orientation: Tensor
     is_plain_cmyk: Tensor
+    components: Tensor
 
 
 def read_header(encoded: Tensor) -> Header:
@@ -36,15 +38,16 @@ def read_header(encoded: Tensor) -> Header:
     is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
     is_png = tf.strings.substr(encoded, 0, 8) == exif.PNG_SIGNATURE
     nothing = tf.constant(b"")
-    block, is_cmyk = tf.cond(
+    block, components, has_adobe = tf.cond(
         is_jpeg,
         lambda: _walk_jpeg(encoded),
         lambda: (
             tf.cond(is_png, lambda: _walk_png(encoded), lambda: nothing),
+            tf.constant(0),
             tf.constant(False),
         ),
     )
-    return Header(_block_orientation(block), is_cmyk)
+    return Header(_block_orientation(block), (components == 4) & ~has_adobe, components)
 
 
 def orientation(encoded: Tensor) -> Tensor:
@@ -85,8 +88,8 @@ def _swapped(image: Tensor) -> Tensor:
     return tf.gather(tf.reshape(image, [height * width, tf.shape(image)[2]]), places)
 
 
-def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor]:
-    """The first Exif block before the pixels, and whether it is CMYK without Adobe marker."""
+def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The first Exif block before the pixels, the components, and whether it has Adobe's marker."""
     size = tf.strings.length(encoded)
 
     def follow(position: Tensor, *found: Tensor) -> tuple[Tensor, ...]:
@@ -132,7 +135,7 @@ def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor]:
     _, block, _, components, has_adobe = tf.while_loop(
         lambda position, *_: position + 4 <= size, follow, start
     )
-    return block, (components == 4) & ~has_adobe
+    return block, components, has_adobe
 
 
 def _walk_png(encoded: Tensor) -> Tensor:
@@ -143,8 +146,8 @@ def _walk_png(encoded: Tensor) -> Tensor:
         length = _number(_bytes(tf.strings.substr(encoded, position, 4)), 4, tf.constant(False))
         kind = tf.strings.substr(encoded, position + 4, 4)
         is_block = kind == b"eXIf"
-        held = tf.cast(tf.minimum(length, tf.cast(size, tf.int64)), tf.int32)
-        content = tf.strings.substr(encoded, position + 8, held)
+        available = tf.cast(tf.minimum(length, tf.cast(size, tf.int64)), tf.int32)
+        content = tf.strings.substr(encoded, position + 8, available)
         after = tf.cast(position, tf.int64) + 12 + length
         after = tf.where(is_block | (kind == b"IEND"), tf.cast(size, tf.int64), after)
         after = tf.cast(tf.minimum(after, tf.cast(size, tf.int64)), tf.int32)
@@ -168,9 +171,9 @@ def _block_orientation(tiff: Tensor) -> Tensor:
 
     def first_entry(directory: Tensor) -> Tensor:
         place = tf.cast(directory, tf.int32)
-        told = _number(_bytes(tf.strings.substr(tiff, place, 2)), 2, little)
-        held = tf.minimum(told, (size - directory - 2) // 12)
-        content = tf.strings.substr(tiff, place + 2, tf.cast(12 * held, tf.int32))
+        stated = _number(_bytes(tf.strings.substr(tiff, place, 2)), 2, little)
+        available = tf.minimum(stated, (size - directory - 2) // 12)
+        content = tf.strings.substr(tiff, place + 2, tf.cast(12 * available, tf.int32))
         # A row of zeros behind them: there may be no entry.
         rows = tf.reshape(_bytes(tf.strings.join([content, bytes(12)])), [-1, 12])
         is_it = _number(rows[:, 0:2], 2, little) == _ORIENTATION_TAG
@@ -180,9 +183,9 @@ def _block_orientation(tiff: Tensor) -> Tensor:
     def value(entry: Tensor) -> Tensor:
         kind, count = _number(entry[2:4], 2, little), _number(entry[4:8], 4, little)
         short, long = _number(entry[8:10], 2, little), _number(entry[8:12], 4, little)
-        told = tf.where(kind == _SHORT, short, long)
-        good = ((kind == _SHORT) | (kind == _LONG)) & (count == 1) & (told >= 1) & (told <= 8)
-        return tf.cast(tf.where(good, told, exif.UPRIGHT), tf.int32)
+        stated = tf.where(kind == _SHORT, short, long)
+        good = ((kind == _SHORT) | (kind == _LONG)) & (count == 1) & (stated >= 1) & (stated <= 8)
+        return tf.cast(tf.where(good, stated, exif.UPRIGHT), tf.int32)
 
     return tf.cond(is_tiff, entries, _upright)
 

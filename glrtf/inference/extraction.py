@@ -17,22 +17,27 @@ from glrtf.data.input_pipeline import eval_batches, plain_errors
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
-from glrtf.embeddings.part_files import ID_DTYPE, load_array
+from glrtf.embeddings.part_files import as_ids, load_array
 from glrtf.inference import receipts
-from glrtf.inference.embedders import Embedder
+from glrtf.inference.embedder import Embedder
+from glrtf.inference.host_views import HostRunner
 from glrtf.inference.shard_plans import first_difference
-from glrtf.inference.tta import embed_views, scaled_side
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import files, json_shapes, temporary_files
 from tfrecords_tools.storage.local_copies import listed
 
 Tensor: TypeAlias = tf.Tensor
 
 PLAN_NAME = "plan.json"
 # What plans of earlier versions do not say.
-_EARLIER = {"max_side": 0, "antialias": False, "precision": "float32"}
+_EARLIER: dict[str, Any] = {
+    **{"max_side": 0, "antialias": False, "precision": "float32"},
+    **{"runtime": "tensorflow", "preparation": None},
+}
 # While the device works on one batch, the one before is fetched.
 _BATCHES_IN_FLIGHT = 2
 
@@ -63,12 +68,14 @@ class BatchRunner:
         self._strategy = strategy
         self._batch_size = batch_size
         self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.specs = [embedder.spec(scaled_side(embedder.size, scale)) for scale in scales]
-        shapes = [[batch_size, spec.size, spec.size, 3] for spec in self.specs]
+        self.specs = [
+            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
+        ]
+        shapes = [[batch_size, *spec.shape] for spec in self.specs]
 
         def embed(*scaled: Tensor) -> Tensor:
             known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
-            return embed_views(embedder.embed, known, views)
+            return embed_views(embedder.embed, known, views, embedder.unit_views)
 
         @tf.function(autograph=False)
         def step(*scaled: Tensor) -> Any:
@@ -112,7 +119,7 @@ class Job:
     """
 
     embedder: Embedder
-    runner: BatchRunner
+    runner: BatchRunner | HostRunner
     folder: str
 
 
@@ -159,16 +166,16 @@ def embed_split(
     plans = [_plan(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):
         _keep_to_plan(job.folder, plan)
-    there = {job.folder: _names(job.folder) for job in jobs}
+    names_of = {job.folder: _names(job.folder) for job in jobs}
     mine = range(task_index, num_parts, num_tasks)
     total = sum(shard_set.lengths[part] for part in mine)
     with Progress(f"embed {shard_set.split}", total, "image") as progress:
         for part in mine:
-            _embed_missing(jobs, shard_set, part, dtype, max_bad_records, there)
+            _embed_missing(jobs, shard_set, part, dtype, max_bad_records, names_of)
             progress.update(shard_set.lengths[part])
-    there = {job.folder: _names(job.folder) for job in jobs}
+    names_of = {job.folder: _names(job.folder) for job in jobs}
     if not all(
-        receipts.is_done(job.folder, part, num_parts, there[job.folder])
+        receipts.is_done(job.folder, part, num_parts, names_of[job.folder])
         for job in jobs
         for part in range(num_parts)
     ):
@@ -182,7 +189,7 @@ def _embed_missing(
     part: int,
     dtype: str,
     max_bad_records: int | None,
-    there: Mapping[str, set[str]],
+    names_of: Mapping[str, set[str]],
 ) -> None:
     """Embeds a part with the models that have not yet, or had other data."""
     num_parts = len(shard_set.shards)
@@ -190,13 +197,13 @@ def _embed_missing(
     missing = [
         job
         for job in jobs
-        if not receipts.is_done(job.folder, part, num_parts, there[job.folder], source)
+        if not receipts.is_done(job.folder, part, num_parts, names_of[job.folder], source)
     ]
     if not missing:
         return
-    digests = _embed_part(missing, shard_set, part, dtype, max_bad_records, there)
+    digests = _embed_part(missing, shard_set, part, dtype, max_bad_records, names_of)
     for job, written in zip(missing, digests, strict=True):
-        new = receipts.name_of(part, num_parts) not in there[job.folder]
+        new = receipts.name_of(part, num_parts) not in names_of[job.folder]
         receipts.write(job.folder, part, num_parts, source, written, new=new)
 
 
@@ -207,7 +214,7 @@ def _names(folder: str) -> set[str]:
 def embed_shards(
     jobs: Sequence[Job], shard_set: ShardSet, bad: BadRecords
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids S16 (n,)."""
+    """Embeds the images of shards in their order: rows float32 (n, d) of each job, ids (n,)."""
     rows: list[list[np.ndarray]] = [
         [np.empty((0, job.embedder.dimension), np.float32)] for job in jobs
     ]
@@ -239,13 +246,13 @@ def _results(
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
-    """(n,) S16; none is cut, by which it would be another image's or come twice."""
+    """(n,) S dtype; none is cut, by which it would be another image's or come twice."""
     shard = shard_set.shards[0]
     photos = isinstance(shard, PhotoShard)
     where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
     remedy = "use --photo_ids digest" if photos else "build the data with such ids"
-    image_ids.refuse_unsafe(where, ids.astype(np.bytes_), remedy)
-    return ids.astype(ID_DTYPE)
+    image_ids.refuse_unsafe(where, ids, remedy)
+    return as_ids(ids)
 
 
 def _embed_part(
@@ -254,7 +261,7 @@ def _embed_part(
     part: int,
     dtype: str,
     max_bad_records: int | None,
-    there: Mapping[str, set[str]],
+    names_of: Mapping[str, set[str]],
 ) -> list[dict[str, str]]:
     """Writes a part's rows, ids and rejects; returns `write_part`'s digests for each job."""
     bad = BadRecords(max_bad_records)
@@ -273,7 +280,7 @@ def _embed_part(
     num_parts = len(shard_set.shards)
     digests = []
     for job, rows in zip(jobs, rows_of_jobs, strict=True):
-        names = there[job.folder]
+        names = names_of[job.folder]
         path = _rejects_path(job.folder, part, num_parts)
         new = os.path.basename(path) not in names
         files.write_bytes(path, text.getvalue().encode(), new=new)
@@ -318,6 +325,9 @@ def _plan(
         "max_side": embedder.max_side or 0,
         "antialias": embedder.antialias,
         "precision": embedder.precision,
+        # Only where they say something: sets of this project's models stay as they were.
+        **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
+        **({"preparation": embedder.preparation} if embedder.preparation else {}),
         "split": shard_set.split,
         "tta": list(views),
         "scales": list(scales),
@@ -328,13 +338,13 @@ def _plan(
 
 def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
     """Writes the plan, or refuses a folder that has another one; clears what was killed."""
-    files.remove_stale(folder)
+    temporary_files.remove_stale(folder)
     path = files.join(folder, PLAN_NAME)
     if not files.exists(path):
         files.write_json(path, plan)
         return
     stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
-    for name, value in plan.items():
+    for name, value in {**_EARLIER, **plan}.items():
         if name != "model" and stored.get(name) != value:
             expected, found = f"{name} {value}", f"{stored.get(name)}"
             if name == "shards":

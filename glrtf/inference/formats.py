@@ -4,7 +4,10 @@ Both take ``images``, uint8 (n, size, size, 3), decoded, upright and resized as
 `glrtf.data.decoding.resize` does, and give ``embedding``, float32 unit rows (n, d).
 """
 
+import dataclasses
+import hashlib
 import importlib
+import os
 import tempfile
 import types
 from collections.abc import Callable
@@ -14,7 +17,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from glrtf.inference.serving import TOLERANCE, to_unit_range
+from glrtf.data.input_spec import InputSpec
+from glrtf.inference.model_folders import export_info_path
+from glrtf.inference.serving import TOLERANCE, to_unit_range, weights_digest
 from glrtf.models.keras_settings import keras
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files
@@ -24,12 +29,14 @@ Run: TypeAlias = Callable[[np.ndarray], np.ndarray]
 _BATCH = 3
 
 
-def export_file(model: keras.Model, size: int, path: str, kind: str) -> float:
+def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str) -> float:
     """Converts a model, runs the file in its own runtime, compares, and then gives it its name.
+
+    A JSON file next to it says how photos are prepared, so that `glrtf embed` takes it.
 
     Args:
         model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32.
-        size: Side of its input in pixels.
+        spec: How its input is made, or only the input's side in pixels.
         path: The file; one that stands there is replaced.
         kind: ``onnx`` or ``tflite``.
 
@@ -40,6 +47,8 @@ def export_file(model: keras.Model, size: int, path: str, kind: str) -> float:
         UserError: If the converter or the runtime is not installed.
         ArithmeticError: If the file disagrees with the model.
     """
+    spec = InputSpec(spec) if isinstance(spec, int) else spec
+    size = spec.size
     convert, load = {"onnx": (_to_onnx, _run_onnx), "tflite": (_to_tflite, _run_tflite)}[kind]
     signature = tf.TensorSpec([None, size, size, 3], tf.uint8, name="images")
 
@@ -61,6 +70,14 @@ def export_file(model: keras.Model, size: int, path: str, kind: str) -> float:
             raise ArithmeticError(
                 f"export: expected embeddings within {TOLERANCE} of the model's, found {difference}"
             )
+    info = {
+        **dataclasses.asdict(spec),
+        "dimension": int(model.output_shape[-1]),
+        "model_digest": weights_digest(model),
+        "parity": difference,
+        "files": {os.path.basename(path): hashlib.sha256(content).hexdigest()},
+    }
+    files.write_json(export_info_path(path), info)
     return difference
 
 

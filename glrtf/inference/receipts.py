@@ -1,4 +1,4 @@
-"""Receipts: beside each part of an embedding set, what it was made from and its digests.
+"""Receipts: for each part of an embedding set, what it was made from and its digests.
 
 A receipt is written last, so that a part with one is whole. It keeps rows of other data from
 being taken up when a run is resumed, and rows that changed since from being sealed.
@@ -23,7 +23,7 @@ class Receipt(TypedDict):
 
 
 def source_digest(shard: Shard) -> str:
-    """What tells a shard's bytes, or those of photos, from any others; read where nothing says it.
+    """A digest of a shard's bytes or of photos; computed if none is recorded.
 
     Args:
         shard: A shard, or photos that are treated as one.

@@ -7,8 +7,6 @@ import tensorflow as tf
 
 Tensor: TypeAlias = tf.Tensor
 
-_STRIDE = 32
-
 
 def view(images: Tensor, name: str) -> Tensor:
     """One view of images (b, h, w, 3): ``plain``, or ``hflip``, mirrored left and right."""
@@ -19,16 +17,11 @@ def view(images: Tensor, name: str) -> Tensor:
     raise ValueError(f"no view {name!r}")
 
 
-def scaled_side(size: int, scale: float) -> int:
-    """The side in pixels at which a model of an input size sees photos at a scale.
-
-    Rounded to the backbone's stride of 32; the model's own size at scale 1.
-    """
-    return size if scale == 1 else max(_STRIDE, round(size * scale / _STRIDE) * _STRIDE)
-
-
 def embed_views(
-    embed: Callable[[Tensor], Tensor], scaled: Sequence[Tensor], views: Sequence[str]
+    embed: Callable[[Tensor], Tensor],
+    scaled: Sequence[Tensor],
+    views: Sequence[str],
+    unit_views: bool = True,
 ) -> Tensor:
     """The sum of the views' unit embeddings at all scales, made a unit vector again.
 
@@ -36,13 +29,12 @@ def embed_views(
         embed: Images (b, h, w, 3) to rows (b, d).
         scaled: The same images at each scale, uint8 (b, h, w, 3).
         views: Names of views.
+        unit_views: Whether each is made a unit vector before they are added up.
 
     Returns:
         Float32 (b, d), rows of length 1.
     """
-    rows = [
-        tf.math.l2_normalize(embed(view(images, name)), axis=-1)
-        for images in scaled
-        for name in views
-    ]
+    rows = [embed(view(images, name)) for images in scaled for name in views]
+    if unit_views:
+        rows = [tf.math.l2_normalize(each, axis=-1) for each in rows]
     return tf.math.l2_normalize(tf.add_n(rows), axis=-1)

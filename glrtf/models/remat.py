@@ -1,4 +1,4 @@
-"""Rematerialisation (Chen et al., arXiv 1604.06174): the backward pass computes activations anew.
+"""Rematerialisation (Chen et al., arXiv 1604.06174): the backward pass recomputes activations.
 
 Of each block only its input is kept; the rest is computed again when its turn
 comes. Memory of activations falls to about that of one block and all the blocks'

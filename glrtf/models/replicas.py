@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 class Replicas:
-    """The replicas of the strategy in whose scope or step this is asked.
+    """The replicas of the strategy in whose scope or step this is called.
 
     Everything is made of sums over the replicas, which every strategy has, in
     a loop on TPUs too. On one replica nothing is sent.
@@ -39,8 +39,8 @@ class Replicas:
     def gather(self, value: tf.Tensor) -> tf.Tensor:
         """`(…)` of each replica -> `(replicas, …)` in their order; has no gradient.
 
-        A sum of blocks that are zero but for one's own: the blocks here are of
-        embeddings and of a few numbers an image, small beside the logits.
+        A sum of blocks that are zero except for one's own: the blocks here are of
+        embeddings and of a few numbers an image, small compared to the logits.
         """
         mask = tf.one_hot(self.own, self.count, dtype=value.dtype)
         mask = tf.reshape(mask, [-1] + [1] * value.shape.rank)

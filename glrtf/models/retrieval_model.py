@@ -115,7 +115,7 @@ def head_from_config(
 
     Args:
         config: The run's settings.
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         margin: The margin in radians, one for all or one a class.
         replicas: Over which classes are split, where they are; None for those of the strategy.
     """
@@ -135,7 +135,7 @@ def head_from_config(
 
 
 class RetrievalModel(keras.layers.Layer):
-    """An embedding model with a training head: what `glrtf.train` takes gradients of.
+    """An embedding model with a training head: what `glrtf train` takes gradients of.
 
     A layer, not a `keras.Model`: `fit` and `predict` would know nothing of its labels and its
     reduced gradients. For embeddings take `embedding_model`, which is one.
@@ -143,7 +143,7 @@ class RetrievalModel(keras.layers.Layer):
     Args:
         embedding_model: Images in [0, 1] to unit rows.
         head: Unit rows and labels to losses.
-        remat: Whether the backward pass computes each block's activations anew.
+        remat: Whether the backward pass recomputes each block's activations.
     """
 
     def __init__(

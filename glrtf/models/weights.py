@@ -87,10 +87,10 @@ def convert_automl(model: keras.Model, backbone: str, checkpoint: str) -> dict[s
 
 
 def _imagenet_file(backbone: str) -> str:
-    """The weight file of keras.applications, fetched if it is not there yet."""
+    """The weight file of keras.applications, fetched if it does not exist yet."""
     if backbone not in _KERAS_FILES:
         raise UserError(
-            f"weights: Keras has no imagenet weights of {backbone}; "
+            f"--weights: Keras has no imagenet weights of {backbone}; "
             f"{how_to_convert(backbone, published_weights(backbone))}, and give that as --weights"
         )
     name, digest = _KERAS_FILES[backbone]
@@ -108,7 +108,7 @@ def _imagenet_file(backbone: str) -> str:
         # get_file raises plain Exception where the network fails, ValueError for a wrong digest.
         place = os.path.join(home, "models", name)
         raise UserError(
-            f"weights: could not fetch {KERAS_URL}{name} ({_first_line(error)}); "
+            f"--weights: could not fetch {KERAS_URL}{name} ({_first_line(error)}); "
             f"put that file at {place}"
         ) from None
 

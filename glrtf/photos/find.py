@@ -1,5 +1,6 @@
 """Finding photos by their id: in GLDv2's tars by header offset, or in folders."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Collection, Iterator
@@ -33,7 +34,9 @@ class PhotoPlace:
             return file.read(-1 if self.size is None else self.size)
 
 
-def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
+def find_photos(
+    root: str, wanted: Collection[str], *, quiet: bool = False
+) -> dict[str, PhotoPlace]:
     """Finds photos below a folder, reading no more than the tars' headers.
 
     Looked for are ``a/b/c/<id>.jpg`` below the folder itself and below
@@ -43,6 +46,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
     Args:
         root: GLDv2's published layout, or photos in folders.
         wanted: Image ids. Those that no file name may be made of are not looked for.
+        quiet: Whether no progress is shown.
 
     Returns:
         The places of those that were found.
@@ -52,7 +56,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
     """
     folders = require_source(root)
     places: dict[str, PhotoPlace] = {}
-    wanted = set(filter(image_ids.is_safe, wanted))
+    wanted = set(filter(image_ids.can_be_stem, wanted))
     for image_id in wanted:
         for folder in folders:
             path = files.join(folder, *image_id[:3], f"{image_id}.jpg")
@@ -60,7 +64,7 @@ def find_photos(root: str, wanted: Collection[str]) -> dict[str, PhotoPlace]:
                 places[image_id] = PhotoPlace(path)
                 break
     paths = [path for folder in folders for path in _tars(folder)]
-    _find_in_tars(paths, wanted - set(places), places)
+    _find_in_tars(paths, wanted - set(places), places, quiet)
     return places
 
 
@@ -75,11 +79,14 @@ def require_source(root: str) -> list[str]:
     return [root, *filter(os.path.isdir, _split_folders(root))]
 
 
-def _find_in_tars(paths: list[str], missing: set[str], places: dict[str, PhotoPlace]) -> None:
+def _find_in_tars(
+    paths: list[str], missing: set[str], places: dict[str, PhotoPlace], quiet: bool
+) -> None:
     """Adds the places of the missing photos; stops when all are found."""
     if not paths or not missing:
         return
-    with Progress("find photos", len(paths), "tar") as progress:
+    shown = contextlib.nullcontext() if quiet else Progress("find photos", len(paths), "tar")
+    with shown as progress:
         for path in paths:
             for image_id, place in _members(path):
                 if image_id in missing:
@@ -87,7 +94,8 @@ def _find_in_tars(paths: list[str], missing: set[str], places: dict[str, PhotoPl
                     missing.discard(image_id)
                 if not missing:
                     break
-            progress.update()
+            if progress:
+                progress.update()
             if not missing:
                 break
 

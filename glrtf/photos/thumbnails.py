@@ -14,6 +14,7 @@ from tfrecords_tools.storage import files
 # The builder's limit of pixels, 16 times a full-size GLDv2 photo; any side will do.
 _SETTINGS = ImageSettings(min_side=1)
 _QUALITY = 82
+_NAME = 200
 
 
 def thumbnail(data: bytes, side: int) -> bytes:
@@ -42,13 +43,15 @@ def thumbnail(data: bytes, side: int) -> bytes:
 def relative_path(image_id: str, side: int) -> str:
     """Where an image's thumbnail lies below the report's folder, whatever its id; see app.js."""
     name = image_ids.file_name(image_id)
-    return f"thumbnails-{side}/{name[:2]}/{name}.jpg"
+    # A file's name has at most 255 bytes on most systems.
+    pieces = (name[start : start + _NAME] for start in range(0, len(name), _NAME))
+    return f"thumbnails-{side}/{name[:2]}/{'/'.join(pieces)}.jpg"
 
 
 def make_thumbnails(
     places: Mapping[str, PhotoPlace], folder: str, side: int
 ) -> tuple[set[str], list[str]]:
-    """Writes the thumbnails that are not there yet.
+    """Writes the thumbnails that do not exist yet.
 
     Args:
         places: Where the photos lie.
@@ -73,7 +76,7 @@ def make_thumbnails(
         files.write_bytes(path, small)
         return image_id, True
 
-    # In the order in which they lie on the disk; decoding lets go of Python's lock.
+    # In the order in which they are on the disk; decoding lets go of Python's lock.
     order = sorted(places, key=lambda image_id: (places[image_id].path, places[image_id].offset))
     with (
         Progress("thumbnails", len(order), "photo") as progress,

@@ -18,10 +18,10 @@ def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> b
             return pool.submit(_lowered_or_reason, config, num_classes, replicas).result()
         except concurrent.futures.process.BrokenProcessPool:
             sharded = config.head_sharding == "classes"
-            held = -(-num_classes // replicas) if sharded else num_classes
+            local_classes = -(-num_classes // replicas) if sharded else num_classes
             raise UserError(
                 "--compile: lowering the step was killed; it needs about as much memory as 20 "
-                f"bytes for each of the {held:,} x {config.embedding_dim} head weights"
+                f"bytes for each of the {local_classes:,} x {config.embedding_dim} head weights"
             ) from None
 
 
@@ -42,7 +42,7 @@ def _lowered_or_reason(config: TrainConfig, num_classes: int, replicas: int = 1)
 def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
     """Builds one replica's update and lowers it.
 
-    The step is the one that `glrtf.train` runs, augmentation, accumulation and
+    The step is the one that `glrtf train` runs, augmentation, accumulation and
     optimizer included; only what crosses replicas is absent, since one device is
     compiled for. A head whose classes are split is there with one replica's classes
     and the images of all, those of the others being zeros.

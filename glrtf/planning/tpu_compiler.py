@@ -110,7 +110,7 @@ def _alias_within_tuple(module: Any) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Reads the program, writes the result beside it first and then in place."""
+    """Reads the program, writes the result to a temporary file, then moves it in place."""
     program, topology_name, output = argv
     os.environ.update(_ENVIRONMENT)
     result = compile_program(Path(program).read_bytes(), topology_name)

@@ -14,7 +14,7 @@ _OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "lamb": 2, "sgd": 1}
 # Large enough that nothing is folded away as a batch of one may be.
 _TRACED_BATCH = 2
 
-# Every count grows linearly with the classes, so a small head tells all of a
+# Every count grows linearly with the classes, so a small head is enough to extrapolate to a
 # head of millions, whose weights would not fit this machine. So it does of one
 # whose classes are split over n replicas: each has an n-th of the classes, for n
 # times the images, and so as many logits, products and kept bytes as the whole
@@ -64,6 +64,8 @@ def trace_workload(
         image_side=config.size,
         pass_cost=_extrapolate(whole, small, large, more_classes),
         traced_batch=_TRACED_BATCH,
+        # The figures are a TPU's. Without XLA, every small step of it moves memory.
+        augment=config.augment if fused else None,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from glrtf.charts import svg
 from glrtf.charts.svg import Series
 from glrtf.evaluation import metrics, summary
-from glrtf.evaluation.scoring import Judgement
+from glrtf.evaluation.scoring import ScoredSubmission
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Chart:
     svg: str
 
 
-def rank_curves(judged: Judgement) -> Chart:
+def rank_curves(scored: ScoredSubmission) -> Chart:
     """Mean precision and recall over the rank, and the share of queries with a hit."""
-    ranks = np.arange(1, judged.hits.shape[1] + 1)
-    found = np.cumsum(judged.hits, axis=1)
+    ranks = np.arange(1, scored.hits.shape[1] + 1)
+    found = np.cumsum(scored.hits, axis=1)
     precision = (found / ranks).mean(axis=0)
-    recall = (found / judged.num_relevant[:, None]).mean(axis=0)
+    recall = (found / scored.num_relevant[:, None]).mean(axis=0)
     any_hit = (found > 0).mean(axis=0)
     series = [
         Series("any right", ranks.tolist(), any_hit.tolist()),
@@ -44,10 +44,10 @@ def rank_curves(judged: Judgement) -> Chart:
     )
 
 
-def precision_histogram(judged: Judgement) -> Chart:
+def precision_histogram(scored: ScoredSubmission) -> Chart:
     """How many queries have which average precision."""
     edges = np.linspace(0, 1, 21)
-    counts, _ = np.histogram(summary.average_precisions(judged), edges)
+    counts, _ = np.histogram(summary.average_precisions(scored), edges)
     return Chart(
         "Average precision of the queries",
         "How many scored queries lie in each twentieth.",
@@ -60,7 +60,7 @@ def precision_histogram(judged: Judgement) -> Chart:
     )
 
 
-def first_hit_ranks(judged: Judgement) -> np.ndarray:
+def first_hit_ranks(scored: ScoredSubmission) -> np.ndarray:
     """The rank of the first hit of the queries that have one."""
-    ranks = metrics.first_hit_rank(judged.hits)
-    return ranks[ranks <= judged.hits.shape[1]]
+    ranks = metrics.first_hit_rank(scored.hits)
+    return ranks[ranks <= scored.hits.shape[1]]

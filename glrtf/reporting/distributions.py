@@ -9,19 +9,19 @@ from glrtf.charts import bar_chart, svg
 from glrtf.charts.svg import Series
 from glrtf.evaluation import summary
 from glrtf.evaluation.results import Evidence
-from glrtf.evaluation.scoring import Judgement
+from glrtf.evaluation.scoring import ScoredSubmission
 from glrtf.reporting.charts import Chart
 
 _BINS = 20
 _FEWEST_FOR_INTERVAL = 5
 
 
-def class_size_chart(judged: Judgement) -> Chart:
+def class_size_chart(scored: ScoredSubmission) -> Chart:
     """MAP by how many index images are relevant, in buckets that double."""
     from glrtf.evaluation.bootstrap import mean_interval
 
-    precisions = summary.average_precisions(judged)
-    bucket = np.ceil(np.log2(judged.num_relevant)).astype(int)
+    precisions = summary.average_precisions(scored)
+    bucket = np.ceil(np.log2(scored.num_relevant)).astype(int)
     names, means, intervals = [], [], []
     for power in np.unique(bucket):
         values = precisions[bucket == power]
@@ -40,12 +40,12 @@ def class_size_chart(judged: Judgement) -> Chart:
     )
 
 
-def relevant_chart(judged: Judgement) -> Chart:
+def relevant_chart(scored: ScoredSubmission) -> Chart:
     """How many queries have how many relevant images."""
-    highest = int(judged.num_relevant.max())
+    highest = int(scored.num_relevant.max())
     step = math.ceil(highest / _BINS)
     edges = np.arange(1.0, highest + step + 1, step)
-    counts, _ = np.histogram(judged.num_relevant, edges)
+    counts, _ = np.histogram(scored.num_relevant, edges)
     return Chart(
         "Relevant images of the queries",
         "How many scored queries have how many right answers in the index.",
@@ -58,18 +58,18 @@ def relevant_chart(judged: Judgement) -> Chart:
     )
 
 
-def confidence_charts(judged: Judgement, evidence: Evidence) -> list[Chart]:
+def confidence_charts(scored: ScoredSubmission, evidence: Evidence) -> list[Chart]:
     """Direct and bridged confidence of right and of wrong images.
 
     Images without the one confidence are left out of its chart; a confidence
     that no image has gets no chart.
     """
-    rows = np.array([evidence.rows.get(query_id, -1) for query_id in judged.query_ids])
-    there = rows >= 0
+    rows = np.array([evidence.rows.get(query_id, -1) for query_id in scored.query_ids])
+    valid = rows >= 0
     width = evidence.index_ids.shape[1]
     hits = np.zeros((len(rows), width), bool)
-    hits[:, : judged.hits.shape[1]] = judged.hits[:, :width]
-    hits, rows = hits[there], rows[there]
+    hits[:, : scored.hits.shape[1]] = scored.hits[:, :width]
+    hits, rows = hits[valid], rows[valid]
     charts = []
     for name in ("direct", "bridged"):
         values = getattr(evidence, name)[rows]
@@ -83,11 +83,11 @@ def confidence_charts(judged: Judgement, evidence: Evidence) -> list[Chart]:
 
 
 def landmark_chart(
-    judged: Judgement, evidence: Evidence, ignored_ids: Sequence[str]
+    scored: ScoredSubmission, evidence: Evidence, ignored_ids: Sequence[str]
 ) -> Chart | None:
     """The first image's score of queries with and without landmark; None without both."""
     top = evidence.final[:, 0]
-    with_rows = [evidence.rows[i] for i in judged.query_ids if i in evidence.rows]
+    with_rows = [evidence.rows[i] for i in scored.query_ids if i in evidence.rows]
     without_rows = [evidence.rows[i] for i in ignored_ids if i in evidence.rows]
     if not with_rows or not without_rows:
         return None

@@ -21,8 +21,8 @@ def query_list(views: Sequence[QueryView]) -> list[dict[str, Any]]:
 
     Returns:
         For each query: ``id``, ``usage``, ``ap``, ``gain``,
-        ``first``, ``relevant``, ``hits``, ``score``, ``strip`` (ids with spaces
-        between), ``marks`` (one letter an image), ``bridged`` (one digit an image).
+        ``first``, ``relevant``, ``hits``, ``score``, ``strip`` (ids with line
+        ends between), ``marks`` (one letter an image), ``bridged`` (one digit an image).
     """
     return [
         {
@@ -34,7 +34,7 @@ def query_list(views: Sequence[QueryView]) -> list[dict[str, Any]]:
             "relevant": view.num_relevant,
             "hits": view.hits,
             "score": _rounded(view.top_score),
-            "strip": " ".join(image.image_id for image in view.images[:STRIP_LENGTH]),
+            "strip": "\n".join(image.image_id for image in view.images[:STRIP_LENGTH]),
             "marks": "".join(_MARKS[image.mark] for image in view.images[:STRIP_LENGTH]),
             "bridged": "".join("01"[image.by_bridge] for image in view.images[:STRIP_LENGTH]),
         }

@@ -48,8 +48,9 @@ def write_projector(
         thumbnails: For each row the path of its small picture, None for none.
 
     Raises:
-        UserError: On an id that the files would not carry: they know no quotes.
+        UserError: On an id that the files would not carry.
     """
+    # The files know no quotes; ids have no tabs and line ends.
     if unsafe := [image_id for image_id, _, _ in labels if not image_ids.is_safe(image_id)]:
         raise UserError(f"{folder}: expected image ids of {image_ids.RULE}; found {unsafe[0]!r}")
     lines = ("\t".join(f"{value:.6g}" for value in row) for row in rows)

@@ -8,7 +8,7 @@ from typing import Any
 from glrtf.config.evaluation import ReportConfig
 from glrtf.evaluation import summary
 from glrtf.evaluation.results import RetrievalResult, read_result
-from glrtf.evaluation.scoring import Judgement, judge
+from glrtf.evaluation.scoring import ScoredSubmission, score_submission
 from glrtf.evaluation.solutions import RetrievalSolution, read_retrieval_solution
 from glrtf.photos import find, landmark_tables, thumbnails
 from glrtf.reporting import (
@@ -38,7 +38,7 @@ class Material:
     Attributes:
         result: The retrieval.
         solution: The ground truth.
-        judged: The marked submission.
+        scored: The scored submission.
         measures: Its measures, for each part of the test set.
         difference: What it gains on the baseline, as `summary.paired_difference` says of all
             queries; None without a baseline.
@@ -55,7 +55,7 @@ class Material:
 
     result: RetrievalResult
     solution: RetrievalSolution
-    judged: Judgement
+    scored: ScoredSubmission
     measures: Mapping[str, Mapping[str, Any]]
     difference: Mapping[str, Any] | None
     by_bridging: bool
@@ -80,7 +80,7 @@ def gather(config: ReportConfig) -> Material:
     solution = read_retrieval_solution(config.solution)
     result = read_result(config.retrieval)
     baseline = read_result(config.baseline) if config.baseline else None
-    judged = judge(result.rankings.items(), solution, name=config.retrieval)
+    scored = score_submission(result.rankings.items(), solution, name=config.retrieval)
     embeddings = report_embeddings.open_embeddings(config, result.info)
     ablation = _ablation_section(config.ablation)
     everything = _views(config, result, solution, baseline)
@@ -89,9 +89,9 @@ def gather(config: ReportConfig) -> Material:
     return Material(
         result=result,
         solution=solution,
-        judged=judged,
-        measures=summary.retrieval_measures(judged, resamples=_RESAMPLES),
-        difference=_difference(config, judged, baseline, solution),
+        scored=scored,
+        measures=summary.retrieval_measures(scored, resamples=_RESAMPLES),
+        difference=_difference(config, scored, baseline, solution),
         by_bridging=_shows_bridging(result, baseline),
         views=views,
         train={number: ids[:TRAIN_PHOTOS_SHOWN] for number, ids in train_ids.items()},
@@ -103,7 +103,7 @@ def gather(config: ReportConfig) -> Material:
         notes=[
             *notes,
             *embeddings.notes,
-            *report_text.oddities(judged, result.evidence is not None),
+            *report_text.oddities(scored, result.evidence is not None),
         ],
     )
 
@@ -180,15 +180,15 @@ def _shows_bridging(result: RetrievalResult, baseline: RetrievalResult | None) -
 
 def _difference(
     config: ReportConfig,
-    judged: Judgement,
+    scored: ScoredSubmission,
     baseline: RetrievalResult | None,
     solution: RetrievalSolution,
 ) -> Mapping[str, Any] | None:
-    """The comparison that ``glrtf.evaluate BASELINE SOLUTION --compare RETRIEVAL`` makes."""
+    """The comparison that ``glrtf evaluate BASELINE SOLUTION --compare RETRIEVAL`` makes."""
     if baseline is None:
         return None
-    other = judge(baseline.rankings.items(), solution, name=str(config.baseline))
-    return summary.paired_difference(other, judged, resamples=_RESAMPLES)["All"]
+    other = score_submission(baseline.rankings.items(), solution, name=str(config.baseline))
+    return summary.paired_difference(other, scored, resamples=_RESAMPLES)["All"]
 
 
 def _train_photos(
@@ -217,13 +217,13 @@ def _ablation_section(folder: str | None) -> list[Section]:
 
 
 def _chart_sections(material: Material) -> list[Section]:
-    judged, evidence = material.judged, material.result.evidence
-    curves = [charts.rank_curves(judged), charts.precision_histogram(judged)]
-    spread = [distributions.class_size_chart(judged), distributions.relevant_chart(judged)]
+    scored, evidence = material.scored, material.result.evidence
+    curves = [charts.rank_curves(scored), charts.precision_histogram(scored)]
+    spread = [distributions.class_size_chart(scored), distributions.relevant_chart(scored)]
     if evidence is not None:
-        spread += distributions.confidence_charts(judged, evidence)
+        spread += distributions.confidence_charts(scored, evidence)
         ignored = [q for q, usage in material.solution.usage.items() if usage == "Ignored"]
-        landmark = distributions.landmark_chart(judged, evidence, ignored)
+        landmark = distributions.landmark_chart(scored, evidence, ignored)
         spread += [landmark] if landmark else []
     return [
         Section("curves", "Curves", charts=curves),

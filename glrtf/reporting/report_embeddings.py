@@ -48,6 +48,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
     """
     parameters = info.get("parameters", {})
     votes = parameters.get("votes") or ()
+    adapter = parameters.get("adapter") or ""
     sets: dict[str, RowsById] = {}
     agreement = Agreement()
     notes = []
@@ -60,7 +61,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
         if not folders:
             continue
         try:
-            sets[role] = RowsById.open(folders, votes, config.verify, agreement)
+            sets[role] = RowsById.open(folders, votes, config.verify, agreement, adapter)
         except UserError as error:
             if named:
                 raise
@@ -73,7 +74,7 @@ def bridging_photos(
     views: Sequence[QueryView],
     train_ids: Mapping[int, Sequence[str]],
 ) -> dict[Bridge, list[str]]:
-    """For both ends of every bridge the train photos most like it, where sets are at hand."""
+    """For both ends of every bridge the train photos most like it, if the sets are given."""
     if not all(role in embeddings.sets for role in ROLES):
         return {}
     queries, index = bridge_photos.bridges_of(views)
@@ -93,7 +94,7 @@ def make_map(
     """Places the gallery's queries and the index photos that matter to them.
 
     Returns:
-        None where no map is wanted, a set is missing, or there are too few photos.
+        None if no map is wanted, a set is missing, or there are too few photos.
     """
     sets = embeddings.sets
     if config.map == "none" or not all(role in sets for role in ("query", "index")):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glrtf.evaluation import scoring
-from glrtf.evaluation.scoring import Judgement
+from glrtf.evaluation.scoring import ScoredSubmission
 from glrtf.reporting.page import Figure
 
 _LONGEST_VALUE = 120
@@ -75,9 +75,9 @@ def parameter_rows(info: Mapping[str, Any], prefix: str = "") -> list[tuple[str,
     return rows
 
 
-def oddities(judged: Judgement, has_evidence: bool) -> list[str]:
+def oddities(scored: ScoredSubmission, has_evidence: bool) -> list[str]:
     """What of the submission does not count as its writer may think."""
-    notes = [f"{line[0].upper()}{line[1:]}." for line in scoring.oddities(judged)]
+    notes = [f"{line[0].upper()}{line[1:]}." for line in scoring.oddities(scored)]
     if not has_evidence:
         notes.append("A bare submission carries no evidence: no scores, no bridges.")
     return notes

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embeddings.rows import ConcatenatedRows, RowSource
-from glrtf.embeddings.subset_rows import ChosenRows
+from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.rerank import dba, diffusion, k_reciprocal, label_votes
@@ -20,7 +20,7 @@ _QUERIES_A_BLOCK = 64
 
 
 class DirectSide:
-    """Each query's nearest index images, and how sure they are.
+    """Each query's nearest index images, and their confidences.
 
     Args:
         config: The settings.
@@ -47,7 +47,7 @@ class DirectSide:
         if augmented in ("index", "both"):
             index = self._augmented(index, "index")
         if queries is not None:
-            query = self._inputs.kept(ChosenRows(query, queries))
+            query = self._inputs.kept(SubsetRows(query, queries))
         if self._config.query_expansion.n:
             query = self._expanded(query, index)
         return query, index
@@ -61,9 +61,9 @@ class DirectSide:
             queries: The query rows wanted, in this order; None takes all.
         """
         if queries is not None and self._config.rerank.method != "none":
-            # What re-ranking says of a query depends on the queries beside it.
-            near, sure = self.confidences()
-            return Neighbors(near.indices[queries], near.scores[queries]), sure[queries]
+            # Re-ranking a query depends on the other queries.
+            near, confidences = self.confidences()
+            return Neighbors(near.indices[queries], near.scores[queries]), confidences[queries]
         query, index = self.rows(queries)
         near = self._search.neighbors(
             "direct_neighbors", query, index, self._config.fusion.direct_k
@@ -118,9 +118,9 @@ class DirectSide:
         result = np.zeros(near.indices.shape)
         with Progress("k-reciprocal", len(result), "image") as progress:
             for row, nearest in enumerate(near.indices):
-                there = nearest >= 0
-                result[row, there] = k_reciprocal.jaccard_similarities(
-                    described, len(index.ids) + row, nearest[there]
+                valid = nearest >= 0
+                result[row, valid] = k_reciprocal.jaccard_similarities(
+                    described, len(index.ids) + row, nearest[valid]
                 )
                 progress.update()
         mixed = settings.share * np.array(near.scores) + (1 - settings.share) * result
@@ -129,26 +129,26 @@ class DirectSide:
     def _diffused(
         self, query: RowSource, index: RowSource, near: Neighbors
     ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
-        """The images that diffusion reaches best; each query's best one is as sure as it was."""
+        """The images that diffusion reaches best; each query's best one keeps its confidence."""
         settings = self._config.rerank
         among = self._search.neighbors("index_neighbors", index, index, settings.graph_k)
         graph = diffusion.mutual_graph(among, settings.gamma)
         found: list[Neighbors] = []
         with Progress("diffusion", len(near.indices), "image") as progress:
-            for some in _blocks_of(near, _QUERIES_A_BLOCK):
+            for chunk in _blocks_of(near, _QUERIES_A_BLOCK):
                 starts = diffusion.sources(
-                    some.head(settings.start_k), len(index.ids), settings.gamma
+                    chunk.head(settings.start_k), len(index.ids), settings.gamma
                 )
                 reached = diffusion.diffuse(graph, starts, settings.alpha, settings.steps).T
                 rows = np.broadcast_to(np.arange(reached.shape[1]), reached.shape)
                 ranked = best(rows, np.where(reached > 0, reached, -np.inf), near.k)
                 found.append(_without_rest(ranked))
-                progress.update(len(some.indices))
+                progress.update(len(chunk.indices))
         indices = np.concatenate([one.indices for one in found])
         reached = np.concatenate([one.scores for one in found])
         top = np.maximum(reached[:, :1], np.finfo(np.float64).tiny)
-        sure = np.where(indices >= 0, reached / top, 0) * np.clip(near.scores[:, :1], 0, 1)
-        return Neighbors(indices, reached), sure
+        confidences = np.where(indices >= 0, reached / top, 0) * np.clip(near.scores[:, :1], 0, 1)
+        return Neighbors(indices, reached), confidences
 
 
 def _blocks_of(near: Neighbors, rows: int) -> Iterator[Neighbors]:

@@ -26,7 +26,7 @@ def scores_of_bits(falling: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
 
 
 def id_ranks(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
-    """The place of each of (n,) ids by ascending id; each comes once."""
+    """The place of each of (n,) ids by ascending id; each occurs once."""
     ranks = np.empty(len(ids), np.int64)
     ranks[np.argsort(ids)] = np.arange(len(ids))
     return ranks
@@ -34,10 +34,10 @@ def id_ranks(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
 
 def stable_order(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The places of (n,) integers from 0 on in ascending order, equal ones as they stand."""
-    bits = _bits_of_places(len(keys))
+    bits = bits_of_places(len(keys))
     if int(keys.max(initial=0)).bit_length() + bits > _MOST_BITS:
         return np.argsort(keys, kind="stable")
-    return _sorted_with_places(keys, bits) & ((1 << bits) - 1)
+    return sorted_with_places(keys)[1]
 
 
 def descending_in_groups(
@@ -60,12 +60,10 @@ def descending_in_groups(
     """
     falling = falling_bits(scores.astype(np.float32)).astype(np.int64)
     falling += 1 << (_SCORE_BITS - 1)
-    bits = _bits_of_places(len(groups))
+    bits = bits_of_places(len(groups))
     if int(groups.max(initial=0)).bit_length() + bits + _SCORE_BITS <= _MOST_BITS:
-        packed = _sorted_with_places((groups << _SCORE_BITS) | falling, bits)
-        order = packed & ((1 << bits) - 1)
-        packed >>= bits
-        alike = np.flatnonzero(packed[1:] == packed[:-1])
+        keys, order = sorted_with_places((groups << _SCORE_BITS) | falling)
+        alike = np.flatnonzero(keys[1:] == keys[:-1])
     else:
         order = stable_order(falling)
         order = order[stable_order(groups[order])]
@@ -79,11 +77,29 @@ def descending_in_groups(
     if wrong.any():
         places = np.flatnonzero(np.isin(groups[order], groups[after[wrong]]))
         again = np.sort(order[places])
-        keys = [-scores[again], groups[again]]
+        by = [-scores[again], groups[again]]
         if second is not None:
-            keys.insert(0, -second[again])
-        order[places] = again[np.lexsort(keys)]
+            by.insert(0, -second[again])
+        order[places] = again[np.lexsort(by)]
     return order
+
+
+def ranges(
+    starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Several ranges of integers, one after the other.
+
+    Args:
+        starts: (n,) first integer of each range.
+        lengths: (n,) number of integers in each, 0 or more.
+
+    Returns:
+        The integers, (total,), and which range each belongs to, (total,).
+    """
+    which = np.repeat(np.arange(len(lengths)), lengths)
+    # The offsets are looked up by range: repeating them would be slow.
+    offsets = starts - (np.cumsum(lengths) - lengths)
+    return offsets.take(which) + np.arange(len(which)), which
 
 
 def first_of_each(ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -93,13 +109,26 @@ def first_of_each(ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.flatnonzero(first)
 
 
-def _bits_of_places(count: int) -> int:
+def bits_of_places(count: int) -> int:
+    """How many bits `sorted_with_places` needs below the keys."""
     return max(count - 1, 1).bit_length()
 
 
-def _sorted_with_places(keys: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
-    """Keys in ascending order, each with its place in the lowest bits."""
+def sorted_with_places(
+    keys: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Sorts the last axis, equal keys as they stand.
+
+    Args:
+        keys: (..., n) from 0 on, with `bits_of_places(n)` bits free at the top.
+
+    Returns:
+        The keys in ascending order and the place that each had, both (..., n).
+    """
+    bits = bits_of_places(keys.shape[-1])
     packed = keys << bits
-    packed |= np.arange(len(keys))
-    packed.sort()
-    return packed
+    packed |= np.arange(keys.shape[-1])
+    packed.sort(axis=-1)
+    places = packed & ((1 << bits) - 1)
+    packed >>= bits
+    return packed, places

@@ -1,8 +1,9 @@
 """What retrieval leaves: submission.csv, evidence.npz and retrieval.json."""
 
+import csv
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,8 @@ def write_submission(
 
     Args:
         path: The CSV file.
-        query_ids: (queries,) S16.
-        index_ids: (index images,) S16.
+        query_ids: (queries,) S dtype.
+        index_ids: (index images,) S dtype.
         images: (queries, limit) int64 index rows, -1 beyond the last.
 
     Raises:
@@ -38,11 +39,38 @@ def write_submission(
     """
     for ids in (query_ids, index_ids):
         image_ids.refuse_unsafe(path, ids, "embed photos with --photo_ids digest, or rename them")
+    plain = not any(map(image_ids.needs_quotes, (query_ids, index_ids)))
+    write = _write_plain if plain else _write_quoted
     with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(b"id,images\n")
-        for query_id, rows in zip(query_ids.tolist(), images, strict=True):
-            ranked = index_ids[rows[rows != NO_ROW]].tolist()
-            file.write(query_id + b"," + b" ".join(ranked) + b"\n")
+        write(file, query_ids, index_ids, images)
+
+
+def _write_plain(
+    file: BinaryIO,
+    query_ids: npt.NDArray[np.bytes_],
+    index_ids: npt.NDArray[np.bytes_],
+    images: npt.NDArray[np.int64],
+) -> None:
+    for query_id, rows in zip(query_ids.tolist(), images, strict=True):
+        ranked = index_ids[rows[rows != NO_ROW]].tolist()
+        file.write(query_id + b"," + b" ".join(ranked) + b"\n")
+
+
+def _write_quoted(
+    file: BinaryIO,
+    query_ids: npt.NDArray[np.bytes_],
+    index_ids: npt.NDArray[np.bytes_],
+    images: npt.NDArray[np.int64],
+) -> None:
+    """As `_write_plain`, with quotes around ids and fields that need them."""
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    for query_id, rows in zip(query_ids.tolist(), images, strict=True):
+        ranked = index_ids[rows[rows != NO_ROW]].tolist()
+        listed = image_ids.join_list(image_id.decode() for image_id in ranked)
+        writer.writerow([query_id.decode(), listed])
+    text.detach()
 
 
 def write_evidence(
@@ -51,11 +79,11 @@ def write_evidence(
     index_ids: npt.NDArray[np.bytes_],
     ranking: Ranking,
 ) -> None:
-    """Writes, for each query's ranked images, what speaks for them.
+    """Writes, for each query's ranked images, the evidence for each.
 
-    Arrays: query_ids (Q,) S16; index_ids (Q, limit) S16, empty beyond the
+    Arrays: query_ids (Q,) S dtype; index_ids (Q, limit) S dtype, empty beyond the
     last; final, direct and bridged (Q, limit) float32; landmark_id (Q, limit)
-    int64, -1 where nothing bridges.
+    int64, -1 if nothing bridges.
     """
     names = np.zeros(ranking.images.shape, index_ids.dtype)
     for start in range(0, len(names), _QUERIES_A_BLOCK):

@@ -14,6 +14,7 @@ from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.direct import DirectSide
 from glrtf.retrieval.inputs import Inputs
+from glrtf.retrieval.ranking import TrainLandmarks
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
@@ -49,9 +50,9 @@ class Pipeline:
             queries: The query rows to rank for; None takes all.
 
         Returns:
-            The ranking, one row a query, in the order asked for.
+            The ranking, one row a query, in the given order.
         """
-        nearest, sure = self._direct.confidences(queries)
+        nearest, confidences = self._direct.confidences(queries)
         if self._config.bridged:
             in_index, in_query = self.landmark_confidences()
         else:
@@ -62,9 +63,9 @@ class Pipeline:
             in_query = LandmarkConfidences(
                 in_query.landmarks[queries], in_query.confidences[queries]
             )
-        sure = self._direct.voted(sure, nearest.indices, in_query, in_index)
+        confidences = self._direct.voted(confidences, nearest.indices, in_query, in_index)
         return ranking.rank(
-            nearest, sure, in_query, in_index, self.inputs.id_ranks, self._config.fusion
+            nearest, confidences, in_query, in_index, self.inputs.id_ranks, self._config.fusion
         )
 
     def train_neighbors(self) -> Neighbors:
@@ -73,7 +74,7 @@ class Pipeline:
             "train_neighbors", self.inputs.images, self.inputs.train, **self._wanted_of_train()
         )
 
-    def non_landmark_confidences(self) -> npt.NDArray[np.float64]:
+    def non_landmark_similarities(self) -> npt.NDArray[np.float64]:
         """Step 3: n(t) of each train image; 1, which changes nothing, when none are given."""
         given = self.inputs.non_landmark_scores
         if given is not None:
@@ -97,22 +98,21 @@ class Pipeline:
     def landmark_confidences(self) -> tuple[LandmarkConfidences, LandmarkConfidences]:
         """Steps 2 to 4: the landmarks of index and test images."""
         near = self.train_neighbors()
-        unlikeness = self.non_landmark_confidences()
-        known, codes = self.inputs.train_landmarks
+        train = TrainLandmarks(*self.inputs.train_landmarks, self.non_landmark_similarities())
         images = len(near.indices)
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
             settings = self._config.landmark
-            for kept in ranking.landmark_blocks(near, known, codes, unlikeness, settings):
+            for kept in ranking.landmark_blocks(near, train, settings):
                 yield kept.landmarks, kept.confidences
 
-        marks, sure = self._cache.arrays(
+        marks, confidences = self._cache.arrays(
             "landmark_confidences", self._landmark_key(), images, blocks
         )
         cut = len(self.inputs.index.ids)
         return (
-            LandmarkConfidences(np.array(marks[:cut]), np.array(sure[:cut])),
-            LandmarkConfidences(np.array(marks[cut:]), np.array(sure[cut:])),
+            LandmarkConfidences(np.array(marks[:cut]), np.array(confidences[:cut])),
+            LandmarkConfidences(np.array(marks[cut:]), np.array(confidences[cut:])),
         )
 
     def _wanted_of_train(self) -> dict[str, int]:

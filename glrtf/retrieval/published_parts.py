@@ -1,7 +1,7 @@
 """The train rows in 20 parts, as the published run had them, however their set is cut.
 
 The published neighbours are the 15 nearest of each of 20 files of train rows. A set written by
-`glrtf.embed` has a part for each shard, one or thousands, in an order that depends on their
+`glrtf embed` has a part for each shard, one or thousands, in an order that depends on their
 number. So rows are put in the order of their image ids, which say nothing of what photos show, and
 that order is cut into 20 parts of equal length. Sets of the same images give the same parts.
 """
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import PUBLISHED_PARTS
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows, gather_rows
 from glrtf.retrieval.ordering import id_ranks
@@ -28,7 +29,7 @@ class PublishedParts:
         source: The rows.
     """
 
-    def __init__(self, source: EmbeddingSet | JoinedRows | ArrayRows) -> None:
+    def __init__(self, source: EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows) -> None:
         self._source = source
         # As numpy.array_split cuts: the first parts have one row more where it does not divide.
         least, more = divmod(sum(source.part_lengths), PUBLISHED_PARTS)
@@ -40,7 +41,7 @@ class PublishedParts:
 
     @functools.cached_property
     def ids(self) -> npt.NDArray[np.bytes_]:
-        """(rows,) S16, ascending."""
+        """(rows,) S dtype, ascending."""
         return self._source.ids[self._rows]
 
     @functools.cached_property

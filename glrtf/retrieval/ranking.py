@@ -1,5 +1,6 @@
 """From neighbours to a ranking: steps 4, 5 and 8 over blocks of images, on all processors."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
@@ -22,22 +23,31 @@ _IMAGES_AT_ONCE = 128
 _QUERIES_AT_ONCE = 256
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainLandmarks:
+    """The landmarks of the train images, and how much they look like non-landmarks.
+
+    Attributes:
+        known: Landmark ids, ascending.
+        codes: (train rows,) int64, each train image's place in `known`.
+        non_landmark_similarity: (train rows,) float64, n(t).
+    """
+
+    known: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int64]
+    non_landmark_similarity: npt.NDArray[np.float64]
+
+
 def landmark_blocks(
-    near: Neighbors,
-    known: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-    unlikeness: npt.NDArray[np.float64],
-    settings: LandmarkConfig,
+    near: Neighbors, train: TrainLandmarks, settings: LandmarkConfig
 ) -> Iterator[LandmarkConfidences]:
-    """Step 4: the landmarks that images keep, some thousand images at a time.
+    """Step 4: the landmarks that images keep, a few thousand images at a time.
 
     Of mapped neighbours, no more than two blocks are held in memory.
 
     Args:
         near: The images' nearest train images.
-        known: Landmark ids, ascending.
-        codes: (train rows,) int64, each train image's place in `known`.
-        unlikeness: (train rows,) float64, n(t).
+        train: What those show.
         settings: The parameters.
     """
     images = len(near.indices)
@@ -47,37 +57,26 @@ def landmark_blocks(
                 release(near)
             block = slice(start, start + _IMAGES_A_BLOCK)
             chunk = Neighbors(near.indices[block], near.scores[block])
-            yield keep_landmarks(chunk, known, codes, unlikeness, settings)
+            yield _keep_landmarks(chunk, train, settings)
             progress.update(len(chunk.indices))
 
 
-def keep_landmarks(
-    near: Neighbors,
-    known: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-    unlikeness: npt.NDArray[np.float64],
-    settings: LandmarkConfig,
+def _keep_landmarks(
+    near: Neighbors, train: TrainLandmarks, settings: LandmarkConfig
 ) -> LandmarkConfidences:
-    """The landmarks that images keep, computed on all processors.
-
-    Args:
-        near: The images' nearest train images.
-        known: Landmark ids, ascending.
-        codes: (train rows,) int64, each train image's place in `known`.
-        unlikeness: (train rows,) float64, n(t).
-        settings: The parameters.
-    """
+    """One block's landmarks, computed on all processors."""
     # The last entry is for missing neighbours: row -1.
-    codes, unlikeness = np.append(codes, NO_LANDMARK), np.append(unlikeness, 1.0)
+    codes = np.append(train.codes, NO_LANDMARK)
+    non_landmark_similarity = np.append(train.non_landmark_similarity, 1.0)
 
     def keep(start: int) -> LandmarkConfidences:
         block = slice(start, start + _IMAGES_AT_ONCE)
         rows, scores = np.asarray(near.indices[block]), np.asarray(near.scores[block])
-        similarity = unlikeness.take(rows, mode="wrap")
+        similarity = non_landmark_similarity.take(rows, mode="wrap")
         return landmark_confidence.landmark_confidences(
             codes.take(rows, mode="wrap"),
             penalized_distances(scores, similarity, settings.non_landmark_weight),
-            known,
+            train.known,
             per_landmark=settings.per_landmark,
             best_bonus=settings.best_bonus,
             keep=settings.keep,
@@ -116,9 +115,9 @@ def rank(
 
         def fuse(start: int) -> Ranking:
             block = slice(start, start + _QUERIES_AT_ONCE)
-            asked = LandmarkConfidences(query.landmarks[block], query.confidences[block])
+            of_block = LandmarkConfidences(query.landmarks[block], query.confidences[block])
             near = Neighbors(np.array(nearest.indices[block]), np.array(nearest.scores[block]))
-            fused = rank_block(near, np.asarray(direct[block]), asked, lists, id_ranks, settings)
+            fused = rank_block(near, np.asarray(direct[block]), of_block, lists, settings)
             with lock:
                 progress.update(len(near.indices))
             return fused
@@ -131,17 +130,15 @@ def rank_block(
     direct: npt.NDArray[np.float64],
     query: LandmarkConfidences,
     lists: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
     settings: FusionConfig,
 ) -> Ranking:
-    """Steps 5 and 8 for so few queries that all their candidates fit into memory.
+    """As `rank`, for so few queries that all their candidates fit into memory.
 
     Args:
         nearest: The queries' nearest index images.
         direct: (queries, k) float64, their direct confidences.
         query: The queries' landmarks.
         lists: The index images by landmark.
-        id_ranks: (index images,) int64, each one's place by ascending image id.
         settings: The parameters.
     """
     surest_first = settings.tie_break == "bridge"
@@ -151,8 +148,8 @@ def rank_block(
         nearest,
         direct,
         bridge.bridges_of_pairs(query, lists, nearest.indices),
-        bridge.best_bridges(query, lists, id_ranks, depth, surest_first),
-        id_ranks,
+        bridge.best_bridges(query, lists, depth, surest_first),
+        lists.id_ranks,
         divisor=settings.bridge_divisor,
         direct_power=settings.direct_power,
         bridge_power=settings.bridge_power,

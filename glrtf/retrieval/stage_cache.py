@@ -35,14 +35,14 @@ class StageCache:
     A later run with the same inputs and parameters of a stage finds its
     arrays; a run with other parameters of a later stage finds all before it.
     Arrays are memory-mapped, so their size does not matter. What is missing or
-    damaged is told and computed again.
+    damaged is reported and computed again.
 
     Args:
         folder: Where to keep them; created when the first one is written.
 
     Attributes:
         folder: Where they are kept.
-        seconds: What each stage asked for took, in order.
+        seconds: What each requested stage took, in order.
         reused: The stages that were found.
     """
 
@@ -54,7 +54,7 @@ class StageCache:
     def arrays(
         self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
     ) -> tuple[np.ndarray, ...]:
-        """A stage's arrays, computed only where they are not there yet.
+        """A stage's arrays, computed only if they do not exist yet.
 
         Args:
             stage: What the stage is called.
@@ -83,7 +83,7 @@ class StageCache:
         return result
 
     def _is_whole(self, name: str) -> bool:
-        """Whether a stage's arrays are there and as they were written; damage is told."""
+        """Whether a stage's arrays exist and are undamaged; damage is reported."""
         description = files.join(self.folder, f"{name}.json")
         if not files.exists(description):
             return False

@@ -181,11 +181,11 @@ def make_app(searcher: Searcher, stores: Mapping[str, Photos], config: ServeConf
         title="glrtf", docs_url=None, redoc_url=None, openapi_url=None, lifespan=service.running
     )
     app.add_api_route("/search", service.search, methods=["POST"])
-    app.add_api_route("/photos/{split}/{image_id}", service.photo, response_class=Response)
+    app.add_api_route("/photos/{split}/{image_id:path}", service.photo, response_class=Response)
     app.add_api_route("/healthz", service.health)
     for path, (name, media_type) in _PAGE_FILES.items():
         app.add_api_route(path, _page_file(name, media_type), response_class=Response)
-    app.add_exception_handler(HTTPException, _told)
+    app.add_exception_handler(HTTPException, _error_response)
     app.add_exception_handler(RequestValidationError, _told_invalid)
     app.add_exception_handler(Exception, _told_failure)
     app.add_middleware(SameSite)
@@ -203,7 +203,7 @@ def _page_file(name: str, media_type: str) -> Callable[[], Any]:
     return page_file
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _error_response(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 

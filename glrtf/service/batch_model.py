@@ -1,15 +1,12 @@
 """A model that is called with batches of a few fixed lengths, so that nothing is traced twice."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from glrtf.inference.embedders import Embedder
-from glrtf.inference.tta import embed_views
-
-Tensor: TypeAlias = tf.Tensor
+from glrtf.inference.embedder import Embedder
+from glrtf.inference.host_views import embed_on_host
 
 
 class BatchModel:
@@ -30,11 +27,13 @@ class BatchModel:
         self.embedder = embedder
         self.lengths = _lengths(max_batch)
         self._views = views
-        self._functions: dict[int, Callable[[Tensor], Tensor]] = {}
+        self._functions: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
         self.num_traces = 0
 
     def warm(self) -> None:
         """Traces and runs every length once, so that no request waits for it."""
+        if not self.embedder.in_graph:
+            return  # It ran once when it was loaded.
         for length in self.lengths:
             self._run(np.zeros(self._shape(length), np.uint8))
 
@@ -43,31 +42,38 @@ class BatchModel:
         most = self.lengths[-1]
         rows = [np.empty((0, self.embedder.dimension), np.float32)]
         for start in range(0, len(images), most):
-            some = images[start : start + most]
-            length = next(each for each in self.lengths if each >= len(some))
+            chunk = images[start : start + most]
+            if not self.embedder.in_graph:
+                rows.append(embed_on_host(self.embedder, [np.stack(chunk)], self._views))
+                continue
+            length = next(each for each in self.lengths if each >= len(chunk))
             padded = np.zeros(self._shape(length), np.uint8)
-            padded[: len(some)] = some
-            rows.append(self._run(padded)[: len(some)])
+            padded[: len(chunk)] = chunk
+            rows.append(self._run(padded)[: len(chunk)])
         return np.concatenate(rows)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         length = len(images)
         if length not in self._functions:
             self._functions[length] = self._traced(length)
-        return self._functions[length](tf.constant(images)).numpy()
+        return self._functions[length](images)
 
-    def _traced(self, length: int) -> Callable[[Tensor], Tensor]:
+    def _traced(self, length: int) -> Callable[[np.ndarray], np.ndarray]:
         """The model for batches of one length; a concrete function cannot be traced again."""
+        import tensorflow as tf
 
-        def embed(images: Tensor) -> Tensor:
+        from glrtf.inference.tta import embed_views
+
+        def embed(images: Any) -> Any:
             self.num_traces += 1
-            return embed_views(self.embedder.embed, [images], self._views)
+            return embed_views(self.embedder.embed, [images], self._views, self.embedder.unit_views)
 
         images = tf.TensorSpec(self._shape(length), tf.uint8)
-        return tf.function(embed, autograph=False).get_concrete_function(images)
+        function = tf.function(embed, autograph=False).get_concrete_function(images)
+        return lambda images: function(tf.constant(images)).numpy()
 
     def _shape(self, length: int) -> tuple[int, int, int, int]:
-        return (length, self.embedder.size, self.embedder.size, 3)
+        return (length, *self.embedder.input.shape)
 
 
 def _lengths(most: int) -> list[int]:

@@ -25,7 +25,7 @@ def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
     theirs, train photos do.
 
     Args:
-        searcher: What is asked.
+        searcher: The searcher to calibrate.
         config: What it was opened with.
     """
     if kept := _kept(searcher, config):
@@ -93,7 +93,7 @@ def _kept(searcher: RowSearcher, config: SearcherConfig) -> Calibration | None:
 
 
 def _key(searcher: RowSearcher, config: SearcherConfig) -> dict[str, Any]:
-    """All that it depends on, but for the photos that are asked."""
+    """All that it depends on, except for the photos searched with."""
     tables = [each for each in (config.landmarks, config.labels) if each]
     return {
         "version": _VERSION,

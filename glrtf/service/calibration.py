@@ -3,16 +3,20 @@
 Scores are sums of similarities; what 1.76 means depends on the model and the index. Photos
 whose landmark is known are searched as if they were new, and a curve is laid through
 how often the answers were right (Platt, "Probabilistic outputs for support vector
-machines", 1999). Each photo is asked twice: once with its landmark in the index, once as
+machines", 1999). Each photo is searched twice: once with its landmark in the index, once as
 if there were none, so that photos of something else count as much as photos of
 something known.
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import json_shapes
 
 FEWEST = 10
 """Right answers, and wrong ones, below which there is no curve."""
@@ -59,9 +63,9 @@ class Calibration:
     """How sure answers are.
 
     Attributes:
-        landmark: From a landmark confidence C; None where it is not known.
+        landmark: From a landmark confidence C; None if it is not known.
         photo: From the cube root of a final confidence F, which is a similarity where
-            nothing bridges; None where it is not known.
+            nothing bridges; None if it is not known.
         source: By which photos, in words.
     """
 
@@ -101,23 +105,27 @@ class Calibration:
     def from_json(cls, values: Any) -> "Calibration | None":
         """What `as_json` gave; None for anything else."""
         try:
-            curves = {name: _curve(values[name]) for name in ("landmark", "photo")}
-            return cls(source=str(values["source"]), **curves)
-        except (KeyError, TypeError, ValueError):
+            json_shapes.require("calibration", values, _Saved)
+        except UserError:
             return None
+        curves = {name: values[name] and _curve(values[name]) for name in ("landmark", "photo")}
+        if any(curve and curve.slope <= 0 for curve in curves.values()):
+            return None
+        return cls(source=values["source"], **curves)
 
 
-def _curve(values: Any) -> Curve | None:
-    if values is None:
-        return None
-    curve = Curve(*(float(values[name]) for name in ("slope", "shift", "highest")))
-    if not (np.isfinite(dataclasses.astuple(curve)).all() and curve.slope > 0):
-        raise ValueError("no curve")
-    return curve
+class _Saved(TypedDict):
+    landmark: Curve | None
+    photo: Curve | None
+    source: str
+
+
+def _curve(values: Mapping[str, float]) -> Curve:
+    return Curve(*(float(values[name]) for name in ("slope", "shift", "highest")))
 
 
 def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve | None:
-    """The curve of greatest likelihood.
+    """The maximum-likelihood curve.
 
     Targets are Platt's, a little inside 0 and 1, so that a clean separation gives no
     step; Newton's method with a little damping.
@@ -127,7 +135,7 @@ def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve 
         right: (n,) bool.
 
     Returns:
-        None where there are fewer than `FEWEST` of either kind, or better scores are not
+        None if there are fewer than `FEWEST` of either kind, or better scores are not
         more often right.
     """
     positive = int(right.sum())

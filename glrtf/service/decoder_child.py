@@ -77,7 +77,7 @@ def answer(connection: Connection) -> None:
 
     Args:
         connection: Gives tasks ``{"task", "cpu_seconds", **arguments}`` and bytes, takes
-            ``{"length", "shape"}`` or ``{"length", "refused"}`` and so many bytes.
+            ``{"length", "shape"}`` or ``{"length", "refused"}`` and that many bytes.
     """
     while True:
         task = json.loads(connection.recv_bytes())
@@ -91,7 +91,7 @@ def answer(connection: Connection) -> None:
             head, body = {"refused": "too large for this machine's memory"}, b""
         body = memoryview(body)
         connection.send_bytes(json.dumps({**head, "length": len(body)}).encode())
-        # Not as a message: whoever receives one holds it twice.
+        # Not as a message: the receiver would hold it twice.
         while body:
             body = body[os.write(connection.fileno(), body) :]
 

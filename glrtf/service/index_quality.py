@@ -20,7 +20,7 @@ from tfrecords_tools.progress import Progress
 
 RANKED = 100
 _AT_ONCE = 256
-# So many photos of an answer are looked at by whoever asks.
+# How many photos of an answer people look at.
 _SHOWN = 24
 _LISTED = 10
 # Stands for what no answer can be.
@@ -33,7 +33,7 @@ class KnownPhotos:
 
     Attributes:
         rows: (photos, d) float32, of length 1.
-        ids: (photos,) S16; under these they are left out of index and train set; empty for
+        ids: (photos,) S dtype; under these they are left out of index and train set; empty for
             photos of neither.
         landmarks: (photos,) int64; -1 for what is no landmark of the index.
     """
@@ -49,7 +49,7 @@ class Found:
 
     Attributes:
         final: (photos, k) float64, F of the index photos ranked.
-        shown: (photos, k) int64, their landmarks; -1 where not known or beyond the last.
+        shown: (photos, k) int64, their landmarks; -1 if not known or beyond the last.
         confidences: (photos, keep) float64, C of the landmarks found; -inf beyond the last.
         marks: (photos, keep) int64, these landmarks.
     """
@@ -63,11 +63,11 @@ class Found:
 def photos_of_set(
     embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
-    """Those photos of a set whose landmark is known, at most so many, drawn at random.
+    """Those photos of a set whose landmark is known, at most that many, drawn at random.
 
     Args:
         embedded: The set.
-        landmarks: (its rows,) int64, what they show; -1 where that is not known.
+        landmarks: (its rows,) int64, what they show; -1 if that is not known.
         most: How many; 0 for all.
         seed: Equal seeds draw the same.
     """
@@ -87,7 +87,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     """Searches with photos as if they were new.
 
     Args:
-        searcher: What is asked.
+        searcher: The searcher to measure.
         photos: The photos.
         unknown: As if their landmark were new too.
     """
@@ -117,7 +117,7 @@ def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) ->
     """How sure answers are.
 
     Args:
-        photos: What was asked.
+        photos: The photos that were searched with.
         found: What was found.
         unknown: What was found as if their landmarks were new; all of it is wrong.
         source: What the photos are, in words.
@@ -125,8 +125,8 @@ def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) ->
     truth = np.where(photos.landmarks == NO_LANDMARK, _NEVER, photos.landmarks)[:, None]
     marks, seen = [], []
     for one, right in ((found, truth), (unknown, np.full_like(truth, _NEVER))):
-        there = np.isfinite(one.confidences)
-        marks.append((one.confidences[there], (one.marks == right)[there]))
+        valid = np.isfinite(one.confidences)
+        marks.append((one.confidences[valid], (one.marks == right)[valid]))
         shown, final = one.shown[:, :_SHOWN], one.final[:, :_SHOWN]
         known = shown != NO_LANDMARK
         seen.append((np.cbrt(final[known]), (shown == right)[known]))
@@ -151,7 +151,7 @@ class Quality:
         map_100_interval: Its bootstrap interval, 95 %.
         recall_1: Share of queries whose first index photo shows the same landmark.
         landmark_1: Share of queries whose surest landmark is right, of those whose landmark has
-            train photos; None where none has.
+            train photos; None if none has.
         worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
         confusions: Landmarks shown first instead of the right one, the most frequent
             first: id, name, found_id, found_name, count.
@@ -176,15 +176,15 @@ def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality
     """Measures what was found.
 
     Args:
-        searcher: What was asked.
-        photos: What was asked about, some of it answerable.
+        searcher: The searcher measured.
+        photos: The photos that were searched with, some of them answerable.
         found: What was found.
     """
     relevant = _relevant(searcher, photos)
-    some = relevant > 0
-    truth, shown = photos.landmarks[some], found.shown[some]
+    scored = relevant > 0
+    truth, shown = photos.landmarks[scored], found.shown[scored]
     hits = shown == truth[:, None]
-    precisions = metrics.average_precision(hits, relevant[some], RANKED)
+    precisions = metrics.average_precision(hits, relevant[scored], RANKED)
     low, high = bootstrap.mean_interval(precisions)
     names = searcher.landmark_names
     worst = []
@@ -200,12 +200,12 @@ def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality
             }
         )
     return Quality(
-        queries=int(some.sum()),
-        unanswerable=int((~some).sum()),
+        queries=int(scored.sum()),
+        unanswerable=int((~scored).sum()),
         map_100=float(precisions.mean()),
         map_100_interval=(low, high),
         recall_1=float(hits[:, 0].mean()),
-        landmark_1=_share_right(searcher, truth, found.marks[some, 0]),
+        landmark_1=_share_right(searcher, truth, found.marks[scored, 0]),
         worst=sorted(worst, key=lambda each: (each["map_100"], each["landmark_id"])),
         confusions=_confusions(truth, shown[:, 0], names),
     )

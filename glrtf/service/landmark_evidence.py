@@ -27,7 +27,7 @@ class LeftOut:
     """What searches do as if they did not know of, one entry a photo.
 
     Attributes:
-        ids: (photos,) S16, index and train photos of that id.
+        ids: (photos,) S dtype, index and train photos of that id.
         landmarks: (photos,) int64, all photos of that landmark; -1 for none.
     """
 
@@ -44,12 +44,12 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class LandmarkEvidence:
-    """The landmarks of images and what makes them sure.
+    """The landmarks of images and the train photos that support them.
 
     Attributes:
         confidences: The landmarks kept and C of each.
-        train_rows: (images, keep, per_landmark) int64, the train rows whose likeness
-            C sums up, the nearest first; -1 where there are fewer.
+        train_rows: (images, keep, per_landmark) int64, the train rows whose similarity
+            C sums up, the nearest first; -1 if there are fewer.
     """
 
     confidences: LandmarkConfidences
@@ -110,17 +110,17 @@ class LandmarkFinder:
                 found = self._evidence(near)
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
-        marks, sure, rows = StageCache(self._folder).arrays(
+        marks, confidences, rows = StageCache(self._folder).arrays(
             "index_landmarks", self._key(index), len(index.ids), blocks
         )
         return LandmarkEvidence(
-            LandmarkConfidences(np.array(marks), np.array(sure)), np.array(rows)
+            LandmarkConfidences(np.array(marks), np.array(confidences)), np.array(rows)
         )
 
     def _evidence(self, near: Neighbors) -> LandmarkEvidence:
         settings = self._settings
-        there = near.indices != NO_ROW
-        codes = np.where(there, self._codes[near.indices], -1)
+        valid = near.indices != NO_ROW
+        codes = np.where(valid, self._codes[near.indices], -1)
         no_penalty = np.ones(near.scores.shape)
         kept = landmarks.landmark_confidences(
             codes,
@@ -130,7 +130,7 @@ class LandmarkFinder:
             best_bonus=settings.best_bonus,
             keep=settings.keep,
         )
-        shown = np.where(there, self.known[codes], NO_LANDMARK)
+        shown = np.where(valid, self.known[codes], NO_LANDMARK)
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 
@@ -147,7 +147,7 @@ class LandmarkFinder:
 
 
 def no_evidence(count: int) -> LandmarkEvidence:
-    """What is known of images where there are no train photos."""
+    """The evidence without train photos: none."""
     nothing = np.full((count, 1), NO_LANDMARK, np.int64)
     confidences = LandmarkConfidences(nothing, np.full((count, 1), -np.inf))
     return LandmarkEvidence(confidences, np.full((count, 1, 1), NO_ROW, np.int64))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from glrtf.config.service import EvaluateIndexConfig
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.index_quality import KnownPhotos

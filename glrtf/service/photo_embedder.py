@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
+from glrtf.config.descriptor import DescriptorConfig
 from glrtf.config.inference import VIEWS
-from glrtf.data import decoding
+from glrtf.data.resizers import host_resizer
 from glrtf.inference.embedders import load_embedder
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
@@ -20,10 +20,11 @@ class PhotoEmbedder:
     """A model that embeds photos, read as the shards' builder reads them.
 
     Args:
-        model: An export's folder, or a workdir.
+        model: As for ``glrtf embed``.
         checkpoint: Which checkpoint of the workdir; empty takes the last.
         tta: Views to add up.
         batch_size: Most photos of one model call.
+        descriptor: What the file of another project's model does not say.
 
     Attributes:
         size: Side of the model's input in pixels.
@@ -40,14 +41,15 @@ class PhotoEmbedder:
         checkpoint: str = "",
         tta: Sequence[str] = VIEWS,
         batch_size: int = 32,
+        descriptor: DescriptorConfig | None = None,
     ) -> None:
-        embedder = load_embedder(model, checkpoint)
+        embedder = load_embedder(model, checkpoint, descriptor=descriptor, light=True)
         self.size, self.dimension = embedder.size, embedder.dimension
         self.digest = embedder.digest
         self._batch_size = batch_size
         self._model = BatchModel(embedder, tta, batch_size)
-        self._antialias = embedder.antialias
-        self._read = PhotoReader(embedder.spec())
+        self._spec = embedder.spec()
+        self._read = PhotoReader(self._spec)
 
     def embed(
         self, photos: Iterable[str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]]
@@ -82,7 +84,9 @@ class PhotoEmbedder:
                     f"photo {number}: expected uint8 (height, width, 3), found {photo.dtype} "
                     f"{photo.shape}"
                 )
-            return decoding.resize(tf.constant(photo), self.size, self._antialias).numpy()
+            prepared = np.empty(self._spec.shape, np.uint8)
+            host_resizer(self._spec)(photo, prepared)
+            return prepared
         name = f"photo {number}" if isinstance(photo, bytes) else os.fspath(photo)
         data = photo if isinstance(photo, bytes) else files.read_bytes(name)
         try:

@@ -1,19 +1,15 @@
-"""From the bytes somebody sends to the pixels a model takes, or a refusal."""
+"""From uploaded bytes to the pixels a model takes, or a refusal."""
 
 import contextlib
 import threading
-from typing import TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
-from glrtf.data import decoding
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
+from glrtf.data.resizers import host_resizer
 from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
 from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
-
-Tensor: TypeAlias = tf.Tensor
 
 _LARGE = 16_000_000
 
@@ -38,13 +34,11 @@ class PhotoReader:
         spec = InputSpec(spec) if isinstance(spec, int) else spec
         self._max_pixels, self._max_side, self._decoders = max_pixels, spec.max_side, decoders
         self._large = threading.Lock()
-        # One graph for all photos: sizes differ, and a trace for each would be kept for ever.
-        self._square = tf.function(
-            lambda pixels: decoding.resize(pixels, spec.size, spec.antialias), autograph=False
-        ).get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8))
+        self._shape = spec.shape
+        self._resize = host_resizer(spec)
 
     def __call__(self, data: bytes, seconds: float = 60.0) -> np.ndarray:
-        """Pixels uint8 (size, size, 3) of an image file's bytes, turned upright.
+        """Pixels uint8, of `InputSpec.shape`, of an image file's bytes, turned upright.
 
         Args:
             data: The file's bytes.
@@ -59,6 +53,8 @@ class PhotoReader:
             pixels = read_pixels(data, self._max_pixels, self._max_side)
         else:
             pixels = self._decoders.pixels(data, self._max_pixels, seconds, self._max_side)
-        # TensorFlow makes a copy: one of a large photo at a time is enough.
+        # The resize makes a copy: one of a large photo at a time is enough.
         with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
-            return self._square(tf.constant(pixels)).numpy()
+            prepared = np.empty(self._shape, np.uint8)
+            self._resize(pixels, prepared)
+            return prepared

@@ -2,7 +2,7 @@
 
 from glrtf.config.service import SearcherConfig
 from glrtf.embeddings.info import INFO_FILE
-from glrtf.inference.model_folders import require_model
+from glrtf.inference.descriptors.required import require_model
 from tfrecords_tools.command import expected
 
 
@@ -12,7 +12,13 @@ def require_inputs(config: SearcherConfig) -> None:
     Raises:
         UserError: On the first that is not there or cannot be written.
     """
-    require_model("--model", config.model, precision=config.precision)
+    require_model(
+        "--model",
+        config.model,
+        precision=config.precision,
+        descriptor=config.descriptor,
+        runtime=config.runtime,
+    )
     expected.folder("--index", config.index, holding=INFO_FILE)
     if config.train:
         expected.folder("--train", config.train, holding=INFO_FILE)

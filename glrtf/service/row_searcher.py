@@ -32,7 +32,7 @@ from tfrecords_tools.arrange import read_names
 class RowSearcher:
     """The steps of a retrieval for a few embedded photos, what belongs to the index done once.
 
-    Confidences, bridges and fusion are those of `glrtf.retrieve` with the
+    Confidences, bridges and fusion are those of `glrtf retrieve` with the
     published parameters, without its database-side augmentation and non-landmark
     penalty, which need a whole test set.
 
@@ -45,7 +45,7 @@ class RowSearcher:
         train: The train photos, if any.
         train_rows: The train photos' rows in the order that `train_landmarks` has, if any.
         train_landmarks: (train photos,) int64, what they show.
-        index_landmarks: (index photos,) int64, what they show; -1 where that is not known.
+        index_landmarks: (index photos,) int64, what they show; -1 if that is not known.
         landmark_names: What landmarks are called, where that is known.
         calibration: How scores become probabilities, where that is known.
 
@@ -63,7 +63,6 @@ class RowSearcher:
         self.train_landmarks = np.empty(0, np.int64)
         self.calibration = Calibration()
         self._opened = OpenedDatabase(index, config.search, folder)
-        self._id_ranks = id_ranks(index.ids)
         self._finder: LandmarkFinder | None = None
         self.landmark_names: dict[int, str] = {}
         self._photo_names = labels.names_of_photos(index.folder)
@@ -78,7 +77,7 @@ class RowSearcher:
         self._of_index = (
             self._finder.of_index(index) if self._finder else no_evidence(index.num_rows)
         )
-        self._lists = bridge.list_by_landmark(self._of_index.confidences, self._id_ranks)
+        self._lists = bridge.list_by_landmark(self._of_index.confidences, id_ranks(index.ids))
 
     def _refuse_unlike(self) -> None:
         """Index and train photos must have been embedded alike."""
@@ -94,9 +93,9 @@ class RowSearcher:
             rows: Float32 (photos, d), of length 1.
             limit: How many index photos each, at most.
         """
-        asked, ranking = self.rank(rows, limit)
+        evidence, ranking = self.rank(rows, limit)
         return [
-            Answer(self._landmarks_of(asked, photo), self._found(ranking, photo))
+            Answer(self._landmarks_of(evidence, photo), self._found(ranking, photo))
             for photo in range(len(rows))
         ]
 
@@ -115,33 +114,36 @@ class RowSearcher:
         """
         photos = ArrayRows(rows, "photos")
         finder = self._finder
-        asked = finder.of_photos(photos, left_out) if finder else no_evidence(len(rows))
+        evidence = finder.of_photos(photos, left_out) if finder else no_evidence(len(rows))
         near = self._opened.nearest(photos, FusionConfig.direct_k)
         if left_out is None:
-            return asked, self._fused(near, asked, limit)
+            return evidence, self._fused(near, evidence, limit)
         ids, known = self.index.ids, self.index_landmarks
         gone = left_out.covers(ids[near.indices], known[near.indices])
         near = Neighbors(np.where(gone, NO_ROW, near.indices), near.scores)
         same = np.isin(known, left_out.landmarks[left_out.landmarks != NO_LANDMARK])
-        ranking = self._fused(near, asked, limit + 1 + int(same.sum()))
+        ranking = self._fused(near, evidence, limit + 1 + int(same.sum()))
         gone = left_out.covers(ids[ranking.images], known[ranking.images])
-        return asked, without(ranking, gone, limit)
+        return evidence, without(ranking, gone, limit)
 
-    def _fused(self, near: Neighbors, asked: LandmarkEvidence, limit: int) -> Ranking:
+    def _fused(self, near: Neighbors, evidence: LandmarkEvidence, limit: int) -> Ranking:
         """Steps 5, 7 and 8 of a retrieval."""
         settings = FusionConfig(limit=limit)
         direct = np.clip(near.scores, 0, 1)
-        return rank_block(near, direct, asked.confidences, self._lists, self._id_ranks, settings)
+        return rank_block(near, direct, evidence.confidences, self._lists, settings)
 
-    def _landmarks_of(self, asked: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
-        marks, sure = asked.confidences.landmarks[photo], asked.confidences.confidences[photo]
+    def _landmarks_of(self, evidence: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
+        marks, confidences = (
+            evidence.confidences.landmarks[photo],
+            evidence.confidences.confidences[photo],
+        )
         return tuple(
             LandmarkFound(
                 int(mark),
                 self.landmark_names.get(int(mark), ""),
-                float(sure[place]),
-                self.calibration.of_landmark(float(sure[place])),
-                self._train_ids(asked, photo, place),
+                float(confidences[place]),
+                self.calibration.of_landmark(float(confidences[place])),
+                self._train_ids(evidence, photo, place),
             )
             for place, mark in enumerate(marks)
             if mark != NO_LANDMARK

@@ -8,7 +8,8 @@ import numpy as np
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.inference.embedders import Embedder, load_embedder
+from glrtf.inference.embedder import Embedder
+from glrtf.inference.embedders import load_embedder
 from glrtf.service.answers import Answer
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
@@ -17,7 +18,7 @@ from tfrecords_tools.errors import UserError
 
 
 class Searcher(RowSearcher):
-    """A `RowSearcher` that is asked with photos.
+    """A `RowSearcher` for photos.
 
     Args:
         model: The model.
@@ -57,10 +58,15 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         max_batch: Most photos of one model call.
     """
     index = EmbeddingSet.open(config.index, config.verify)
-    model = BatchModel(
-        load_embedder(config.model, precision=config.precision), config.tta, max_batch
+    embedder = load_embedder(
+        config.model,
+        precision=config.precision,
+        runtime=config.runtime,
+        descriptor=config.descriptor,
+        recorded=index.meta.get("preparation"),
+        light=True,
     )
-    return Searcher(model, index, config)
+    return Searcher(BatchModel(embedder, config.tta, max_batch), index, config)
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
@@ -81,11 +87,15 @@ def _refuse_unlike(
     """Photos are embedded here as the sets must have been: by the same model, views and size."""
     for one in sets:
         found = one.meta.get("model_digest")
-        if found != embedder.digest:
+        if found != embedder.digest and (found or one.meta.get("model") != embedder.name):
+            # A model prepared otherwise has another digest: the setting says more.
+            prepared = Agreement()
+            prepared.add("the photos searched for", {"preparation": embedder.preparation})
+            prepared.add(one.folder, {"preparation": one.meta.get("preparation")})
             raise UserError(
                 f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
-                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}…; embed it with this"
-                " model"
+                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}… of the model"
+                f" {one.meta.get('model')}; embed it with this model"
             )
     agreement = Agreement()
     ours = {
@@ -93,6 +103,7 @@ def _refuse_unlike(
         "max_side": embedder.max_side or 0,
         "antialias": embedder.antialias,
         "precision": embedder.precision,
+        "preparation": embedder.preparation,
         "tta": list(config.tta),
         "scales": [1.0],
     }

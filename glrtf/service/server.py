@@ -1,4 +1,4 @@
-"""Runs the service until the process is told to stop."""
+"""Runs the service until the process receives a signal to stop."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
 import uvicorn
 
@@ -44,11 +45,9 @@ def serve(
         stores: The photos of the splits that can be shown.
         config: The limits.
         listener: A bound socket.
-        ends_process: Whether SIGTERM ends the process at once instead of raising `SystemExit`:
-            taking TensorFlow's graphs apart can take ten seconds.
+        ends_process: Whether SIGTERM ends the process at once instead of returning: taking
+            TensorFlow's graphs apart can take ten seconds.
 
-    Raises:
-        SystemExit: With code 0, after SIGTERM.
     """
     app = make_app(searcher, stores, config)
     server = _TellingServer(
@@ -68,8 +67,21 @@ def serve(
         )
     )
     # Having finished, uvicorn sends itself again the signal that stopped it.
-    signal.signal(signal.SIGTERM, lambda *_: _exit() if ends_process else sys.exit(0))
-    server.run(sockets=[listener])
+    before = signal.signal(signal.SIGTERM, lambda *_: _exit() if ends_process else _stop())
+    try:
+        server.run(sockets=[listener])
+    except _Stopped:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Stopped(BaseException):
+    """SIGTERM came; not an error that anything between handler and `serve` may catch."""
+
+
+def _stop() -> NoReturn:
+    raise _Stopped
 
 
 def _exit() -> None:

@@ -75,7 +75,7 @@ def _are_hidden(*variables: str) -> bool:
 
 
 def _tpus_on_bus(folder: Path) -> str:
-    """What kind of TPU the PCI bus shows; empty where it shows none."""
+    """What kind of TPU the PCI bus shows; empty if it shows none."""
     names = (_TPUS.get(_attribute(one, "device"), "") for one in _of_vendor(folder, _GOOGLE))
     return next(filter(None, names), "")
 

@@ -1,4 +1,4 @@
-"""Who is told how a run goes: CSV, TensorBoard, Weights & Biases."""
+"""Loggers: CSV, TensorBoard, Weights & Biases."""
 
 import csv
 import io
@@ -44,9 +44,9 @@ class CsvLogger:
         self._rows: list[dict[str, str]] = []
         if files.exists(path):
             try:
-                rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()))
+                rows = csv.DictReader(io.StringIO(files.read_bytes(path).decode()), restval="")
                 self._rows = [row for row in rows if _images_of(row, num_examples) <= start_images]
-            except (ValueError, KeyError, TypeError, csv.Error) as error:
+            except (ValueError, KeyError, csv.Error) as error:
                 raise UserError(
                     f"{path}: damaged: not the log of a run ({error}); delete it to begin a new one"
                 ) from None
@@ -146,7 +146,8 @@ class WandbLogger:
             import wandb
         except ImportError:
             raise UserError(
-                "wandb_project: expected the package wandb, found none; " + how_to_install("wandb")
+                "--wandb_project: expected the package wandb, found none; "
+                + how_to_install("wandb")
             ) from None
         self._wandb = wandb
         self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")

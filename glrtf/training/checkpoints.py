@@ -147,13 +147,13 @@ def list_all(folder: str) -> list[Checkpoint]:
 
 
 def latest(folder: str) -> Checkpoint | None:
-    """The newest finished checkpoint, None where there is none."""
+    """The newest finished checkpoint, None if there is none."""
     found = list_all(folder)
     return found[-1] if found else None
 
 
 def best(found: list[Checkpoint], metric: str = "validation_map") -> Checkpoint | None:
-    """The checkpoint with the highest metric; the newest of equals; None where none has it."""
+    """The checkpoint with the highest metric; the newest of equals; None if none has it."""
     rated = [c for c in found if metric in c.position.metrics]
     return max(rated, key=lambda c: (c.position.metrics[metric], c.position.images), default=None)
 
@@ -197,11 +197,11 @@ def find(path: str, which: str | None = None) -> Checkpoint:
         return matching[0]
     if matching:
         raise UserError(
-            f"checkpoint: {len(matching)} have {which} updates, made on different numbers of "
+            f"--checkpoint: {len(matching)} have {which} updates, made on different numbers of "
             f"replicas: name one of {', '.join(c.arrays_path for c in matching)}"
         )
     known = ", ".join(str(c.position.update) for c in found)
-    raise UserError(f"checkpoint: expected last, best or one of {known}, found {which!r}")
+    raise UserError(f"--checkpoint: expected last, best or one of {known}, found {which!r}")
 
 
 def embedding_arrays(model: "keras.Model") -> dict[str, "keras.Variable"]:
@@ -230,13 +230,13 @@ def read_config(workdir: str) -> TrainConfig:
     """
     path = files.join(workdir, "config.yaml")
     if not files.exists(path):
-        raise UserError(f"{workdir}: expected a workdir of glrtf.train, found no config.yaml there")
+        raise UserError(f"{workdir}: expected a workdir of glrtf train, found no config.yaml there")
     content = files.read_bytes(path)
     with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
         local.write(content)
         local.flush()
         try:
-            return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf.train")
+            return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf train")
         except UserError as error:
             raise UserError(str(error).replace(local.name, path)) from None
 

@@ -115,7 +115,7 @@ def readable_errors(folder: str) -> Iterator[None]:
 
 
 class Augmentation:
-    """Makes float images of uint8 ones and varies them, each micro-batch anew.
+    """Converts uint8 images to float and augments them, each micro-batch separately.
 
     Args:
         config: The run's settings.
@@ -136,7 +136,7 @@ class Augmentation:
         """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], varied.
 
         Args:
-            images: uint8, resized or on canvases.
+            images: uint8, resized or padded.
             replica: This replica's number.
             number: The micro-batch's number over the whole run.
 

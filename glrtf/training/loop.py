@@ -22,7 +22,7 @@ from glrtf.training.strategy import told_of_lost_workers
 from tfrecords_tools.command import stopping
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 
 # Figures of the state as it is, such as {"validation_map": 0.4}.
 Validate = Callable[[], Mapping[str, float]]
@@ -56,7 +56,7 @@ class Trainer:
         plan: The run in updates.
         state: What is trained.
         num_classes: Classes of the head.
-        loggers: Who is told.
+        loggers: Receive the figures.
         chief: Whether this process writes checkpoints.
         validate: Gives figures of the model, every `validate_every` epochs.
     """
@@ -182,7 +182,7 @@ class Trainer:
         return self._config.peak_learning_rate(self._strategy.num_replicas_in_sync)
 
     def _end_epoch(self, update: int, seconds: float) -> dict[str, float]:
-        """Averages the epoch's figures, validates when due, and tells the loggers."""
+        """Averages the epoch's figures, validates when due, and passes them to the loggers."""
         means = np.mean(self._seen, axis=0)
         metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
         metrics["epoch"] = round(self._plan.epoch(update), 4)
@@ -274,13 +274,13 @@ def resume(
     resumes with the first update that begins after all images seen so far.
 
     Returns:
-        The checkpoint; None where there is none, so that the state is still a fresh one.
+        The checkpoint; None if there is none, so that the state is still a fresh one.
 
     Raises:
         UserError: If the checkpoint is damaged or of another number of classes.
     """
     folder = files.join(config.folder, "checkpoints")
-    files.remove_stale(folder)  # What a kill in the middle of a save left.
+    temporary_files.remove_stale(folder)  # What a kill in the middle of a save left.
     found = checkpoints.latest(folder)
     if found is None:
         return None

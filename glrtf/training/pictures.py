@@ -1,4 +1,4 @@
-"""Pictures to look at: the learning rate's course, a grid of augmented photos."""
+"""Plots: the learning rate schedule, a grid of augmented photos."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,8 @@ def plot_schedule(
         from matplotlib.figure import Figure
     except ImportError:
         raise UserError(
-            "plot_schedule: expected the package matplotlib, found none; " + how_to_install("plot")
+            "--plot_schedule: expected the package matplotlib, found none; "
+            + how_to_install("plot")
         ) from None
     updates = np.unique(np.linspace(0, plan.total_updates, _POINTS).astype(int))
     rates = [float(schedule(update)) for update in updates]

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
-from glrtf.data.decoding import InputSpec
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts
 from glrtf.training import loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
 from glrtf.training.pictures import plot_schedule
-from glrtf.training.plan import RunPlan, make_plan
+from glrtf.training.plan import RunPlan, plan_run
 from glrtf.training.schedules import make_schedule
 from glrtf.training.state import TrainState, build_state
 from glrtf.training.strategy import choose_precision, describe, is_chief, make_strategy
@@ -52,7 +52,7 @@ def train(
     on_sample = most_updates is not None
     strategy = make_strategy(config.strategy, config.tpu, fall_back=on_sample)
     replicas = strategy.num_replicas_in_sync
-    plan = make_plan(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
+    plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
     precision = choose_precision(config.precision, strategy)
     if config.plot_schedule:
         plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)
@@ -63,7 +63,7 @@ def train(
     with strategy.scope():
         state = build_state(config, num_classes, _margin(config), schedule, precision)
         found = loop.resume(state, plan, config, num_classes)
-        # Only where there is no checkpoint: one of update 0 has weights too.
+        # Only if there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
     seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, strategy, precision)
@@ -110,8 +110,8 @@ def schedule_of(
 def _num_classes(shards: ShardSet, folder: str) -> int:
     if not shards.num_classes:
         raise UserError(
-            f"{folder}: expected dataset_info.json with num_classes beside the train shards, found "
-            "none; build them with glrtf build"
+            f"{folder}: expected dataset_info.json with num_classes next to the train shards, "
+            "found none; build them with glrtf build"
         )
     return shards.num_classes
 
@@ -148,7 +148,7 @@ def _tell(
 def _validator(
     config: TrainConfig, strategy: tf.distribute.Strategy, state: TrainState, score: Score | None
 ) -> Validator | None:
-    """Of the fold beside train/ that the builder kept, if it kept one."""
+    """The validation fold that the builder wrote next to train/, if any."""
     folder = files.join(config.data, "validation")
     if not config.validate_every or not files.exists(folder):
         return None

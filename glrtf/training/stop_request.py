@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class StopRequest:
-    """Whether SIGTERM or Ctrl-C has asked a run to stop, here or in another process.
+    """Whether a run should stop after SIGTERM or Ctrl-C, here or in another process.
 
     In a cluster each process enters its own answer into every update, where it is reduced with
     the figures. All of them read the answer of the same update, so all stop after the same one.
@@ -39,11 +39,11 @@ class StopRequest:
         print(f"stopping: this update is finished and saved{hint}", file=sys.stderr, flush=True)
 
     def answer(self) -> tf.Tensor:
-        """This process's answer for the next update: 1 where it was asked to stop, else 0."""
+        """This process's value for the next update: 1 if it should stop, else 0."""
         return tf.constant(float(self._asked))
 
     def take(self, share: tf.Tensor) -> None:
-        """Takes the mean of all replicas' answers to the update that was just begun.
+        """Takes the mean of all replicas' values in the update that has just started.
 
         Args:
             share: A float32 scalar, equal on all processes.

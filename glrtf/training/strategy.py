@@ -32,7 +32,7 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
             accelerators that TensorFlow cannot drive; it refuses otherwise.
 
     Raises:
-        UserError: If the devices asked for are not there.
+        UserError: If the requested devices are missing.
     """
     multiply_in_float32()
     if kind == "auto":
@@ -46,7 +46,7 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         raise UserError(
-            f"strategy: expected at least one GPU for {kind!r}, found none; "
+            f"--strategy: expected at least one GPU for {kind!r}, found none; "
             "check nvidia-smi, or use --strategy cpu"
         )
     if kind == "gpu":
@@ -54,11 +54,17 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
     return tf.distribute.MirroredStrategy()
 
 
+def is_one_cpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy is one replica on this machine's CPU."""
+    devices = " ".join(strategy.extended.worker_devices).upper()
+    return strategy.num_replicas_in_sync == 1 and "CPU:" in devices
+
+
 def multiply_in_float32() -> None:
     """Makes products of float32 matrices float32 on every device.
 
     By default a TPU multiplies them in bfloat16 and a GPU since Ampere in TensorFloat-32:
-    a head's logits, the embedding layer and the resizing of canvases among them.
+    a head's logits, the embedding layer and the resizing of padded photos among them.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
@@ -163,8 +169,8 @@ def _automatic(tpu: str, fall_back: bool) -> tf.distribute.Strategy:
         print(f"note: {trouble}; using the CPU (see pip install '{package}')", file=sys.stderr)
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     raise UserError(
-        f"strategy: {trouble}{f' [{reason}]' if reason else ''}; pip install '{package}' and check "
-        "its driver, or use --strategy cpu"
+        f"--strategy: {trouble}{f' [{reason}]' if reason else ''}; pip install '{package}' and "
+        "check its driver, or use --strategy cpu"
     )
 
 
@@ -187,7 +193,7 @@ def _multiworker() -> tf.distribute.Strategy:
 
 
 def _cluster_problem(text: str) -> str:
-    """What is wrong with a TF_CONFIG, empty where nothing is."""
+    """What is wrong with a TF_CONFIG, empty if nothing is."""
     if not text:
         return "nothing"
     try:
@@ -217,7 +223,7 @@ def _tpu(name: str) -> tf.distribute.Strategy:
         # The resolver fails in many ways: no metadata server, no such node, no driver.
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise UserError(
-            f"tpu: expected a TPU named {address or os.environ.get('TPU_NAME')!r}, could not "
+            f"--tpu: expected a TPU named {address or os.environ.get('TPU_NAME')!r}, could not "
             f"reach one ({reason[:200]}); check the name and zone (gcloud compute tpus list) and "
             "that tensorflow-tpu is installed"
         ) from None
@@ -229,7 +235,7 @@ def _refuse_part_of_a_slice() -> None:
     hosts = [name for name in os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",") if name]
     if len(hosts) > 1:
         raise UserError(
-            f"tpu: expected the TPU of one machine, found one of {len(hosts)} hosts of a slice "
+            f"--tpu: expected the TPU of one machine, found one of {len(hosts)} hosts of a slice "
             "(TPU_WORKER_HOSTNAMES), whose processes would each write the whole run; start it "
             "once, on worker 0, with --tpu NAME"
         )

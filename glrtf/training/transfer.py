@@ -22,14 +22,14 @@ def initialise(state: TrainState, config: TrainConfig) -> str:
         UserError: If the source is missing, damaged or another model's.
     """
     if config.init_from:
-        told = _from_run(state, config.init_from)
+        message = _from_run(state, config.init_from)
     else:
         backbone = state.model.embedding_model.get_layer(f"backbone_{config.backbone}")
         load_backbone(backbone, config.backbone, config.weights)
-        told = "random weights" if config.weights == "none" else f"weights of {config.weights}"
+        message = "random weights" if config.weights == "none" else f"weights of {config.weights}"
     if state.average is not None:
         state.average.reset()
-    return told
+    return message
 
 
 def _from_run(state: TrainState, source: str) -> str:
@@ -46,4 +46,6 @@ def _from_run(state: TrainState, source: str) -> str:
     if fits:
         return f"weights of {found.arrays_path}"
     classes = found.position.num_classes
-    return f"weights of {found.arrays_path}, without its head of {classes} classes (begun anew)"
+    return (
+        f"weights of {found.arrays_path}, without its head of {classes} classes (newly initialised)"
+    )

@@ -1,4 +1,4 @@
-"""A run's folder: made once, gone on with only under the same settings."""
+"""A run's folder: created once, resumed only with the same settings."""
 
 import dataclasses
 import hashlib
@@ -9,9 +9,9 @@ from glrtf.training import checkpoints
 from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 
-# What may change between two starts of one run: where it runs, what it tells, how it is computed
+# What may change between two starts of one run: where it runs, what it logs, how it is computed
 # and read. The data may move; `_refuse_other_data` looks at what they are.
 _FREE = (
     *("workdir", "strategy", "tpu", "keep_checkpoints", "checkpoint_every", "validate_every"),
@@ -24,7 +24,7 @@ def claim(config: TrainConfig) -> TrainConfig:
     """Makes the run's workdir and saves the settings, or checks that they are the saved ones.
 
     Until there is a checkpoint there is no run: one that could not fetch its weights, or had no
-    memory for its batch, is begun again under the settings that work.
+    memory for its batch, can start again with settings that work.
 
     Returns:
         The settings that the run keeps: with the accumulation_steps that it began with, from
@@ -34,7 +34,7 @@ def claim(config: TrainConfig) -> TrainConfig:
         UserError: If the folder is another run's, or holds checkpoints without settings.
     """
     for folder in (config.folder, files.join(config.folder, "checkpoints")):
-        files.remove_stale(folder)  # What killed processes left half written.
+        temporary_files.remove_stale(folder)  # What killed processes left half written.
     path = files.join(config.folder, "config.yaml")
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if begun and files.exists(path):
@@ -44,7 +44,7 @@ def claim(config: TrainConfig) -> TrainConfig:
         config = dataclasses.replace(config, accumulation_steps=saved.accumulation_steps)
     elif begun:
         raise UserError(
-            f"{config.folder}: expected config.yaml beside checkpoints/, found none; "
+            f"{config.folder}: expected config.yaml next to checkpoints/, found none; "
             "restore it or choose another --workdir"
         )
     files.write_bytes(path, cli.to_yaml(config).encode())

@@ -48,8 +48,8 @@ class Row:
 class TimedCache(StageCache):
     """A `StageCache` that remembers what finding a stage's arrays cost.
 
-    Variants share their searches, yet each is told the seconds that it would
-    take alone. The seconds are kept beside the arrays for later runs.
+    Variants share their searches, yet each is charged the seconds that it would
+    take alone. The seconds are kept next to the arrays for later runs.
 
     Args:
         folder: Where arrays and seconds are kept.

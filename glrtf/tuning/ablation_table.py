@@ -30,8 +30,8 @@ def write_tables(rows: Sequence[Row], folder: str) -> None:
     write("ablation.csv", csv_text(rows))
     write("ablation.svg", svg.standalone(chart(rows)))
     # An object, not a list: its checksum stands in it.
-    told = {"rows": [dataclasses.asdict(row) for row in rows]}
-    files.write_json(files.join(folder, JSON_FILE), told)
+    content = {"rows": [dataclasses.asdict(row) for row in rows]}
+    files.write_json(files.join(folder, JSON_FILE), content)
 
 
 def read_rows(folder: str) -> list[Row]:
@@ -70,7 +70,7 @@ def text_rows(rows: Sequence[Row]) -> list[list[str]]:
 def markdown(rows: Sequence[Row]) -> str:
     """The table in Markdown, one part for each way of switching."""
     header, *lines = text_rows(rows)
-    told = {
+    notes = {
         True: "Each step switched on in turn; the difference is to the line above.",
         False: "Each step left out; the difference is to all steps together.",
     }
@@ -79,7 +79,7 @@ def markdown(rows: Sequence[Row]) -> str:
         chosen = [line for line, row in zip(lines, rows, strict=True) if row.in_turn == in_turn]
         rule = ["---", *("---:" for _ in header[1:])]
         table = [f"| {' | '.join(line)} |" for line in [header, rule, *chosen]]
-        text += [told[in_turn], "", *table, ""]
+        text += [notes[in_turn], "", *table, ""]
     return "\n".join(text)
 
 

@@ -1,4 +1,4 @@
-"""What glrtf.tune leaves: best.yaml, tune.json, trials.csv and two plots."""
+"""What glrtf tune leaves: best.yaml, tune.json, trials.csv and two plots."""
 
 import csv
 import dataclasses
@@ -28,6 +28,7 @@ _INPUTS = (
     "non_landmark_solution",
     "non_landmark_scores",
     "votes",
+    "adapter",
     "search",
 )
 
@@ -48,7 +49,7 @@ def write_result(config: TuneConfig, result: TuneResult) -> None:
 
 
 def best_yaml(settings: RetrieveConfig) -> str:
-    """The tuned settings as ``glrtf.retrieve --config`` takes them.
+    """The tuned settings as ``glrtf retrieve --config`` takes them.
 
     Inputs and output are left to the flags: the settings serve other images.
     """
@@ -86,16 +87,16 @@ def side(pairs: np.ndarray) -> dict[str, Any]:
 
 def result_text(config: TuneConfig, result: TuneResult) -> str:
     """The result for a terminal."""
-    told = summary(result)
-    table = text_table.measure_table({name: told[name] for name in ("tune", "holdout")})
+    figures = summary(result)
+    table = text_table.measure_table({name: figures[name] for name in ("tune", "holdout")})
     changed = [
         f"  {name}: {search_space.get(result.baseline, name)} -> {value}"
         for name, value in result.values.items()
         if search_space.get(result.baseline, name) != value
     ]
-    low, high = told["holdout"]["interval"]
+    low, high = figures["holdout"]["interval"]
     verdict = "the holdout's interval holds 0: no gain is shown" if low <= 0 <= high else ""
-    lines = [f"mAP@100 after {told['trials']} trials", table, *changed, verdict]
+    lines = [f"mAP@100 after {figures['trials']} trials", table, *changed, verdict]
     lines.append(files.join(config.output, "best.yaml"))
     return "\n".join(line for line in lines if line)
 

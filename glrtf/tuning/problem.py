@@ -1,4 +1,4 @@
-"""What glrtf.tune tunes on what: settings in, average precisions out."""
+"""What glrtf tune tunes on what: settings in, average precisions out."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ class Problem:
         parameters: What is tuned.
         cache_folder: Where the searches are kept.
         tune: (T,) int64, places of the scored queries to tune on.
-        holdout: (H,) int64, places of those kept aside.
+        holdout: (H,) int64, places of those held out.
         num_missing: How many scored queries the embedding set lacks.
 
     Raises:
@@ -73,7 +73,7 @@ class Problem:
         """
         return self._scorer.average_precisions(self.rank(settings, chosen).images, chosen)
 
-    def search_widely(self) -> None:
+    def fill_cache(self) -> None:
         """Makes the searches once, as wide as any trial may ask for."""
         widest: dict[str, Any] = {
             p.name: max(p.choices, default=int(p.high))

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from glrtf.evaluation.solutions import RetrievalSolution
+from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 
 
@@ -20,7 +21,7 @@ def split_queries(
     Args:
         query_ids: The scored queries.
         solution: Their relevant images.
-        holdout: The share kept aside, met as nearly as whole landmarks allow.
+        holdout: The share held out, met as nearly as whole landmarks allow.
 
     Returns:
         The places, ascending, of the queries to tune on, and of those kept
@@ -31,7 +32,7 @@ def split_queries(
     """
     groups: dict[str, list[int]] = {}
     for place, query_id in enumerate(query_ids):
-        text = " ".join(sorted(solution.relevant[query_id]))
+        text = image_ids.join_list(sorted(solution.relevant[query_id]))
         groups.setdefault(hashlib.sha256(text.encode()).hexdigest(), []).append(place)
     if len(groups) < 2:
         raise UserError(

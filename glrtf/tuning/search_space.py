@@ -12,7 +12,7 @@ from tfrecords_tools.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """A setting of ``glrtf.retrieve`` that may be tuned.
+    """A setting of ``glrtf retrieve`` that may be tuned.
 
     Attributes:
         name: Its dotted name, such as ``landmark.keep``.

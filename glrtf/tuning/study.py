@@ -1,4 +1,4 @@
-"""The study of glrtf.tune: trials that are drawn, run, and kept in a journal."""
+"""The study of glrtf tune: trials that are drawn, run, and kept in a journal."""
 
 import dataclasses
 import os
@@ -31,7 +31,7 @@ def open_problem(config: TuneConfig) -> Problem:
 
 
 def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
-    """The study of finished trials on the disk, made where it is not there yet.
+    """The study of finished trials on the disk, made if it does not exist yet.
 
     Raises:
         UserError: If the journal is of a study with other inputs or settings.
@@ -157,5 +157,5 @@ def _require_optuna() -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise UserError(
-            f"glrtf.tune needs Optuna, which is not installed: {how_to_install('tune')}"
+            f"glrtf tune needs Optuna, which is not installed: {how_to_install('tune')}"
         ) from None

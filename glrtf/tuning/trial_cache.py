@@ -8,7 +8,7 @@ import numpy as np
 
 from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import Blocks, StageCache
-from glrtf.tuning.truncate import narrowed
+from glrtf.tuning.truncate import truncate
 from tfrecords_tools.storage import files
 
 # Stages whose arrays are (rows, k) neighbours, best first: a search for fewer is cut from
@@ -56,8 +56,8 @@ class TrialCache(StageCache):
             return self._latest[name]
         if stage in self._cuts:
             wide = self._wide(stage, key, "per_part", rows, blocks)
-            narrow = narrowed(Neighbors(*wide), key["per_part"], self._train_parts)
-            result: tuple[np.ndarray, ...] = (narrow.indices, narrow.scores)
+            truncated = truncate(Neighbors(*wide), key["per_part"], self._train_parts)
+            result: tuple[np.ndarray, ...] = (truncated.indices, truncated.scores)
         elif stage in _ON_DISK:
             result = super().arrays(stage, key, rows, blocks)
         else:

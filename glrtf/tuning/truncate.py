@@ -10,7 +10,7 @@ from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 _QUERIES_AT_ONCE = 1024
 
 
-def narrowed(wide: Neighbors, per_part: int, part_lengths: Sequence[int]) -> Neighbors:
+def truncate(wide: Neighbors, per_part: int, part_lengths: Sequence[int]) -> Neighbors:
     """The nearest of each part out of those of a search for more of each part.
 
     Args:
@@ -30,11 +30,11 @@ def narrowed(wide: Neighbors, per_part: int, part_lengths: Sequence[int]) -> Nei
         kept = _first_of_each_part(found, per_part, part_lengths)
         # What is kept moves to the front, its order unchanged.
         order = np.argsort(~kept, axis=1, kind="stable")[:, :width]
-        there = np.take_along_axis(kept, order, axis=1)
+        valid = np.take_along_axis(kept, order, axis=1)
         near = np.take_along_axis(found, order, axis=1)
-        sure = np.take_along_axis(np.asarray(wide.scores[block]), order, axis=1)
-        indices[block, : near.shape[1]] = np.where(there, near, NO_ROW)
-        scores[block, : near.shape[1]] = np.where(there, sure, -np.inf)
+        near_scores = np.take_along_axis(np.asarray(wide.scores[block]), order, axis=1)
+        indices[block, : near.shape[1]] = np.where(valid, near, NO_ROW)
+        scores[block, : near.shape[1]] = np.where(valid, near_scores, -np.inf)
     return Neighbors(indices, scores)
 
 

@@ -1,4 +1,4 @@
-"""The processes of glrtf.tune: the first keeps the journal, further ones run trials for it."""
+"""The processes of glrtf tune: the first keeps the journal, further ones run trials for it."""
 
 import contextlib
 import multiprocessing
@@ -18,7 +18,7 @@ from glrtf.tuning.study import SharedTrials, best_note, finished_trials
 from tfrecords_tools.command import allocator, process_pool
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import file_systems, files
+from tfrecords_tools.storage import file_systems, temporary_files
 
 
 def run_trials(config: TuneConfig, problem: Problem) -> None:
@@ -32,7 +32,7 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
     journal = study.open_journal(config, problem.parameters)
     with _alone(config.output):
         for folder in (config.output, problem.cache_folder):
-            files.remove_stale(folder)
+            temporary_files.remove_stale(folder)
         done = len(finished_trials(journal))
         if done >= config.trials:
             return
@@ -48,7 +48,7 @@ def run_trials(config: TuneConfig, problem: Problem) -> None:
         numbers = range(1, min(config.workers, tickets.left))
         helpers = [_Helper(config, worker, tickets, searched, share) for worker in numbers]
         with Progress("search once", 1, "round") as search:
-            problem.search_widely()
+            problem.fill_cache()
             search.update()
         with (
             Progress("tune", config.trials - done, "trial") as progress,
@@ -75,7 +75,7 @@ def _run_own(
 
 
 class _Tickets:
-    """How many trials are still to be begun, for several threads."""
+    """How many trials are left to start, shared by several threads."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -100,7 +100,7 @@ class _Helper:
     Args:
         config: The study's settings.
         worker: Its number, from 1.
-        tickets: Trials to be begun.
+        tickets: Trials left to start.
         searched: Set once the searches are on the disk.
         share: Takes a finished trial.
     """
@@ -135,7 +135,7 @@ class _Helper:
 
     @property
     def fault(self) -> str:
-        """How the process ended before its work was done; empty where it did not."""
+        """How the process ended before its work was done; empty if it did not."""
         code = self._process.exitcode
         if not code:
             return ""
@@ -156,7 +156,7 @@ class _Helper:
                 share(self._connection.recv())
             self._connection.send(False)
         except (EOFError, OSError, UserError):
-            # It died, or the journal cannot be written: whoever runs the trial then says so.
+            # It died, or the journal cannot be written: running the trial will report that.
             if taken:
                 tickets.give_back()
         finally:
@@ -164,7 +164,7 @@ class _Helper:
 
 
 def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
-    """A further process: it reads the inputs and runs trials as long as it is asked for them."""
+    """A further process: it reads the inputs and runs trials on request."""
     _end_with_parent()
     trials = None
     try:
@@ -173,7 +173,7 @@ def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
         with _share_of_processors(config.workers):
             while connection.recv():
                 if trials is None:
-                    problem.search_widely()
+                    problem.fill_cache()
                     trials = SharedTrials(config, problem, worker)
                 connection.send(trials.run_one())
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -21,7 +21,7 @@ OURS = [each for each in COMMANDS if not each.module.endswith(".py")]
 ELLIPSIS = "…"
 MISSING = r"^missing |^--\w+: expected .* found none"
 YOUR_OWN = "docs/your-own-photos.md"
-INSTALLED = re.compile(r"how_to_install\(['\"](\w+)['\"]\)")
+INSTALLED = re.compile(r"(?:how_to_install\(|expected\.package\([^)]*, )['\"](\w+)['\"]\)")
 SCRIPTS = sorted({each.module for each in COMMANDS if each.module.endswith(".py")})
 
 
@@ -39,7 +39,7 @@ def test_settings_are_known_and_taken(command, monkeypatch, tmp_path):
     """
     module = command.imported()
     if not command.arguments or "PHOTO" in " ".join(command.arguments[1:2]):
-        # Named in passing: that it can be run is all that is said.
+        # Mentioned in passing: only its existence is claimed.
         assert callable(module.main)
         return
 

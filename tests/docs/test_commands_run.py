@@ -94,8 +94,7 @@ def _run(command):
     module = command.imported()
     # A look at the help ends as such looks do.
     ended = pytest.raises(SystemExit, match=r"^0$")
-    ends_itself = "--help" in arguments or command.module == "glrtf.serve"
-    with ended if ends_itself else contextlib.nullcontext():
+    with ended if "--help" in arguments else contextlib.nullcontext():
         run = _serve_and_visit if command.module == "glrtf.serve" else module.main
         assert run(arguments) == 0, str(command)
 

@@ -1,4 +1,4 @@
-"""Fuzzes the readers of foreign files for as long as it is told.
+"""Fuzzes the readers of foreign files for a given time.
 
     PYTHONPATH=.:tests python tests/faults/fuzz.py --seconds 600
 

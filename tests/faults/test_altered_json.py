@@ -23,7 +23,8 @@ from glrtf.evaluation.results import read_result
 from glrtf.evaluation.revisited import read_ground_truth
 from glrtf.evaluation.revisited_layout import write_layout
 from glrtf.inference import extraction, receipts
-from glrtf.inference.embedders import INFO_NAME, load_embedder
+from glrtf.inference.embedders import load_embedder
+from glrtf.inference.model_folders import INFO_NAME
 from glrtf.planning import compiled
 from glrtf.planning.accelerators import find_slice
 from glrtf.retrieval.search import annoy_backend
@@ -226,7 +227,7 @@ def build_plan(folder):
 
 
 def whitening_note(folder):
-    """The note beside a whitening, read when it is used again."""
+    """The note next to a whitening, read when it is used again."""
     query, index = str(folder / "query"), str(folder / "index")
     generator = np.random.default_rng(0)
     for name in (query, index):

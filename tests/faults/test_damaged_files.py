@@ -56,7 +56,7 @@ def test_a_shard(shards):
 def test_a_shard_of_which_some_records_may_be_skipped(shards):
     path = shards / "train-00000-of-00002.tfrecord"
     opened = open_shards(str(shards))
-    # As public shards are, whose digests nothing tells.
+    # Like public shards, whose digests are not recorded.
     parts = tuple(dataclasses.replace(shard, sha256="") for shard in opened.shards)
     opened = dataclasses.replace(opened, shards=parts)
     whole = [record.data for record in in_order(opened, BadRecords(0))]
@@ -138,7 +138,7 @@ def test_an_embedding_set(tmp_path, name):
         rows = np.concatenate([opened.read(part, 0, 6) for part in range(2)])
         return {"rows": rows, "ids": opened.ids, "meta": np.array(opened.meta["model"])}
 
-    # A damaged id may be told as a repeated one, a row as one of the set.
+    # A damaged id may be reported as a repeated one, a row as one of the set.
     assert assert_refused(path, read, _arrays_equal, named=folder) >= 85
 
 

@@ -1,6 +1,6 @@
 """What commands keep for a later run, cut at 50 places and with 50 bits flipped.
 
-As in `test_damaged_files.py` beside this file: refused by name, or what the whole gives.
+As in `test_damaged_files.py`: refused by name, or the same result as from undamaged files.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ def test_an_ablation(tmp_path):
 
 @pytest.mark.parametrize("name", ["whitening.npz", "whitening.json"])
 def test_a_whitening(tmp_path, name):
-    pytest.importorskip("sklearn", reason="glrtf.whiten needs scikit-learn")
+    pytest.importorskip("sklearn", reason="glrtf whiten needs scikit-learn")
     write_inputs(tmp_path)
     sets = {"train": "train", "query": "test", "index": "index", "output": "out"}
     flags = [f"--{flag}={tmp_path / folder}" for flag, folder in sets.items()]

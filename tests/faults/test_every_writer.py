@@ -1,7 +1,7 @@
 """Every command that writes, one for each, on a full disk and on a read-only one.
 
 Each is run undisturbed first, to know what it writes and how much that is.
-`test_full_disk.py` beside this file goes further into the long ones.
+`test_full_disk.py` covers the long ones in more detail.
 """
 
 import json
@@ -78,8 +78,8 @@ def _ablate(inputs: Path, out: Path) -> Command:
 def _evaluate(inputs: Path, out: Path) -> Command:
     write_retrieval(inputs / "retrieval")
     (inputs / "solution.csv").write_text(SOLUTION)
-    told = _flags(json=out / "told.json", per_query=out / "told.csv", resamples=20)
-    return evaluate.main, [str(inputs / "retrieval"), str(inputs / "solution.csv"), *told]
+    result = _flags(json=out / "result.json", per_query=out / "result.csv", resamples=20)
+    return evaluate.main, [str(inputs / "retrieval"), str(inputs / "solution.csv"), *result]
 
 
 def _report(inputs: Path, out: Path) -> Command:

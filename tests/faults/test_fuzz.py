@@ -1,4 +1,4 @@
-"""A short fuzzing of every reader; `fuzz.py` beside this file goes on for as long as it is told."""
+"""A short fuzzing of every reader; `fuzz.py` runs for longer."""
 
 import fuzz_targets
 import fuzzing

@@ -1,4 +1,4 @@
-"""A few kills of the quick commands; `campaign.py` beside this file makes hundreds of all."""
+"""A few kills of the quick commands; `campaign.py` makes hundreds."""
 
 import fault_works
 import kills

@@ -1,4 +1,4 @@
-"""A short run of `storage_campaign.py` beside this file: no traceback, nothing wrong."""
+"""A short run of `storage_campaign.py`: no traceback, nothing wrong."""
 
 import pytest
 import storage_faults

@@ -1,7 +1,9 @@
 """The Python interface: what is imported, and the functions that need no TensorFlow."""
 
 import csv
+import dataclasses
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import retrieval_worlds as worlds
+from PIL import Image
 
 import glrtf
 from glrtf.commands import retrieve
+from glrtf.commands.catalog import COMMANDS
 
 HEAVY = ("tensorflow", "keras", "numpy", "jsonargparse", "matplotlib", "yaml", "PIL")
 
@@ -26,7 +30,7 @@ def unit(rows):
 
 
 def stored_rows(folder):
-    """Ids and rows of a set, as they lie on disk."""
+    """Ids and rows of a set, as they are on disk."""
     opened = glrtf.open_set(folder)
     parts = [np.array(opened.part(part)[0]) for part in range(opened.num_parts)]
     return opened.ids, np.concatenate(parts)
@@ -37,14 +41,30 @@ def landmarks_of(world):
         return {row["id"]: int(row["landmark_id"]) for row in csv.DictReader(file)}
 
 
-def test_every_name_is_there_and_listed():
-    assert sorted(glrtf._MODULES) == sorted(glrtf.__all__)
+def test_every_name_of_the_stub_exists():
+    assert glrtf.__all__[0] == "open_set" and len(set(glrtf.__all__)) == len(glrtf.__all__)
     for name in glrtf.__all__:
         assert name in dir(glrtf)
         if name not in ("ArcFaceHead", "PhotoEmbedder"):  # They load TensorFlow.
             assert getattr(glrtf, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         glrtf.serach  # noqa: B018
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_function_from_settings_to_a_result(name):
+    """Its result is a frozen dataclass, offered by the interface as are the settings."""
+    function = getattr(glrtf, {"search": "search_photos"}.get(name, name))
+    stem = name.title().replace("_", "") if name != "search" else "PhotoSearch"
+    settings, result = (getattr(glrtf, f"{stem}{kind}") for kind in ("Config", "Result"))
+    assert f"{settings.__module__}.{settings.__name__}" == COMMANDS[name].settings
+    first = next(iter(inspect.signature(function).parameters.values()))
+    assert first.name == "config" and first.annotation is settings
+    returned = inspect.signature(function).return_annotation
+    assert returned in (result, result.__name__)
+    assert dataclasses.is_dataclass(result) and result.__dataclass_params__.frozen
+    # The command calls this function: both lie in one module, and none prints but the command.
+    assert inspect.getmodule(function) is importlib.import_module(COMMANDS[name].module)
 
 
 def test_importing_it_loads_nothing_heavy():
@@ -64,7 +84,7 @@ def test_functions_stay_functions_when_modules_of_their_names_are_imported(capsy
 
     assert main(["search"]) == 2
     importlib.import_module("glrtf.search")
-    assert callable(glrtf.search) and glrtf.search.__module__ == "glrtf.api"
+    assert callable(glrtf.search) and glrtf.search.__module__ == "glrtf.api.ranking"
     assert callable(sys.modules["glrtf.search"].main)
 
 
@@ -174,7 +194,7 @@ def test_rank_refuses(world):
         known = landmarks_of(world)
         known.popitem()
         glrtf.rank(*names, known)
-    with pytest.raises(ValueError, match="--landmarks: preset fifth_place needs"):
+    with pytest.raises(ValueError, match=r"^landmarks: preset fifth_place needs"):
         glrtf.rank(*names)
     with pytest.raises(TypeError, match="no_such_setting"):
         glrtf.rank(*names[:2], no_such_setting=1)
@@ -202,3 +222,29 @@ def test_score_takes_files_mappings_and_rankings(world, tmp_path):
     assert glrtf.score(result, first, resamples=10)["All"]["map@100"] == 1
     with pytest.raises(glrtf.UserError, match="query 'z' is not in the solution"):
         glrtf.score({"z": ["a"]}, solution)
+
+
+def test_settings_are_read_from_yaml_with_overrides(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("preset: direct\nfusion: {limit: 7}\nquery: [a]\n")
+    settings = glrtf.load_settings(glrtf.RetrieveConfig, path, index=["b", "c"], output="out")
+    assert settings.query == ["a"] and settings.index == ["b", "c"]
+    assert settings.fusion.limit == 7 and settings.output == "out"
+    with pytest.raises(glrtf.UserError, match="unknown setting 'qery'; did you mean query"):
+        path.write_text("qery: [a]\n")
+        glrtf.load_settings(glrtf.RetrieveConfig, path, query=["a"], index=["b"], output="out")
+
+
+def test_a_row_of_photos_has_a_place_for_each(tmp_path, capsys):
+    """A red photo, twice as wide as high, and one that is missing."""
+    (tmp_path / "0/0/0").mkdir(parents=True)
+    Image.new("RGB", (64, 32), "red").save(tmp_path / "0/0/0/0001.jpg")
+    row = glrtf.photo_row(tmp_path, [b"0001", "0002"], side=32)
+    # Two places of 32 and gaps of 4; the thumbnail is 32 x 16, in the middle of its place.
+    assert row.size == (2 * 36 + 4, 32 + 16)
+    red, green, blue = row.getpixel((4 + 16, 16))
+    assert red > 240 and green < 20 and blue < 20
+    assert row.getpixel((4 + 16, 4)) == row.getpixel((40 + 16, 16)) == (255, 255, 255)
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(glrtf.UserError, match="expected one for each of 2 photos, found 1"):
+        glrtf.photo_row(tmp_path, ["0001", "0002"], ["one"])

@@ -1,4 +1,4 @@
-"""Wrong paths and choices are reported before TensorFlow is loaded, by every command."""
+"""Wrong paths and choices are reported before anything heavy is loaded, by every command."""
 
 import json
 import subprocess
@@ -20,7 +20,9 @@ for module, *argv in json.loads(sys.argv[1]):
         except ImportError as missing:
             code = f"loaded {missing}"
     answers.append([code, error.getvalue().partition(": error: ")[2].strip()])
-print(json.dumps(answers))
+heavy = "annoy apache_beam fastapi faiss google.cloud.storage matplotlib onnxruntime optuna pandas"
+heavy = [*heavy.split(), "sklearn", "uvicorn"]
+print(json.dumps([answers, [name for name in heavy if name in sys.modules]]))
 """
 
 TO_FILE = "--output file: expected a folder to write to, found a file"
@@ -39,12 +41,15 @@ CASES = [
     ("glrtf.train --data shards --plot_schedule .", "--plot_schedule .: expected a file to write"),
     ("glrtf.train --backbone v2q", "expected one of v2s, v2m"),
     ("glrtf.export --workdir none", f"--workdir none: {NONE}"),
-    ("glrtf.export --workdir empty", "expected a workdir of glrtf.train, found no config.yaml"),
+    ("glrtf.export --workdir empty", "expected a workdir of glrtf train, found no config.yaml"),
     ("glrtf.export --workdir run", "expected a workdir with checkpoints, found none"),
     ("glrtf.export --workdir run --format onxx", "did you mean onnx?"),
     ("glrtf.embed --model none --data shards --output new", f"--model none: {NONE}"),
-    ("glrtf.embed --model empty --data shards --output new", "expected an exported SavedModel or"),
-    ("glrtf.embed --model saved --data shards --output new", "found a SavedModel without"),
+    ("glrtf.embed --model empty --data shards --output new", "found a folder that is none of them"),
+    (
+        "glrtf.embed --model saved --data shards --output new --precision bfloat16",
+        "found another model, which computes in float32",
+    ),
     ("glrtf.embed --model export --data none --output new", f"--data none: {NONE}"),
     ("glrtf.embed --model export --data shards --output file", TO_FILE),
     ("glrtf.embed --model export --data shards --output new --also none=b", f"--also none: {NONE}"),
@@ -109,7 +114,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """Folder and, of each command line, exit code and message."""
+    """Folder; of each command line, exit code and message; heavy modules that were loaded."""
     folder = tmp_path_factory.mktemp("paths")
     for split in ("train", "index"):
         write_split(folder / "shards" / split, [2], split=split)
@@ -128,12 +133,17 @@ def answers(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-c", _RUN, lines], cwd=folder, check=True, capture_output=True, text=True
     )
-    return folder, json.loads(done.stdout)
+    return folder, *json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[line for line, _ in CASES])
 def test_it_is_reported_at_once(answers, number):
-    folder, answered = answers
+    folder, answered, _ = answers
     code, message = answered[number]
     assert CASES[number][1].format(folder) in message
     assert code == 2
+
+
+def test_nothing_heavy_is_loaded(answers):
+    """Importing FastAPI takes a second, Matplotlib and scikit-learn more."""
+    assert answers[2] == []

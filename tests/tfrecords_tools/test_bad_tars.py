@@ -1,4 +1,4 @@
-"""Damaged tars: refused, skipped, and added once they have been fetched anew."""
+"""Damaged tars: refused, skipped, and added once they have been fetched again."""
 
 import shutil
 
@@ -70,7 +70,7 @@ def test_only_missing_adds_the_refetched_tar_without_the_others(tmp_path, source
     info = build_train(source, tmp_path / "out", bad_tars="skip", only_missing=True)
     assert info.num_examples == 24 and not info.source["bad_tars"]
     # Shards, receipts, counts and lists are those of a build from sound tars, byte for byte;
-    # what is remembered of tars tells when they last changed.
+    # what is stored about tars includes when they last changed.
     one, other = (
         {n: d for n, d in files_below(tmp_path / folder).items() if "source_index" not in n}
         for folder in ("whole", "out")
@@ -140,6 +140,6 @@ def test_more_tars_without_only_missing_are_refused(tmp_path, source):
     build_train(source, tmp_path / "out", **settings)
     tar.write_bytes(whole)
     before = files_below(tmp_path / "out")
-    with pytest.raises(UserError, match="add what was fetched anew with --only_missing"):
+    with pytest.raises(UserError, match="add what was fetched again with --only_missing"):
         build_train(source, tmp_path / "out", **settings)
     assert shards(tmp_path / "out") == {n: d for n, d in before.items() if n.endswith("record")}

@@ -231,15 +231,15 @@ def test_a_validation_fold_may_come_with_a_tar_that_was_missing(tmp_path):
     write_csv(source / "metadata" / "train.csv", ["id", "url", "landmark_id"], rows)
     settings = {"validation_fraction": 0.5, "splits": ["train"], "num_shards": 1}
     _build(source, tmp_path / "whole", **settings)
-    [held] = [r["image_id"] for r in _records(tmp_path / "whole" / "validation")]
-    tar = source / "train" / f"images_{ids.index(held.decode()):03d}.tar"
+    [kept] = [r["image_id"] for r in _records(tmp_path / "whole" / "validation")]
+    tar = source / "train" / f"images_{ids.index(kept.decode()):03d}.tar"
     whole = tar.read_bytes()
     tar.write_bytes(whole[:700])
     _build(source, tmp_path / "out", bad_tars="skip", **settings)
     assert not (tmp_path / "out" / "validation").exists()
     tar.write_bytes(whole)
     _build(source, tmp_path / "out", only_missing=True, **settings)
-    assert [r["image_id"] for r in _records(tmp_path / "out" / "validation")] == [held]
+    assert [r["image_id"] for r in _records(tmp_path / "out" / "validation")] == [kept]
 
 
 def test_a_split_that_the_source_lacks_can_be_left_out(tmp_path):

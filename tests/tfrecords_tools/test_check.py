@@ -135,7 +135,7 @@ def test_counts_that_do_not_add_up_are_told(output, capsys):
     path = output / "test" / "dataset_info.json"
     values = json.loads(path.read_text())
     values["num_examples"] += 1
-    del values[files.SEAL]  # As somebody would who knows what he does.
+    del values[files.SEAL]  # As a user would who edits the file on purpose.
     path.write_text(json.dumps(values))
     assert check.main([str(output)]) == 1
     assert "num_examples is 7, its shards hold 6" in capsys.readouterr().out

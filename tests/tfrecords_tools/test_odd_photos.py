@@ -148,7 +148,7 @@ def test_rare_processes_never_reach_the_fast_decoder(marker, precision, monkeypa
     import simplejpeg
 
     def fail(*_, **__):
-        raise AssertionError("the fast decoder was asked")
+        raise AssertionError("the fast decoder was used")
 
     data = with_frame(marker, precision)
     header = jpeg_header.read_header(data)

@@ -31,7 +31,7 @@ def test_hash_is_splitmix64():
 
 def test_plan_places_every_image_once_in_its_own_shard():
     ids = np.random.default_rng(0).integers(0, 2**64, 1000, np.uint64)
-    plan = sharding.make_plan(_images(ids), 7)
+    plan = sharding.plan_shards(_images(ids), 7)
     placed = [plan.shard(number).ids for number in range(plan.num_shards)]
     assert sorted(np.concatenate(placed).tolist()) == sorted(ids.tolist())
     for number, inside in enumerate(placed):
@@ -41,14 +41,14 @@ def test_plan_places_every_image_once_in_its_own_shard():
 
 def test_plan_does_not_depend_on_the_order_of_the_source():
     ids = np.random.default_rng(1).integers(0, 2**64, 500, np.uint64)
-    one, other = (sharding.make_plan(_images(x), 4) for x in (ids, ids[::-1]))
+    one, other = (sharding.plan_shards(_images(x), 4) for x in (ids, ids[::-1]))
     assert one.images.ids.tolist() == other.images.ids.tolist()
     assert one.starts.tolist() == other.starts.tolist()
 
 
 def test_shards_are_about_equal():
     ids = np.arange(100_000)
-    sizes = np.diff(sharding.make_plan(_images(ids), 10).starts)
+    sizes = np.diff(sharding.plan_shards(_images(ids), 10).starts)
     # Binomial: mean 10,000, standard deviation 95; six of them.
     assert np.all(np.abs(sizes - 10_000) < 570)
 

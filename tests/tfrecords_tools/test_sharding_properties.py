@@ -24,9 +24,9 @@ def shards_of(plan):
 @settings(deadline=None)
 @given(IDS, st.integers(1, 20), st.randoms(use_true_random=False))
 def test_the_plan_does_not_depend_on_the_order_of_the_images(ids, num_shards, random):
-    plan = sharding.make_plan(images(ids), num_shards)
+    plan = sharding.plan_shards(images(ids), num_shards)
     shuffled = random.sample(ids, len(ids))
-    assert shards_of(sharding.make_plan(images(shuffled), num_shards)) == shards_of(plan)
+    assert shards_of(sharding.plan_shards(images(shuffled), num_shards)) == shards_of(plan)
     assert sorted(one for shard in shards_of(plan) for one in shard) == sorted(ids)
     # An image keeps what belongs to it.
     label_of = dict(zip(ids, range(len(ids)), strict=True))
@@ -38,8 +38,8 @@ def test_the_plan_does_not_depend_on_the_order_of_the_images(ids, num_shards, ra
 @given(IDS, st.integers(1, 20), st.data())
 def test_other_images_come_and_go_without_moving_the_rest(ids, num_shards, data):
     kept = [one for one in ids if data.draw(st.booleans())]
-    whole = shards_of(sharding.make_plan(images(ids), num_shards))
-    part = shards_of(sharding.make_plan(images(kept), num_shards))
+    whole = shards_of(sharding.plan_shards(images(ids), num_shards))
+    part = shards_of(sharding.plan_shards(images(kept), num_shards))
     assert part == [[one for one in shard if one in kept] for shard in whole]
 
 

@@ -23,7 +23,7 @@ def _built(tmp_path):
 
 
 def test_figures_are_those_of_the_source(tmp_path):
-    lines = stats.describe(DatasetInfo.load(str(_built(tmp_path) / "train")))
+    lines = stats.describe(stats.stats_of(DatasetInfo.load(str(_built(tmp_path) / "train"))))
     text = "\n".join(lines)
     assert lines[0].startswith("train: 21 images, 2 shards,")
     assert "  rejected: 2 too small, 1 empty" in lines
@@ -39,7 +39,7 @@ def test_figures_are_those_of_the_source(tmp_path):
 
 
 def test_unlabelled_sets_have_no_classes(tmp_path):
-    lines = stats.describe(DatasetInfo.load(str(_built(tmp_path) / "index")))
+    lines = stats.describe(stats.stats_of(DatasetInfo.load(str(_built(tmp_path) / "index"))))
     assert not any("class" in line for line in lines)
 
 

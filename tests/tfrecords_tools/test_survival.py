@@ -16,7 +16,7 @@ from tiny_gldv2 import files_below, write_train
 from tfrecords_tools import build, inspect_apart, writer
 from tfrecords_tools.command import stopping
 from tfrecords_tools.dataset_info import DatasetInfo
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import files, temporary_files
 
 # A shard takes long enough to be caught in the middle.
 _NUM_IMAGES = 600
@@ -39,7 +39,7 @@ def expected(tmp_path_factory, source):
 
 def _flags(source, output, workers=1) -> list[str]:
     flags = ["--source", source, "--output", output, "--splits", "train", "--num-shards", "4"]
-    # Decoding and a reason to encode anew make the work slow.
+    # Decoding and re-encoding make the work slow.
     flags += ["--verify", "decode", "--max-side", "30", "--workers", workers]
     return [str(flag) for flag in flags]
 
@@ -100,13 +100,13 @@ def _wait_for_workers(builder: subprocess.Popen) -> None:
 
 def test_stale_files_of_the_living_are_left_alone(tmp_path):
     with files.atomic_path(str(tmp_path / "shard")) as temporary:
-        files.remove_stale(str(tmp_path))
+        temporary_files.remove_stale(str(tmp_path))
         assert Path(temporary).exists()
         Path(temporary).write_bytes(b"whole")
     stale = tmp_path / ".shard.abcdefgh.partial"
     stale.write_bytes(b"half")
     (tmp_path / "other.partial").write_bytes(b"mine")
-    files.remove_stale(str(tmp_path))
+    temporary_files.remove_stale(str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.partial", "shard"]
 
 

@@ -1,4 +1,4 @@
-"""Dataclass -> flags, YAML and help; every mistake answered in one line."""
+"""Dataclass -> flags, YAML and help; every mistake reported in one line."""
 
 import dataclasses
 import errno
@@ -55,7 +55,8 @@ def run(
 
     Args:
         config_class: A dataclass. Its docstring's first paragraph describes the
-            command; its Google-style ``Attributes`` describe the flags.
+            command; its Google-style ``Attributes`` describe the flags. A static method
+            ``check_file(source, values)`` may refuse what a settings file must not say.
         main: The command. What it returns is the exit code, None meaning 0.
         prog: How the command is called, such as ``"glrtf train"``; by default ``glrtf`` and
             the last part of the name of the module that `main` is from.
@@ -68,7 +69,7 @@ def run(
 
     Returns:
         The exit code: 0, what `main` returned, or 2 for a mistake in the
-        input, which has then been told on standard error in one line. Stopped by
+        input, which is reported on standard error in one line. Stopped by
         Ctrl-C or SIGTERM: `stopping.STOPPED` for a command that resumes, else 130 or 143.
     """
     # TensorFlow reads this once, when it is loaded; its notes on the processor
@@ -139,6 +140,10 @@ def parse(
     parser.arguments = arguments
     parser.options = cli_arguments.option_names(config_class, positional)
     parser.read = {source: settings_files.read(source, config_class) for source in files}
+    check_file = getattr(config_class, "check_file", None)
+    if check_file is not None:
+        for source, values in parser.read.items():
+            check_file(source, values)
     parser.add_argument("--config", action="config", help="YAML file of settings; flags override")
     parser.add_class_arguments(config_class, None, as_positional=positional)
     for group in parser._action_groups:
@@ -152,11 +157,7 @@ def parse(
         raise UserError(f"--{name}: {wrong}")
     for name, value in list(namespace.items()):
         namespace[name] = settings_values.with_home(value)
-    try:
-        values = parser.instantiate(namespace)
-        return config_class(**{f.name: values[f.name] for f in dataclasses.fields(config_class)})  # type: ignore[arg-type]
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return settings_values.build(config_class, namespace.as_dict(), parser.options)
 
 
 def to_yaml(config: Any) -> str:

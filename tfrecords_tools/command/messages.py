@@ -44,7 +44,9 @@ def one_line(
 def _near(name: str, options: Sequence[str]) -> str:
     if meant := option_meant(name, options):
         return f"; did you mean {meant}?"
-    return f"; known are {', '.join(options)}"
+    group = name.rpartition(".")[0]
+    known = [each for each in options if each.rpartition(".")[0] == group]
+    return f"; known are {', '.join(known or options)}"
 
 
 def _file_with(name: str, read: Mapping[str, Mapping[str, Any]]) -> str:

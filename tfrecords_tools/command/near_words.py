@@ -1,4 +1,4 @@
-"""What somebody may have meant: the known word near to one that is not known."""
+"""Suggestions for unknown words: the nearest known one."""
 
 import difflib
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
     Upper and lower case make no difference.
     """
-    # A name that was cut short, such as a100 of a100-40, goes before one with other letters.
+    # An abbreviation, such as a100 for a100-40, is preferred to a misspelling.
     cut = [each for each in known if len(word) > 1 and each.lower().startswith(word.lower())]
     found = cut[0] if cut else _by_letters(word, known, _NEAR)
     return f"; did you mean {found}?" if found else ""
 
 
 def option_meant(name: str, known: Sequence[str]) -> str:
-    """The option that somebody who typed `name` may have meant; empty where none is near.
+    """The option that was probably meant by `name`; empty if none is near.
 
     Letters decide where they nearly agree (``learning_rat``); then initials (``lr`` for
     ``learning_rate``), parts (``output_dir`` for ``output``, ``batch`` for ``batch_size``), and
@@ -44,6 +44,12 @@ def option_meant(name: str, known: Sequence[str]) -> str:
         name: Without its dashes, with underscores.
         known: The options, without dashes.
     """
+    group, _, rest = name.rpartition(".")
+    in_group = [each.removeprefix(f"{group}.") for each in known if each.startswith(f"{group}.")]
+    if group and in_group:
+        # The group's own letters say nothing about which of its settings is meant.
+        meant = option_meant(rest, in_group)
+        return f"{group}.{meant}" if meant else ""
     # A group's setting is never meant by a plain name: --landmark.keep is not --landmarks.
     known = [option for option in known if ("." in option) == ("." in name)]
     if found := _by_letters(name, known, _VERY_NEAR):

@@ -46,7 +46,7 @@ def process_pool(workers: int) -> Iterator[concurrent.futures.ProcessPoolExecuto
     """A pool whose processes are gone when the block is left.
 
     Left by KeyboardInterrupt (Ctrl-C, SIGTERM) they end at once, in the middle of their jobs; in
-    any other way they complete the jobs that have begun, and no others. They also end when this
+    any other way they complete the jobs that have started, and no others. They also end when this
     process is killed.
 
     Args:

@@ -10,8 +10,49 @@ import math
 import os
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from tfrecords_tools.errors import UserError
+
+ConfigT = TypeVar("ConfigT")
+
+
+def build(
+    config_class: type[ConfigT],
+    values: Mapping[str, Any],
+    options: Sequence[str],
+    prefix: str = "",
+) -> ConfigT:
+    """Builds a settings dataclass and the groups in it.
+
+    A dataclass refuses a value by a ``ValueError`` that begins with the setting's own name,
+    ``"crop: expected ..."``. Here the name becomes the flag as it is typed,
+    ``"--augment.crop: expected ..."``.
+
+    Args:
+        config_class: The dataclass.
+        values: Its settings by name, groups as mappings.
+        options: The command's flags, without dashes.
+        prefix: Of the names of a group, such as ``"augment."``.
+
+    Raises:
+        UserError: If the dataclass refuses a value.
+    """
+    arguments = {}
+    hints = typing.get_type_hints(config_class)
+    for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+        value, hint = values[field.name], hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            group = typing.cast(type, hint)
+            value = build(group, value, options, f"{prefix}{field.name}.")
+        arguments[field.name] = value
+    try:
+        return config_class(**arguments)
+    except ValueError as error:
+        name, _, _ = str(error).partition(":")
+        dashes = "--" if prefix + name in options else ""
+        raise UserError(f"{dashes}{prefix if dashes else ''}{error}") from None
 
 
 def trouble(values: Mapping[str, Any], config_class: type, prefix: str = "") -> tuple[str, str]:

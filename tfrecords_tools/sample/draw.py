@@ -38,7 +38,7 @@ class SampleConfig:
     Attributes:
         output: Folder to be made; it appears whole or not at all.
         seed: Which world to draw; equal seeds give equal bytes.
-        num_landmarks: How many landmarks there are.
+        num_landmarks: Number of landmarks.
         photos_per_landmark: Mean number of train photos of a landmark.
         processes: How many processes draw; 0 takes one per CPU.
     """
@@ -198,11 +198,32 @@ def _photo_rng(seed: int, photo: Photo) -> np.random.Generator:
     return np.random.default_rng([seed, 5, int(photo.image_id, 16)])
 
 
-def run_sample(config: SampleConfig) -> int:
+@dataclasses.dataclass(frozen=True)
+class SampleResult:
+    """A drawn sample.
+
+    Attributes:
+        folder: Holds train/, index/, test/ and metadata/.
+        is_new: Whether it was drawn now; False if that very sample existed.
+    """
+
+    folder: str
+    is_new: bool
+
+
+def sample(config: SampleConfig) -> SampleResult:
+    """Draws a sample into a new folder; see `write_sample`.
+
+    Raises:
+        UserError: If the folder holds anything else.
+    """
+    return SampleResult(config.output, write_sample(config))
+
+
+def run_sample(config: SampleConfig) -> None:
     """The command: draws, and says what is there."""
-    new = write_sample(config)
-    print(f"{config.output}: {'drawn' if new else 'already there, nothing to do'}")
-    return 0
+    done = sample(config)
+    print(f"{done.folder}: {'drawn' if done.is_new else 'already there, nothing to do'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -164,7 +164,7 @@ def _skyscraper(canvas: Canvas, style: Style) -> None:
 
 
 def _campanile(canvas: Canvas, style: Style) -> None:
-    """One free-standing tower beside a low hall."""
+    """One free-standing tower next to a low hall."""
     half = 26 + 22 * (1 - style.slim)
     x = 190.0
     canvas.box((200, 355, 400, GROUND), style.wall, 0.9)

@@ -1,4 +1,4 @@
-"""NumPy's files, .npy and .npz: whatever is wrong with one is told in one line."""
+"""NumPy's files, .npy and .npz: whatever is wrong with one is reported in one line."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ _DAMAGE = (
 
 
 @contextlib.contextmanager
-def told(message: str) -> Iterator[None]:
+def damage_as(message: str) -> Iterator[None]:
     """Turns what a damaged array file raises into a `UserError` that begins with `message`."""
     try:
         yield
@@ -47,7 +47,7 @@ def load_archive(path: str, what: str) -> dict[str, np.ndarray]:
     Raises:
         UserError: If it is missing, damaged, pickled, or no .npz file.
     """
-    with told(f"{path}: expected an .npz file of {what}"), files.open_read(path) as file:
+    with damage_as(f"{path}: expected an .npz file of {what}"), files.open_read(path) as file:
         source = file if file.seekable() else io.BytesIO(file.read())
         # Before NumPy reads the headers, which damaged make it ask for any amount of memory.
         with zipfile.ZipFile(source) as members:

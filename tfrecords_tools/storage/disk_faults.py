@@ -1,4 +1,4 @@
-"""Faults of the disk, told by the name of what was to be written."""
+"""Disk faults, reported with the name of the file to be written."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ _FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 def naming(path: str) -> Iterator[None]:
     """Gives faults of the disk the name of what was to be written.
 
-    The system names nothing where a write fails, and a temporary file elsewhere.
+    The system names nothing if a write fails, and a temporary file elsewhere.
 
     Args:
         path: That name.

@@ -85,7 +85,7 @@ def reserve(handle: int) -> None:
     except OSError as error:
         if error.errno not in _MISSING:
             raise
-        # Written anew as they are, its blocks come into being.
+        # Writing the same bytes allocates its blocks.
         for start in range(0, size, _BLOCK):
             os.pwrite(handle, os.pread(handle, _BLOCK, start), start)
 

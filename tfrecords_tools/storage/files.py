@@ -1,7 +1,7 @@
 """Files on disk and gs:// behind one small set of functions; whole-file writes only.
 
 A file appears under its final name complete or not at all: it is written
-beside its place under a temporary name, flushed to the disk and renamed; for
+to the same folder under a temporary name, flushed to the disk and renamed; for
 ``gs://`` it is written to a local temporary file and uploaded.
 """
 
@@ -9,8 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +16,7 @@ from typing import Any, BinaryIO
 import google_crc32c
 
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import disk_faults, file_systems, remote
+from tfrecords_tools.storage import disk_faults, file_systems, remote, temporary_files
 from tfrecords_tools.storage.remote import FileState
 
 _BLOCK = 1 << 20
@@ -76,7 +74,7 @@ def walk(folder: str) -> Iterator[tuple[str, int]]:
 
 
 def state(path: str) -> FileState | None:
-    """What is known of a file without reading it, None where there is none."""
+    """What is known of a file without reading it, None if there is none."""
     if is_remote(path):
         return remote.state(path)
     try:
@@ -104,7 +102,7 @@ def states(folder: str) -> dict[str, FileState]:
 
 
 def make_folder(folder: str) -> None:
-    """Creates a folder and those above it, where missing; gs:// knows no folders."""
+    """Creates a folder and those above it, if missing; gs:// knows no folders."""
     if is_remote(folder):
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -137,7 +135,7 @@ def read_bytes(path: str) -> bytes:
 def read_json(path: str) -> Any:
     """A JSON file's value; what `write_json` sealed is checked.
 
-    An object without a seal is taken as it is: somebody may have written it by hand.
+    An object without a seal is accepted: it may have been written by hand.
 
     Raises:
         UserError: If the file is missing, is not JSON, or was changed since it was written.
@@ -206,25 +204,25 @@ def remove_empty(folder: str) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
-    """Lends a temporary local name; on success its file becomes `path`.
+    """Provides a temporary local name; on success its file becomes `path`.
 
-    Whatever leaves the block by an exception leaves nothing behind, and what
-    stood under `path` before still stands.
+    After an exception nothing is left behind, and what was at `path` before
+    is still there.
 
     Args:
-        path: The final name. Its folder is created where missing; ``gs://`` is uploaded to.
+        path: The final name. Its folder is created if missing; ``gs://`` is uploaded to.
         new: Whether it is known that nothing has that name yet; see `remote.upload`.
 
     Yields:
         The temporary file's path, to be written and closed inside the block.
     """
     folder, name = os.path.split(path if is_remote(path) else os.path.abspath(path))
-    folder = upload_folder() if is_remote(path) else folder
+    folder = temporary_files.upload_folder() if is_remote(path) else folder
     make_folder(folder)
     # A full disk is this machine's, also where the file is bound for gs://.
     blamed = folder if is_remote(path) else path
     with disk_faults.naming(blamed):
-        lock, temporary = _locked_temporary(folder, name)
+        lock, temporary = temporary_files.create_locked(folder, name)
     try:
         with disk_faults.naming(blamed):
             yield temporary
@@ -233,69 +231,11 @@ def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
         else:
             with open(temporary, "rb") as written:
                 file_systems.sync(written.fileno(), path)
-            _move_in_place(temporary, path)
+            temporary_files.move_in_place(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         os.close(lock)
-
-
-def _locked_temporary(folder: str, name: str) -> tuple[int, str]:
-    """A new file, locked until it is in place or this process is dead: see `remove_stale`."""
-    while True:
-        handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
-        file_systems.lock(handle, path)
-        if os.path.exists(path):
-            return handle, path
-        os.close(handle)  # Another process took it for stale before it was locked.
-
-
-def upload_folder() -> str:
-    """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>.
-
-    It is created where missing, for this user alone.
-
-    Raises:
-        UserError: If something of another user, or a link, has that name.
-    """
-    folder = os.path.join(tempfile.gettempdir(), f"tfrecords_tools-{os.getuid()}")
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        kind = "a link" if stat.S_ISLNK(found.st_mode) else f"one of user {found.st_uid}"
-        raise UserError(
-            f"{folder}: expected a folder of this user, found {kind}; remove it, or set TMPDIR to "
-            "a folder of your own"
-        )
-    if found.st_mode & 0o077:
-        file_systems.set_rights(folder, 0o700)
-    return folder
-
-
-def remove_stale(folder: str) -> None:
-    """Deletes the temporary files that killed processes left in a local folder.
-
-    Those that a live process still writes are locked by it and are left alone.
-    """
-    if is_remote(folder) or not os.path.isdir(folder):
-        return
-    for name in filter(disk_faults.TEMPORARY.match, os.listdir(folder)):
-        path = os.path.join(folder, name)
-        # Open for writing too, as locks on NFS want it.
-        with contextlib.suppress(FileNotFoundError, PermissionError), open(path, "rb+") as file:
-            # Without locks nobody knows whether it is still written.
-            if file_systems.lock(file.fileno(), path, wait=False):
-                os.unlink(path)
-
-
-def _move_in_place(temporary: str, path: str) -> None:
-    # mkstemp makes private files; give it the rights any new file gets.
-    umask = os.umask(0)
-    os.umask(umask)
-    file_systems.set_rights(temporary, 0o666 & ~umask)
-    os.replace(temporary, path)
-    file_systems.sync_folder(os.path.dirname(os.path.abspath(path)))
 
 
 def write_bytes(path: str, data: bytes, *, new: bool = False) -> None:

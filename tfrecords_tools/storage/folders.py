@@ -18,14 +18,14 @@ _RENAME_EXCHANGE = 2
 
 @contextlib.contextmanager
 def atomic_folder(folder: str) -> Iterator[str]:
-    """Lends an empty folder beside `folder`; on success it becomes `folder`.
+    """Provides an empty folder next to `folder`, which replaces it on success.
 
     A folder that stands there is replaced. Whatever leaves the block by an
     exception leaves nothing behind, and what killed processes left there
     before is cleared away.
 
     Args:
-        folder: The final name; the folder above it is created where missing.
+        folder: The final name; the folder above it is created if missing.
 
     Yields:
         The lent folder's path.
@@ -60,7 +60,7 @@ def digests(folder: str, without: str = "") -> dict[str, str]:
 
 
 def verify(folder: str, expected: dict[str, str]) -> None:
-    """Compares a folder's files with their digests; files beside them are not looked at.
+    """Compares a folder's files with their digests; other files are ignored.
 
     Raises:
         UserError: Naming the first that is missing or has changed.

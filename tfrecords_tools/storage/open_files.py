@@ -5,7 +5,7 @@ import resource
 import threading
 
 _OTHERS = 512
-"""Files beside those that were announced: libraries, pipes, sockets."""
+"""Files in addition to those announced: libraries, pipes, sockets."""
 
 _lock = threading.Lock()
 _announced = 0

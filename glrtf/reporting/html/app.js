@@ -37,7 +37,7 @@ const glrtf = (() => {
   const escaped = (code) => "~" + code.toString(16).padStart(2, "0");
   const letter = (code) => /^[A-Za-z0-9_-]$/.test(String.fromCharCode(code)) ? String.fromCharCode(code) : escaped(code);
   const fileName = (id) => /^[A-Za-z0-9_-]*$/.test(id) ? id : Array.from(new TextEncoder().encode(id), letter).join("");
-  const source = (id) => { const name = fileName(id); return `thumbnails-${report.thumbnail}/${name.slice(0, 2)}/${name}.jpg`; };
+  const source = (id) => { const name = fileName(id); return `thumbnails-${report.thumbnail}/${name.slice(0, 2)}/${name.match(/.{1,200}/g).join("/")}.jpg`; };
 
   function photo(id, mark = "", bridged = false, title = "") {
     const box = element("span", { class: `photo ${mark}`, title: title || null });
@@ -66,7 +66,7 @@ const glrtf = (() => {
       facts.append(element("b", {}, "no landmark"), element("br"), element("span", { class: "small" }, `top score ${number(q.score)}`), element("br"));
     }
     facts.append(element("span", { class: "id" }, q.id));
-    const ids = q.strip ? q.strip.split(" ") : [];
+    const ids = q.strip ? q.strip.split("\n") : [];
     const strip = ids.map((id, i) => photo(id, q.marks[i], q.bridged[i] === "1", `rank ${i + 1}: ${MARKS[q.marks[i]][1]}, ${id}`));
     const link = element("a", { href: hash({ open: q.id }), "data-id": q.id, "aria-label": `query ${q.id}` }, photo(q.id), facts);
     const empty = element("p", { class: "soft" }, "The submission ranks no image for this query.");

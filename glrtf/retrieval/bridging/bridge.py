@@ -1,6 +1,6 @@
-"""How sure a query and an index image show one landmark, through train: step 5.
+"""Confidence that a query and an index image show the same landmark, through train: step 5.
 
-The index images are listed by landmark, the surest first. A query needs only
+The index images are listed by landmark, highest confidence first. A query needs only
 the head of the lists of its own landmarks, however long they are.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +20,12 @@ class ImagesByLandmark:
     Attributes:
         landmarks: (landmarks,) int64, ascending.
         starts: (landmarks + 1,) int64: where each landmark's list begins.
-        images: (entries,) int64 index rows: in a list the surest first, ties
+        images: (entries,) int64 index rows: highest confidence first in each list, ties
             by ascending image id.
         confidences: (entries,) float64, C(i, l).
         of_images: What each image keeps, the landmarks column after column in memory,
-            since single images are looked up so.
+            for looking up single images.
+        id_ranks: (images,) int64, each image's place by ascending id.
     """
 
     landmarks: npt.NDArray[np.int64]
@@ -32,6 +33,7 @@ class ImagesByLandmark:
     images: npt.NDArray[np.int64]
     confidences: npt.NDArray[np.float64]
     of_images: LandmarkConfidences
+    id_ranks: npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Bridges:
 
     Attributes:
         queries: (pairs,) int64.
-        images: (pairs,) int64 index rows; a pair may come once for each shared landmark.
+        images: (pairs,) int64 index rows; a pair may occur once for each shared landmark.
         confidences: (pairs,) float64, min(C(q, l), C(i, l)).
         own: (pairs,) float64, C(i, l).
         landmarks: (pairs,) int64, l.
@@ -60,7 +62,7 @@ class Bridges:
 def list_by_landmark(
     index: LandmarkConfidences, id_ranks: npt.NDArray[np.int64]
 ) -> ImagesByLandmark:
-    """Turns images and their landmarks into landmarks and their images.
+    """Inverts images and their landmarks into landmarks and their images.
 
     Args:
         index: The index images' landmarks.
@@ -82,42 +84,39 @@ def list_by_landmark(
         images.take(order),
         confidences.take(order),
         LandmarkConfidences(np.asfortranarray(index.landmarks), index.confidences),
+        id_ranks,
     )
 
 
 def best_bridges(
     queries: LandmarkConfidences,
     index: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
     limit: int,
     surest_first: bool,
 ) -> Bridges:
     """The pairs that can be among a query's `limit` best bridged images.
 
-    Whatever is not in the head of any of a query's lists has `limit` images
-    before it: the order within a list is by min(C(q, l), C(i, l)), then by
+    An image that is not in the head of any of a query's lists has `limit` images
+    ahead of it: the order within a list is by min(C(q, l), C(i, l)), then by
     image id, or with `surest_first` by C(i, l) and then image id.
 
     Args:
         queries: The queries' landmarks.
         index: The index images by landmark.
-        id_ranks: (images,) int64, each index image's place by ascending id.
         limit: How many bridged images are wanted per query.
-        surest_first: Whether C(i, l) goes before image id among equals.
+        surest_first: Whether ties are broken by C(i, l) before image id.
     """
     rows, places, lists = _shared_landmarks(queries, index)
     own = queries.confidences[rows, places]
     starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
     heads = np.minimum(lengths, limit)
-    begins = np.cumsum(heads) - heads
-    # Looked up by its number, since repeating is slow.
-    pair_of = np.repeat(np.arange(len(heads)), heads)
-    entries = (starts - begins).take(pair_of) + np.arange(len(pair_of))
+    entries, pair_of = ranges(starts, heads)
     if not surest_first:
+        begins = np.cumsum(heads) - heads
         crowded = np.flatnonzero(lengths > limit)
         starts, lengths, own_of = starts[crowded], lengths[crowded], own[crowded]
         surer = _count_at_least(index.confidences, starts, lengths, own_of)
-        _prefer_small_ids(entries, begins[crowded], lists[crowded], surer, index, id_ranks, limit)
+        _prefer_small_ids(entries, begins[crowded], lists[crowded], surer, index, limit)
     theirs = index.confidences.take(entries)
     return Bridges(
         queries=rows.take(pair_of),
@@ -141,8 +140,8 @@ def bridges_of_pairs(
         images: (queries, n) int64 index rows, -1 for none.
     """
     # No image keeps -2.
-    asked = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
-    by_place = np.ascontiguousarray(asked.T)[:, :, None]
+    query_landmarks = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
+    by_place = np.ascontiguousarray(query_landmarks.T)[:, :, None]
     # In few steps, since threads wait for each other at every small one.
     shared = [
         np.flatnonzero(column.take(images, mode="wrap") == by_place)
@@ -150,16 +149,16 @@ def bridges_of_pairs(
     ]
     others = np.repeat(np.arange(len(shared)), list(map(len, shared)))
     places, pairs = np.divmod(np.concatenate([np.empty(0, np.int64), *shared]), max(images.size, 1))
-    rows, there = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
-    own = index.of_images.confidences[there, others]
+    rows, image_rows = pairs // max(images.shape[1], 1), images.reshape(-1).take(pairs)
+    own = index.of_images.confidences[image_rows, others]
     bridges = Bridges(
         queries=rows,
-        images=there,
+        images=image_rows,
         confidences=np.minimum(queries.confidences[rows, places], own),
         own=own,
-        landmarks=asked[rows, places],
+        landmarks=query_landmarks[rows, places],
     )
-    return bridges if (there >= 0).all() else bridges.take(there >= 0)
+    return bridges if (image_rows >= 0).all() else bridges.take(image_rows >= 0)
 
 
 def _shared_landmarks(
@@ -197,13 +196,12 @@ def _prefer_small_ids(
     lists: npt.NDArray[np.int64],
     surer: npt.NDArray[np.int64],
     index: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
     limit: int,
 ) -> None:
     """Replaces heads in which more than `limit` images tie by those of smallest id.
 
-    Images surer than the query all tie at C(q, l). The lists' beginnings are
-    gone through once per landmark, from the surest query to the least sure,
+    Images with a higher confidence than the query's all tie at C(q, l). The lists' beginnings are
+    scanned once per landmark, from the query with the highest confidence to the lowest,
     so that a long list costs its length and not its length per query.
     """
     crowded = np.flatnonzero(surer > limit)
@@ -215,19 +213,16 @@ def _prefer_small_ids(
         if surer[pair] > seen:
             start = index.starts[current_list]
             fresh = np.arange(start + seen, start + surer[pair])
-            kept = _smallest(np.concatenate([kept, fresh]), index, id_ranks, limit)
+            kept = _smallest(np.concatenate([kept, fresh]), index, limit)
             seen = surer[pair]
         entries[heads_start[pair] : heads_start[pair] + limit] = kept
 
 
 def _smallest(
-    entries: npt.NDArray[np.int64],
-    index: ImagesByLandmark,
-    id_ranks: npt.NDArray[np.int64],
-    limit: int,
+    entries: npt.NDArray[np.int64], index: ImagesByLandmark, limit: int
 ) -> npt.NDArray[np.int64]:
     """The `limit` entries whose images have the smallest ids."""
     if len(entries) <= limit:
         return entries
-    ranks = id_ranks[index.images[entries]]
+    ranks = index.id_ranks[index.images[entries]]
     return entries[np.argpartition(ranks, limit - 1)[:limit]]

@@ -1,4 +1,4 @@
-"""Direct and bridged confidence make one ranking: steps 7 and 8."""
+"""Combines direct and bridged confidence into a ranking: steps 7 and 8."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ import numpy.typing as npt
 
 from glrtf.retrieval.bridging.bridge import Bridges
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.ordering import descending_in_groups, first_of_each, stable_order
+from glrtf.retrieval.ordering import descending_in_groups, first_of_each, ranges, stable_order
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """The ranked index images of some queries and what speaks for them.
+    """The ranked index images of some queries with the evidence for each.
 
     Attributes:
         images: (queries, limit) int64 index rows, best first; -1 beyond the last.
         final: (queries, limit) float64, F; 0 beyond the last.
-        direct: (queries, limit) float64, D; 0 where there is none.
-        bridged: (queries, limit) float64, B; 0 where there is none.
+        direct: (queries, limit) float64, D; 0 if not among the nearest.
+        bridged: (queries, limit) float64, B; 0 without a bridge.
         landmarks: (queries, limit) int64, the bridging landmark; -1 for none.
     """
 
@@ -74,7 +74,7 @@ def fuse(
         divisor: B = min(C(q, l), C(i, l)) / divisor.
         direct_power: The exponent of D.
         bridge_power: The exponent of B.
-        surest_first: Whether C(i, l) goes before image id among equals.
+        surest_first: Whether ties are broken by C(i, l) before image id.
         limit: How many images are ranked.
     """
     pool = _pooled(neighbors, direct, [bridges_of_direct, bridges])
@@ -114,10 +114,10 @@ def _pooled(
 
 
 def _merge(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Gathers in one entry what several entries say of one pair.
+    """Merges all entries of a pair into one.
 
-    Of several bridges the surest stands, then that of the greater C(i, l), then that of the
-    smaller landmark id.
+    Of several bridges the one with the highest confidence is kept; ties go to the larger
+    C(i, l), then to the smaller landmark id.
 
     Returns:
         (pairs,) int64 that entry of each pair, by query, then image id.
@@ -128,7 +128,7 @@ def _merge(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64
     starts = first_of_each(pairs.take(order))
     first = order.take(starts)
     counts = np.diff(starts, append=len(pairs))
-    # Nearly all pairs come once; only the others are compared with one another.
+    # Nearly all pairs occur once; only the others are compared.
     again = np.flatnonzero(counts > 1)
     if len(again):
         _merge_several(pool, order, starts[again], counts[again])
@@ -141,10 +141,10 @@ def _merge_several(
     starts: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
 ) -> None:
-    """Gathers what is said of pairs that come several times, in the first entry of each."""
+    """Merges the entries of pairs that occur several times into the first entry of each."""
     begins = np.cumsum(counts) - counts
-    pair_of = np.repeat(np.arange(len(counts)), counts)
-    entries = order[np.arange(len(pair_of)) + (starts - begins)[pair_of]]
+    places, pair_of = ranges(starts, counts)
+    entries = order[places]
     bridges, owns = pool.bridged[entries], pool.own[entries]
     bridged = np.maximum.reduceat(bridges, begins)
     stands = bridges == bridged[pair_of]
@@ -161,12 +161,12 @@ def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.f
     """Raises to a power, the sign kept for odd and fractional ones alike; 0 stays 0."""
     raised = np.zeros(len(values))
     # Half of them are 0: an image is seldom both near and bridged.
-    some = np.flatnonzero(values != 0)
-    values = values.take(some)
+    nonzero = np.flatnonzero(values != 0)
+    values = values.take(nonzero)
     if values.min(initial=0) < 0:
-        raised[some] = np.copysign(np.abs(values) ** exponent, values)
+        raised[nonzero] = np.copysign(np.abs(values) ** exponent, values)
     else:
-        raised[some] = values**exponent
+        raised[nonzero] = values**exponent
     return raised
 
 
@@ -187,13 +187,13 @@ def _ranked(
         bridged: (entries,) B.
         queries: (pairs,) ascending.
         best: (pairs,) entries, those of a query together and the best first.
-        num_queries: How many queries there are.
+        num_queries: Number of queries.
         limit: How many images are ranked.
     """
     bounds = np.searchsorted(queries, np.arange(num_queries + 1))
     places = bounds[:-1, None] + np.arange(limit)
     beyond = places >= bounds[1:, None]
-    # One entry more, so that there is one to look at where there is none to show.
+    # One extra entry, so that a query without entries can be indexed.
     entries = np.append(best, -1).take(places, mode="clip")
     some_beyond = beyond.any()
 

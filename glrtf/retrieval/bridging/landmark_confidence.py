@@ -1,4 +1,4 @@
-"""How sure an image shows a landmark, from its train neighbours: step 4."""
+"""Confidence that an image shows a landmark, from its train neighbours: step 4."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.ordering import bits_of_places, sorted_with_places
 from tfrecords_tools import labels
 from tfrecords_tools.errors import UserError
 
@@ -19,7 +20,7 @@ class LandmarkConfidences:
 
     Attributes:
         landmarks: (images, keep) int64 landmark ids, best first, ties by
-            ascending id; -1 where an image has fewer.
+            ascending id; -1 if an image has fewer.
         confidences: (images, keep) float64; -inf where an image has fewer.
     """
 
@@ -44,7 +45,7 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
     """
     by_id: dict[bytes, int] = {}
     for _, landmark_id, image_ids in labels.landmark_rows(path):
-        by_id.update(dict.fromkeys(" ".join(image_ids).encode().split(), landmark_id))
+        by_id.update(dict.fromkeys(map(str.encode, image_ids), landmark_id))
     missing = [one for one in train.ids.tolist() if one not in by_id]
     if missing:
         raise UserError(
@@ -104,29 +105,25 @@ def group_by_code(
     Args:
         codes: (rows, k) int64 in 0..num_codes-1.
         distances: (rows, k) float64, finite for all codes that matter.
-        num_codes: How many codes there are.
+        num_codes: Number of codes.
 
     Returns:
         (rows, k) codes and distances, reordered.
     """
     rows, width = codes.shape
-    place_bits = max(width - 1, 1).bit_length()
-    bits = 62 - place_bits - num_codes.bit_length()
+    bits = 62 - bits_of_places(width) - num_codes.bit_length()
     low, high = distances.min(initial=0), distances.max(initial=0)
     if bits < _FEWEST_BITS or not np.isfinite(high):
         return _group_slowly(codes, distances)
-    # Whole numbers up to 2**(bits + place_bits), their last bits given to the place.
-    keys = distances - low
-    keys *= 2.0 ** (bits + place_bits) / (high - low) if high > low else 0.0
-    keys = keys.astype(np.int64)
-    keys &= -1 << place_bits
-    keys |= np.arange(width)
-    keys += codes << (bits + place_bits + 1)
-    keys.sort(axis=1)
-    places = keys & ((1 << place_bits) - 1)
+    # Whole numbers up to 2**bits.
+    scaled = distances - low
+    scaled *= 2.0**bits / (high - low) if high > low else 0.0
+    keys = scaled.astype(np.int64)
+    keys += codes << (bits + 1)
+    keys, places = sorted_with_places(keys)
     places += np.arange(0, rows * width, width)[:, None]
     nearest = distances.reshape(-1).take(places)
-    keys >>= bits + place_bits + 1
+    keys >>= bits + 1
     wrong = nearest[:, 1:] < nearest[:, :-1]
     wrong &= keys[:, 1:] == keys[:, :-1]
     if wrong.any():

@@ -18,13 +18,13 @@ def confidences(neighbors: Neighbors) -> npt.NDArray[np.float64]:
 
     Args:
         neighbors: Each train image's nearest non-landmark images, fewer than
-            wanted where there are fewer.
+            wanted if there are fewer.
 
     Returns:
         (num_queries,) float64, in [-1, 1].
     """
-    there = neighbors.indices >= 0
-    return np.where(there, neighbors.scores, 0).sum(axis=1) / there.sum(axis=1)
+    valid = neighbors.indices >= 0
+    return np.where(valid, neighbors.scores, 0).sum(axis=1) / valid.sum(axis=1)
 
 
 def penalized_distances(

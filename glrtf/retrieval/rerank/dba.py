@@ -24,7 +24,7 @@ class AveragedRows:
         source: Where the neighbours' rows come from.
         indices: (rows, n) int64 rows of `source`; -1 for none.
         weights: (rows, n) float64, 0 or more; those of -1 do not count.
-        ids: (rows,) S16, what the averaged rows stand for.
+        ids: (rows,) S dtype, what the averaged rows stand for.
         name: What messages call them.
         digest: A SHA-256 of what they are made from.
         part_lengths: How they are cut; None leaves them in one part.
@@ -82,7 +82,7 @@ def augmented(
         source: The rows that were searched.
         neighbors: Each row's nearest rows of `source`, itself among them.
         alpha: The weights' power; None takes the published weights.
-        ids: (rows,) S16.
+        ids: (rows,) S dtype.
         name: What messages call the new rows.
         digest: A SHA-256 of what they are made from.
         part_lengths: How they are cut; None leaves them in one part.

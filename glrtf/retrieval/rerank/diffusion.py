@@ -44,12 +44,12 @@ def mutual_graph(neighbors: Neighbors, gamma: float) -> Graph:
     """
     indices = neighbors.indices
     images = np.arange(len(indices))[:, None]
-    there = (indices != NO_ROW) & (indices != images)
-    near = np.where(there, indices, 0)
+    valid = (indices != NO_ROW) & (indices != images)
+    near = np.where(valid, indices, 0)
     forth, back = images * len(indices) + near, near * len(indices) + images
-    mutual = there & np.isin(forth, back[there])
+    mutual = valid & np.isin(forth, back[valid])
     affinities = np.where(
-        mutual, np.clip(np.where(there, neighbors.scores, 0), 0, None) ** gamma, 0
+        mutual, np.clip(np.where(valid, neighbors.scores, 0), 0, None) ** gamma, 0
     )
     degrees = affinities.sum(axis=1)
     scale = np.divide(1, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.retrieval.ordering import ranges
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
 
@@ -88,12 +89,9 @@ def jaccard_similarities(
     dense[named] = weights
     starts = descriptions.starts[others]
     lengths = descriptions.starts[others + 1] - starts
-    ends = np.cumsum(lengths)
-    entries = np.repeat(starts - (ends - lengths), lengths) + np.arange(
-        ends[-1] if len(ends) else 0
-    )
+    entries, which = ranges(starts, lengths)
     least = np.minimum(dense[descriptions.images[entries]], descriptions.weights[entries])
-    common = np.bincount(np.repeat(np.arange(len(others)), lengths), least, len(others))
+    common = np.bincount(which, least, len(others))
     # Both descriptions add up to 1.
     return common / (2 - common)
 

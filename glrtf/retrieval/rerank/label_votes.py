@@ -33,10 +33,10 @@ def votes(
     Returns:
         (queries, n) float64 in [0, 1]; 0 for none.
     """
-    asked, theirs = landmark_shares(query), landmark_shares(index)
+    query_shares, index_shares = landmark_shares(query), landmark_shares(index)
     result = np.zeros(images.shape)
-    for place in range(asked.shape[1]):
-        for other in range(theirs.shape[1]):
+    for place in range(query_shares.shape[1]):
+        for other in range(index_shares.shape[1]):
             same = query.landmarks[:, place, None] == index.landmarks[images, other]
-            result += same * asked[:, place, None] * theirs[images, other]
+            result += same * query_shares[:, place, None] * index_shares[images, other]
     return np.where(images >= 0, result, 0)

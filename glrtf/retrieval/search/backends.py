@@ -10,7 +10,7 @@ from glrtf.retrieval.search.neighbors import Neighbors
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
-Search = Callable[[RowSource, int, int], Iterator[Neighbors]]
+BlockSearch = Callable[[RowSource, int, int], Iterator[Neighbors]]
 """``search(queries, k, per_part)``: the neighbours in a database that was opened for it."""
 
 
@@ -23,12 +23,12 @@ def search_blocks(
     folder: str,
     description: str,
 ) -> Iterator[Neighbors]:
-    """Finds every query's neighbours, some thousand queries at a time, in order.
+    """Finds every query's neighbours, a few thousand queries at a time, in order.
 
     Args:
         queries: The queries.
         database: The rows to search.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
         config: The back end and its settings.
         folder: Where a back end may keep its index.
@@ -39,14 +39,14 @@ def search_blocks(
             missing, or a row is bad.
     """
     require_same_dimension(queries, database)
-    blocks = open_search(database, config, folder)(queries, k, per_part)
+    blocks = open_backend(database, config, folder)(queries, k, per_part)
     with Progress(description, sum(queries.part_lengths), "row") as progress:
         for block in blocks:
             yield block
             progress.update(len(block.indices))
 
 
-def open_search(database: RowSource, config: SearchConfig, folder: str) -> Search:
+def open_backend(database: RowSource, config: SearchConfig, folder: str) -> BlockSearch:
     """Opens a database for its back end; Annoy's indexes are built and mapped here.
 
     Args:

@@ -59,7 +59,7 @@ def search_blocks(
     Args:
         queries: The queries.
         database: The rows to search, one task a part and query block.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
         options: Beam's own options, such as ``runner=DataflowRunner``.
         folder: Where workers leave the blocks' neighbours for a while, unless the options
@@ -85,7 +85,7 @@ def search_blocks(
                 pipeline
                 | "Tasks" >> beam.Create([(n, part) for n in range(len(blocks)) for part in parts])
                 | "Spread" >> beam.Reshuffle()
-                | "Search" >> beam.Map(_Search(queries, database, blocks, per_part or k))
+                | "Search" >> beam.Map(_PartSearch(queries, database, blocks, per_part or k))
                 | "Merge" >> beam.CombinePerKey(merging(wanted))
                 | "Keep" >> beam.Map(_keep, passing)
             )
@@ -147,7 +147,7 @@ def _blocks(queries: RowSource) -> list[tuple[int, int, int]]:
     ]
 
 
-class _Search:
+class _PartSearch:
     """The nearest rows of one part for one query block, counted over all parts."""
 
     # Held by an object, since Beam would check arguments against their annotations.

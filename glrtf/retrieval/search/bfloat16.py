@@ -1,4 +1,4 @@
-"""A cheap first pass: products of rows rounded to bfloat16, where the processor multiplies such.
+"""A cheap prefilter: products of rows rounded to bfloat16, where the processor multiplies such.
 
 With â = a rounded, ⟨a, b⟩ - ⟨â, b̂⟩ = ⟨a - â, b⟩ + ⟨â, b - b̂⟩, and by Cauchy–Schwarz that is at
 most ‖a - â‖·‖b‖ + ‖â‖·‖b - b̂‖, about 0.0035 for unit rows. What the roundings took is measured,
@@ -6,8 +6,8 @@ not assumed. Processors with AVX512-BF16 or AMX multiply bfloat16 numbers twice 
 float32 or faster; NumPy does not know how, oneDNN inside TensorFlow does.
 
 The products come as bfloat16 too, with steps of 0.004 between those above 0.5. So each query
-has a base, near what its products are held against: further columns, -base beside the query
-and 1 beside the row, take it off within the product, and what is left is small and fine.
+has an offset close to its threshold: extra columns, -offset in the query and 1 in the row,
+subtract it within the product. What is left is small, so its rounding is fine.
 """
 
 import functools
@@ -41,15 +41,15 @@ _FLAGS = ("avx512_bf16", "amx_bf16")
 _NUMBERS_IN_CACHE = 1 << 18
 """1 MB: fewer at a time, and threads would wait for each other between the steps."""
 _FURTHER = 4
-"""Columns for the base: two halves of it, and nothing, for the sake of alignment."""
-_LARGEST_BASE = 2.0
+"""Columns for the offset: two halves of it, and padding for alignment."""
+_LARGEST_OFFSET = 2.0
 _HALF_BITS = np.uint32(16)
 _LONGEST = 1 + NORM_TOLERANCE
 _loading = threading.Lock()
 
 
 def share_of_float32(dimension: int, work: float) -> float:
-    """The time of a bfloat16 product over that of a float32 one, infinite where not to be had.
+    """The time of a bfloat16 product over that of a float32 one, infinite where not available.
 
     Args:
         dimension: Of the rows.
@@ -63,7 +63,7 @@ def share_of_float32(dimension: int, work: float) -> float:
 
 
 class Bfloat16Products:
-    """Products of some queries with rows, both rounded, less the queries' bases, 0 at first.
+    """Products of some queries with rows, both rounded, less the queries' offsets, 0 at first.
 
     Args:
         queries: (n, dimension) float32 unit rows.
@@ -73,19 +73,19 @@ class Bfloat16Products:
     def __init__(self, queries: npt.NDArray[np.float32], threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self._halves, self._lost = rounded(queries, threads, _FURTHER)
-        self.rebase(np.zeros(len(queries), np.float32))
+        self.set_offsets(np.zeros(len(queries), np.float32))
 
-    def rebase(self, bases: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Takes other bases off the products from here on.
+    def set_offsets(self, offsets: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Subtracts other offsets from now on.
 
         Args:
-            bases: (n,) float32, of any size; what is beyond -2 and 2 becomes that.
+            offsets: (n,) float32, clipped to [-2, 2].
 
         Returns:
-            (n,) float32, the bases that are taken off: those, to some 17 bits.
+            (n,) float32, the offsets in use: those, to about 17 bits.
         """
-        bounded = -np.clip(bases, -_LARGEST_BASE, _LARGEST_BASE)[:, None]
-        self._largest_base = float(np.abs(bounded).max(initial=0))
+        bounded = -np.clip(offsets, -_LARGEST_OFFSET, _LARGEST_OFFSET)[:, None]
+        self._largest_offset = float(np.abs(bounded).max(initial=0))
         coarse = rounded(bounded)[0]
         fine = rounded(bounded - _wide(coarse))[0]
         self._halves[:, -_FURTHER:-2] = np.concatenate([coarse, fine], axis=1)
@@ -101,7 +101,7 @@ class Bfloat16Products:
         """
         gamma = 2 * (dimension + _FURTHER) * FLOAT32_UNIT
         longest = _LONGEST + self._lost
-        summed = longest**2 + self._largest_base
+        summed = longest**2 + self._largest_offset
         return (self._lost * _LONGEST + longest * lost + gamma * summed) * 1.001
 
     def prepared(self, rows: npt.NDArray[np.float32]) -> tuple[Any, float]:
@@ -110,20 +110,20 @@ class Bfloat16Products:
         halves[:, -_FURTHER:-2] = _ONE
         return _tensor(halves), lost
 
-    def halves(self, queries: slice, rows: Any, some: slice) -> npt.NDArray[np.int16]:
-        """The bits of the products less the bases, rounded to the nearest bfloat16 numbers.
+    def halves(self, queries: slice, rows: Any, chunk: slice) -> npt.NDArray[np.int16]:
+        """The bits of the products less the offsets, rounded to the nearest bfloat16 numbers.
 
         Args:
             queries: Which of the queries.
             rows: What `prepared` made of rows.
-            some: Which of them.
+            chunk: Which of them.
 
         Returns:
             (queries, rows) int16.
         """
         tf = _tensorflow()
         with tf.device("CPU"):
-            products = tf.matmul(self._queries[queries], rows[some], transpose_b=True)
+            products = tf.matmul(self._queries[queries], rows[chunk], transpose_b=True)
             return np.asarray(tf.bitcast(products, tf.int16))
 
 
@@ -157,18 +157,20 @@ def rounded(
             kept.bits = np.empty((2, at_once, dimension), np.uint32)
         return kept.bits[:, :count]
 
-    def round_some(start: int) -> float:
-        some = rows[start : start + at_once]
-        bits, low = spare(len(some))
-        np.add(some.view(np.uint32), np.uint32(0x8000), out=bits)
+    def round_chunk(start: int) -> float:
+        chunk = rows[start : start + at_once]
+        bits, low = spare(len(chunk))
+        np.add(chunk.view(np.uint32), np.uint32(0x8000), out=bits)
         # Shifted and then narrowed: taking every second half is three times as slow.
-        halves[start : start + len(some), :dimension] = np.right_shift(bits, _HALF_BITS, out=low)
+        halves[start : start + len(chunk), :dimension] = np.right_shift(bits, _HALF_BITS, out=low)
         bits &= np.uint32(0xFFFF0000)
-        lost = np.subtract(some, bits.view(np.float32), out=bits.view(np.float32))
+        lost = np.subtract(chunk, bits.view(np.float32), out=bits.view(np.float32))
         return float(np.matmul(lost[:, None, :], lost[:, :, None]).max())
 
     starts = range(0, len(rows), at_once)
-    squares = list(map(round_some, starts) if threads is None else threads.map(round_some, starts))
+    squares = list(
+        map(round_chunk, starts) if threads is None else threads.map(round_chunk, starts)
+    )
     # The differences are exact, their squares' sum is not quite.
     return halves, max(squares, default=0.0) ** 0.5 * 1.001
 
@@ -197,7 +199,7 @@ def _multiplies_bfloat16() -> bool:
 
 
 def _tensorflow() -> Any:
-    """TensorFlow, None where it is not installed; GPUs are left to others."""
+    """TensorFlow, None if it is not installed; GPUs are left to others."""
     with _loading:
         loaded = "tensorflow" in sys.modules
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -223,15 +225,15 @@ def _tried(dimension: int) -> float:
             return float("inf")
         rows = np.random.default_rng(0).standard_normal((_TRIED_ROWS, dimension), np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        narrow = Bfloat16Products(rows, threads)
+        products = Bfloat16Products(rows, threads)
         # Other rows than the queries: NumPy would take half of a symmetric product only.
         others, every = rows[::-1].copy(), slice(None)
-        prepared = narrow.prepared(others)[0]
+        prepared = products.prepared(others)[0]
         if usable_processors() > 1:
-            # Products of before would be in the way of TensorFlow's threads: a search has few
-            # of NumPy's beside its rounded ones.
+            # Threads of earlier products would slow down TensorFlow's: a search makes few
+            # products in NumPy.
             time.sleep(_QUIET)
-        quick = _least_seconds(lambda: narrow.halves(every, prepared, every))
+        quick = _least_seconds(lambda: products.halves(every, prepared, every))
         return quick / _least_seconds(lambda: rows @ others.T)
 
 

@@ -3,14 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.retrieval.ordering import ranges
 from glrtf.retrieval.search.packed_candidates import NOTHING, front
 
 
 class CandidateTable:
-    """Keys as `candidate_keys.packed` makes them: a query's own in front, `NOTHING` behind them.
+    """Keys as `packed_candidates.packed` makes them: a query's own in front, `NOTHING` behind them.
 
     Args:
-        num_queries: How many queries there are.
+        num_queries: Number of queries.
         room: For how many candidates of each there is room at first.
 
     Attributes:
@@ -27,14 +28,14 @@ class CandidateTable:
         return self._keys[:, : int(self.counts.max(initial=0))]
 
     def has_room(self, more: npt.NDArray[np.int64]) -> bool:
-        """Whether so many more for each query, (num_queries,), fit in."""
+        """Whether that many more for each query, (num_queries,), fit in."""
         return bool((self.counts + more <= self._keys.shape[1]).all())
 
     def make_room(self, more: npt.NDArray[np.int64]) -> None:
-        """Widens the table until so many more for each query fit in."""
+        """Widens the table until that many more for each query fit in."""
         width = self._keys.shape[1]
         room = int((self.counts + more).max(initial=0))
-        # Half as much again, lest the next tiles ask for a little more each.
+        # Half as much again, so that the next tiles do not each need a little more.
         wanted = room + room // 2 if room > width // 2 else room
         if wanted > width:
             behind = ((0, 0), (0, wanted - width))
@@ -42,28 +43,24 @@ class CandidateTable:
 
     def put(
         self,
-        queries: npt.NDArray[np.int64],
         keys: npt.NDArray[np.int64],
         counts: npt.NDArray[np.int64],
     ) -> None:
-        """Takes in candidates, for which there is room.
+        """Inserts candidates, for which there is room.
 
         Args:
-            queries: (n,) ascending.
-            keys: (n,) their candidates.
-            counts: (num_queries,) how often each query stands among those.
+            keys: (n,) candidates, by ascending query.
+            counts: (num_queries,) how many of them each query has.
         """
-        # Where each query's next place is, less how many stand before its first.
-        starts = np.arange(len(counts)) * self._keys.shape[1] + self.counts
-        places = np.arange(len(queries)) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
-        self._keys.reshape(-1)[places] = keys
+        next_places = np.arange(len(counts)) * self._keys.shape[1] + self.counts
+        self._keys.reshape(-1)[ranges(next_places, counts)[0]] = keys
         self.counts += counts
 
     def keep(self, k: int, last: npt.NDArray[np.int64] | None) -> None:
         """Drops all but each query's first k and, behind them, those up to its last key.
 
         Args:
-            k: So many stay, whatever they are.
+            k: That many stay, whatever they are.
             last: (num_queries, 1) int64; None drops all behind the first k.
         """
         behind = self.keys[:, k:]

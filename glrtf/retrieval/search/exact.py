@@ -9,11 +9,11 @@ import numpy.typing as npt
 from glrtf.embeddings.part_files import NORM_TOLERANCE
 from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource
 from glrtf.retrieval.processors import usable_processors
-from glrtf.retrieval.search import prefilter as first_passes
+from glrtf.retrieval.search import prefilter as prefilters
 from glrtf.retrieval.search.bfloat16 import Bfloat16Products
 from glrtf.retrieval.search.neighbors import Neighbors, score_pairs, stacked
 from glrtf.retrieval.search.query_block import QUERIES_A_PRODUCT, QueryBlock, rows_at_once
-from glrtf.retrieval.search.streaming import search_parts
+from glrtf.retrieval.search.streaming import collect_neighbors
 from glrtf.retrieval.search.top_k import ROOM
 
 _TILE_NUMBERS = 1 << 22
@@ -29,21 +29,21 @@ def search(
     per_part: int = 0,
     *,
     float64_scores: bool = True,
-    first_pass: bool = True,
+    prefilter: bool = True,
 ) -> Neighbors:
     """Finds the nearest database rows of every query, exactly.
 
     Args:
         queries: The queries, of the database's dimension.
         database: The rows to search, streamed part by part.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many are taken from each part instead, and
             k does not matter: the result has per_part × parts columns.
         float64_scores: Whether scores are the defining ones. Without, they may be
             what the float32 product gives, and rows that differ by less than its
             rounding, about 1e-6, may change places.
-        first_pass: Whether cheaper products, rounded ones or of few directions, may go
-            before, where a sample says that they save time. The result is the same.
+        prefilter: Whether cheaper, rounded products may run first, if a sample shows that
+            they save time. The result is the same.
 
     Returns:
         Neighbours of all queries; scores are dot products in float64,
@@ -53,7 +53,7 @@ def search(
         UserError: On a row that is not finite or not of length 1.
     """
     blocks = search_blocks(
-        queries, database, k, per_part, float64_scores=float64_scores, first_pass=first_pass
+        queries, database, k, per_part, float64_scores=float64_scores, prefilter=prefilter
     )
     width = per_part * len(database.part_lengths) if per_part else k
     return stacked([Neighbors(np.empty((0, width), np.int64), np.empty((0, width))), *blocks])
@@ -66,9 +66,9 @@ def search_blocks(
     per_part: int = 0,
     *,
     float64_scores: bool = True,
-    first_pass: bool = True,
+    prefilter: bool = True,
 ) -> Iterator[Neighbors]:
-    """Like `search`, some thousand queries at a time, in order."""
+    """Like `search`, a few thousand queries at a time, in order."""
     error = score_error(queries, database)
     widest = max(queries.dimension, ROOM * (per_part or k), 1)
     at_once = max(QUERIES_A_PRODUCT, _NUMBERS_AT_ONCE // widest)
@@ -80,28 +80,28 @@ def search_blocks(
                 vectors = queries.read(part, start, min(start + at_once, length))
 
                 def pair_scores(
-                    asked: npt.NDArray[np.int64],
+                    query_rows: npt.NDArray[np.int64],
                     rows: npt.NDArray[np.int64],
                     first: int = first + start,
                 ) -> npt.NDArray[np.float64]:
-                    return score_pairs(queries, database, first + asked, rows)
+                    return score_pairs(queries, database, first + query_rows, rows)
 
-                before = None
-                if first_pass:
-                    before = first_passes.choose(
+                chosen = None
+                if prefilter:
+                    chosen = prefilters.choose(
                         vectors, database, per_part or k, threads, float64_scores=float64_scores
                     )
                 # Rounded products are no scores.
-                scored = float64_scores or isinstance(before, Bfloat16Products)
+                scored = float64_scores or isinstance(chosen, Bfloat16Products)
                 block = QueryBlock(
                     vectors,
                     per_part or k,
                     error if scored else 0.0,
                     pair_scores if scored else None,
                     threads,
-                    before,
+                    chosen,
                 )
-                yield search_parts(block, database, per_part, tile_rows)
+                yield collect_neighbors(block, database, per_part, tile_rows)
             first += length
 
 

@@ -3,7 +3,7 @@
 The score of two rows is their dot product, summed in float64 over the rows as
 stored, each pair for itself and in a fixed order. So a score depends neither
 on the tile, the part, the thread nor the back end that found the pair, equal
-rows get equal scores to the last bit, and ties can be told from near-ties.
+rows get equal scores to the last bit, and ties can be distinguished from near-ties.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from glrtf.embeddings.rows import RowSource, gather_rows
 from glrtf.retrieval.processors import for_all, usable_processors
 
 NO_ROW = -1
-"""Stands in `Neighbors.indices` where there are fewer than k rows."""
+"""Stands in `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
 _LONGEST_SUM = 8192
@@ -70,7 +70,7 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
     Args:
         indices: (num_queries, candidates) int64 rows, -1 for none.
         scores: (num_queries, candidates) float64, -inf for none.
-        k: How many to keep; padded where there are fewer.
+        k: How many to keep; padded if there are fewer.
     """
     order = np.argsort(-scores, axis=1)[:, : k + 1]
     ordered = np.take_along_axis(scores, order, axis=1)
@@ -165,8 +165,8 @@ def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.N
     scores = np.zeros(len(right))
     # BLAS shares longer products among threads, and then the order depends on their number.
     for column in range(0, right.shape[1], _LONGEST_SUM):
-        some = slice(column, column + _LONGEST_SUM)
-        scores += _vecdot(left[..., some], right[:, some])
+        chunk = slice(column, column + _LONGEST_SUM)
+        scores += _vecdot(left[..., chunk], right[:, chunk])
     return scores
 
 

@@ -14,7 +14,7 @@ _MOST_BYTES = 2 << 30
 class OpenedDatabase:
     """Rows that are searched again and again with few queries.
 
-    Annoy's trees are built where they are missing, and mapped once. For the other back
+    Annoy's trees are built if they are missing, and mapped once. For the other back
     ends the rows are read and checked once and kept in memory, where they take no more
     than 2 GiB.
 
@@ -28,7 +28,7 @@ class OpenedDatabase:
         if config.backend != "annoy":
             database = in_memory(database, _MOST_BYTES)
         self._database = database
-        self._search = backends.open_search(database, config, folder)
+        self._search = backends.open_backend(database, config, folder)
 
     def nearest(self, queries: RowSource, k: int, per_part: int = 0) -> Neighbors:
         """As `exact.search`; with Annoy some neighbours may be missing.

@@ -1,8 +1,8 @@
-"""Candidates as single integers, and the thresholds they are held against.
+"""Candidates as single integers, and the thresholds they are compared with.
 
-A candidate's score's bits, ordered so that the greater score is the smaller
-number, stand above its row. Such integers sort in an order that settles ties
-by row, and many times as fast as scores with rows beside them.
+The upper bits hold the score, ordered so that a greater score is a smaller
+number; the lower bits hold the row. Sorting such integers breaks ties by row, and is
+many times as fast as sorting scores along with rows.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Which cheap first pass goes before the float32 products of a search, if any.
+"""Chooses the prefilter that runs before the float32 products of a search, if any.
 
-A sample of rows tells how many pairs a pass would leave open, and so what it
-would cost. Whatever is chosen, the result is the same.
+A sample of rows shows how many pairs it would leave open, and so what it would
+cost. The result is the same with and without.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search import bfloat16
 from glrtf.retrieval.search.bfloat16 import Bfloat16Products
 
-FirstPass: TypeAlias = Bfloat16Products | None
+Prefilter: TypeAlias = Bfloat16Products | None
 
 _SAMPLE = 2048
 _SAMPLED_QUERIES = 128
@@ -36,14 +36,14 @@ def choose(
     threads: ThreadPoolExecutor,
     *,
     float64_scores: bool = True,
-) -> FirstPass:
-    """The first pass of least expected cost, None where there is no gain or the search is small.
+) -> Prefilter:
+    """The prefilter if it is expected to save time, else None.
 
     Args:
-        vectors: (n, dimension) float32 queries that are asked at once.
+        vectors: (n, dimension) float32 queries of one block.
         database: The rows to search.
-        k: How many neighbours are wanted.
-        threads: What the pass may use.
+        k: Number of neighbours wanted.
+        threads: Threads that the prefilter may use.
         float64_scores: Whether the k best are scored in float64 in any case.
     """
     num_rows = sum(database.part_lengths)
@@ -52,14 +52,14 @@ def choose(
         return None
     sample = _sample(database, num_rows)
     scores = vectors[:: max(1, len(vectors) // _SAMPLED_QUERIES)] @ sample.T
-    floors = _sample_floors(scores, k, num_rows)
+    thresholds = _sample_thresholds(scores, k, num_rows)
     work = 2.0 * len(vectors) * num_rows * database.dimension
     share = bfloat16.share_of_float32(database.dimension, work)
-    cost = _cost_of_rounding(scores, floors, share, k / num_rows, float64_scores)
+    cost = _cost_of_rounding(scores, thresholds, share, k / num_rows, float64_scores)
     return Bfloat16Products(vectors, threads) if cost <= _WORTHWHILE else None
 
 
-def _sample_floors(
+def _sample_thresholds(
     scores: npt.NDArray[np.float32], k: int, num_rows: int
 ) -> npt.NDArray[np.float32]:
     """(queries,) the k-th best score among all rows, estimated from a sample of them."""
@@ -70,7 +70,7 @@ def _sample_floors(
 
 def _cost_of_rounding(
     scores: npt.NDArray[np.float32],
-    floors: npt.NDArray[np.float32],
+    thresholds: npt.NDArray[np.float32],
     share: float,
     wanted: float,
     float64_scores: bool,
@@ -78,8 +78,8 @@ def _cost_of_rounding(
     """What a search by rounded products takes, in times of the full product."""
     if share == np.inf:
         return np.inf
-    reached = np.count_nonzero(scores >= floors[:, None])
-    nearly = np.count_nonzero(scores >= floors[:, None] - bfloat16.USUAL_ERROR)
+    reached = np.count_nonzero(scores >= thresholds[:, None])
+    nearly = np.count_nonzero(scores >= thresholds[:, None] - bfloat16.USUAL_ERROR)
     more = nearly / reached - float64_scores
     return share + _SCAN_COST + _SCORE_COST * wanted * more
 

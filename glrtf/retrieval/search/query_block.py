@@ -11,20 +11,20 @@ import numpy.typing as npt
 from glrtf.retrieval.processors import usable_processors
 from glrtf.retrieval.search.bfloat16 import Bfloat16Products
 from glrtf.retrieval.search.neighbors import Neighbors, stacked
-from glrtf.retrieval.search.prefilter import FirstPass
+from glrtf.retrieval.search.prefilter import Prefilter
 from glrtf.retrieval.search.top_k import Candidates, PairScores
 
 QUERIES_A_PRODUCT = 2048
 _SCORES_A_PRODUCT = 1 << 22
 """16 MB: in smaller products the time of packing the factors shows."""
 _PROCESSORS_A_PRODUCT = 4
-"""For more of them it grows, lest they wait for each other more than they work."""
+"""With more processors the product grows, or they would mostly wait for each other."""
 _OPENING_ROWS = 4096
-"""The first rows are multiplied at once: they make the first floors."""
+"""The first rows are multiplied together: they give the first thresholds."""
 _BOUND_AFTER = 200
-"""After this many times k rows, floors are high enough for bounds."""
-_BELOW_FLOORS = 2.0**-6
-"""Bases are below floors by this: more than all errors, and small enough for fine steps."""
+"""After this many times k rows, thresholds are high enough for bounds."""
+_BELOW_THRESHOLDS = 2.0**-6
+"""Distance of offsets below thresholds: more than all errors, small enough for fine rounding."""
 _LEAST_ROWS = 256
 """Fewer rows at once would not be worth a product."""
 
@@ -34,11 +34,11 @@ class QueryBlock:
 
     Args:
         vectors: (n, dimension) float32 queries.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         error: How far a float32 product may be from the true score.
         pair_scores: Gives the true scores; None takes the products for them.
-        threads: Look through products in them.
-        before: The cheap first pass, if one goes before; rounded products need true scores.
+        threads: For scanning products.
+        prefilter: Cheaper products that run first, if any; they need true scores.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class QueryBlock:
         error: float,
         pair_scores: PairScores | None,
         threads: ThreadPoolExecutor,
-        before: FirstPass,
+        prefilter: Prefilter,
     ) -> None:
         self._vectors = vectors
         self.k = k
         self._error = error
         self._pair_scores = pair_scores
         self._threads = threads
-        self._before = before
+        self._prefilter = prefilter
         self._products = np.empty(0, np.float32)
         # The product uses all processors, so each of them looks through a share of it.
         processors = usable_processors()
@@ -67,7 +67,7 @@ class QueryBlock:
 
     def begin(self) -> None:
         """Forgets what was found."""
-        self._rows_seen = self._rebase_at = 0
+        self._rows_seen = self._move_at = 0
         count = len(self._vectors)
         self._candidates = [
             Candidates(min(self._share, count - start), self.k, self._shifted_scores(start))
@@ -77,62 +77,62 @@ class QueryBlock:
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
         """Multiplies all queries with some database rows and keeps the candidates."""
         if self._rows_seen == 0:
-            self._add_some(tile[:_OPENING_ROWS], first_row, _OPENING_ROWS)
+            self._add_chunk(tile[:_OPENING_ROWS], first_row, _OPENING_ROWS)
             tile, first_row = tile[_OPENING_ROWS:], first_row + _OPENING_ROWS
         if len(tile):
-            self._add_some(tile, first_row, self._columns)
+            self._add_chunk(tile, first_row, self._columns)
 
-    def _add_some(self, tile: npt.NDArray[np.float32], first_row: int, columns: int) -> None:
+    def _add_chunk(self, tile: npt.NDArray[np.float32], first_row: int, columns: int) -> None:
         prepared = self._prepared(tile, first_row)
         self._rows_seen += len(tile)
         for column in range(0, len(tile), columns):
-            some = slice(column, column + columns)
+            chunk = slice(column, column + columns)
             for start in range(0, len(self._vectors), self._at_once):
                 block = range(start, min(start + self._at_once, len(self._vectors)))
                 open_ = self._pieces(block)
                 if prepared is not None:
-                    open_ = self._add_cheaply(block, tile, prepared, some, first_row)
+                    open_ = self._add_cheaply(block, tile, prepared, chunk, first_row)
                 if open_:
-                    products = self._multiplied(self._vectors[_slice(block)], tile[some])
+                    products = self._multiplied(self._vectors[_slice(block)], tile[chunk])
                     self._scan(self._add_scores, block, open_, products, first_row + column)
 
     def _prepared(self, tile: npt.NDArray[np.float32], first_row: int) -> Any:
-        """A tile as the first pass takes it; None where the full product is due at once."""
-        if self._before is None or not self._rows_seen:
+        """A tile prepared for the prefilter; None if the full product is needed."""
+        if self._prefilter is None or not self._rows_seen:
             return None
-        # Floors rise ever more slowly.
-        if self._rows_seen >= self._rebase_at:
-            self._rebase_at = 2 * self._rows_seen
-            self._rebase(self._before, first_row)
-        return self._before.prepared(tile)
+        # Thresholds rise ever more slowly.
+        if self._rows_seen >= self._move_at:
+            self._move_at = 2 * self._rows_seen
+            self._move_offsets(self._prefilter, first_row)
+        return self._prefilter.prepared(tile)
 
-    def _rebase(self, before: Bfloat16Products, first_row: int) -> None:
-        floors = np.concatenate([candidates.floors for candidates in self._candidates])
-        bases = before.rebase(floors - np.float32(_BELOW_FLOORS))
+    def _move_offsets(self, prefilter: Bfloat16Products, first_row: int) -> None:
+        thresholds = np.concatenate([candidates.thresholds for candidates in self._candidates])
+        offsets = prefilter.set_offsets(thresholds - np.float32(_BELOW_THRESHOLDS))
         for start, candidates in zip(
-            range(0, len(bases), self._share), self._candidates, strict=True
+            range(0, len(offsets), self._share), self._candidates, strict=True
         ):
-            candidates.take_off(bases[start : start + self._share], first_row)
+            candidates.subtract(offsets[start : start + self._share], first_row)
 
     def _add_cheaply(
         self,
         block: range,
         tile: npt.NDArray[np.float32],
         prepared: Any,
-        some: slice,
+        chunk: slice,
         first_row: int,
     ) -> list[range]:
-        """Looks through cheap products of some queries and rows; which of them it leaves open."""
-        pieces, first_row = self._pieces(block), first_row + some.start
-        if self._before is None:
+        """Scans cheap products; returns the queries that need full products."""
+        pieces, first_row = self._pieces(block), first_row + chunk.start
+        if self._prefilter is None:
             return pieces
         rows, lost = prepared
-        error = self._error + self._before.error(lost, tile.shape[1])
-        halves = self._before.halves(_slice(block), rows, some)
+        error = self._error + self._prefilter.error(lost, tile.shape[1])
+        halves = self._prefilter.halves(_slice(block), rows, chunk)
         open_ = self._scan(self._add_halves, block, pieces, halves, first_row, error)
         if open_ and self._rows_seen > _BOUND_AFTER * self.k:
-            # Floors will not rise much: from here on the first pass costs more than it saves.
-            self._before = None
+            # Thresholds will not rise much: from here on the prefilter costs more than it saves.
+            self._prefilter = None
         return open_
 
     def _pieces(self, block: range) -> list[range]:
@@ -157,7 +157,7 @@ class QueryBlock:
         products: npt.NDArray,
         *arguments: Any,
     ) -> list[range]:
-        """Looks through pieces of a product, on all processors; which of them are still open."""
+        """Scans pieces of a product on all processors; returns those not finished."""
 
         def look(piece: range) -> bool:
             rows = slice(piece.start - block.start, piece.stop - block.start)
@@ -189,7 +189,7 @@ class QueryBlock:
         pair_scores = self._pair_scores
         if pair_scores is None:
             return None
-        return lambda asked, rows: pair_scores(start + asked, rows)
+        return lambda query_rows, rows: pair_scores(start + query_rows, rows)
 
 
 def rows_at_once(most: int) -> int:
@@ -197,5 +197,5 @@ def rows_at_once(most: int) -> int:
     return max(_LEAST_ROWS, 1 << max(most.bit_length() - 1, 0))
 
 
-def _slice(some: range) -> slice:
-    return slice(some.start, some.stop)
+def _slice(chunk: range) -> slice:
+    return slice(chunk.start, chunk.stop)

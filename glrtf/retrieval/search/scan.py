@@ -40,9 +40,9 @@ class Scan:
             np.greater_equal(scores, least[:, None], out=table[:, :width])
         # Few pass: eight are looked at in one, and singly only where one of them passed.
         eights = mask.view(np.uint64)
-        some = np.flatnonzero(eights != 0)
-        passed = np.flatnonzero(eights[some].view(bool))
-        passed = (some[passed >> 3] << 3) + (passed & 7)
+        chunk = np.flatnonzero(eights != 0)
+        passed = np.flatnonzero(eights[chunk].view(bool))
+        passed = (chunk[passed >> 3] << 3) + (passed & 7)
         return passed >> shift, passed & ((1 << shift) - 1)
 
 

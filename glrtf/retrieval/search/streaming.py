@@ -22,16 +22,16 @@ class Collector(Protocol):
         """The neighbours among all rows added since `begin`."""
 
 
-def search_parts(
+def collect_neighbors(
     collector: Collector, database: RowSource, per_part: int, tile_rows: int
 ) -> Neighbors:
-    """Shows a whole database to a collector, each row once and in order.
+    """Passes a whole database to a collector, each row once and in order.
 
     Args:
-        collector: The queries, begun.
+        collector: The queries, after `begin`.
         database: The rows to search.
-        per_part: If positive, the nearest of each part are taken apart, that
-            many of each, and merged; else the nearest of all.
+        per_part: If positive, this many are taken from each part, and merged;
+            else the nearest of all.
         tile_rows: How many rows are read at once.
     """
     found: list[Neighbors] = []

@@ -16,7 +16,7 @@ from glrtf.embeddings.part_files import NORM_TOLERANCE
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search.exact import score_error
 from glrtf.retrieval.search.neighbors import Neighbors, score_pairs
-from glrtf.retrieval.search.streaming import search_parts
+from glrtf.retrieval.search.streaming import collect_neighbors
 from glrtf.retrieval.search.top_k import Candidates
 from tfrecords_tools.errors import UserError
 
@@ -36,7 +36,7 @@ def search_blocks(
     Args:
         queries: The queries.
         database: The rows to search, streamed part by part.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
 
     Raises:
@@ -49,7 +49,7 @@ def search_blocks(
         for start in range(0, length, _QUERIES_AT_ONCE):
             vectors = queries.read(part, start, min(start + _QUERIES_AT_ONCE, length))
             block = _QueryBlock(vectors, queries, database, first + start, wanted, product)
-            yield search_parts(block, database, per_part, _TILE_ROWS)
+            yield collect_neighbors(block, database, per_part, _TILE_ROWS)
         first += length
 
 
@@ -86,16 +86,16 @@ class _QueryBlock:
         error = float(lost) * longest * 1.01 + self._float32_error
         best = self._candidates
         best.observe(scores, error)
-        threshold = best.thresholds(error)
+        threshold = best.lowered_thresholds(error)
         # The device returned no row below its last: whether one may count is open.
         cut_off = (scores[:, -1] >= threshold) & (scores.shape[1] < len(tile))
         passed = (scores >= threshold[:, None]) & (columns < len(tile)) & ~cut_off[:, None]
-        asked, places = np.nonzero(passed)
-        rows = columns[asked, places] + first_row
-        best.insert(asked, rows.astype(np.int64), scores[asked, places])
+        query_rows, places = np.nonzero(passed)
+        rows = columns[query_rows, places] + first_row
+        best.insert(query_rows, rows.astype(np.int64), scores[query_rows, places])
         for query in np.flatnonzero(cut_off):
             products = tile @ self._vectors[query]
-            near = np.flatnonzero(products >= best.thresholds(self._float32_error)[query])
+            near = np.flatnonzero(products >= best.lowered_thresholds(self._float32_error)[query])
             best.insert(np.full(len(near), query), near + first_row, products[near])
 
     def finish(self) -> Neighbors:
@@ -103,9 +103,9 @@ class _QueryBlock:
         return self._candidates.finish()
 
     def _true_scores(
-        self, asked: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+        self, query_rows: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
-        return score_pairs(self._queries, self._database, self._first_query + asked, rows)
+        return score_pairs(self._queries, self._database, self._first_query + query_rows, rows)
 
 
 def _product(most: int) -> _Product:
@@ -120,13 +120,13 @@ def _product(most: int) -> _Product:
 
     @tf.function(jit_compile=True)
     def best_of_tile(queries: Any, tile: Any, length: Any) -> Any:
-        narrow = tf.cast(queries, tf.bfloat16), tf.cast(tile, tf.bfloat16)
-        scores = tf.raw_ops.BatchMatMulV3(x=narrow[0], y=narrow[1], Tout=tf.float32, adj_y=True)
+        rounded = tf.cast(queries, tf.bfloat16), tf.cast(tile, tf.bfloat16)
+        scores = tf.raw_ops.BatchMatMulV3(x=rounded[0], y=rounded[1], Tout=tf.float32, adj_y=True)
         scores = tf.where(tf.range(tf.shape(tile)[0]) < length, scores, -float("inf"))
         best, columns = tf.math.top_k(scores, min(most, tile.shape[0]))
         lost = [
             tf.reduce_max(tf.norm(wide - tf.cast(short, tf.float32), axis=1))
-            for wide, short in zip((queries, tile), narrow, strict=True)
+            for wide, short in zip((queries, tile), rounded, strict=True)
         ]
         return best, columns, lost[0] + lost[1] + lost[0] * lost[1]
 

@@ -2,10 +2,10 @@
 
 A search feeds tiles of approximate scores, each at most `error` away from the
 true one. If k rows score at least t approximately, they score at least
-t - error truly: that is the query's floor. Whoever reaches the floor truly
-reaches floor - error approximately, and only who does passes, is collected in
-small buffers, and scored exactly at the end: first the k that seem best, whose
-true scores make the last floor, then who may still reach it.
+t - error truly: that is the query's threshold. A row whose true score reaches the
+threshold has an approximate score of at least threshold - error. Only such rows are
+collected, in small buffers, and scored exactly at the end: first the k that seem best,
+whose true scores give the final threshold, then the rest that may still reach it.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from glrtf.retrieval.search.candidate_table import CandidateTable
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors, best, padded
-from glrtf.retrieval.search.offsets import Bases
+from glrtf.retrieval.search.offsets import Offsets
 from glrtf.retrieval.search.packed_candidates import (
     NOTHING,
     ROWS,
@@ -37,16 +37,16 @@ ROOM = 4
 """Buffers hold up to this many times k candidates, unless more tie nearly."""
 _FIRST_ROOM = 2
 _RAISE_AFTER = 0.4
-"""Floors are raised once this many times k candidates a query have come."""
+"""Thresholds are raised once a query has this many times k new candidates."""
 _RAISE_AFTER_HALVES = 0.5
 """Once the candidates have grown by this share, where many wait for their true scores."""
 _FOLDED = 12
-"""First floors are taken from the greater ones of pairs while those are this many times k."""
+"""The first thresholds come from the maxima of pairs while there are at least this many times k."""
 _MOST_HALVES = 10
-"""How many times k candidates may wait for their true scores where those at hand are rough."""
+"""How many times k candidates may wait for their true scores while their scores are rough."""
 
 _SHARES = (0.3, 1.0)
-"""Of those that reach the floors: so many are scored next, and then who still reaches them."""
+"""Shares of the rows that may still reach the thresholds, scored in turn."""
 
 
 class Candidates:
@@ -54,22 +54,22 @@ class Candidates:
 
     Args:
         num_queries: How many queries the block has.
-        k: How many neighbours are wanted, at least 1.
-        pair_scores: Gives the true scores; None takes the approximate ones
-            for true, and no error may be named then.
+        k: Number of neighbours wanted, at least 1.
+        pair_scores: Returns the true scores; None takes the approximate ones
+            as true, and errors must be 0 then.
 
     Attributes:
-        floors: (num_queries,) float32, at most the k-th best true score so far.
+        thresholds: (num_queries,) float32, at most the k-th best true score so far.
     """
 
     def __init__(self, num_queries: int, k: int, pair_scores: PairScores | None) -> None:
         self._k = k
         self._worst_error = 0.0
-        self._bases = Bases()
+        self._offsets = Offsets()
         self._pair_scores = pair_scores
         self._table = CandidateTable(num_queries, _FIRST_ROOM * k + 64)
         self._fresh = 0
-        self.floors = np.full(num_queries, -np.inf, np.float32)
+        self.thresholds = np.full(num_queries, -np.inf, np.float32)
         self._scan = Scan()
 
     def add(
@@ -79,7 +79,7 @@ class Candidates:
         error: float,
         first_query: int = 0,
     ) -> None:
-        """Looks through one tile.
+        """Adds one tile.
 
         Args:
             scores: (n, tile) float32 approximate scores of n of the queries.
@@ -88,61 +88,61 @@ class Candidates:
             first_query: Which query the first row of scores belongs to.
         """
         self.observe(scores, error, first_query)
-        asked, columns = self.passing(scores, error, first_query)
-        if len(asked):
-            values = scores.reshape(-1)[(asked - first_query) * scores.shape[1] + columns]
-            self.insert(asked, columns + first_row, values)
+        queries, columns = self.passing(scores, error, first_query)
+        if len(queries):
+            values = scores.reshape(-1)[(queries - first_query) * scores.shape[1] + columns]
+            self.insert(queries, columns + first_row, values)
 
-    def take_off(self, bases: npt.NDArray[np.float32], first_row: int) -> None:
-        """Says what is taken off scores before they are rounded to bfloat16.
+    def subtract(self, offsets: npt.NDArray[np.float32], first_row: int) -> None:
+        """Sets what is subtracted from later scores before they are rounded to bfloat16.
 
         Args:
-            bases: (num_queries,) for each query, nowhere below those named before.
-            first_row: The row from which on they hold, above all rows so far.
+            offsets: (num_queries,), each at least the previous one.
+            first_row: The first row that they apply to, above all rows so far.
         """
-        self._bases.follow(first_row, bases)
+        self._offsets.append(first_row, offsets)
 
     def add_halves(
         self, halves: npt.NDArray[np.int16], first_row: int, error: float, first_query: int
     ) -> bool:
-        """Looks through one tile of scores that were rounded to bfloat16, less their bases.
+        """Adds one tile of scores less their offsets, rounded to bfloat16.
 
-        Positive bfloat16 numbers stand in the order of their bits as integers,
-        and negative ones below them, so thresholds above 0 are compared as such.
+        Positive bfloat16 numbers compare like their bits as integers, and negative
+        ones are below them, so thresholds above 0 are compared as integers.
 
         Args:
-            halves: (n, tile) int16, the bits of scores of n of the queries less the bases
-                last named, rounded to the nearest.
+            halves: (n, tile) int16, the bits of the scores of n of the queries less the
+                current offsets, rounded to nearest.
             first_row: The database row of the tile's first column.
             error: How far one of them may have been from the true one before it was rounded.
             first_query: Which query the first row of scores belongs to.
 
         Returns:
-            Whether it did; not where some query's floor is not above its base.
+            False, without effect, if a query's threshold is not above its offset.
         """
-        bases = self._bases.latest
-        least = (self.thresholds(error) - bases)[first_query : first_query + len(halves)]
+        offsets = self._offsets.latest
+        least = (self.lowered_thresholds(error) - offsets)[first_query : first_query + len(halves)]
         if not (least > 0).all():
             return False
         self._worst_error = max(self._worst_error, error)
         which, columns = self._scan.reaching(halves, halves_reaching(toward_nothing(least)))
         if len(which):
             values = halves.reshape(-1)[which * halves.shape[1] + columns]
-            asked = which + first_query
-            scores = toward_nothing(least_of_halves(values) + bases[asked])
-            self.insert(asked, columns + first_row, scores)
+            queries = which + first_query
+            scores = toward_nothing(least_of_halves(values) + offsets[queries])
+            self.insert(queries, columns + first_row, scores)
         return True
 
     def passing(
         self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Which of a tile's scores may belong to the k best: queries, ascending, and columns."""
-        least = self.thresholds(error)[first_query : first_query + len(scores)]
+        least = self.lowered_thresholds(error)[first_query : first_query + len(scores)]
         which, columns = self._scan.reaching(scores, least)
         return which + first_query, columns
 
     def observe(self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0) -> None:
-        """Learns how far scores may be off, and from the first ones the first floors.
+        """Takes the error of scores, and the first thresholds from the first scores.
 
         Args:
             scores: (n, width) float32, of different rows.
@@ -150,7 +150,7 @@ class Candidates:
             first_query: Which query the first row of scores belongs to.
         """
         self._worst_error = max(self._worst_error, error)
-        if scores.shape[1] < self._k or self.floors[first_query] > -np.inf:
+        if scores.shape[1] < self._k or self.thresholds[first_query] > -np.inf:
             return
         block = slice(first_query, first_query + len(scores))
         # The k-th best of several columns' maxima is hardly less than that of all.
@@ -160,10 +160,10 @@ class Candidates:
         place = scores.shape[1] - self._k
         self._raise(np.partition(scores, place, axis=1)[:, place], block)
 
-    def thresholds(self, error: float) -> npt.NDArray[np.float32]:
-        """(num_queries,) what a score with that error must reach."""
-        # Rounded down, so that rounding never shuts out a row.
-        return lowered(self.floors, error)
+    def lowered_thresholds(self, error: float) -> npt.NDArray[np.float32]:
+        """(num_queries,) the thresholds for scores with that error."""
+        # Rounded down, so that rounding never excludes a row.
+        return lowered(self.thresholds, error)
 
     def insert(
         self,
@@ -171,22 +171,22 @@ class Candidates:
         rows: npt.NDArray[np.int64],
         scores: npt.NDArray[np.float32],
     ) -> None:
-        """Takes in candidates that passed.
+        """Inserts candidates that passed.
 
         Args:
             queries: (n,) ascending.
             rows: (n,) database rows.
-            scores: (n,) float32 approximate scores, as far off as told to `add` at most.
+            scores: (n,) float32 approximate scores, within the error passed to `add`.
         """
-        counts = np.bincount(queries, minlength=len(self.floors))
+        counts = np.bincount(queries, minlength=len(self.thresholds))
         if not self._table.has_room(counts):
             self._prune()
             self._table.make_room(counts)
         waiting = int(self._table.counts.sum()) - self._fresh
-        self._table.put(queries, packed(scores, rows), counts)
+        self._table.put(packed(scores, rows), counts)
         self._fresh += len(queries)
         due = _RAISE_AFTER * self._k * len(counts)
-        if self._bases:
+        if self._offsets:
             due = max(due, _RAISE_AFTER_HALVES * waiting)
         if self._fresh > due:
             self._prune()
@@ -211,10 +211,12 @@ class Candidates:
         return best(np.where(kept == NOTHING, NO_ROW, kept & ROWS), scores, self._k)
 
     def _reaching(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Those of candidates that may still belong to the k best, the best in front."""
+        """The candidates that may still belong to the k best, best first."""
         keys = front(keys, self._last_keys())[0]
-        if self._bases:
-            reaching = self._bases.greatest(keys) >= self.thresholds(self._worst_error)[:, None]
+        if self._offsets:
+            reaching = (
+                self._offsets.greatest(keys) >= self.lowered_thresholds(self._worst_error)[:, None]
+            )
             keys = front(np.where(reaching, keys, NOTHING), np.int64(NOTHING - 1))[0]
         keys.sort(axis=1)
         return keys
@@ -229,24 +231,24 @@ class Candidates:
         return scores
 
     def _raise_truly(self, scores: npt.NDArray[np.float64]) -> None:
-        """Raises the floors to the k-th best of true scores, where there are k."""
+        """Raises the thresholds to the k-th best true scores, for queries with k of them."""
         place = scores.shape[1] - self._k
         if place >= 0:
             least = np.partition(scores, place, axis=1)[:, place].astype(np.float32)
-            np.maximum(self.floors, toward_nothing(least), out=self.floors)
+            np.maximum(self.thresholds, toward_nothing(least), out=self.thresholds)
 
     def _raise(self, kth: npt.NDArray[np.float32], block: slice = slice(None)) -> None:
-        floors = self.floors[block]
-        np.maximum(floors, lowered(kth, self._worst_error), out=floors)
+        thresholds = self.thresholds[block]
+        np.maximum(thresholds, lowered(kth, self._worst_error), out=thresholds)
 
     def _last_keys(self) -> npt.NDArray[np.int64]:
         """(num_queries, 1) the last keys that may still belong to the k best."""
-        error = self._bases.coarseness(self.floors) + np.float32(self._worst_error)
-        least = lowered(self.floors, error)
+        error = self._offsets.coarseness(self.thresholds) + np.float32(self._worst_error)
+        least = lowered(self.thresholds, error)
         return np.minimum(packed(least, np.int64(ROWS)), NOTHING - 1)[:, None]
 
     def _prune(self) -> None:
-        """Raises the floors and drops what no longer passes them; the k best go in front."""
+        """Raises the thresholds and drops candidates below them; the k best go first."""
         self._fresh = 0
         keys, counts = self._table.keys, self._table.counts
         if keys.shape[1] < self._k:
@@ -257,17 +259,17 @@ class Candidates:
             self._table.keep(self._k, None)
             return
         self._table.keep(self._k, self._last_keys())
-        many = _MOST_HALVES if self._bases else ROOM - 1
+        many = _MOST_HALVES if self._offsets else ROOM - 1
         crowded = np.flatnonzero(counts > many * self._k + 64)
         if len(crowded) and self._pair_scores is not None:
             self._settle(crowded, self._pair_scores)
 
     def _settle(self, crowded: npt.NDArray[np.int64], pair_scores: PairScores) -> None:
-        """Decides queries with very many near-ties by their true scores."""
+        """Reduces queries with very many near-ties to the k best by true score."""
         keys = self._table.keys[crowded]
-        true = self._true_scores(keys, lambda asked, rows: pair_scores(crowded[asked], rows))
+        true = self._true_scores(keys, lambda queries, rows: pair_scores(crowded[queries], rows))
         order = np.lexsort((keys & ROWS, -true), axis=1)[:, : self._k]
         kth = np.take_along_axis(true, order[:, -1:], axis=1)[:, 0]
         self._table.replace(crowded, np.take_along_axis(keys, order, axis=1))
-        floor = np.nextafter(kth.astype(np.float32), np.float32(-np.inf))
-        self.floors[crowded] = np.maximum(self.floors[crowded], floor)
+        threshold = np.nextafter(kth.astype(np.float32), np.float32(-np.inf))
+        self.thresholds[crowded] = np.maximum(self.thresholds[crowded], threshold)

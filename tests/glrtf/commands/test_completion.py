@@ -1,4 +1,4 @@
-"""The completion script, asked by a real shell for what it would offer."""
+"""The completion script, run by a real shell."""
 
 import shutil
 import subprocess
@@ -8,6 +8,7 @@ import pytest
 from glrtf.__main__ import main
 from glrtf.commands import completion
 from glrtf.commands.catalog import COMMANDS
+from glrtf.config.completion import CompletionConfig
 
 pytest.importorskip("shtab", reason="the environment is older than setup.cfg: run `make install`")
 
@@ -25,7 +26,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.fixture(scope="module")
 def bash_script(tmp_path_factory):
     path = tmp_path_factory.mktemp("completion") / "glrtf.bash"
-    path.write_text(completion.script("bash"))
+    path.write_text(completion.completion(CompletionConfig("bash")).script)
     return path
 
 
@@ -57,11 +58,12 @@ def test_the_command_prints_it(capsys, bash_script):
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh on this machine")
 def test_zsh_reads_its_script():
-    subprocess.run(["zsh", "-n"], input=completion.script("zsh"), text=True, check=True)
+    script = completion.completion(CompletionConfig("zsh")).script
+    subprocess.run(["zsh", "-n"], input=script, text=True, check=True)
 
 
 def test_the_zsh_script_names_every_command():
-    text = completion.script("zsh")
+    text = completion.completion(CompletionConfig("zsh")).script
     assert text.startswith("#compdef glrtf") and all(
         f"_shtab_glrtf_{name}" in text for name in COMMANDS
     )

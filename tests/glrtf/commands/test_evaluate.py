@@ -180,7 +180,6 @@ def test_wrong_settings(golden, capsys):
     [
         ("id,images,Usage\nq2,None,Ignored\n", "expected scored queries, found 1, all Ignored"),
         ("id,images,Usage\nq2,None,Public\n", "q2 has Usage Public but no relevant image"),
-        ("id,images,Usage\nq2,a.jpg,Public\n", "line 2: expected ids without .jpg as images"),
         ("id,images,Usage\nf1,a,Public\n", "the two files belong to different test sets"),
         ("id,images\nq2,a\n", "expected the column 'Usage'"),
     ],

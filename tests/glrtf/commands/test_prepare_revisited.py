@@ -36,9 +36,9 @@ def paths(tmp_path):
 def test_layout(paths, tmp_path, capsys):
     assert prepare_revisited.main(paths) == 0
     out = tmp_path / "out"
-    told = capsys.readouterr().out
-    assert "2 queries, 3 index photos" in told
-    assert "--fusion.limit 3" in told
+    output = capsys.readouterr().out
+    assert "2 queries, 3 index photos" in output
+    assert "--fusion.limit 3" in output
     with open(out / "metadata" / "index.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == INDEX
@@ -88,7 +88,7 @@ def test_mistakes_are_one_line_and_leave_nothing(paths, tmp_path, capsys, damage
 
 
 def test_equal_colours_outside_the_box_do_not_count(paths, tmp_path):
-    """The crop holds the box's pixels and none beside it."""
+    """The crop holds the box's pixels and no others."""
     image = Image.new("RGB", (80, 60), "blue")
     image.paste("red", (10, 5, 50, 30))
     out = io.BytesIO()

@@ -16,12 +16,12 @@ OFF = AugmentConfig(hflip=0, hue=0, saturation=0, contrast=0, brightness=0)
 def test_rows_show_the_photo_first_and_then_its_versions(tmp_path):
     folder = str(write_split(tmp_path / "train", [5]))
     config = InputConfig(exact_resize=True)
-    still = preview.preview(
+    still = preview.augmented(
         PreviewConfig(folder, photos=9, steps=2, size=12, augment=OFF, input=config)
     )
     assert still.shape == (5, 3, 12, 12, 3)  # there are but five photos
     np.testing.assert_array_equal(still[:, 0], still[:, 1])
-    varied = preview.preview(PreviewConfig(folder, photos=5, steps=2, size=12, input=config))
+    varied = preview.augmented(PreviewConfig(folder, photos=5, steps=2, size=12, input=config))
     np.testing.assert_array_equal(varied[:, 0], still[:, 0])
     for first, second in ((0, 1), (0, 2), (1, 2)):
         assert (varied[:, first] != varied[:, second]).any(axis=(1, 2, 3)).all()

@@ -160,7 +160,7 @@ def test_a_baseline_is_compared_as_evaluate_compares(drawn, capsys):
     assert f"<b>{shown}</b>" in card
     assert f"95 % {low:+.4f} to {high:+.4f}" in card
     assert f"{found['better']} queries better, {found['worse']} worse" in card
-    # Without a baseline nothing is said of what bridging gains.
+    # Without a baseline the gain from bridging is not reported.
     assert run_drawn(drawn) == 0
     html, _ = page_data(drawn)
     assert "Bridging gains" not in html and "helped by bridging" not in html
@@ -278,12 +278,12 @@ def test_wandb_gets_measures_and_report(material, monkeypatch):
 
     @contextlib.contextmanager
     def init(project, name, config):
-        run_of.told = (project, name, config)
+        run_of.arguments = (project, name, config)
         yield run_of
 
     monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init, Artifact=Artifact))
     assert run(material, "--wandb=landmarks") == 0
-    assert run_of.told[:2] == ("landmarks", "retrieval")
+    assert run_of.arguments[:2] == ("landmarks", "retrieval")
     assert run_of.summary["all/map@100"] == pytest.approx((5 / 9 + 1 / 6 + 1) / 3)
     assert run_of.logged == [["report-retrieval", "report", str(material / "report")]]
 

@@ -47,7 +47,7 @@ def test_without_fellows_there_is_nothing_to_rank():
         (["--sizes", "64", "--stage_epochs", "3"], "add up to 15 epochs"),
         (
             ["--weights", "imagenet", "--init_from", "runs/a"],
-            "expected none beside init_from runs/a",
+            "expected none with --init_from runs/a",
         ),
         (["--learning-rat", "1"], "did you mean --learning_rate?"),
         (["--dropout", "1"], "dropout: expected 0 to below 1"),

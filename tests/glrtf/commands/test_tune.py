@@ -27,16 +27,16 @@ def flags(tmp_path):
 def test_study_result_and_what_retrieve_makes_of_it(flags, tmp_path, capsys):
     assert tune.main([*flags, "--trials", "12"]) == 0
     out = tmp_path / "out"
-    told = json.loads((out / "tune.json").read_text())
+    figures = json.loads((out / "tune.json").read_text())
     with open(out / "trials.csv", newline="") as file:
         trials = list(csv.DictReader(file))
-    assert told["trials"] == len(trials) == 12
+    assert figures["trials"] == len(trials) == 12
     # The start is the first trial, so the best of the tuning side cannot be worse.
-    assert told["tune"]["after"] >= told["tune"]["before"]
-    assert float(trials[0]["map@100"]) == pytest.approx(told["tune"]["before"])
+    assert figures["tune"]["after"] >= figures["tune"]["before"]
+    assert float(trials[0]["map@100"]) == pytest.approx(figures["tune"]["before"])
     best = max(float(trial["map@100"]) for trial in trials)
-    assert told["tune"]["after"] == pytest.approx(best)
-    assert told["tune"]["queries"] + told["holdout"]["queries"] == 32
+    assert figures["tune"]["after"] == pytest.approx(best)
+    assert figures["tune"]["queries"] + figures["holdout"]["queries"] == 32
     assert "mAP@100 after 12 trials" in capsys.readouterr().out
     assert (out / "history.svg").read_text().startswith("<svg")
 
@@ -50,7 +50,7 @@ def test_study_result_and_what_retrieve_makes_of_it(flags, tmp_path, capsys):
 
     assert evaluate.main([str(ranked), str(tmp_path / "solution.csv"), "--json", str(result)]) == 0
     scored = json.loads(result.read_text())["measures"]["All"]["map@100"]
-    sides = [told["tune"], told["holdout"]]
+    sides = [figures["tune"], figures["holdout"]]
     expected = np.average([s["after"] for s in sides], weights=[s["queries"] for s in sides])
     assert scored == pytest.approx(expected)
 
@@ -69,15 +69,15 @@ def test_a_study_is_resumed(flags, tmp_path):
 
 def test_workers_share_the_trials(flags, tmp_path):
     assert tune.main([*flags, "--trials", "6", "--workers", "2"]) == 0
-    told = json.loads((tmp_path / "out" / "tune.json").read_text())
-    assert told["trials"] == 6
+    figures = json.loads((tmp_path / "out" / "tune.json").read_text())
+    assert figures["trials"] == 6
 
 
 def test_named_parameters_alone_are_tuned(flags, tmp_path):
     names = ["fusion.bridge_power", "landmark.keep"]
     assert tune.main([*flags, "--trials", "3", "--parameters", *names]) == 0
-    told = json.loads((tmp_path / "out" / "tune.json").read_text())
-    assert set(told["values"]) == set(names)
+    figures = json.loads((tmp_path / "out" / "tune.json").read_text())
+    assert set(figures["values"]) == set(names)
     best = yaml.safe_load((tmp_path / "out" / "best.yaml").read_text())
     assert best["landmark"]["per_landmark"] == 2
 
@@ -129,7 +129,7 @@ def problem(flags):
     ],
 )
 def test_a_trial_ranks_as_the_plain_pipeline_does(problem, tmp_path, values):
-    problem.search_widely()
+    problem.fill_cache()
     settings = search_space.replaced(problem.base, values)
     plain = Pipeline(settings, StageCache(str(tmp_path / "plain"))).rank()
     everyone = np.concatenate([problem.tune, problem.holdout])
@@ -143,7 +143,7 @@ def test_a_trial_ranks_as_the_plain_pipeline_does(problem, tmp_path, values):
 
 
 def test_wide_searches_serve_narrow_trials(problem, monkeypatch):
-    problem.search_widely()
+    problem.fill_cache()
     calls = []
     original = backends.search_blocks
 

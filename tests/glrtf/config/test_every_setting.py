@@ -35,7 +35,7 @@ def nested(name, value):
 
 
 def message(command, argv):
-    """What is said of a command line; nothing where it is taken."""
+    """The error of a command line; empty if it is accepted."""
     try:
         cli.parse(command.config_class, argv, prog="test", positional=command.positional)
     except UserError as error:

@@ -164,7 +164,7 @@ def test_order_that_need_not_be_repeated_is_still_whole(tmp_path):
 
 
 def without_digests(shard_set):
-    """The same shards as if nothing told their digests."""
+    """The same shards without recorded digests."""
     shards = tuple(dataclasses.replace(shard, sha256="") for shard in shard_set.shards)
     return dataclasses.replace(shard_set, shards=shards)
 

@@ -18,7 +18,7 @@ def images():
 
 
 def laid(image, side):
-    """An image on a canvas that was used before."""
+    """An image in a padded image that was used before."""
     place = np.full((side + 1, side, 3), 99, np.uint8)
     padded_images.put(image, place)
     return place
@@ -28,13 +28,13 @@ def laid(image, side):
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("antialias", [False, True])
 def test_device_resize_is_tensorflows_bilinear(images, size, compiled, antialias):
-    canvases = tf.stack([laid(image, 12) for image in images])
+    padded = tf.stack([laid(image, 12) for image in images])
     resize = tf.function(lambda x: padded_images.resize(x, size, antialias), jit_compile=compiled)
     expected = [tf.image.resize(image, [size, size], antialias=antialias) for image in images]
-    np.testing.assert_allclose(resize(canvases), expected, atol=2e-3)
+    np.testing.assert_allclose(resize(padded), expected, atol=2e-3)
 
 
-def test_a_canvas_holds_the_photo_its_extent_and_black(images):
+def test_a_padded_image_holds_the_photo_its_extent_and_black(images):
     place = laid(images[0], 12)
     np.testing.assert_array_equal(place[1:6, :9], images[0])
     # The height 5 and the width 9, then black.
@@ -43,8 +43,8 @@ def test_a_canvas_holds_the_photo_its_extent_and_black(images):
 
 
 @pytest.mark.parametrize("side", [40, 41])
-def test_a_file_is_decoded_onto_a_canvas(side):
-    # The photo is 40 wide: on the canvas of 40 it is decoded where it lies.
+def test_a_file_is_decoded_into_a_padded_image(side):
+    # The photo is 40 wide: with padding to 40 it is decoded in place.
     place = np.full((side + 1, side, 3), 99, np.uint8)
     padded_images.decode(photo(3), place)
     np.testing.assert_array_equal(place, laid(tf.io.decode_jpeg(photo(3)).numpy(), side))
@@ -70,11 +70,11 @@ def test_device_and_host_resize_feed_the_same_images(tmp_path):
     np.testing.assert_array_equal(results[0][1], results[1][1])
 
 
-def test_a_photo_larger_than_the_canvas_is_refused(tmp_path):
+def test_a_photo_larger_than_the_padded_size_is_refused(tmp_path):
     folder = str(write_split(tmp_path / "train", [2]))
     config = InputConfig(image_mode="device-resize", canvas=39)
     batches = train_batches(folder, size=16, batch_size=2, config=config)
-    message = r"is broken: not a JPEG or PNG image of at most 39 pixels a side \(canvas\)"
+    message = r"is broken: not a JPEG or PNG image of at most 39 pixels a side \(--input\.canvas\)"
     with pytest.raises(UserError, match=message), plain_errors():
         next(iter(batches))
     assert tf.io.decode_jpeg(photo(0)).shape == (24, 40, 3)

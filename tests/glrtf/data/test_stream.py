@@ -52,7 +52,7 @@ def test_no_more_than_a_window_is_held(tmp_path, buffer, monkeypatch):
             yield chunk
 
     monkeypatch.setattr(records, "chunks", counted)
-    # Every file's next chunk of 16 is read ahead, beside the one that is being handed on.
+    # Every file's next chunk of 16 is read ahead, in addition to the one being returned.
     most = 0
     for delivered, _ in enumerate(itertools.islice(stream(folder, buffer), 1800), 1):
         most = max(most, taken - delivered)

@@ -182,7 +182,7 @@ def test_rows_that_do_not_fit_their_ids_are_a_programming_error(tmp_path):
         (unit_rows(3), names(0, 1)),
         (unit_rows(3)[0], names(0)),
         (unit_rows(1, dtype=np.float64), names(0)),
-        (unit_rows(1), ["x" * 17]),
+        (unit_rows(1), ["x" * 256]),
         (unit_rows(1), [3]),
     ]:
         with pytest.raises(ValueError, match="expected"):
@@ -191,10 +191,24 @@ def test_rows_that_do_not_fit_their_ids_are_a_programming_error(tmp_path):
         write_part(str(tmp_path), 1, 1, unit_rows(1), names(0))
 
 
-@pytest.mark.parametrize("image_id", ["", "a b", "a,b", 'a"b', "a\nb", "a'b", "\x00a"])
-def test_ids_that_a_submission_would_split_are_refused(tmp_path, image_id):
+@pytest.mark.parametrize("image_id", ["", " a", "a\nb", "\x00a", "a\x00", "\udc80", b"\xe9"])
+def test_ids_that_a_file_would_change_are_refused(tmp_path, image_id):
     with pytest.raises(UserError, match="expected image ids"):
         write_part(str(tmp_path), 0, 1, unit_rows(1), [image_id])
+
+
+def test_short_ids_keep_their_bytes_and_a_long_one_widens_its_part_alone(tmp_path):
+    parts = [["a", "0123456789abcdef"], ["a path/to/Köln.jpg"], ["x" * 255]]
+    for part, ids in enumerate(parts):
+        write_part(str(tmp_path), part, 3, unit_rows(len(ids)), ids)
+    opened = finish(str(tmp_path), 3, model="m", size=8)
+    assert [one.decode() for one in opened.ids] == [one for part in parts for one in part]
+    widths = [np.load(tmp_path / part_file("ids", part, 3)).dtype for part in range(3)]
+    # "ö" takes two bytes.
+    assert widths == ["S16", "S19", "S255"]
+    np.save(tmp_path / "as_before.npy", np.array(parts[0], "S16"))
+    written = (tmp_path / part_file("ids", 0, 3)).read_bytes()
+    assert written == (tmp_path / "as_before.npy").read_bytes()
 
 
 def test_finish_compares_parts_with_their_receipts(tmp_path):

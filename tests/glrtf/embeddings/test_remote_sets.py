@@ -103,9 +103,9 @@ def test_retrieval_from_and_to_storage_ranks_as_from_disk(copies, tmp_path):
     )
     assert retrieve.main(world.arguments("--output", tmp_path / "out")) == 0
     upload(world.folder)
-    there = [one.replace(str(world.folder), _ROOT) for one in world.arguments()]
+    remote_flags = [one.replace(str(world.folder), _ROOT) for one in world.arguments()]
     for _ in range(2):
-        assert retrieve.main([*there, "--output", f"{_ROOT}/out"]) == 0
+        assert retrieve.main([*remote_flags, "--output", f"{_ROOT}/out"]) == 0
     for name in ("submission.csv", "evidence.npz"):
         assert files.read_bytes(f"{_ROOT}/out/{name}") == (tmp_path / "out" / name).read_bytes()
     described = files.read_json(f"{_ROOT}/out/retrieval.json")
@@ -120,10 +120,10 @@ def test_beam_passes_neighbours_through_storage(copies, tmp_path):
     )
     upload(world.folder)
     arguments = ["--query", f"{_ROOT}/test", "--index", f"{_ROOT}/index", "--preset", "direct"]
-    there = ["--search.backend=beam", "--search.beam_options", "runner=DirectRunner"]
+    remote_flags = ["--search.backend=beam", "--search.beam_options", "runner=DirectRunner"]
     assert retrieve.main([*arguments, "--output", str(tmp_path / "here")]) == 0
-    there += [f"temp_location={_ROOT}/tmp", "--output", str(tmp_path / "there")]
-    assert retrieve.main([*arguments, *there]) == 0
-    found = [(tmp_path / name / "submission.csv").read_bytes() for name in ("here", "there")]
+    remote_flags += [f"temp_location={_ROOT}/tmp", "--output", str(tmp_path / "remote")]
+    assert retrieve.main([*arguments, *remote_flags]) == 0
+    found = [(tmp_path / name / "submission.csv").read_bytes() for name in ("here", "remote")]
     assert found[0] == found[1]
     assert not [name for name, _ in files.walk(f"{_ROOT}/tmp")]

@@ -1,7 +1,7 @@
 import numpy as np
 
 from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
-from glrtf.embeddings.subset_rows import ChosenRows
+from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.search import exact
 
 
@@ -14,7 +14,7 @@ def source():
 
 def test_rows_ids_and_digest_follow_the_choice():
     rows = source()
-    chosen = ChosenRows(rows, np.array([6, 0, 2]))
+    chosen = SubsetRows(rows, np.array([6, 0, 2]))
     assert chosen.ids.tolist() == [b"13", b"00", b"02"]
     np.testing.assert_array_equal(
         chosen.gather(0, np.array([1, 0])),
@@ -24,13 +24,13 @@ def test_rows_ids_and_digest_follow_the_choice():
     assert read.dtype == np.float32
     error = np.linalg.norm(read - chosen.gather(0, np.arange(3)), axis=1)
     assert (error <= chosen.rounding).all()
-    assert chosen.digest != ChosenRows(rows, np.array([0, 6, 2])).digest
-    assert chosen.digest == ChosenRows(rows, np.array([6, 0, 2])).digest
+    assert chosen.digest != SubsetRows(rows, np.array([0, 6, 2])).digest
+    assert chosen.digest == SubsetRows(rows, np.array([6, 0, 2])).digest
 
 
 def test_searching_for_some_finds_what_searching_for_all_does():
     rows = source()
     everyone = exact.search(rows, rows, 4)
-    some = exact.search(ChosenRows(rows, np.array([7, 1])), rows, 4)
-    np.testing.assert_array_equal(some.indices, everyone.indices[[7, 1]])
-    np.testing.assert_array_equal(some.scores, everyone.scores[[7, 1]])
+    subset = exact.search(SubsetRows(rows, np.array([7, 1])), rows, 4)
+    np.testing.assert_array_equal(subset.indices, everyone.indices[[7, 1]])
+    np.testing.assert_array_equal(subset.scores, everyone.scores[[7, 1]])

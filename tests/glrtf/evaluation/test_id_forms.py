@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glrtf.evaluation.id_forms import IdForm, without_zeros_hint
+from glrtf.evaluation.id_forms import IdForm, lost_form_hint
 
 HEX = st.text("0123456789abcdef", min_size=16, max_size=16)
 
@@ -29,6 +29,7 @@ def test_unlike_is_judged_one_by_one(known, predicted):
         ([f"{n:04d}" for n in range(30)], ["0031", "32", "abcd"], ["32", "abcd"]),
         ([f"IMG_{n}" for n in range(30)], ["IMG_100", "img_7", "IMG-7"], ["img_7", "IMG-7"]),
         ([], ["anything"], []),
+        (["Köln (1)"], ["Zürich (2)"], []),
     ],
 )
 def test_ids_of_other_forms(known, predicted, unlike):
@@ -37,5 +38,6 @@ def test_ids_of_other_forms(known, predicted, unlike):
 
 def test_lost_zeros():
     known = {"0000000000000012", "a"}
-    assert "'0000000000000012' is: its leading zeros" in without_zeros_hint("12", known)
-    assert without_zeros_hint("13", known) == without_zeros_hint("a", known) == ""
+    assert "'0000000000000012' is: its leading zeros" in lost_form_hint("12", known)
+    assert "found the file name 'a.jpg'; write ids without .jpg" in lost_form_hint("a.jpg", known)
+    assert lost_form_hint("13", known) == lost_form_hint("a", known) == ""

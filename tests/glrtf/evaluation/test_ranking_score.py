@@ -3,7 +3,7 @@ import pytest
 
 from glrtf.evaluation import summary
 from glrtf.evaluation.ranking_score import RankingScorer
-from glrtf.evaluation.scoring import judge
+from glrtf.evaluation.scoring import score_submission
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 
@@ -25,7 +25,7 @@ def test_agrees_with_scoring_by_ids():
     submission = {
         f"q{row}": [index_ids[i].decode() for i in images[row] if i >= 0] for row in (5, 0, 3)
     }
-    expected = summary.average_precisions(judge(submission.items(), solution))
+    expected = summary.average_precisions(score_submission(submission.items(), solution))
     result = scorer.average_precisions(images[scorer.rows], everyone)
     np.testing.assert_allclose(result, expected)
     np.testing.assert_allclose(

@@ -159,8 +159,8 @@ def test_command(truth, tmp_path, capsys):
     assert evaluate.main([str(submission), truth, "--json", str(result)]) == 0
     captured = capsys.readouterr()
     assert "1 of 2 queries are missing and score 0" in captured.err
-    told = json.loads(result.read_text())
-    assert told["task"] == "revisited"
-    assert told["measures"]["Hard"]["map"] == pytest.approx(0.5)
+    content = json.loads(result.read_text())
+    assert content["task"] == "revisited"
+    assert content["measures"]["Hard"]["map"] == pytest.approx(0.5)
     assert evaluate.main([str(submission), truth, "--compare", "x.csv"]) == 2
     assert "--compare: expected retrieval files" in capsys.readouterr().err

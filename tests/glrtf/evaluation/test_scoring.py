@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glrtf.evaluation.scoring import hit_ranks, judge
+from glrtf.evaluation.scoring import hit_ranks, score_submission
 from glrtf.evaluation.solutions import RetrievalSolution
 from tfrecords_tools.errors import UserError
 
@@ -33,7 +33,7 @@ def test_marks_and_counts():
         ("q4", ["a"]),
         ("q1", ["b", "y", "a", "z", "z", "a"]),
     ]
-    result = judge(submission, SOLUTION, max_predictions=4)
+    result = score_submission(submission, SOLUTION, max_predictions=4)
     # q1 is cut after z; q2 is missing; q3's second c is repeated, so d keeps rank 4.
     np.testing.assert_array_equal(
         result.hits,
@@ -47,16 +47,16 @@ def test_marks_and_counts():
 
 
 def test_no_hit_at_all():
-    assert not judge([("q1", ["x"])], SOLUTION).hits.any()
+    assert not score_submission([("q1", ["x"])], SOLUTION).hits.any()
 
 
 def test_unknown_query():
     with pytest.raises(UserError, match=r"s\.csv: query 'q9' is not in the solution"):
-        judge([("q1", ["a"]), ("q9", ["a"])], SOLUTION, name="s.csv")
+        score_submission([("q1", ["a"]), ("q9", ["a"])], SOLUTION, name="s.csv")
 
 
 def test_no_shared_query():
     with pytest.raises(UserError, match="belong to different test sets"):
-        judge([("other", ["a"])], SOLUTION)
+        score_submission([("other", ["a"])], SOLUTION)
     with pytest.raises(UserError, match="found none of them and 1 ignored ones"):
-        judge([("q4", ["a"])], SOLUTION)
+        score_submission([("q4", ["a"])], SOLUTION)

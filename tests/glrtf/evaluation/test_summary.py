@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from glrtf.evaluation import summary
-from glrtf.evaluation.scoring import judge
+from glrtf.evaluation.scoring import score_submission
 from glrtf.evaluation.solutions import RecognitionSolution, RetrievalSolution
 from glrtf.evaluation.submissions import Recognition
 from tfrecords_tools.errors import UserError
@@ -20,7 +20,9 @@ PREDICTIONS = {"q2": ["x", "a"], "q3": ["d"], "q4": ["c", "d"]}
 
 
 def test_golden_case_and_its_parts():
-    measures = summary.retrieval_measures(judge(PREDICTIONS.items(), SOLUTION), resamples=100)
+    measures = summary.retrieval_measures(
+        score_submission(PREDICTIONS.items(), SOLUTION), resamples=100
+    )
     assert measures["All"]["map@100"] == pytest.approx(0.458333, abs=1e-6)
     assert measures["Public"]["map@100"] == pytest.approx((0 + 1) / 2)
     assert measures["Private"]["map@100"] == pytest.approx((1 / 2 + 1 / 3) / 2)
@@ -38,8 +40,8 @@ def test_a_part_without_queries_is_left_out():
 
 
 def test_paired_difference():
-    before = judge(PREDICTIONS.items(), SOLUTION)
-    after = judge((PREDICTIONS | {"q1": ["a", "b"], "q4": ["x", "c"]}).items(), SOLUTION)
+    before = score_submission(PREDICTIONS.items(), SOLUTION)
+    after = score_submission((PREDICTIONS | {"q1": ["a", "b"], "q4": ["x", "c"]}).items(), SOLUTION)
     # q1 gains 1, q4 falls from 1 to 1/2: both are public.
     difference = summary.paired_difference(before, after, resamples=100)
     assert difference["Public"]["difference"] == pytest.approx(0.25)

@@ -26,7 +26,7 @@ def test_beam_writes_the_bytes_of_one_machine(config, tmp_path):
     pytest.importorskip("apache_beam", reason="pip install '.[beam]'")
     embed.embed(dataclasses.replace(config, output=str(tmp_path / "expected")))
     settings = {"runner": "beam", "beam_options": ("runner=DirectRunner",)}
-    done = embed.embed(dataclasses.replace(config, **settings))
+    done = embed.embed(dataclasses.replace(config, **settings)).set
     assert done.part_lengths == (3, 1, 4)
     assert contents(tmp_path / "set") == contents(tmp_path / "expected")
 

@@ -43,7 +43,7 @@ def config_for(saved_model, data, output, **settings):
 
 def test_rows_are_those_of_one_image_at_a_time(saved_model, model, tmp_path):
     write_split(tmp_path / "data" / "test", LENGTHS, split="test")
-    done = embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    done = embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set")).set
     assert done.part_lengths == LENGTHS
     assert done.ids.tolist() == [f"{n:016x}".encode() for n in range(13)]
     rows = np.concatenate([done.part(i)[0] for i in range(3)])
@@ -55,7 +55,7 @@ def test_rows_are_those_of_one_image_at_a_time(saved_model, model, tmp_path):
 def test_plain_view_alone_and_float16(saved_model, tmp_path):
     write_split(tmp_path / "test", [3], split="test")
     settings = {"tta": ("plain",), "dtype": "float16"}
-    done = embed.embed(config_for(saved_model, tmp_path, tmp_path / "set", **settings))
+    done = embed.embed(config_for(saved_model, tmp_path, tmp_path / "set", **settings)).set
     rows, _ = done.part(0)
     assert rows.dtype == np.float16
     images = tf.stack([tf.io.decode_jpeg(photo(n), channels=3) for n in range(3)])
@@ -101,7 +101,7 @@ def test_corrupt_images_are_listed_and_leave_no_row(saved_model, tmp_path):
     rows = [record(0, -1), broken, record(2, -1), record(3, -1)]
     write_shard(data / "test-00000-of-00002.tfrecord", rows)
     describe_again(data)
-    done = embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    done = embed.embed(config_for(saved_model, data, tmp_path / "set")).set
     assert done.part_lengths == (3, 2)
     assert [int(i, 16) for i in done.ids] == [0, 2, 3, 4, 5]
     assert done.meta["num_rejected"] == 1
@@ -119,13 +119,23 @@ def kaggle_record(number, image_id):
     return example.encode({"image": photo(number), "image_name": image_id.encode(), "target": 0})
 
 
-@pytest.mark.parametrize("bad", ["ISIC_000000000000001", "a b", "", "a,b", "caf\xe9"])
-def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path, bad):
+def test_long_ids_of_records_are_kept_whole(saved_model, tmp_path):
     """Cut to 16 characters, ids would be those of other images, or come twice."""
+    (tmp_path / "data").mkdir()
+    ids = ["ISIC_000000000000001", "ISIC_000000000000002", "a b, caf\xe9", "x/" * 127 + "x"]
+    records = [kaggle_record(n, i) for n, i in enumerate(ids)]
+    write_shard(tmp_path / "data" / "train00-4.tfrec", records)
+    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    opened = embedding_set.EmbeddingSet.open(tmp_path / "set")
+    assert [one.decode() for one in opened.ids] == ids
+
+
+@pytest.mark.parametrize("bad", ["x" * 256, " a", "", "a\nb", "a\0"])
+def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path, bad):
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "train00-3.tfrec"
     write_shard(path, [kaggle_record(n, i) for n, i in enumerate(["ok", bad, "fine"])])
-    with pytest.raises(UserError, match=r"expected image ids of 1 to 16") as refusal:
+    with pytest.raises(UserError, match=r"expected image ids of 1 to 255") as refusal:
         embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
     assert str(path) in str(refusal.value) and repr(bad[:9])[:-1] in str(refusal.value)
     assert not list((tmp_path / "set").glob("ids-*"))
@@ -183,7 +193,7 @@ def test_shards_built_otherwise_are_not_taken_for_those_of_the_rows(saved_model,
 
 
 def test_rows_of_public_shards_that_changed_are_embedded_again(saved_model, tmp_path):
-    """Nothing tells the digests of such shards before they are read."""
+    """The digests of such shards are unknown before they are read."""
     (tmp_path / "data").mkdir()
     for shard in range(2):
         rows = [kaggle_record(2 * shard + n, f"{shard}{n}") for n in range(2)]
@@ -282,11 +292,11 @@ def test_tasks_share_the_parts_and_the_last_finishes(saved_model, tmp_path):
         config_for(saved_model, data, tmp_path / "shared", task_index=task, num_tasks=2)
         for task in (1, 0)
     ]
-    assert embed.embed_all(tasks[0]) == []
+    assert not embed.embed(tasks[0]).sets
     assert sorted(p.name for p in (tmp_path / "shared").glob("embeddings-*")) == [
         "embeddings-00001-of-00003.npy"
     ]
-    assert len(embed.embed_all(tasks[1])) == 1
+    assert len(embed.embed(tasks[1]).sets) == 1
     assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
 
 
@@ -295,14 +305,14 @@ def test_two_models_in_one_pass_are_two_passes(saved_model, other_model, tmp_pat
     embed.embed(config_for(saved_model, data, tmp_path / "one"))
     embed.embed(config_for(other_model, data, tmp_path / "two"))
     both = f"{other_model}={tmp_path / 'second'}"
-    embed.embed_all(config_for(saved_model, data, tmp_path / "first", also=(both,)))
+    embed.embed(config_for(saved_model, data, tmp_path / "first", also=(both,)))
     assert contents(tmp_path / "first") == contents(tmp_path / "one")
     assert contents(tmp_path / "second") == contents(tmp_path / "two")
 
 
 def test_workdir_in_place_of_an_export(workdir, tmp_path):
     data = write_split(tmp_path / "data", [2], split="test")
-    done = embed.embed(config_for(workdir, data, tmp_path / "set"))
+    done = embed.embed(config_for(workdir, data, tmp_path / "set")).set
     assert (done.num_rows, done.dimension) == (2, 512)
 
 

@@ -1,4 +1,4 @@
-"""How many requests embedding to Cloud Storage makes, beside those that carry the parts' bytes."""
+"""How many requests embedding to Cloud Storage makes besides those for the parts' bytes."""
 
 import storage_faults
 

@@ -48,7 +48,7 @@ def row_by_hand(model, number):
 def test_rows_are_those_of_one_view_and_scale_at_a_time(exported, open_model, tmp_path):
     write_split(tmp_path / "test", [3, 2], split="test")
     settings = {"batch_size": 4, "strategy": "cpu", "scales": SCALES}
-    done = embed.embed(EmbedConfig(exported, str(tmp_path), str(tmp_path / "set"), **settings))
+    done = embed.embed(EmbedConfig(exported, str(tmp_path), str(tmp_path / "set"), **settings)).set
     rows = np.concatenate([done.part(part)[0] for part in range(2)])
     np.testing.assert_allclose(rows, [row_by_hand(open_model, n) for n in range(5)], atol=2e-6)
     assert done.meta["scales"] == list(SCALES)
@@ -66,7 +66,7 @@ def test_all_models_of_a_pass_must_take_the_scales(exported, saved_model, tmp_pa
     )
     assert cli.run(EmbedConfig, embed.run_embed, prog="p", argv=_flags(config)) == 2
     # At the models' own sizes both are embedded.
-    assert len(embed.embed_all(_at_one_scale(config))) == 2
+    assert len(embed.embed(_at_one_scale(config)).sets) == 2
 
 
 def _flags(config: EmbedConfig) -> list[str]:
@@ -88,18 +88,18 @@ def test_an_export_of_one_size_is_refused(saved_model, tmp_path, capsys):
     write_split(tmp_path / "test", [1], split="test")
     flags = ["--model", saved_model, "--data", str(tmp_path), "--output", str(tmp_path / "set")]
     assert embed.main([*flags, "--scales", "1", "2"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert "expected an export that takes images of any size, found one of 32 px only" in told[-1]
+    output = capsys.readouterr().err.splitlines()
+    assert "expected an export that takes images of any size, found one of 32 px only" in output[-1]
     assert not (tmp_path / "set").exists()
 
 
 def test_a_workdir_takes_any_scale(workdir, tmp_path):
     write_split(tmp_path / "test", [2], split="test")
     settings = {"batch_size": 2, "strategy": "cpu", "tta": ("plain",)}
-    one = embed.embed(EmbedConfig(workdir, str(tmp_path), str(tmp_path / "one"), **settings))
+    one = embed.embed(EmbedConfig(workdir, str(tmp_path), str(tmp_path / "one"), **settings)).set
     two = embed.embed(
         EmbedConfig(workdir, str(tmp_path), str(tmp_path / "two"), scales=(1.0, 2.0), **settings)
-    )
+    ).set
     assert one.meta["model_digest"] == two.meta["model_digest"]
     rows, others = one.part(0)[0], two.part(0)[0]
     assert not np.allclose(rows, others, atol=1e-3)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glrtf.inference.tta import embed_views, scaled_side, view
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views, view
 
 
 def mean_left_and_right(images):

@@ -94,7 +94,7 @@ def test_xla_does_not_find_the_second_run_equal_to_the_first():
         return gradients(*values), len(re.findall(r'op_type="MatMul"', program))
 
     (kept, count), (anew, count_anew) = products(False), products(True)
-    # Two forward, four backward, each told of as often; the first forward one is run again.
+    # Two forward, four backward, each counted as often; the first forward one is run again.
     assert count > 0
     assert count_anew == count * 7 / 6
     for ours, theirs in zip(anew, kept, strict=True):

@@ -34,7 +34,7 @@ def write_checkpoint(path, values):
 
 
 def official(model, *, average=True, prefix="efficientnetv2-s/"):
-    """Variables under the names of automl's model code, told apart by their values."""
+    """Variables under the names of automl's model code, distinguished by their values."""
     rng = np.random.default_rng(0)
     values, expected = {}, {}
     for ours, theirs in automl.checkpoint_names("v2s").items():

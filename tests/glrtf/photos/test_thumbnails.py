@@ -36,11 +36,11 @@ def test_orientation_follows_the_builders_rule():
 def test_rare_coding_processes_are_not_decoded_at_a_reduced_scale(monkeypatch):
     data = bytearray(rf.jpeg(400, 200, "red"))
     data[jpeg.read_header(bytes(data)).frame_offset + 1] = 0xC7  # The header alone is changed.
-    asked = []
-    monkeypatch.setattr(Image.Image, "draft", lambda *_: asked.append(1))
+    calls = []
+    monkeypatch.setattr(Image.Image, "draft", lambda *_: calls.append(1))
     with pytest.raises(OSError, match="unusual JPEG process"):
         thumbnails.thumbnail(bytes(data), 40)
-    assert not asked
+    assert not calls
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])

@@ -58,8 +58,8 @@ def test_a_result_is_read_and_kept(python: str, tmp_path: Path) -> None:
     assert (first.peak_bytes, first.compiler) == (7, "jax 1, libtpu 2")
     assert len(lowered) == 1
     (kept,) = (tmp_path / "cache").iterdir()  # The program itself is not kept.
-    told = json.loads(kept.read_text())
-    assert (told["topology"], told["program"], told["date"]) == ("v3:2x2", {}, first.date)
+    content = json.loads(kept.read_text())
+    assert (content["topology"], content["program"], content["date"]) == ("v3:2x2", {}, first.date)
 
 
 def test_another_configuration_is_compiled_anew(python: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def traced_cost(
 
 def test_a_dense_layer() -> None:
     # 8 rows of 16 numbers to 32: 2 * 8 * 16 * 32 forward; the same for the
-    # weights' gradient; none for the input's, which nobody asked for.
+    # weights' gradient; none for the input's, which is not needed.
     cost = traced_cost([keras.layers.Dense(32, use_bias=False)], (8, 16))
     assert cost.forward_flops == 8192
     assert cost.backward_flops == 8192
@@ -58,7 +58,7 @@ def test_a_depthwise_convolution_and_its_activation() -> None:
 
 def test_what_is_kept_where_nothing_is_fused() -> None:
     # Compiled, the second filter's gradient repeats the activation on the first's result,
-    # 8*8*4 floats; else the activation's result is kept beside it. The mean is one float.
+    # 8*8*4 floats; else the activation's result is kept too. The mean is one float.
     layers = [
         keras.layers.Conv2D(4, 3, padding="same", use_bias=False),
         keras.layers.Activation("swish"),

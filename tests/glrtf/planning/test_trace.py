@@ -30,7 +30,7 @@ def test_a_split_head_is_counted_as_such_and_costs_an_image_the_same() -> None:
     assert ours.num_parameters == whole.num_parameters
     assert ours.exchanged_per_image == 2 * 512
     assert ours.pass_cost.flops_by_type == whole.pass_cost.flops_by_type
-    # Kept beside the products: the logits, or their softmax.
+    # Kept in addition to the products: the logits, or their softmax.
     assert ours.pass_cost.kept_bytes == pytest.approx(whole.pass_cost.kept_bytes, rel=0.01)
 
 

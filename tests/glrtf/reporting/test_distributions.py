@@ -5,7 +5,7 @@ import pytest
 import retrieval_files as rf
 
 from glrtf.evaluation.results import read_result
-from glrtf.evaluation.scoring import judge
+from glrtf.evaluation.scoring import score_submission
 from glrtf.evaluation.solutions import RetrievalSolution, read_retrieval_solution
 from glrtf.reporting import distributions
 
@@ -29,21 +29,21 @@ def heights(chart):
 def material(retrieval, source):
     result = read_result(str(retrieval))
     solution = read_retrieval_solution(str(source / "metadata" / "solution.csv"))
-    return judge(result.rankings.items(), solution), result.evidence
+    return score_submission(result.rankings.items(), solution), result.evidence
 
 
 def test_class_sizes_are_bucketed_by_doubling():
     relevant = {f"q{n}": frozenset(f"i{k}" for k in range(n)) for n in (1, 2, 3, 4, 5, 8)}
     solution = RetrievalSolution(relevant, dict.fromkeys(relevant, "Public"))
-    chart = distributions.class_size_chart(judge([("q1", ["i0"])], solution))
+    chart = distributions.class_size_chart(score_submission([("q1", ["i0"])], solution))
     names = [text for text in texts(chart) if "(n" in text]
     assert names == ["1 (n = 1)", "2 (n = 1)", "3 to 4 (n = 2)", "5 to 8 (n = 2)"]
 
 
 def test_relevant_counts(material):
-    judged, _ = material
+    scored, _ = material
     # q1 and q2 have three right answers, q3 one.
-    assert heights(distributions.relevant_chart(judged)) == {"queries": [1, 0, 2]}
+    assert heights(distributions.relevant_chart(scored)) == {"queries": [1, 0, 2]}
 
 
 def test_confidences_of_right_and_wrong_images(material):
@@ -58,21 +58,21 @@ def test_confidences_of_right_and_wrong_images(material):
 
 
 def test_no_confidence_no_chart(material):
-    judged, evidence = material
+    scored, evidence = material
     evidence.bridged[:] = 0
-    assert [c.title for c in distributions.confidence_charts(judged, evidence)] == [
+    assert [c.title for c in distributions.confidence_charts(scored, evidence)] == [
         "Direct confidence"
     ]
 
 
 def test_first_scores_with_and_without_landmark(material):
-    judged, evidence = material
-    chart = distributions.landmark_chart(judged, evidence, [rf.QUERY_IDS[3]])
+    scored, evidence = material
+    chart = distributions.landmark_chart(scored, evidence, [rf.QUERY_IDS[3]])
     assert max(heights(chart)["none"]) == 1
-    assert distributions.landmark_chart(judged, evidence, []) is None
+    assert distributions.landmark_chart(scored, evidence, []) is None
 
 
 def test_equal_values_can_be_drawn(material):
-    judged, evidence = material
+    scored, evidence = material
     evidence.direct[:] = np.where(evidence.direct > 0, 0.5, 0)
-    assert distributions.confidence_charts(judged, evidence)
+    assert distributions.confidence_charts(scored, evidence)

@@ -36,16 +36,16 @@ def test_a_chunk_hands_its_details_to_the_page():
     train = {7: ["t1", "t2"], 8: ["t3"]}
     bridges = {("q", 7): ["t1"], ("a", 7): ["t2"], ("a", 8): ["t3"]}
     text = page_data.chunk_script(3, [VIEW], train, bridges)
-    told = json.loads(re.fullmatch(r"glrtf\.receive\(3, (.*)\);\n", text, re.S)[1])
-    assert told["queries"]["q"]["images"][:2] == [
+    content = json.loads(re.fullmatch(r"glrtf\.receive\(3, (.*)\);\n", text, re.S)[1])
+    assert content["queries"]["q"]["images"][:2] == [
         ["a", "r", 1.2346, 0.9, 0.5, 7, 1],
         ["b", "w", 0.5, 0.5, 0.1, 7, 0],
     ]
-    assert told["queries"]["q"]["images"][2] == ["c", "i", None, None, None, None, 0]
-    assert told["queries"]["q"]["missed"] == ["d"]
+    assert content["queries"]["q"]["images"][2] == ["c", "i", None, None, None, None, 0]
+    assert content["queries"]["q"]["missed"] == ["d"]
     # Only what bridges an image of the chunk is handed over.
-    assert told["train"] == {"7": ["t1", "t2"]}
-    assert told["near"] == {"q 7": ["t1"], "a 7": ["t2"]}
+    assert content["train"] == {"7": ["t1", "t2"]}
+    assert content["near"] == {"q 7": ["t1"], "a 7": ["t2"]}
 
 
 def test_every_photo_that_may_be_shown():

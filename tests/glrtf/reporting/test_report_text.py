@@ -1,6 +1,6 @@
 import numpy as np
 
-from glrtf.evaluation.scoring import judge
+from glrtf.evaluation.scoring import score_submission
 from glrtf.evaluation.solutions import RetrievalSolution
 from glrtf.reporting import report_text
 
@@ -54,13 +54,13 @@ def test_oddities_are_sentences():
     solution = RetrievalSolution(
         {"q1": frozenset("a"), "q2": frozenset("b")}, dict.fromkeys(("q1", "q2"), "Public")
     )
-    judged = judge([("q1", ["a", "a"])], solution)
-    assert report_text.oddities(judged, has_evidence=False) == [
+    scored = score_submission([("q1", ["a", "a"])], solution)
+    assert report_text.oddities(scored, has_evidence=False) == [
         "1 of 2 scored queries missing; a missing one scores 0.",
         "1 predictions repeated; they are skipped and keep their rank.",
         "A bare submission carries no evidence: no scores, no bridges.",
     ]
-    clean = judge([("q1", ["a"]), ("q2", ["b"])], solution)
+    clean = score_submission([("q1", ["a"]), ("q2", ["b"])], solution)
     assert report_text.oddities(clean, has_evidence=True) == []
     assert np.all(clean.hits[:, 0])
 

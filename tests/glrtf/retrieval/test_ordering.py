@@ -46,6 +46,22 @@ def test_groups_are_ordered_by_their_scores(groups, spread, two):
     np.testing.assert_array_equal(found, np.lexsort(keys))
 
 
+def test_ranges_one_after_the_other():
+    integers, which = ordering.ranges(np.array([7, 3, 0, 20]), np.array([2, 0, 3, 1]))
+    assert integers.tolist() == [7, 8, 0, 1, 2, 20]
+    assert which.tolist() == [0, 0, 2, 2, 2, 3]
+    nothing = np.empty(0, np.int64)
+    assert [len(each) for each in ordering.ranges(nothing, nothing)] == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [(50,), (4, 33), (3, 1), (2, 0)])
+def test_keys_are_sorted_with_the_places_they_had(shape):
+    keys = np.random.default_rng(2).integers(9, size=shape)
+    ascending, places = ordering.sorted_with_places(keys)
+    np.testing.assert_array_equal(places, np.argsort(keys, axis=-1, kind="stable"))
+    np.testing.assert_array_equal(ascending, np.take_along_axis(keys, places, axis=-1))
+
+
 def test_nothing_has_an_order():
     nothing = np.empty(0, np.int64)
     assert len(ordering.descending_in_groups(nothing, np.empty(0))) == 0

@@ -29,7 +29,7 @@ def train_set(folder, num_shards, dimension=8):
     images = sharding.Images(
         numbers, np.arange(ROWS, dtype=np.int32), nothing, numbers, nothing, nothing
     )
-    plan = sharding.make_plan(images, num_shards)
+    plan = sharding.plan_shards(images, num_shards)
     ids = np.array([f"{number:016x}" for number in plan.images.ids.tolist()], "S16")
     parts = np.split(rows[plan.images.labels], plan.starts[1:-1])
     return worlds.write(folder, parts, ids)
@@ -146,5 +146,5 @@ except UserError as error:
 )
 def test_more_parts_than_files_may_be_open(sets, limits, shown):
     command = [sys.executable, "-c", _READ_ALL, sets[500].folder, *map(str, limits)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert shown in told.stdout and told.stdout.count("\n") == 1
+    output = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown in output.stdout and output.stdout.count("\n") == 1

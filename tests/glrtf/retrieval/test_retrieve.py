@@ -156,7 +156,7 @@ def test_bad_settings_get_one_line(tmp_path, world, capsys):
         ([*query, *index, *out, "--preset=direct", "--votes", "1", "2"], "--votes: expected one"),
         ([*query, *index, *out, "--preset=direct", "--label_vote_weight=1"], "label_vote_weight"),
         ([*query, *index, *out, "--preset=dirct"], "did you mean direct"),
-        ([*query, *index, *out, "--search.metric=l2"], "metric: expected one of cosine"),
+        ([*query, *index, *out, "--search.metric=cosine"], "unknown option --search.metric; see"),
         ([*query, "--index", tmp_path / "absent", *out, "--preset=direct"], "no such folder"),
     ]
     for arguments, expected in cases:
@@ -216,7 +216,7 @@ def test_a_bad_row_is_named_and_nothing_is_written(tmp_path, world, capsys):
     rows = np.load(path)
     rows[2] = np.nan
     np.save(path, rows)
-    finish(str(world.folder / "index"), 3, model="made up")
+    finish(str(world.folder / "index"), 3, model="synthetic")
     line = refused(capsys, world.arguments("--output", tmp_path / "out", "--preset=direct"))
     # The first of three parts of 120 rows has 40.
     assert "index: row 42 (image " in line and "NaN or infinity" in line

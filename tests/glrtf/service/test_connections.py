@@ -17,7 +17,7 @@ class Running:
     """A server of one trivial application in a thread."""
 
     def __init__(self, limit):
-        self.held, self.free, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self.kept, self.free, self.ended = threading.Event(), threading.Event(), threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.server = uvicorn.Server(
             uvicorn.Config(
@@ -35,7 +35,7 @@ class Running:
 
     async def app(self, scope, receive, send):
         if scope["path"] == "/held":
-            self.held.set()
+            self.kept.set()
             await asyncio.to_thread(self.free.wait)
         length = MUCH if scope["path"] == "/much" else 2
         headers = [(b"content-length", b"%d" % length)]
@@ -95,7 +95,7 @@ def test_a_request_that_is_being_answered_is_not_cut(running_with, monkeypatch):
     running = running_with()
     with running.connect() as connection, running.connect() as idle:
         connection.sendall(GET.replace(b"/ ", b"/held "))
-        running.held.wait()
+        running.kept.wait()
         assert received(idle) == b""  # By now the time is up for the other one too.
         running.free.set()
         assert b"200 OK" in connection.recv(65536)
@@ -128,7 +128,7 @@ def test_idle_connections_make_way(running_with):
     with contextlib.ExitStack() as opened:
         working = opened.enter_context(running.connect())
         working.sendall(GET.replace(b"/ ", b"/held "))
-        running.held.wait()
+        running.kept.wait()
         idle = [opened.enter_context(running.connect()) for _ in range(20)]
         for _ in range(3):
             assert b"200 OK" in running.get()
@@ -142,8 +142,8 @@ def test_where_all_are_at_work_others_are_refused(running_with):
     with running.connect() as first, running.connect() as second:
         for each in (first, second):
             each.sendall(GET.replace(b"/ ", b"/held "))
-            running.held.wait()
-            running.held.clear()
+            running.kept.wait()
+            running.kept.clear()
         assert running.get().startswith(b"HTTP/1.1 503")
 
 

@@ -214,14 +214,14 @@ def test_held_out_photos_of_a_table(world, tmp_path, capsys):
     flags += [f"--photos={tmp_path / 'photos'}", f"--table={tmp_path / 'held_out.csv'}"]
     flags += [f"--cache={tmp_path}", f"--json={tmp_path / 'quality.json'}"]
     assert evaluate_index.main(flags) == 0
-    told = capsys.readouterr()
-    assert "3 photos of " in told.out
-    assert "bad.jpg: expected a photo, found an unusable file: not an image" in told.err
-    assert "landmarks that the index does not have: 1 (Somewhere else)" in told.err
+    output = capsys.readouterr()
+    assert "3 photos of " in output.out
+    assert "bad.jpg: expected a photo, found an unusable file: not an image" in output.err
+    assert "landmarks that the index does not have: 1 (Somewhere else)" in output.err
     written = json.loads((tmp_path / "quality.json").read_text())
     # The same pictures are in the index under other ids: they are found first.
     assert (written["queries"], written["unanswerable"], written["recall_1"]) == (2, 1, 1.0)
-    assert "not known" in told.out  # Three photos say nothing about how sure answers are.
+    assert "not known" in output.out  # Three photos say nothing about how sure answers are.
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ def test_search_answers_the_good_photos_of_a_list(world, tmp_path, capsys):
     flags = [f"--{name}={value}" for name, value in world.searched.items()]
     flags += [f"--cache={tmp_path}", f"--json={tmp_path / 'a.json'}"]
     assert search.main([*photos, *flags]) == 2
-    told = capsys.readouterr()
-    assert world.photos[0] in told.out and "100 Tower <100>" in told.out
-    errors = [line for line in told.err.splitlines() if "error: " in line]
+    output = capsys.readouterr()
+    assert world.photos[0] in output.out and "100 Tower <100>" in output.out
+    errors = [line for line in output.err.splitlines() if "error: " in line]
     assert "bad.jpg: expected a photo" in errors[0] and "none.jpg: no such file" in errors[1]
     assert len(errors) == 2
     listed = json.loads((tmp_path / "a.json").read_text())["answers"]

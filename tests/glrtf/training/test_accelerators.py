@@ -116,7 +116,7 @@ def test_an_empty_machine_trains_on_its_cpu(machine, monkeypatch):
 )
 def test_what_tensorflow_cannot_drive_is_refused(found, package, monkeypatch, capsys):
     def no_tpu(name):
-        raise UserError("tpu: could not reach one")
+        raise UserError("--tpu: could not reach one")
 
     monkeypatch.setattr(accelerators, "present", lambda: found)
     monkeypatch.setattr(strategy, "_tpu", no_tpu)

@@ -77,7 +77,7 @@ def test_gpus_that_are_not_there(data, tmp_path, capsys):
 def test_a_tpu_whose_name_does_not_resolve(name, data, tmp_path, capsys):
     arguments = ["--data", data, "--workdir", str(tmp_path / "run")]
     arguments += ["--strategy", "tpu", "--tpu", name]
-    refused(arguments, f"tpu: expected a TPU named '{name}', could not reach one", capsys)
+    refused(arguments, f"--tpu: expected a TPU named '{name}', could not reach one", capsys)
     assert not (tmp_path / "run").exists()
 
 
@@ -92,4 +92,4 @@ def test_one_of_several_hosts_of_a_slice_is_no_run_of_its_own(data, tmp_path, mo
 @pytest.mark.parametrize("size", ["16", "100"])
 def test_a_size_that_the_network_cannot_take(size, data, tmp_path, capsys):
     arguments = ["--data", data, "--workdir", str(tmp_path / "run"), "--size", size]
-    refused(arguments, rf"size: expected .*, found {size}", capsys)
+    refused(arguments, rf"--size: expected .*, found {size}", capsys)

@@ -9,7 +9,7 @@ from glrtf.training.callbacks import CsvLogger, TensorBoardLogger, WandbLogger
 from tfrecords_tools.errors import UserError
 
 
-def told(logger):
+def write(logger):
     logger.images(0, "augmented", np.random.default_rng(0).uniform(size=(1, 8, 12, 3)))
     logger.scalars(5, {"train_loss": 2.5, "validation_map": 0.25})
     logger.scalars(10, {"train_loss": 1.5})
@@ -58,7 +58,7 @@ def test_tensorboard_reads_the_curves_and_one_picture(tmp_path):
     accumulators = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="pip install tensorboard"
     )
-    told(TensorBoardLogger(str(tmp_path)))
+    write(TensorBoardLogger(str(tmp_path)))
     found = accumulators.EventAccumulator(str(tmp_path), {"tensors": 0}).Reload()
     events = {tag: found.Tensors(tag) for tag in found.Tags()["tensors"]}
     steps = {tag: [event.step for event in events[tag]] for tag in events}
@@ -81,7 +81,7 @@ def test_weights_and_biases_gets_the_same_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_SILENT", "true")
-    told(WandbLogger("project", "runs/a", {"size": 32}))
+    write(WandbLogger("project", "runs/a", {"size": 32}))
     [folder] = tmp_path.glob("wandb/offline-run-*")
     [run] = folder.glob("*.wandb")
     assert run.stat().st_size > 0

@@ -8,35 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shard_writing import write_split
 from tf_devices import two_replicas
-from tiny_runs import Recorder, folder_of, trainer, updates
+from tiny_runs import Recorder, folder_of, small_run, trainer, updates
 
-from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
 from glrtf.training.callbacks import CsvLogger
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_split(folder / "train", [12, 8])
-    return str(folder)
-
-
 @pytest.fixture
-def config(data, tmp_path):
+def config(twenty_images, tmp_path):
     """20 images an epoch; on one replica 4 an update, 5 updates an epoch, 20 in all."""
-    return TrainConfig(
-        size=32,
-        data=data,
-        workdir=str(tmp_path / "run"),
-        epochs=4,
-        batch_size=4,
-        accumulation_steps=2,
-        checkpoint_every=1,
-        keep_checkpoints=3,
-    )
+    workdir = tmp_path / "run"
+    return small_run(twenty_images, workdir, epochs=4, checkpoint_every=1, keep_checkpoints=3)
 
 
 class Stopper(Recorder):

@@ -8,32 +8,21 @@ import pytest
 import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import two_replicas
-from tiny_runs import Recorder, folder_of, trainer, updates
+from tiny_runs import Recorder, folder_of, small_run, trainer, updates
 
 from glrtf.config.data import AugmentConfig
-from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
 from tfrecords_tools.errors import UserError
 
 EXAMPLES = 20
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_split(folder / "train", [12, 8])
-    return str(folder)
-
-
 @pytest.fixture
-def config(data, tmp_path):
-    return TrainConfig(
-        size=32,
-        data=data,
-        workdir=str(tmp_path / "run"),
+def config(twenty_images, tmp_path):
+    return small_run(
+        twenty_images,
+        tmp_path / "run",
         epochs=2,
-        batch_size=4,
-        accumulation_steps=2,
         ema_momentum=0.9,
         checkpoint_every=3,
         validate_every=1,

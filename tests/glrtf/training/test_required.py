@@ -1,4 +1,4 @@
-"""Which weights a new run is let begin with, and what is said of them."""
+"""Which weights a new run may start from, and the messages about them."""
 
 from pathlib import Path
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glrtf.training.pictures import plot_schedule
-from glrtf.training.plan import make_plan
+from glrtf.training.plan import plan_run
 from glrtf.training.schedules import make_schedule
 
 
@@ -44,7 +44,7 @@ def test_an_unknown_schedule_is_named():
 
 
 def test_the_plot_is_a_png(tmp_path):
-    plan = make_plan(100, 10, [(32, 1), (64, 1)])
+    plan = plan_run(100, 10, [(32, 1), (64, 1)])
     schedule = make_schedule("cosine", 1.0, total_updates=20, updates_per_epoch=10)
     plot_schedule(schedule, plan, str(tmp_path / "plot.png"))
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -27,12 +27,12 @@ def saved(folder, state, classes):
 def test_another_run_gives_its_model_and_its_head_where_that_fits(tmp_path):
     old, new = state_of(5, seed=1), state_of(5, seed=2, ema=0.9)
     saved(tmp_path, old, 5)
-    told = initialise(new, TrainConfig(size=64, init_from=str(tmp_path)))
-    assert told == f"weights of {tmp_path}/checkpoints/images-000000000028.npz"
+    message = initialise(new, TrainConfig(size=64, init_from=str(tmp_path)))
+    assert message == f"weights of {tmp_path}/checkpoints/images-000000000028.npz"
     arrays = old.arrays()
     for name, variable in new.model_variables().items():
         np.testing.assert_array_equal(variable.numpy(), arrays[name])
-    # The moving average begins anew from what was taken over, the optimizer from nothing.
+    # The moving average starts from the transferred weights, the optimizer from zero.
     for weight, average in zip(new.model.trainable_variables, new.average.variables, strict=True):
         np.testing.assert_array_equal(average.numpy(), weight.numpy())
     assert int(new.updater.iterations.numpy()) == 0
@@ -42,8 +42,8 @@ def test_with_other_classes_the_head_begins_anew_and_that_is_said(tmp_path):
     old, new = state_of(5, seed=1), state_of(9, seed=2)
     head = new.model.head.centers.numpy()
     saved(tmp_path, old, 5)
-    told = initialise(new, TrainConfig(init_from=str(tmp_path)))
-    assert told.endswith("without its head of 5 classes (begun anew)")
+    message = initialise(new, TrainConfig(init_from=str(tmp_path)))
+    assert message.endswith("without its head of 5 classes (newly initialised)")
     np.testing.assert_array_equal(new.model.head.centers.numpy(), head)
     np.testing.assert_array_equal(
         new.model.embedding_model.get_layer("conv").kernel.numpy(),

@@ -36,11 +36,11 @@ def test_best_yaml_names_no_inputs():
 
 
 def test_a_side_is_told_by_its_paired_gain():
-    told = outcome.side(np.array([[0.25, 0.5], [0.5, 0.75], [0.0, 0.25]]))
-    assert (told["queries"], told["before"], told["after"]) == (3, 0.25, 0.5)
+    figures = outcome.side(np.array([[0.25, 0.5], [0.5, 0.75], [0.0, 0.25]]))
+    assert (figures["queries"], figures["before"], figures["after"]) == (3, 0.25, 0.5)
     # Every query gains the same: no draw of queries gives another mean.
-    assert told["gain"] == 0.25
-    assert told["interval"] == pytest.approx([0.25, 0.25])
+    assert figures["gain"] == 0.25
+    assert figures["interval"] == pytest.approx([0.25, 0.25])
 
 
 def test_a_gain_that_may_be_none_is_said_to_be_none():

@@ -7,7 +7,7 @@ from glrtf.tuning.study import SharedTrials
 from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
 
-pytest.importorskip("optuna", reason="glrtf.tune needs the extra [tune]")
+pytest.importorskip("optuna", reason="glrtf tune needs the extra [tune]")
 
 
 @pytest.fixture

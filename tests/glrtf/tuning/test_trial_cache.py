@@ -90,5 +90,5 @@ def test_the_oldest_results_make_room(tmp_path, work, monkeypatch):
 
     for number in (1, 2, 1, 3, 1, 2):
         ask(number)
-    # 3 pushed 2 out, which had not been asked for the longest; 1 stayed.
+    # 3 pushed 2 out, which was the least recently used; 1 stayed.
     assert work.done == [1, 2, 3, 2]

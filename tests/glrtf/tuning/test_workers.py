@@ -17,7 +17,7 @@ from glrtf.tuning import workers as tune_workers
 from glrtf.tuning.study import SharedTrials
 from tfrecords_tools.command import cli, stopping
 
-pytest.importorskip("optuna", reason="glrtf.tune needs the extra [tune]")
+pytest.importorskip("optuna", reason="glrtf tune needs the extra [tune]")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_study_is_the_same_however_often_it_was_stopped(flags, tmp_path):
         trials = SharedTrials(stopped, problem, 0)
         while len(study.finished_trials(trials.journal)) < until:
             study.share(trials.journal, trials.run_one())
-        # What the process had begun when it was killed is in no journal.
+        # The trial that the killed process had started is in no journal.
         trials.run_one()
     assert drawn(stopped, problem) == drawn(config, problem)
     # More trials later, too, are those of a longer study.

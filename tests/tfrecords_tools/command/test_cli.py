@@ -23,6 +23,10 @@ class Expansion:
     n: int = 2
     rows: Literal["test", "index"] = "test"
 
+    def __post_init__(self) -> None:
+        if self.n < 0:
+            raise ValueError(f"n: expected 0 or more, found {self.n}")
+
 
 @dataclass
 class Settings:
@@ -49,7 +53,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.size % 32:
-            raise ValueError(f"--size: expected a multiple of 32, found {self.size}")
+            raise ValueError(f"size: expected a multiple of 32, found {self.size}")
 
 
 @dataclass
@@ -124,6 +128,9 @@ def test_positional_arguments() -> None:
         (["--learning_rate", "fast"], "--learning_rate: expected float, found 'fast'"),
         (["--size", "1.5"], "--size: expected int, found '1.5'"),
         (["--size", "33"], "--size: expected a multiple of 32, found 33"),
+        (["--expansion.n", "-1"], "--expansion.n: expected 0 or more, found -1"),
+        (["--config", "expansion: {n: -1}"], "--expansion.n: expected 0 or more, found -1"),
+        (["--expansion.zzz", "1"], "unknown option --expansion.zzz; see --help"),
         (
             ["--backbone", "v2mm"],
             "--backbone: expected one of v2s, v2m, found 'v2mm'; did you mean v2m?",
@@ -156,7 +163,8 @@ def test_mistakes_are_told_in_one_line_with_exit_code_2(
     ("text", "message"),
     [
         ("learning_rat: 1\n", "unknown setting 'learning_rat'; did you mean learning_rate?"),
-        ("expansion: {m: 1}\n", "unknown setting 'expansion.m'; did you mean expansion.n?"),
+        ("expansion: {row: 1}\n", "unknown setting 'expansion.row'; did you mean expansion.rows?"),
+        ("expansion: {zzz: 1}\n", "'expansion.zzz'; known are expansion.n, expansion.rows"),
         ("size: big\n", "size: expected int, found 'big'"),
         ("size: [\n", "not a YAML file of settings"),
         ("- 1\n", "not a YAML file of settings"),
@@ -179,7 +187,7 @@ def test_mistakes_in_a_file_name_the_file(text: str, message: str, tmp_path: Pat
 
 
 def test_a_mistake_is_blamed_on_the_file_that_holds_it(tmp_path: Path) -> None:
-    """Flags and further files stand beside it, and a folder's name may hold a space."""
+    """Flags and further files are given too, and a folder's name may hold a space."""
     default, bad = tmp_path / "default.yaml", tmp_path / "b c" / "bad.yaml"
     bad.parent.mkdir()
     default.write_text("expansion: {n: many}\n")

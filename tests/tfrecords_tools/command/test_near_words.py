@@ -28,6 +28,8 @@ OPTIONS = [
         ("top_k", "limit"),
         ("augment.hues", "augment.hue"),
         ("serach.backend", "search.backend"),
+        ("augment.hut", "augment.hue"),
+        ("search.metric", ""),
         ("index.keep", ""),
         ("verbose", ""),
         ("x", ""),

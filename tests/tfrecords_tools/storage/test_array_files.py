@@ -33,9 +33,9 @@ def _pickled_inside() -> bytes:
 def test_no_archive_is_one_line(tmp_path, content):
     path = tmp_path / "a.npz"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.npz: expected an \.npz file of numbers \(") as told:
+    with pytest.raises(UserError, match=r"a\.npz: expected an \.npz file of numbers \(") as error:
         array_files.load_archive(str(path), "numbers")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_archive(tmp_path):
@@ -62,15 +62,15 @@ def test_a_created_array_is_written_to(tmp_path, shape):
 
 
 def test_other_mistakes_come_through():
-    with pytest.raises(ZeroDivisionError), array_files.told("a.npy: damaged"):
+    with pytest.raises(ZeroDivisionError), array_files.damage_as("a.npy: damaged"):
         1 / 0  # noqa: B018
-    with pytest.raises(UserError, match="mine"), array_files.told("a.npy: damaged"):
+    with pytest.raises(UserError, match="mine"), array_files.damage_as("a.npy: damaged"):
         raise UserError("mine")
 
 
 @pytest.mark.parametrize("kind", [AttributeError, TypeError, MemoryError])
 def test_mistakes_in_the_code_are_not_taken_for_damage(kind):
-    with pytest.raises(kind), array_files.told("a.npy: damaged"):
+    with pytest.raises(kind), array_files.damage_as("a.npy: damaged"):
         raise kind
 
 

@@ -14,7 +14,7 @@ from tiny_gldv2 import files_below, write_train
 from tfrecords_tools import build
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import array_files, file_systems, files, folders
+from tfrecords_tools.storage import array_files, file_systems, files, folders, temporary_files
 
 
 @pytest.fixture(autouse=True)
@@ -59,10 +59,10 @@ def test_without_locks_no_temporary_file_counts_as_stale(tmp_path, monkeypatch):
     partial = tmp_path / ".file.abcdefgh.partial"
     partial.write_bytes(b"perhaps still written")
     monkeypatch.setattr(fcntl, "flock", _failing(errno.ENOLCK))
-    files.remove_stale(str(tmp_path))
+    temporary_files.remove_stale(str(tmp_path))
     assert partial.exists()
     monkeypatch.undo()
-    files.remove_stale(str(tmp_path))
+    temporary_files.remove_stale(str(tmp_path))
     assert not partial.exists()
 
 
@@ -118,30 +118,30 @@ def test_a_build_where_everything_is_missing(tmp_path, monkeypatch):
 
 
 def test_the_folder_for_uploads_is_private(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
-    folder = files.upload_folder()
+    monkeypatch.setattr(temporary_files.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = temporary_files.upload_folder()
     assert folder == str(tmp_path / f"tfrecords_tools-{os.getuid()}")
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     os.chmod(folder, 0o755)  # As earlier releases made it.
-    assert stat.S_IMODE(os.stat(files.upload_folder()).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(temporary_files.upload_folder()).st_mode) == 0o700
 
 
 def test_a_link_in_place_of_the_folder_for_uploads_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(temporary_files.tempfile, "gettempdir", lambda: str(tmp_path))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"tfrecords_tools-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UserError, match="expected a folder of this user, found a link; remove it"):
-        files.upload_folder()
+        temporary_files.upload_folder()
 
 
 def test_the_folder_of_another_user_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
-    files.upload_folder()
+    monkeypatch.setattr(temporary_files.tempfile, "gettempdir", lambda: str(tmp_path))
+    temporary_files.upload_folder()
     owner = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
     (tmp_path / f"tfrecords_tools-{owner}").rename(tmp_path / f"tfrecords_tools-{owner + 1}")
     with pytest.raises(UserError, match=f"found one of user {owner}"):
-        files.upload_folder()
+        temporary_files.upload_folder()
 
 
 def test_names_that_are_no_utf8_are_named(tmp_path):

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tfrecords_tools import build
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, remote
+from tfrecords_tools.storage import files, remote, temporary_files
 
 _ROOT = "gs://bucket"
 
@@ -142,7 +143,7 @@ def test_a_lost_answer_does_not_make_a_second_version(gate):
     """The upload arrives, its answer does not: trying again meets the precondition."""
     files.write_bytes(f"{_ROOT}/x", b"data")
     before = files.state(f"{_ROOT}/x")
-    gate.faults = [Fault("GET .*/o/x", times=1, status=404)]  # as if it were not there yet
+    gate.faults = [Fault("GET .*/o/x", times=1, status=404)]  # as if it did not exist yet
     files.write_bytes(f"{_ROOT}/x", b"data")
     assert files.state(f"{_ROOT}/x") == before
 
@@ -162,12 +163,16 @@ def test_equal_bytes_are_not_sent_again(gate):
     assert not [line for line in gate.requests if line.startswith(("POST", "PUT"))]
 
 
-def test_a_build_to_storage_equals_one_to_disk(gate, tmp_path, source):
+def test_a_build_to_storage_equals_one_to_disk(gate, tmp_path, source, monkeypatch):
+    # Other processes of this user may upload at the same time.
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     build.build(_config(source, tmp_path / "local"))
     build.build(_config(source, f"{_ROOT}/out"))
     assert _same_but_for_memory(_objects("out"), files_below(tmp_path / "local"))
     assert DatasetInfo.load(f"{_ROOT}/out/train").num_examples == 24
-    assert not list(Path(files.upload_folder()).glob("*.partial"))
+    assert not list(Path(temporary_files.upload_folder()).glob("*.partial"))
 
 
 def test_a_build_from_storage_equals_one_from_disk(gate, tmp_path, source):

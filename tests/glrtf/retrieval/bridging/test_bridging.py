@@ -13,12 +13,12 @@ from glrtf.retrieval.search.neighbors import Neighbors
 def slow_confidences(codes, distances, known, per_landmark, bonus, keep, mean):
     result = []
     for row, line in zip(codes, distances, strict=True):
-        sure = {}
+        confidence = {}
         for code in set(row) - {-1}:
             near = sorted(d for c, d in zip(row, line, strict=True) if c == code)[:per_landmark]
             total = sum(1 - d for d in near)
-            sure[int(known[code])] = total / len(near) if mean else total
-        best = sorted(sure.items(), key=lambda item: (-item[1], item[0]))[:keep]
+            confidence[int(known[code])] = total / len(near) if mean else total
+        best = sorted(confidence.items(), key=lambda item: (-item[1], item[0]))[:keep]
         result.append([(mark, c + bonus * (place == 0)) for place, (mark, c) in enumerate(best)])
     return result
 
@@ -73,10 +73,10 @@ def test_very_many_codes_are_grouped_without_packing():
 
 def random_landmarks(rng, images, keep, num_landmarks, levels):
     marks = np.stack([rng.permutation(num_landmarks)[:keep] for _ in range(images)])
-    sure = np.sort(rng.integers(1, levels, size=(images, keep)) / 8.0, axis=1)[:, ::-1]
+    confidence = np.sort(rng.integers(1, levels, size=(images, keep)) / 8.0, axis=1)[:, ::-1]
     empty = np.arange(keep) >= rng.integers(0, keep + 1, size=images)[:, None]
     return LandmarkConfidences(
-        np.where(empty, -1, marks).astype(np.int64), np.where(empty, -np.inf, sure)
+        np.where(empty, -1, marks).astype(np.int64), np.where(empty, -np.inf, confidence)
     )
 
 
@@ -121,7 +121,7 @@ def test_fusion_finds_the_best_of_all_pairs(images, limit, k, levels, surest_fir
         near,
         near.scores,
         bridge.bridges_of_pairs(query, lists, near.indices),
-        bridge.best_bridges(query, lists, ids, limit + k, surest_first),
+        bridge.best_bridges(query, lists, limit + k, surest_first),
         ids,
         divisor=3.0,
         direct_power=3.0,
@@ -144,15 +144,15 @@ def test_a_landmark_of_very_many_images_costs_only_its_head():
     """Fifty thousand images of one landmark: what is handed on stays at the limit."""
     rng = np.random.default_rng(0)
     images = 50_000
-    sure = rng.random(images)
-    index = LandmarkConfidences(np.zeros((images, 1), np.int64), sure[:, None])
+    confidence = rng.random(images)
+    index = LandmarkConfidences(np.zeros((images, 1), np.int64), confidence[:, None])
     ids = rng.permutation(images)
     query = LandmarkConfidences(np.zeros((40, 1), np.int64), rng.random((40, 1)))
     lists = bridge.list_by_landmark(index, ids)
-    found = bridge.best_bridges(query, lists, ids, 200, surest_first=False)
+    found = bridge.best_bridges(query, lists, 200, surest_first=False)
     assert len(found.images) == 40 * 200
     for row in range(40):
-        bridged = np.minimum(sure, query.confidences[row, 0])
+        bridged = np.minimum(confidence, query.confidences[row, 0])
         expected = np.lexsort((ids, -bridged))[:200]
         assert sorted(found.images[found.queries == row]) == sorted(expected)
 

@@ -8,7 +8,7 @@ from tfrecords_tools.errors import UserError
 pytest.importorskip("sklearn", reason="whitening needs scikit-learn")
 
 
-def parts(counts=(30, 0, 70, 45), dimension=6, seed=0):
+def made_parts(counts=(30, 0, 70, 45), dimension=6, seed=0):
     """Rows that spread differently in every direction."""
     generator = np.random.default_rng(seed)
     spread = np.linspace(1, 0.2, dimension)
@@ -17,8 +17,8 @@ def parts(counts=(30, 0, 70, 45), dimension=6, seed=0):
     return np.split(normalized(drawn), np.cumsum(counts)[:-1])
 
 
-def source(some):
-    return ConcatenatedRows([ArrayRows(part, f"part {n}") for n, part in enumerate(some)])
+def source(parts):
+    return ConcatenatedRows([ArrayRows(part, f"part {n}") for n, part in enumerate(parts)])
 
 
 def slowly_whitened(train, rows, dimension):
@@ -37,40 +37,40 @@ def products(rows):
 
 @pytest.mark.parametrize("dimension", [6, 3, 1])
 def test_it_is_the_svd_of_all_rows(dimension):
-    some = parts()
-    fitted = whitening.fit(source(some), dimension)
-    rows = parts((20,), seed=1)[0]
+    parts = made_parts()
+    fitted = whitening.fit(source(parts), dimension)
+    rows = made_parts((20,), seed=1)[0]
     result = fitted.apply(rows)
     assert result.dtype == np.float32 and result.shape == (20, dimension)
-    expected = slowly_whitened(np.concatenate(some), rows, dimension)
+    expected = slowly_whitened(np.concatenate(parts), rows, dimension)
     np.testing.assert_allclose(products(result), products(expected), atol=1e-5)
 
 
 def test_rows_come_in_small_blocks(monkeypatch):
     monkeypatch.setattr(whitening, "_ROWS_AT_ONCE", 16)
-    some = parts()
+    parts = made_parts()
     # All directions kept, nothing is lost between the blocks.
-    fitted = whitening.fit(source(some), 6)
-    rows = parts((20,), seed=1)[0]
-    expected = slowly_whitened(np.concatenate(some), rows, 6)
+    fitted = whitening.fit(source(parts), 6)
+    rows = made_parts((20,), seed=1)[0]
+    expected = slowly_whitened(np.concatenate(parts), rows, 6)
     np.testing.assert_allclose(products(fitted.apply(rows)), products(expected), atol=1e-5)
-    blocks = [len(b) for b in whitening._blocks(source(some), np.arange(145), 6)]
+    blocks = [len(b) for b in whitening._blocks(source(parts), np.arange(145), 6)]
     assert sum(blocks) == 145
     assert len(blocks) > 5
     assert min(blocks) >= 6
 
 
 def test_train_rows_spread_alike_in_all_directions():
-    some = np.concatenate(parts((4000,)))
-    fitted = whitening.fit(ArrayRows(some), 6)
-    moved = (some - fitted.mean) @ fitted.directions.T / np.sqrt(fitted.variances)
+    parts = np.concatenate(made_parts((4000,)))
+    fitted = whitening.fit(ArrayRows(parts), 6)
+    moved = (parts - fitted.mean) @ fitted.directions.T / np.sqrt(fitted.variances)
     np.testing.assert_allclose(np.cov(moved.T), np.eye(6), atol=1e-6)
 
 
 def test_rows_are_drawn_evenly():
-    some = parts()
-    rows = np.concatenate(some)
-    fitted = whitening.fit(source(some), 4, max_rows=29)
+    parts = made_parts()
+    rows = np.concatenate(parts)
+    fitted = whitening.fit(source(parts), 4, max_rows=29)
     # 29 of 145 are every fifth.
     expected = whitening.fit(ArrayRows(rows[::5]), 4)
     np.testing.assert_allclose(fitted.mean, expected.mean, atol=1e-7)
@@ -78,20 +78,20 @@ def test_rows_are_drawn_evenly():
 
 
 def test_a_part_is_whitened_in_blocks(monkeypatch):
-    some = parts()
-    fitted = whitening.fit(source(some), 3)
+    parts = made_parts()
+    fitted = whitening.fit(source(parts), 3)
     monkeypatch.setattr(whitening, "_ROWS_AT_ONCE", 16)
-    for number, part in enumerate(some):
-        result = whitening.whitened_part(source(some), number, fitted)
+    for number, part in enumerate(parts):
+        result = whitening.whitened_part(source(parts), number, fitted)
         np.testing.assert_allclose(result, fitted.apply(part), atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("rows", "dimension", "message"),
     [
-        (parts((5,))[0], 5, "expected at most 4 for 5 train rows of 6 numbers, found 5"),
-        (parts((50,))[0], 7, "expected at most 6 for 50 train rows of 6 numbers, found 7"),
-        (np.pad(parts((50,), 3)[0], ((0, 0), (0, 3))), 4, "expected at most 3, in so many"),
+        (made_parts((5,))[0], 5, "expected at most 4 for 5 train rows of 6 numbers, found 5"),
+        (made_parts((50,))[0], 7, "expected at most 6 for 50 train rows of 6 numbers, found 7"),
+        (np.pad(made_parts((50,), 3)[0], ((0, 0), (0, 3))), 4, "expected at most 3, in so many"),
     ],
 )
 def test_more_directions_than_there_are(rows, dimension, message):
@@ -100,12 +100,12 @@ def test_more_directions_than_there_are(rows, dimension, message):
 
 
 def test_saved_and_loaded(tmp_path):
-    fitted = whitening.fit(source(parts()), 3)
+    fitted = whitening.fit(source(made_parts()), 3)
     paths = [str(tmp_path / name) for name in ("a.npz", "b.npz")]
     for path in paths:
         whitening.save(path, fitted)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    rows = parts((20,), seed=1)[0]
+    rows = made_parts((20,), seed=1)[0]
     np.testing.assert_array_equal(whitening.load(paths[0]).apply(rows), fitted.apply(rows))
     np.savez(paths[0], mean=fitted.mean)
     with pytest.raises(UserError, match="expected mean, directions, variances, found mean"):

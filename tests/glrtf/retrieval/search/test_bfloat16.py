@@ -1,4 +1,4 @@
-"""The rounded first pass: its bound, its choice, and that it changes nothing."""
+"""The rounded prefilter: its bound, its choice, and that it changes nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,34 +45,34 @@ def test_no_product_is_further_off_than_its_bound(threads, dimension):
     rows[0] = queries[0] = np.float32((1 + 2.0**-8) / dimension**0.5)
     rows[0] /= np.linalg.norm(rows[0])
     queries[0] /= np.linalg.norm(queries[0])
-    narrow = Bfloat16Products(queries, threads)
-    prepared, lost = narrow.prepared(rows)
-    found = wide(narrow.halves(slice(None), prepared, slice(None)).view(np.uint16))
+    products = Bfloat16Products(queries, threads)
+    prepared, lost = products.prepared(rows)
+    found = wide(products.halves(slice(None), prepared, slice(None)).view(np.uint16))
     true = queries.astype(float) @ rows.astype(float).T
     # The last rounding apart: 2^-8 of the product at most.
-    error = narrow.error(lost, dimension) + np.abs(true) * 2.0**-8 * 1.01
+    error = products.error(lost, dimension) + np.abs(true) * 2.0**-8 * 1.01
     assert (np.abs(found - true) <= error).all()
-    assert narrow.error(lost, dimension) < 0.009
+    assert products.error(lost, dimension) < 0.009
 
 
-def test_bases_are_taken_off_before_products_are_rounded(threads):
+def test_offsets_are_subtracted_before_products_are_rounded(threads):
     queries, rows = unit_rows(40, 512, 1), unit_rows(60, 512, 2)
     rows[:40] = queries
-    asked = np.linspace(-1, 1, 40).astype(np.float32)
-    narrow = Bfloat16Products(queries, threads)
-    bases = narrow.rebase(asked)
+    wanted = np.linspace(-1, 1, 40).astype(np.float32)
+    products = Bfloat16Products(queries, threads)
+    offsets = products.set_offsets(wanted)
     # Two bfloat16 numbers hold 16 bits, and the sign of the second is one more.
-    assert (np.abs(bases - asked) <= np.abs(asked) * 2.0**-17).all()
-    prepared, lost = narrow.prepared(rows)
-    found = wide(narrow.halves(slice(None), prepared, slice(None)).view(np.uint16))
-    true = queries.astype(float) @ rows.astype(float).T - bases[:, None]
-    error = narrow.error(lost, 512) + np.abs(true) * 2.0**-8 * 1.01
+    assert (np.abs(offsets - wanted) <= np.abs(wanted) * 2.0**-17).all()
+    prepared, lost = products.prepared(rows)
+    found = wide(products.halves(slice(None), prepared, slice(None)).view(np.uint16))
+    true = queries.astype(float) @ rows.astype(float).T - offsets[:, None]
+    error = products.error(lost, 512) + np.abs(true) * 2.0**-8 * 1.01
     assert (np.abs(found - true) <= error).all()
-    # Beyond all scores, and below none: what has no floor yet.
-    far = narrow.rebase(np.full(40, -np.inf, np.float32))
+    # Beyond all scores, and below none: what has no threshold yet.
+    far = products.set_offsets(np.full(40, -np.inf, np.float32))
     np.testing.assert_array_equal(far, np.full(40, -2, np.float32))
-    shifted = wide(narrow.halves(slice(None), prepared, slice(None)).view(np.uint16))
-    assert np.abs(shifted - (true + bases[:, None] + 2)).max() < 3 * 2.0**-8
+    shifted = wide(products.halves(slice(None), prepared, slice(None)).view(np.uint16))
+    assert np.abs(shifted - (true + offsets[:, None] + 2)).max() < 3 * 2.0**-8
 
 
 def test_fine_steps_leave_fewer_pairs_to_score(monkeypatch):
@@ -91,15 +91,15 @@ def test_fine_steps_leave_fewer_pairs_to_score(monkeypatch):
     monkeypatch.setattr(
         prefilter, "choose", lambda vectors, *others, **_: Bfloat16Products(vectors, others[-1])
     )
-    asked, searched = ArrayRows(queries), ArrayRows(rows.astype(np.float32))
-    found = exact.search(asked, searched, 10)
+    wanted, searched = ArrayRows(queries), ArrayRows(rows.astype(np.float32))
+    found = exact.search(wanted, searched, 10)
     fine = sum(scored)
-    plain = exact.search(asked, searched, 10, first_pass=False)
+    plain = exact.search(wanted, searched, 10, prefilter=False)
     np.testing.assert_array_equal(found.indices, plain.indices)
-    # Steps as they would be without bases.
-    monkeypatch.setattr(query_block, "_BELOW_FLOORS", 1.0)
+    # Steps as they would be without offsets.
+    monkeypatch.setattr(query_block, "_BELOW_THRESHOLDS", 1.0)
     scored.clear()
-    exact.search(asked, searched, 10)
+    exact.search(wanted, searched, 10)
     assert fine < 0.8 * sum(scored)
 
 
@@ -117,24 +117,24 @@ def test_candidates_survive_rounded_scores(k, spread, best, below):
     collected.add(moved[:, :64], 0, error)
     for start in range(64, 3000, 50):
         block = slice(start, start + 50)
-        # Bases follow the floors now and then.
+        # Offsets follow the thresholds now and then.
         if start % 600 == 64:
-            bases = collected.floors - np.float32(below)
-            collected.take_off(bases, start)
-            halves = rounded(moved - bases[:, None])[0].view(np.int16)
+            offsets = collected.thresholds - np.float32(below)
+            collected.subtract(offsets, start)
+            halves = rounded(moved - offsets[:, None])[0].view(np.int16)
         for first in (0, 2):
-            some = slice(first, 2 if first == 0 else 6)
-            assert collected.add_halves(halves[some, block].copy(), start, error, first)
+            chunk = slice(first, 2 if first == 0 else 6)
+            assert collected.add_halves(halves[chunk, block].copy(), start, error, first)
     found = collected.finish()
     order = np.argsort(-true, axis=1, kind="stable")[:, :k]
     np.testing.assert_array_equal(found.indices, order)
     np.testing.assert_array_equal(found.scores, np.take_along_axis(true, order, axis=1))
 
 
-def test_floors_not_above_their_bases_are_left_to_the_full_product():
+def test_thresholds_not_above_their_offsets_are_left_to_the_full_product():
     collected = Candidates(2, 1, lambda queries, rows: np.zeros(len(queries)))
     collected.add(np.array([[0.5, 0.1], [-0.2, 1e-4]], np.float32), 0, 1e-3)
-    collected.take_off(np.zeros(2, np.float32), 2)
+    collected.subtract(np.zeros(2, np.float32), 2)
     halves = np.zeros((2, 4), np.int16)
     assert collected.add_halves(halves[:1], 2, 1e-3, 0)
     assert not collected.add_halves(halves, 2, 1e-3, 0)
@@ -146,7 +146,7 @@ WORLDS = {
         normalized(unit_rows(3, 96)[np.arange(70) % 3] + 0.1 * unit_rows(70, 96, 1)),
         normalized(unit_rows(3, 96)[np.arange(1500) % 3] + 1e-4 * unit_rows(1500, 96, 2)),
     ),
-    # Half of the queries have no row on their side: their floors are below 0.
+    # Half of the queries have no row on their side: their thresholds are below 0.
     "opposite": lambda: (
         np.abs(unit_rows(70, 96, 1)) * np.where(np.arange(70) % 2, 1, -1)[:, None],
         np.abs(unit_rows(1500, 96, 2)),
@@ -156,7 +156,7 @@ WORLDS = {
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("k", [1, 10, 200])
-def test_the_first_pass_changes_nothing(monkeypatch, world, k):
+def test_the_prefilter_changes_nothing(monkeypatch, world, k):
     monkeypatch.setattr(exact, "_TILE_NUMBERS", 128 * 96)
     monkeypatch.setattr(query_block, "_LEAST_ROWS", 16)
     monkeypatch.setattr(query_block, "_SCORES_A_PRODUCT", 32 * 50)
@@ -172,7 +172,7 @@ def test_the_first_pass_changes_nothing(monkeypatch, world, k):
         return used[-1]
 
     for per_part in (0, 7):
-        plain = exact.search(left, right, k, per_part, first_pass=False)
+        plain = exact.search(left, right, k, per_part, prefilter=False)
         with monkeypatch.context() as patched:
             patched.setattr(prefilter, "choose", choose)
             for float64_scores in (True, False):

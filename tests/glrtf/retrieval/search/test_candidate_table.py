@@ -21,7 +21,7 @@ def put(table, lists, generator, most):
     keys = generator.integers(0, 1000, len(queries))
     if not table.has_room(counts):
         table.make_room(counts)
-    table.put(queries, keys, counts)
+    table.put(keys, counts)
     for query, key in zip(queries, keys.tolist(), strict=True):
         lists[query].append(key)
 
@@ -36,12 +36,12 @@ def test_it_holds_what_lists_hold():
             last = generator.integers(200, 800, (5, 1))
             table.keep(2, last)
             lists = [
-                some[:2] + [key for key in some[2:] if key <= end]
-                for some, [end] in zip(lists, last, strict=True)
+                parts[:2] + [key for key in parts[2:] if key <= end]
+                for parts, [end] in zip(lists, last, strict=True)
             ]
             assert lists_of(table) == lists
     table.keep(2, None)
-    assert lists_of(table) == [some[:2] for some in lists]
+    assert lists_of(table) == [parts[:2] for parts in lists]
 
 
 def test_room_is_for_every_query():

@@ -30,10 +30,10 @@ def in_parts(rows, lengths):
 
 def check(found, queries, database, k):
     indices, scores = brute_force(queries, database, k)
-    there = indices.shape[1]
-    np.testing.assert_array_equal(found.indices[:, :there], indices)
-    np.testing.assert_allclose(found.scores[:, :there], scores, rtol=0, atol=1e-14)
-    assert (found.indices[:, there:] == -1).all() and np.isneginf(found.scores[:, there:]).all()
+    width = indices.shape[1]
+    np.testing.assert_array_equal(found.indices[:, :width], indices)
+    np.testing.assert_allclose(found.scores[:, :width], scores, rtol=0, atol=1e-14)
+    assert (found.indices[:, width:] == -1).all() and np.isneginf(found.scores[:, width:]).all()
     assert found.indices.shape == found.scores.shape == (len(queries), k)
     assert found.indices.dtype == np.int64 and found.scores.dtype == np.float64
 

@@ -1,4 +1,6 @@
-"""Synthetic rows, neighbours and image ids for the retrieval benchmarks."""
+"""Synthetic rows, neighbours, image ids and photos for the benchmarks."""
+
+import io
 
 import numpy as np
 
@@ -7,12 +9,28 @@ from glrtf.retrieval.search.neighbors import Neighbors, release
 _AT_ONCE = 4096
 
 
+def photos(count: int) -> list[bytes]:
+    """JPEG files of 800 x 600 pixels, about 150 KB each."""
+    from PIL import Image
+
+    result = []
+    for seed in range(count):
+        generator = np.random.default_rng(seed)
+        coarse = generator.integers(0, 256, (75, 100, 3), dtype=np.uint8)
+        soft = np.asarray(Image.fromarray(coarse).resize((800, 600), Image.Resampling.BICUBIC))
+        grainy = np.clip(soft + generator.integers(-10, 11, soft.shape), 0, 255)
+        buffer = io.BytesIO()
+        Image.fromarray(grainy.astype(np.uint8)).save(buffer, "JPEG", quality=86)
+        result.append(buffer.getvalue())
+    return result
+
+
 def unit_rows(count: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
     """Random isotropic unit rows, float32."""
     rows = rng.standard_normal((count, dimension), dtype=np.float32)
     for start in range(0, count, _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
-        some /= np.linalg.norm(some, axis=1, keepdims=True)
+        chunk = rows[start : start + _AT_ONCE]
+        chunk /= np.linalg.norm(chunk, axis=1, keepdims=True)
     return rows
 
 
@@ -45,10 +63,10 @@ def clustered(
         rows = unit_rows(count, dimension, rng)
         # In place and in chunks: a benchmark's rows fill much of the memory.
         for start in range(0, count, _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            some *= np.float32(spread)
-            some += centres[rng.integers(num_centres, size=len(some))]
-            some /= np.linalg.norm(some, axis=1, keepdims=True)
+            chunk = rows[start : start + _AT_ONCE]
+            chunk *= np.float32(spread)
+            chunk += centres[rng.integers(num_centres, size=len(chunk))]
+            chunk /= np.linalg.norm(chunk, axis=1, keepdims=True)
         both.append(rows)
     return both[0], both[1]
 
@@ -61,7 +79,7 @@ ROWS_OF = {
 """Makers of queries and rows: (counts, dimension, generator) to float32 unit rows."""
 
 
-def made_up(
+def neighbours(
     queries: int, index: int, train: int, k: int, num_landmarks: int, folder: str
 ) -> tuple[np.ndarray, np.ndarray, Neighbors, Neighbors]:
     """Random neighbours, some of which show the image's own landmark."""

@@ -1,0 +1,1 @@
+"""Models of any origin as descriptors: what their files say, what a manifest adds."""

@@ -1,0 +1,32 @@
+"""package.module:function as a model: any code that gives a row for each image."""
+
+import hashlib
+import inspect
+import os
+from typing import Any
+
+import numpy as np
+
+from glrtf.inference.descriptors.raw_models import RawModel, TensorInfo
+from glrtf.models.functions import find_function
+
+
+def load(name: str) -> RawModel:
+    """A function of prepared images (n, size, size, 3) to rows (n, d).
+
+    Its digest is that of its module's source, and of an attribute ``digest`` (text) where the
+    function has one, which should name the weights that it loads.
+    """
+    function = find_function(name)
+    source = inspect.getsourcefile(inspect.unwrap(function))
+    digest = hashlib.sha256(name.encode())
+    if source and os.path.exists(source):
+        with open(source, "rb") as file:
+            digest.update(file.read())
+    digest.update(str(getattr(function, "digest", "")).encode())
+
+    def run(images: Any, *_: str) -> np.ndarray:
+        return np.asarray(function(images))
+
+    images, rows = TensorInfo("images", None, ""), TensorInfo("rows", None, "")
+    return RawModel([images], [rows], run, digest.hexdigest(), "python", source=function)

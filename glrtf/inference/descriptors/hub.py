@@ -1,0 +1,38 @@
+"""KerasHub's presets as descriptors."""
+
+import hashlib
+from typing import Any
+
+from glrtf.inference.descriptors.raw_models import RawModel
+from glrtf.inference.descriptors.tensorflow_models import of_keras
+from glrtf.inference.serving import weights_digest
+from glrtf.models.hub import image_converter, input_scale, load_preset
+
+
+def load(model: str) -> RawModel:
+    """Loads keras_hub:PRESET; a preset is fetched by KerasHub once, or is a local folder.
+
+    Raises:
+        UserError: If there is none of that name, or no network to fetch it.
+    """
+    backbone = load_preset(model)
+    named = type(backbone).__name__ + weights_digest(backbone)
+    digest = hashlib.sha256(named.encode()).hexdigest()
+    return of_keras(backbone, digest, _suggested(model, backbone))
+
+
+def _suggested(model: str, backbone: Any) -> dict[str, Any]:
+    """Size, range and pooling as the preset's own image converter has them."""
+    rank = 0 if isinstance(backbone.output, dict) else len(backbone.output.shape)
+    suggested: dict[str, Any] = {3: {"pooling": "cls"}, 4: {"pooling": "mean"}}.get(rank, {})
+    converter, found = image_converter(model), input_scale(model)
+    if converter is None or found is None:
+        return suggested
+    if converter.image_size and converter.image_size[0] == converter.image_size[1]:
+        suggested["size"] = int(converter.image_size[0])
+    # value * scale + offset = (value / 255 - mean) / std
+    std = [1 / (255 * scale) for scale in found[0]]
+    mean = [-offset * each for offset, each in zip(found[1], std, strict=True)]
+    if (mean, std) == ([0.0] * 3, [1 / 255] * 3):
+        return {**suggested, "range": "0..255"}
+    return {**suggested, "mean": mean, "std": std}

@@ -1,0 +1,9 @@
+"""Sides of images at several scales."""
+
+
+def scaled_side(size: int, scale: float, stride: int = 32) -> int:
+    """The side in pixels at which a model of an input size sees photos at a scale.
+
+    Rounded to the network's stride; the model's own size at scale 1.
+    """
+    return size if scale == 1 else max(stride, round(size * scale / stride) * stride)

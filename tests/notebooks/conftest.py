@@ -1,0 +1,3 @@
+from tf_devices import split_cpu
+
+split_cpu()
