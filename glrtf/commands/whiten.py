@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glrtf.config.whitening import WhitenConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
@@ -49,6 +50,7 @@ def whiten(config: WhitenConfig) -> WhitenResult:
     Raises:
         UserError: If sets are damaged or of different models, or the output holds others.
     """
+    config = checked(config, WhitenConfig)
     from glrtf.embeddings.agreement import Agreement
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.rows import join
