@@ -87,7 +87,7 @@ def convert_automl(model: keras.Model, backbone: str, checkpoint: str) -> dict[s
 
 
 def _imagenet_file(backbone: str) -> str:
-    """The weight file of keras.applications, fetched if it is not there yet."""
+    """The weight file of keras.applications, fetched if it does not exist yet."""
     if backbone not in _KERAS_FILES:
         raise UserError(
             f"--weights: Keras has no imagenet weights of {backbone}; "

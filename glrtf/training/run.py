@@ -63,7 +63,7 @@ def train(
     with strategy.scope():
         state = build_state(config, num_classes, _margin(config), schedule, precision)
         found = loop.resume(state, plan, config, num_classes)
-        # Only where there is no checkpoint: one of update 0 has weights too.
+        # Only if there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
     seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, strategy, precision)
