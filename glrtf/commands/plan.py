@@ -32,7 +32,8 @@ _SHAPING = (
 )
 _OPTIONS = ("remat", "head_sharding")
 _OFF = (None, False, 0, "", "none")
-# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers.
+# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers. With far
+# turns it is the third.
 _GEOMETRY = 2
 
 
@@ -168,7 +169,7 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
     shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
     augment = config.augment
     if augment.affine or augment.rand_augment or augment.crop < 1 or augment.mixes:
-        shaping["geometry"] = _GEOMETRY
+        shaping["geometry"] = _GEOMETRY + augment.has_far_turns
     if config.head_sharding == "classes":
         shaping["replicas"] = tpu.num_devices
     return shaping
