@@ -268,13 +268,15 @@ def as_lines(quality: Quality) -> list[str]:
         f"recall@1  {quality.recall_1:.4f}  (the first photo shows the same landmark)",
     ]
     if quality.landmark_1 is not None:
-        lines.append(f"landmark  {quality.landmark_1:.4f}  (the surest landmark is right)")
+        lines.append(f"landmark  {quality.landmark_1:.4f}  (the top landmark is correct)")
     lines.append("worst landmarks:         mAP@100  recall@1  photos")
     for one in quality.worst[:_LISTED]:
         name = one["name"] or str(one["landmark_id"])
         numbers = f"{one['map_100']:>7.4f}{one['recall_1']:>10.4f}{one['queries']:>8}"
         lines.append(f"  {name[:22]:<22} {numbers}")
-    lines.append("taken for another landmark:" if quality.confusions else "none taken for another")
+    lines.append(
+        "mistaken for another landmark:" if quality.confusions else "none mistaken for another"
+    )
     for one in quality.confusions[:_LISTED]:
         name = one["name"] or str(one["landmark_id"])
         lines.append(f"  {one['count']:>4} × {name} as {one['found_name'] or one['found_id']}")

@@ -130,8 +130,8 @@ def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
         found = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", str(error))
         which = f" ({found[1]} {found[2]})" if found else ""
         raise UserError(
-            f"TF_CONFIG: a worker of the cluster is gone{which}; see its own messages, then start "
-            "all workers again: the run goes on from its last checkpoint"
+            f"TF_CONFIG: a worker of the cluster was lost{which}; see its own messages, then start "
+            "all workers again: the run resumes from its last checkpoint"
         ) from None
 
 
