@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from glrtf.config.inference import EmbedConfig
 from glrtf.training import engines
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
     from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -36,6 +37,7 @@ def embed(config: EmbedConfig) -> EmbedResult:
     Raises:
         UserError: If the model, the data or the output folder is not as expected.
     """
+    config = checked(config, EmbedConfig)
     _check_inputs(config)
     # Before Keras is imported, whose backend it chooses.
     engines.select(config)

@@ -1,5 +1,7 @@
 """BatchNorm over the devices of a mesh, which Keras has on TensorFlow only."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -12,6 +14,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     All devices have equally many images, so the mean of means is the mean.
     """
+
+    def __init__(self, *, synchronized: bool = False, **options: Any) -> None:
+        super().__init__(**options)  # It refuses `synchronized` on JAX.
+        self.synchronized = synchronized
 
     def _moments(self, inputs: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         if not self.synchronized or mask is not None:
