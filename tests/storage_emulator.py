@@ -87,7 +87,7 @@ class Gate(http.server.ThreadingHTTPServer):
         return None
 
     def generation(self, bucket: str, name: str) -> str:
-        """The live generation of an object, "0" where there is none."""
+        """The live generation of an object, "0" if there is none."""
         path = f"/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}"
         status, _, body = self.forward("GET", path, {}, b"")
         return str(json.loads(body)["generation"]) if status == 200 else "0"

@@ -43,7 +43,7 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """What happened to a trial.
 
     Attributes:
         kind: ``equal``, ``line``, ``traceback`` or ``wrong``.
@@ -98,7 +98,7 @@ def _trial(
 
 
 def below(folder: str, *, without: str = "") -> dict[str, bytes]:
-    """The objects below a folder, but for those whose name holds `without`."""
+    """The objects below a folder, except those whose name holds `without`."""
     return {
         name: files.read_bytes(f"{folder}/{name}")
         for name, _ in files.walk(folder)

@@ -33,7 +33,7 @@ class ArrangeConfig:
     Attributes:
         photos: Folder of the photos.
         table: CSV in UTF-8 with the columns photo (a path below the folder) and landmark (any
-            name; empty where it is not known).
+            name; empty if it is not known).
         output: Folder to write: index/, train/ and metadata/, whole or not at all.
     """
 
@@ -48,7 +48,7 @@ class OwnPhoto:
 
     Attributes:
         name: The photo's path below the folder, as the disk spells it.
-        landmark: What it shows; empty where that is not known.
+        landmark: What it shows; empty if that is not known.
     """
 
     name: str
@@ -209,7 +209,7 @@ def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:
 
 
 def read_names(metadata: str) -> dict[str, str]:
-    """The photos' own names by image id, as `arrange` wrote them; empty where it did not.
+    """The photos' own names by image id, as `arrange` wrote them; empty if it did not.
 
     Args:
         metadata: The folder with the CSVs.

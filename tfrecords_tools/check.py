@@ -49,7 +49,7 @@ class ShardJob:
         folder: Where it is.
         shard: What it should be.
         schema: The names its records use.
-        num_classes: Labels run from 0 to this less 1; 0 where there are none.
+        num_classes: Labels run from 0 to this less 1; 0 if there are none.
         owners: Digest -> shard name, of the whole set.
     """
 
@@ -101,7 +101,7 @@ class CheckResult:
 
     Attributes:
         sets: Every set below the folder.
-        sheet: The contact sheet; empty where none was drawn.
+        sheet: The contact sheet; empty if none was drawn.
         sheet_images: Images on it.
     """
 

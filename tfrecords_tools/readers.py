@@ -26,7 +26,7 @@ def read_images(layout: Layout, images: Images) -> Iterator[bytes]:
     """Yields the bytes of images, in the order given.
 
     The next 32 are fetched while earlier ones are worked on: announced to the
-    system where they lie in local tars, by threads where they lie on gs://.
+    system where they lie in local tars, by threads where they are on gs://.
 
     Raises:
         UserError: If a file shrank or went since it was indexed.

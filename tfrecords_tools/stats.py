@@ -54,7 +54,7 @@ class StatsResult:
 
     Attributes:
         sets: Every set below the folder.
-        curve: The picture of the class sizes; empty where none was drawn.
+        curve: The picture of the class sizes; empty if none was drawn.
     """
 
     sets: tuple[SetStats, ...]

@@ -102,7 +102,7 @@ def read_shards(
         batch_size: Images of a batch.
         training: Endless shuffled batches (images uint8 (b, size, size, 3), labels int32 (b,)).
             Otherwise one pass in order, of mappings with ``image``, ``image_id`` (b,) string and
-            ``label`` (b,) int32, -1 where there is none.
+            ``label`` (b,) int32, -1 if there is none.
         seed: Gives the order, when training.
         config: How shards are read, when training.
 

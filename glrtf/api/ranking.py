@@ -72,7 +72,7 @@ class RankResult:
         final: (queries, limit) float64, the confidence that orders them.
         direct: (queries, limit) float64, by similarity of query and image.
         bridged: (queries, limit) float64, by train images of a landmark that both resemble.
-        landmarks: (queries, limit) int64, that landmark; -1 where there is none.
+        landmarks: (queries, limit) int64, that landmark; -1 if there is none.
         notes: What the user should know.
     """
 

@@ -54,7 +54,7 @@ def _add_settings(parser: argparse.ArgumentParser, entry: Entry) -> None:
 
 
 def _complete_files(action: argparse.Action) -> None:
-    """Completes file names where there are no choices; most settings that take text are paths."""
+    """Completes file names if there are no choices; most settings that take text are paths."""
     import shtab
 
     if not action.choices:

@@ -1,10 +1,13 @@
 """Exports a trained embedding model: ``glrtf export --workdir RUN``."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 
 from glrtf.config.inference import ExportConfig
+from glrtf.inference import lite_copy
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.errors import how_to_install
 
 _PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
 
@@ -42,7 +45,12 @@ def export(config: ExportConfig) -> ExportResult:
     spec = InputSpec.of(training.input, training.size)
     if any_size:
         facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
-        difference = serving.export(model, spec, config.target, facts)
+
+        def add_copy(folder: str) -> None:
+            formats.export_file(model, spec, lite_copy.path_in(folder), "tflite")
+
+        add = add_copy if lite_copy.is_installed() else None
+        difference = serving.export(model, spec, config.target, facts, add)
     else:
         difference = formats.export_file(model, spec, config.target, config.format)
     return ExportResult(config.target, config.format, difference)
@@ -63,6 +71,12 @@ def run_export(config: ExportConfig) -> None:
     """The command."""
     done = export(config)
     print(f"{done.path}: {done.format}, largest difference from the model {done.difference:.2g}")
+    if done.format == "saved_model" and not lite_copy.is_installed():
+        print(
+            "note: written without a LiteRT copy, so search and serve load TensorFlow for this"
+            f" model; {how_to_install('tflite')} and export again",
+            file=sys.stderr,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ def rows_import(config: RowsImportConfig) -> "RowsImportResult":
     source = formats.open_rows(config.source, config.rows, config.id_column)
     ids = id_files.ids_of(source, config.ids)
     splits = {name: id_files.read_ids(path) for name, path in tables.items()}
+    digest = {"model_digest": config.model_digest} if config.model_digest else {}
     return importing.import_rows(
         source,
         ids,
@@ -34,7 +35,7 @@ def rows_import(config: RowsImportConfig) -> "RowsImportResult":
         splits=splits or None,
         dtype=config.dtype,
         max_rejects=config.max_rejects,
-        meta={"model": config.model, "model_digest": config.model_digest or None},
+        meta={"model": config.model} | digest,
     )
 
 

@@ -45,7 +45,9 @@ def run_search(config: PhotoSearchConfig) -> int:
 
 
 def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
-    """Embeds photos and searches an index with them; loads TensorFlow.
+    """Embeds photos and searches an index with them.
+
+    TensorFlow is loaded where the model is not an export with a LiteRT copy.
 
     Raises:
         UserError: If the model or the index is not as expected, or no photo can be read.

@@ -81,7 +81,7 @@ def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float
     Returns:
         `map`, the mean average precision at 100, and `recall_at_1`, the share of
         queries whose first neighbour is right, over images that share their
-        landmark with another one; nothing where there are none.
+        landmark with another one; nothing if there are none.
     """
     import numpy as np
 

@@ -1,22 +1,21 @@
-"""glrtf whiten: embedding sets made shorter and whitened by a PCA of the train rows."""
+"""glrtf whiten: embedding sets whitened by a PCA of the train rows, or by their landmarks."""
 
 import dataclasses
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from glrtf.commands import mapped_sets
 from glrtf.config.whitening import WhitenConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
 if TYPE_CHECKING:
-    from glrtf.embeddings.agreement import Agreement
-    from glrtf.embeddings.digests import Verify
+    from glrtf.evaluation.held_out_landmarks import HeldOut
 
 WHITENING_FILE = "whitening.npz"
 _NOTE_FILE = "whitening.json"
-_ROLES = ("train", "query", "index")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +25,15 @@ class WhitenResult:
     Attributes:
         whitening: The file of the transformation.
         sets: train, query, index → the folder of the whitened set.
+        held_out: Measured on landmarks that were not fitted on; None without landmarks, where
+            there are too few, or where the transformation was there.
+        was_there: Whether the transformation was read, not fitted.
     """
 
     whitening: str
     sets: dict[str, str]
+    held_out: "HeldOut | None" = None
+    was_there: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_whiten(config: WhitenConfig) -> None:
-    """Whitens and prints the folders."""
-    for folder in whiten(config).sets.values():
+    """Whitens and prints what it does for other landmarks, and the folders."""
+    done = whiten(config)
+    if done.held_out:
+        print(done.held_out.as_line())
+    elif config.landmarks and not done.was_there:
+        print("note: too few landmarks with several photos to measure on others than fitted on")
+    for folder in done.sets.values():
         print(folder)
 
 
@@ -49,99 +58,107 @@ def whiten(config: WhitenConfig) -> WhitenResult:
     Raises:
         UserError: If sets are damaged or of different models, or the output holds others.
     """
-    from glrtf.embeddings.agreement import Agreement
-    from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import join
-
     expected.new_folder("--output", config.output)
-    sets = {
-        role: [EmbeddingSet.open(folder, config.verify) for folder in getattr(config, role)]
-        for role in _ROLES
-    }
-    agreement = Agreement()
-    for role in _ROLES:
-        _require_models_of(sets["train"], role, sets[role], agreement)
-    rows = {role: join(source, config.votes) for role, source in sets.items() if source}
-    whitening, digest = _fitted(config, rows["train"])
+    if config.landmarks:
+        expected.file("--landmarks", config.landmarks)
+    sets = mapped_sets.open_sets(config)
+    rows = mapped_sets.joined(sets, config.votes)
+    was_there = files.exists(files.join(config.output, _NOTE_FILE))
+    whitening, digest, held_out = _fitted(config, rows["train"])
+    _write_adapter(config, sets["train"], whitening, digest)
+    from glrtf.retrieval.rerank.whitening import whitened_part
+
     folders = {role: files.join(config.output, role) for role in rows}
     for role, source in rows.items():
         meta = _meta(sets[role], digest) | {"source_digest": source.digest}
-        _write_set(folders[role], source, whitening, meta, config.verify)
-    return WhitenResult(files.join(config.output, WHITENING_FILE), folders)
-
-
-def _require_models_of(
-    train: Sequence[Any], role: str, sets: Sequence[Any], agreement: "Agreement"
-) -> None:
-    if sets and len(sets) != len(train):
-        raise UserError(
-            f"--{role}: expected {len(train)} embedding sets as of --train, found {len(sets)}"
+        mapped_sets.write_set(
+            folders[role],
+            source,
+            lambda some, part: whitened_part(some, part, whitening),
+            meta,
+            config.verify,
         )
-    for place, (one, other) in enumerate(zip(train, sets, strict=False)):
-        agreement.add(f"--{role} {other.folder}", other.meta, place)
-        if one.dimension != other.dimension:
-            raise UserError(
-                f"--{role} {other.folder}: expected rows of {one.dimension} numbers as in"
-                f" {one.folder}, found {other.dimension}; name the sets in the same order"
-            )
+    return WhitenResult(files.join(config.output, WHITENING_FILE), folders, held_out, was_there)
 
 
-def _model(one: Any) -> Any:
-    return one.meta.get("model_digest", one.meta.get("model"))
-
-
-def _fitted(config: WhitenConfig, train: Any) -> tuple[Any, str]:
-    """The transformation and its file's SHA-256; fitted where it is not there yet."""
+def _fitted(config: WhitenConfig, train: Any) -> "tuple[Any, str, HeldOut | None]":
+    """The transformation, its file's SHA-256, and what it does for other landmarks, if fitted."""
     from glrtf.retrieval.rerank import whitening
 
     note = {"train": train.digest, "dimension": config.dimension, "max_rows": config.max_rows}
+    if config.landmarks:
+        note |= {"landmarks": files.sha256(config.landmarks), "shrinkage": config.shrinkage}
+    if config.power != 1:
+        note |= {"power": config.power}
+    held_out = None
     path = files.join(config.output, WHITENING_FILE)
     note_path = files.join(config.output, _NOTE_FILE)
     if files.exists(note_path):
         known = json_shapes.read(note_path, dict[str, Any])
-        if known != note | {"sha256": files.sha256(path)}:
+        validation = {"validation": known["validation"]} if "validation" in known else {}
+        if known != note | validation | {"sha256": files.sha256(path)}:
             raise UserError(
                 f"{config.output}: holds a whitening of other rows or settings; choose another "
                 "--output or remove it"
             )
+    elif config.landmarks:
+        fitted, held_out = _fit_by_landmarks(config, train)
+        whitening.save(path, fitted)
+        measured = {"validation": held_out.as_json()} if held_out else {}
+        files.write_json(note_path, note | measured | {"sha256": files.sha256(path)})
     else:
-        whitening.save(path, whitening.fit(train, config.dimension, config.max_rows))
+        fitted = whitening.fit(train, config.dimension, config.max_rows)
+        whitening.save(path, whitening.scaled(fitted, config.power))
         files.write_json(note_path, note | {"sha256": files.sha256(path)})
-    return whitening.load(path), files.sha256(path)
+    return whitening.load(path), files.sha256(path), held_out
+
+
+def _fit_by_landmarks(config: WhitenConfig, train: Any) -> "tuple[Any, HeldOut | None]":
+    """The whitening of all landmarks, and how one of half of them serves the others."""
+    from glrtf.evaluation import held_out_landmarks
+    from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
+    from glrtf.retrieval.rerank import whitening
+
+    landmarks = read_landmarks(config.landmarks, train)
+    used = held_out_landmarks.of_whole_landmarks(landmarks, config.max_rows)
+
+    def fit(chosen: Any) -> Any:
+        return whitening.fit_within_class(
+            train,
+            landmarks,
+            shrinkage=config.shrinkage,
+            dimension=config.dimension,
+            chosen=chosen & used,
+        )
+
+    held_out = held_out_landmarks.measure(train, landmarks, lambda chosen: fit(chosen).apply)
+    return fit(used), held_out
+
+
+def _write_adapter(config: WhitenConfig, train: Sequence[Any], whitening: Any, digest: str) -> None:
+    """The transformation as `glrtf retrieve --adapter` and others take it."""
+    from glrtf.embeddings import adapter
+
+    if files.exists(files.join(config.output, adapter.INFO_FILE)):
+        return
+    metas = [one.meta for one in train]
+    votes = config.votes or [1.0] * len(train)
+    fitted = {"by": "landmarks" if config.landmarks else "PCA"}
+    layer = whitening.as_layer()
+    adapter.save(
+        config.output,
+        adapter.Adapter(
+            (layer,), adapter.model_names(metas), tuple(votes), "whitened", digest, fitted
+        ),
+    )
 
 
 def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
     """The description of a whitened set; its model names its sources' models and the whitening."""
-    from tfrecords_tools.storage import files
-
-    models = [_model(one) for one in sets]
+    models = [one.meta.get("model_digest", one.meta.get("model")) for one in sets]
     return {
         "model": " + ".join(str(one.meta.get("model", "unnamed")) for one in sets) + ", whitened",
         "model_digest": files.json_digest([models, digest]),
         "whitening_sha256": digest,
         "sources": [os.fspath(one.folder) for one in sets],
     }
-
-
-def _write_set(
-    folder: str, rows: Any, whitening: Any, meta: dict[str, Any], verify: "Verify"
-) -> None:
-    from glrtf.embeddings import embedding_set
-    from glrtf.embeddings.info import INFO_FILE
-    from glrtf.retrieval.rerank.whitening import whitened_part
-    from tfrecords_tools.progress import Progress
-
-    if files.exists(files.join(folder, INFO_FILE)):
-        if embedding_set.EmbeddingSet.open(folder, verify).meta != meta:
-            raise UserError(f"{folder}: is another set; choose another --output or remove it")
-        return
-    lengths = rows.part_lengths
-    first = 0
-    with Progress(f"whiten {os.path.basename(folder)}", sum(lengths), "row") as progress:
-        for part, length in enumerate(lengths):
-            ids = rows.ids[first : first + length]
-            block = whitened_part(rows, part, whitening)
-            embedding_set.write_part(folder, part, len(lengths), block, ids)
-            first += length
-            progress.update(length)
-    embedding_set.finish(folder, len(lengths), **meta)

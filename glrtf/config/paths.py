@@ -6,7 +6,7 @@ from typing import Any
 
 from tfrecords_tools.storage import files
 
-_PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks")
+_PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks", "adapter")
 _MORE = ("non_landmark_solution", "non_landmark_scores")
 
 
@@ -36,7 +36,7 @@ def moved(path: str, written: str, found: str) -> str:
 
     Args:
         path: A path, written when the folder was made.
-        written: The path that the folder had then; empty where that is not known.
+        written: The path that the folder had then; empty if that is not known.
         found: Where the folder is now.
 
     Returns:

@@ -20,7 +20,7 @@ class SearchConfig:
             annoy (approximate, trees on disk).
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more find more.
-        annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
+        annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
     """
 
     backend: Literal["exact", "tensorflow", "beam", "annoy"] = "exact"
@@ -204,6 +204,8 @@ class RetrieveConfig:
         non_landmark_scores: CSV id,non_landmark_confidence of train images, in place of the
             former two.
         votes: How much each model counts; alike when left out.
+        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows, joined,
+            as they are read.
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         search: How neighbours are found.
         train_neighbors: The train images near to a test or index image.
@@ -214,7 +216,7 @@ class RetrieveConfig:
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
         fusion: How direct and bridged confidence make one ranking.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     query: list[str]
@@ -226,6 +228,7 @@ class RetrieveConfig:
     non_landmark_solution: str | None = None
     non_landmark_scores: str | None = None
     votes: list[float] = dataclasses.field(default_factory=list)
+    adapter: str = ""
     preset: Literal["fifth_place", "direct_dba", "direct"] = "fifth_place"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)

@@ -21,8 +21,8 @@ class RowsImportConfig:
             embeds; `glrtf embed` writes it into the sets it makes.
         ids: File with an id per row, where the source has none: .txt (one a line), .csv with a
             column id, or .npy.
-        rows: Which array, dataset or column has the rows, where there are several.
-        id_column: Which one has the ids, where there are several.
+        rows: Which array, dataset or column has the rows, if there are several.
+        id_column: Which one has the ids, if there are several.
         splits: NAME=TABLE each, such as index=index.csv: rows of the ids in the table (as for
             --ids) go to OUTPUT/NAME. A row may be in several tables.
         dtype: How rows are stored, float32 or float16 (half the size).
@@ -43,17 +43,17 @@ class RowsImportConfig:
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
         if not self.model.strip():
-            raise ValueError("--model: expected the name of the model that made the rows")
+            raise ValueError("model: expected the name of the model that made the rows")
         if self.max_rejects is not None and self.max_rejects < 0:
-            raise ValueError(f"--max_rejects: expected 0 or more, found {self.max_rejects}")
+            raise ValueError(f"max_rejects: expected 0 or more, found {self.max_rejects}")
         for each in self.splits:
             name, sign, table = each.partition("=")
             if not (sign and table) or not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(
-                    f"--splits: expected NAME=TABLE, such as index=index.csv, found {each!r}"
+                    f"splits: expected NAME=TABLE, such as index=index.csv, found {each!r}"
                 )
         if len({each.partition("=")[0] for each in self.splits}) < len(self.splits):
-            raise ValueError(f"--splits: expected every name once, found {' '.join(self.splits)}")
+            raise ValueError(f"splits: expected every name once, found {' '.join(self.splits)}")
 
 
 @dataclasses.dataclass
@@ -66,7 +66,7 @@ class RowsExportConfig:
             .parquet.
         votes: How much each model counts; alike when left out.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     sets: list[str]
@@ -77,4 +77,4 @@ class RowsExportConfig:
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
         if not self.sets:
-            raise ValueError("--sets: expected at least one embedding set, found none")
+            raise ValueError("sets: expected at least one embedding set, found none")

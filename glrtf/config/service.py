@@ -34,7 +34,7 @@ class SearcherConfig(NoCodeFromFiles):
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
         descriptor: What the file of another project's model does not say; by default as the
             index was embedded.
     """

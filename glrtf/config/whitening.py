@@ -6,26 +6,38 @@ from typing import Literal
 
 @dataclasses.dataclass
 class WhitenConfig:
-    """Turns embedding sets into shorter, whitened ones by a PCA of the train rows.
+    """Whitens embedding sets: by a PCA of the train rows, or by what their landmarks show.
 
-    Sets of several models are joined first, as glrtf retrieve joins them. Written
-    are OUTPUT/train, query and index, one set each, and OUTPUT/whitening.npz.
+    Sets of several models are joined first, as glrtf retrieve joins them. Written are
+    OUTPUT/train, query and index, one set each, and the transformation, OUTPUT/whitening.npz
+    and adapter.json. With --landmarks the whitening evens out how photos of one landmark
+    differ; it is also fitted on half of the landmarks and measured on the other half, in
+    turns, and the mAP@100 before and after is printed.
 
     Attributes:
-        train: Embedding sets of the train images, one a model; the PCA is fitted on them.
+        train: Embedding sets of the train images, one a model; the whitening is fitted on them.
         output: Folder for the whitened sets and the transformation.
-        dimension: How many numbers a whitened row has.
+        dimension: How many numbers a whitened row has; with landmarks 0 keeps all, and fewer
+            serve the landmarks of the train images at the expense of all others.
+        landmarks: train.csv or train_clean.csv: whitens what differs within landmarks.
+        shrinkage: With landmarks, how much of the covariance is replaced by its mean variance in
+            all directions, 0 to 1.
+        power: Of the PCA: rows are divided by variance^(power/2); 1 whitens, 0 only rotates.
         query: Embedding sets of the test images, one a model in the same order.
         index: Embedding sets of the index images, one a model in the same order.
         votes: How much each model counts; alike when left out.
-        max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 takes all.
+        max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 takes all. With
+            landmarks, those of whole landmarks.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     train: list[str]
     output: str
-    dimension: int
+    dimension: int = 0
+    landmarks: str = ""
+    shrinkage: float = 0.5
+    power: float = 1.0
     query: list[str] = dataclasses.field(default_factory=list)
     index: list[str] = dataclasses.field(default_factory=list)
     votes: list[float] = dataclasses.field(default_factory=list)
@@ -36,7 +48,15 @@ class WhitenConfig:
         """Refuses values outside their range."""
         if not self.train:
             raise ValueError("train: expected at least one embedding set, found none")
-        if self.dimension < 1:
+        if self.dimension < 0 or (self.dimension == 0 and not self.landmarks):
             raise ValueError(f"dimension: expected 1 or more, found {self.dimension}")
+        if not 0 <= self.shrinkage <= 1:
+            raise ValueError(f"shrinkage: expected 0 to 1, found {self.shrinkage:g}")
+        if not 0 <= self.power <= 2:
+            raise ValueError(f"power: expected 0 to 2, found {self.power:g}")
+        if self.landmarks and self.power != 1:
+            raise ValueError("power: expected none with landmarks; it belongs to the PCA")
+        if not self.landmarks and self.shrinkage != 0.5:
+            raise ValueError("shrinkage: expected landmarks, which it belongs to, found none")
         if self.max_rows < 0:
             raise ValueError(f"max_rows: expected 0 or more, found {self.max_rows}")

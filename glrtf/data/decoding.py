@@ -1,19 +1,17 @@
 """From an image file's bytes to pixels of one size, in a graph or on the host."""
 
 import functools
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from glrtf.data.resizers import HostResize
 from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.fast_jpeg import Room
 
 Tensor: TypeAlias = tf.Tensor
-HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
-"""Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
 
 
 def decode(encoded: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class ReadPlan:
         epochs: int64 (e, 3), for each epoch: its first group, how many groups it has,
             and how many of their records to drop first.
         shards: int64 (g, files_at_once), the shards of each group that are read in turns;
-            -1 where a group has fewer.
+            -1 if a group has fewer.
         starts: int64 (g, files_at_once), the first record wanted of each.
         bounds: int64 (w + 1,), where each window begins among the records, and at last
             where the last one ends.

@@ -27,7 +27,7 @@ class Shard:
     Attributes:
         path: Where it is.
         num_examples: How many records it must hold.
-        sha256: Its digest as dataset_info.json says, 64 hex digits; empty where nothing does.
+        sha256: Its digest as dataset_info.json says, 64 hex digits; empty if nothing does.
     """
 
     path: str
@@ -54,10 +54,10 @@ class ShardSet:
         shards: In the order of their names.
         split: ``train``, ``index`` or ``test``; the folder's name where no
             dataset_info.json says it.
-        num_classes: How many labels there are; None where it is not known.
+        num_classes: How many labels there are; None if it is not known.
         schema: A key of `tfrecords_tools.schema.SCHEMAS`.
-        folder: Where their dataset_info.json is; empty where there is none.
-        max_side: What longer photos were resized to when they were built, pixels; None where
+        folder: Where their dataset_info.json is; empty if there is none.
+        max_side: What longer photos were resized to when they were built, pixels; None if
             nothing says so.
     """
 
@@ -148,7 +148,7 @@ def holds_shards(folder: str, split: str) -> bool:
 
 
 def _described(folder: str, split: str) -> str:
-    """Where the dataset_info.json of the split is; empty where there is none."""
+    """Where the dataset_info.json of the split is; empty if there is none."""
     candidates = (files.join(folder, split), folder)
     return next((each for each in candidates if files.exists(files.join(each, FILE_NAME))), "")
 

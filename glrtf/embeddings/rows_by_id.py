@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.embeddings.adapter import adapted
+from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.digests import Verify
 from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -34,6 +36,7 @@ class RowsById:
         votes: Sequence[float] = (),
         verify: Verify = "once",
         agreement: Agreement | None = None,
+        adapter: str = "",
     ) -> "RowsById":
         """Opens embedding sets of the same images and joins them.
 
@@ -42,6 +45,7 @@ class RowsById:
             votes: How much each counts.
             verify: As `EmbeddingSet.open` takes it.
             agreement: The other sets that these are compared with.
+            adapter: Folder of the adapter that maps the joined rows; empty for none.
 
         Raises:
             UserError: On a set that is missing, not whole, or made otherwise than the others.
@@ -50,6 +54,8 @@ class RowsById:
         if agreement is not None:
             for place, one in enumerate(sets):
                 agreement.add(one.folder, one.meta, place)
+        if adapter:
+            return cls(adapted(folders[0], sets, votes, load_adapter(adapter)))
         return cls(join(sets, votes))
 
     def known(self, ids: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ class ScoredSubmission:
         hits: (Q, k) bool; whether the prediction at a rank is right and stands
             there for the first time.
         num_relevant: (Q,) int64, at least 1.
-        num_predictions: (Q,) int64; 0 where the submission lacks the query.
+        num_predictions: (Q,) int64; 0 if the submission lacks the query.
         missing: How many scored queries the submission lacks.
         cut: How many queries had more than k predictions.
         repeats: How many predictions, within k, stood higher up already.

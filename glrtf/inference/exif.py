@@ -23,7 +23,7 @@ class Header(NamedTuple):
     """What a file says before its pixels.
 
     Attributes:
-        orientation: Scalar int32, 1 to 8; 1 where none is stated.
+        orientation: Scalar int32, 1 to 8; 1 if none is stated.
         is_plain_cmyk: Scalar bool, whether it is a CMYK JPEG without an Adobe marker.
     """
 

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -124,7 +124,11 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def export(
-    model: keras.Model, spec: InputSpec | int, folder: str, facts: Mapping[str, Any]
+    model: keras.Model,
+    spec: InputSpec | int,
+    folder: str,
+    facts: Mapping[str, Any],
+    add: Callable[[str], None] | None = None,
 ) -> float:
     """Writes a SavedModel, loads it again and compares it, then gives it its name.
 
@@ -133,6 +137,7 @@ def export(
         spec: How its input is made, or only the input's side in pixels.
         folder: Where it goes; an export that stands there is replaced.
         facts: More values for its description, JSON.
+        add: Is called with the folder before it gets its name, to write more files into it.
 
     Returns:
         The largest difference found, at most `TOLERANCE`.
@@ -154,6 +159,8 @@ def export(
             raise ArithmeticError(
                 f"export: expected embeddings within {TOLERANCE} of the model's, found {difference}"
             )
+        if add is not None:
+            add(temporary)
         info = {
             **dataclasses.asdict(spec),
             "dimension": int(model.output_shape[-1]),

@@ -13,7 +13,7 @@ import os
 from tfrecords_tools.errors import UserError
 
 _BACKEND = "tensorflow"
-# What Keras itself begins with where there is no keras.json.
+# What Keras itself begins with if there is no keras.json.
 _FLOATX = "float32"
 _EPSILON = 1e-7
 _IMAGE_DATA_FORMAT = "channels_last"

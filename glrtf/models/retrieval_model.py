@@ -119,7 +119,7 @@ def head_from_config(
 
     Args:
         config: The run's settings.
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         margin: The margin in radians, one for all or one a class.
         replicas: Over which classes are split, where they are; None for those of the strategy.
     """

@@ -102,7 +102,7 @@ def _load_published(model: keras.Model, backbone: str, word: str) -> None:
 
 
 def _imagenet_file(backbone: str) -> str:
-    """The weight file of keras.applications, fetched if it is not there yet."""
+    """The weight file of keras.applications, fetched if it does not exist yet."""
     if backbone not in _KERAS_FILES:
         raise UserError(
             f"--weights: Keras has no imagenet weights of {backbone}; "

@@ -34,7 +34,7 @@ class Accelerator:
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """A TPU slice, or a machine's GPUs: so many devices of one kind on so many hosts."""
+    """A TPU slice, or a machine's GPUs: that many devices of one kind on that many hosts."""
 
     name: str
     device: Accelerator
@@ -84,7 +84,7 @@ def find_slice(name: str) -> Slice:
         name: Such as ``"v3-8"``; ``"v5litepod-8"`` is another name of ``"v5e-8"``.
 
     Raises:
-        UserError: If there is no such slice; the message lists what there is.
+        UserError: If there is no such slice; the message lists what exists.
     """
     known = slice_names()
     canonical = re.sub(r"^v5lite(pod)?-", "v5e-", name.strip().lower())

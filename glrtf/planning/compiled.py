@@ -40,7 +40,7 @@ class Compiled:
     """What the compiler said.
 
     Attributes:
-        peak_bytes: Most memory in use at once on a device; None where refused.
+        peak_bytes: Most memory in use at once on a device; None if refused.
         refusal: The compiler's own memory table where the program does not fit.
         seconds: That the compilation took, when it ran.
         compiler: Versions of what compiled it.
@@ -106,7 +106,7 @@ def compile_step(
 
 
 def find_compiled(key: str, tpu: Slice, cache: str) -> Compiled | None:
-    """An earlier result of `compile_step`, None where there is none."""
+    """An earlier result of `compile_step`, None if there is none."""
     path = _path(key, tpu, cache)
     return _read(path) if files.exists(path) else None
 

@@ -46,7 +46,7 @@ class Workload:
         return self.num_parameters - self.num_sharded
 
     def parameters_of_one(self, replicas: int) -> int:
-        """Parameters that one of so many replicas has."""
+        """Parameters that one of that many replicas has."""
         return self.num_replicated + math.ceil(self.num_sharded / replicas)
 
     def exchanged_bytes(self, replicas: int) -> int:
@@ -93,7 +93,7 @@ class Estimate:
     Attributes:
         memory: On each device.
         fits: Whether that is within what the device offers.
-        largest_micro_batch: That would still fit; 0 where even one does not.
+        largest_micro_batch: That would still fit; 0 if even one does not.
         flops_per_image: Forward and backward.
         exchanged_bytes: Added up over the replicas in an update.
         seconds_per_update: One optimizer update over all replicas.
@@ -149,7 +149,7 @@ def estimate(
 def memory_of(
     work: Workload, micro_batch: int, activation_overhead: float, replicas: int = 1
 ) -> Memory:
-    """Bytes on one of so many devices at a micro-batch size; all else as in `work`."""
+    """Bytes on one of that many devices at a micro-batch size; all else as in `work`."""
     parameters = work.parameters_of_one(replicas) * _FLOAT32
     kept = work.pass_cost.kept_bytes / work.traced_batch * micro_batch
     pixels = work.image_side * work.image_side * 3

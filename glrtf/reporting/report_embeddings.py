@@ -48,6 +48,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
     """
     parameters = info.get("parameters", {})
     votes = parameters.get("votes") or ()
+    adapter = parameters.get("adapter") or ""
     sets: dict[str, RowsById] = {}
     agreement = Agreement()
     notes = []
@@ -60,7 +61,7 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
         if not folders:
             continue
         try:
-            sets[role] = RowsById.open(folders, votes, config.verify, agreement)
+            sets[role] = RowsById.open(folders, votes, config.verify, agreement, adapter)
         except UserError as error:
             if named:
                 raise
@@ -93,7 +94,7 @@ def make_map(
     """Places the gallery's queries and the index photos that matter to them.
 
     Returns:
-        None where no map is wanted, a set is missing, or there are too few photos.
+        None if no map is wanted, a set is missing, or there are too few photos.
     """
     sets = embeddings.sets
     if config.map == "none" or not all(role in sets for role in ("query", "index")):

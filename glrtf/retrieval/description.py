@@ -10,6 +10,7 @@ class Parameters(TypedDict, total=False):
     index: list[str]
     train: list[str]
     votes: list[float]
+    adapter: str
     landmarks: str | None
 
 

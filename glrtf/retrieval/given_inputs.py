@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows
 from glrtf.retrieval.inputs import Inputs
@@ -58,7 +59,7 @@ class GivenInputs(Inputs):
             return super().landmarks_digest
         return files.json_digest(sorted((key, int(v)) for key, v in self._landmarks.items()))
 
-    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows | ArrayRows:
+    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows | AdaptedRows | ArrayRows:
         sets = [one for one in self._sources[role] if isinstance(one, EmbeddingSet)]
         arrays = [one for one in self._sources[role] if isinstance(one, ArrayRows)]
         if not arrays:
@@ -68,4 +69,6 @@ class GivenInputs(Inputs):
                 f"{role}: expected embedding sets or one array of rows, found {len(sets)} sets "
                 f"and {len(arrays)} arrays; give arrays to write_set to join them"
             )
+        if self._config.adapter:
+            raise UserError(f"{role}: expected embedding sets for the adapter, found an array")
         return self._not_empty(role, arrays[0])

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
+from glrtf.embeddings.adapter import AdaptedRows, Adapter, adapted
+from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import (
@@ -25,7 +27,7 @@ from glrtf.retrieval.published_parts import PublishedParts
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
-_RowsT = TypeVar("_RowsT", JoinedRows, ArrayRows)
+_RowsT = TypeVar("_RowsT", JoinedRows, AdaptedRows, ArrayRows)
 
 
 class Inputs:
@@ -117,14 +119,22 @@ class Inputs:
         """Rows made from the inputs, as the steps after shall read them: here, as they are."""
         return rows
 
-    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows | ArrayRows:
+    def _open(self, role: str, folders: Sequence[str]) -> JoinedRows | AdaptedRows | ArrayRows:
         sets = [EmbeddingSet.open(os.fspath(one), self._config.verify) for one in folders]
         return self._joined(role, sets)
 
-    def _joined(self, role: str, sets: Sequence[EmbeddingSet]) -> JoinedRows:
+    def _joined(self, role: str, sets: Sequence[EmbeddingSet]) -> JoinedRows | AdaptedRows:
         for place, one in enumerate(sets):
             self._agreement.add(f"--{role} {one.folder}", one.meta, place)
-        return self._not_empty(role, join(sets, self._config.votes))
+        adapter = self._adapter
+        if adapter is None:
+            return self._not_empty(role, join(sets, self._config.votes))
+        return self._not_empty(role, adapted(f"--{role}", sets, self._config.votes, adapter))
+
+    @functools.cached_property
+    def _adapter(self) -> Adapter | None:
+        """What maps the rows, if anything does."""
+        return load_adapter(self._config.adapter) if self._config.adapter else None
 
     def _not_empty(self, role: str, rows: _RowsT) -> _RowsT:
         if sum(rows.part_lengths) == 0:

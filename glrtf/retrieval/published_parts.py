@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import PUBLISHED_PARTS
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows, gather_rows
 from glrtf.retrieval.ordering import id_ranks
@@ -28,7 +29,7 @@ class PublishedParts:
         source: The rows.
     """
 
-    def __init__(self, source: EmbeddingSet | JoinedRows | ArrayRows) -> None:
+    def __init__(self, source: EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows) -> None:
         self._source = source
         # As numpy.array_split cuts: the first parts have one row more where it does not divide.
         least, more = divmod(sum(source.part_lengths), PUBLISHED_PARTS)

@@ -49,7 +49,7 @@ class Found:
 
     Attributes:
         final: (photos, k) float64, F of the index photos ranked.
-        shown: (photos, k) int64, their landmarks; -1 where not known or beyond the last.
+        shown: (photos, k) int64, their landmarks; -1 if not known or beyond the last.
         confidences: (photos, keep) float64, C of the landmarks found; -inf beyond the last.
         marks: (photos, keep) int64, these landmarks.
     """
@@ -63,11 +63,11 @@ class Found:
 def photos_of_set(
     embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
-    """Those photos of a set whose landmark is known, at most so many, drawn at random.
+    """Those photos of a set whose landmark is known, at most that many, drawn at random.
 
     Args:
         embedded: The set.
-        landmarks: (its rows,) int64, what they show; -1 where that is not known.
+        landmarks: (its rows,) int64, what they show; -1 if that is not known.
         most: How many; 0 for all.
         seed: Equal seeds draw the same.
     """
@@ -151,7 +151,7 @@ class Quality:
         map_100_interval: Its bootstrap interval, 95 %.
         recall_1: Share of queries whose first index photo shows the same landmark.
         landmark_1: Share of queries whose surest landmark is right, of those whose landmark has
-            train photos; None where none has.
+            train photos; None if none has.
         worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
         confusions: Landmarks shown first instead of the right one, the most frequent
             first: id, name, found_id, found_name, count.

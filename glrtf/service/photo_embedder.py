@@ -43,7 +43,7 @@ class PhotoEmbedder:
         batch_size: int = 32,
         descriptor: DescriptorConfig | None = None,
     ) -> None:
-        embedder = load_embedder(model, checkpoint, descriptor=descriptor)
+        embedder = load_embedder(model, checkpoint, descriptor=descriptor, light=True)
         self.size, self.dimension = embedder.size, embedder.dimension
         self.digest = embedder.digest
         self._batch_size = batch_size

@@ -59,7 +59,7 @@ def present(root: str = "/") -> Accelerators | None:
 
 
 def _tpus_on_bus(folder: Path) -> str:
-    """What kind of TPU the PCI bus shows; empty where it shows none."""
+    """What kind of TPU the PCI bus shows; empty if it shows none."""
     for vendor in sorted(folder.glob("*/vendor")):
         try:
             if vendor.read_text().strip() == _GOOGLE:

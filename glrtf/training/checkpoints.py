@@ -148,13 +148,13 @@ def list_all(folder: str) -> list[Checkpoint]:
 
 
 def latest(folder: str) -> Checkpoint | None:
-    """The newest finished checkpoint, None where there is none."""
+    """The newest finished checkpoint, None if there is none."""
     found = list_all(folder)
     return found[-1] if found else None
 
 
 def best(found: list[Checkpoint], metric: str = "validation_map") -> Checkpoint | None:
-    """The checkpoint with the highest metric; the newest of equals; None where none has it."""
+    """The checkpoint with the highest metric; the newest of equals; None if none has it."""
     rated = [c for c in found if metric in c.position.metrics]
     return max(rated, key=lambda c: (c.position.metrics[metric], c.position.images), default=None)
 

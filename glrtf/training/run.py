@@ -71,7 +71,7 @@ def train(
             freeze_updates=freeze_updates,
         )
         found = loop.resume(state, plan, config, num_classes)
-        # Only where there is no checkpoint: one of update 0 has weights too.
+        # Only if there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
     seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, strategy, precision)

@@ -191,7 +191,7 @@ def _multiworker() -> tf.distribute.Strategy:
 
 
 def _cluster_problem(text: str) -> str:
-    """What is wrong with a TF_CONFIG, empty where nothing is."""
+    """What is wrong with a TF_CONFIG, empty if nothing is."""
     if not text:
         return "nothing"
     try:

@@ -28,6 +28,7 @@ _INPUTS = (
     "non_landmark_solution",
     "non_landmark_scores",
     "votes",
+    "adapter",
     "search",
 )
 

@@ -136,7 +136,7 @@ class _Helper:
 
     @property
     def fault(self) -> str:
-        """How the process ended before its work was done; empty where it did not."""
+        """How the process ended before its work was done; empty if it did not."""
         code = self._process.exitcode
         if not code:
             return ""

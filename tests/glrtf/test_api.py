@@ -30,7 +30,7 @@ def unit(rows):
 
 
 def stored_rows(folder):
-    """Ids and rows of a set, as they lie on disk."""
+    """Ids and rows of a set, as they are on disk."""
     opened = glrtf.open_set(folder)
     parts = [np.array(opened.part(part)[0]) for part in range(opened.num_parts)]
     return opened.ids, np.concatenate(parts)

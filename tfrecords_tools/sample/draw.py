@@ -38,7 +38,7 @@ class SampleConfig:
     Attributes:
         output: Folder to be made; it appears whole or not at all.
         seed: Which world to draw; equal seeds give equal bytes.
-        num_landmarks: How many landmarks there are.
+        num_landmarks: Number of landmarks.
         photos_per_landmark: Mean number of train photos of a landmark.
         processes: How many processes draw; 0 takes one per CPU.
     """

@@ -32,7 +32,7 @@ class Pieces(io.RawIOBase):
     read in order is compared before the last piece is handed out.
 
     Args:
-        path: What messages call it.
+        path: Its name in messages.
         size: Its length in bytes.
         crc32c: Of all its bytes; None compares only lengths.
         read: ``read(offset, length)``: bytes of that version.
@@ -100,7 +100,7 @@ class Passage:
     """An object read once from its start to its end, in blocks, its checksum running along.
 
     Args:
-        path: What messages call it.
+        path: Its name in messages.
         size: Its length in bytes.
         read: ``read(offset, length)``: bytes of one version of it.
     """
@@ -162,7 +162,7 @@ class Decompressed(io.RawIOBase):
     """What a gzip file holds.
 
     Args:
-        path: What messages call it.
+        path: Its name in messages.
         source: The file, open for reading bytes.
     """
 

@@ -1,17 +1,35 @@
 """This project's own ONNX and TFLite exports, whose preparation stands next to them."""
 
+import dataclasses
 import os
 from typing import Any
 
 import numpy as np
 
+from glrtf.inference import lite_copy
 from glrtf.inference.descriptors import loading
 from glrtf.inference.descriptors.kinds import Kind
 from glrtf.inference.embedder import Embedder, Precision, Runtime
 from glrtf.inference.export_info import ExportInfo, spec_of
-from glrtf.inference.model_folders import export_info_path
+from glrtf.inference.model_folders import INFO_NAME, export_info_path
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import folders, json_shapes
+from tfrecords_tools.storage import files, folders, json_shapes
+
+
+def load_copy(folder: str) -> Embedder:
+    """Loads the LiteRT copy of an exported SavedModel, in its place.
+
+    Raises:
+        UserError: If it has changed since, or is another model's.
+    """
+    info: ExportInfo = json_shapes.read(files.join(folder, INFO_NAME), ExportInfo)
+    copy = load(lite_copy.path_in(folder), "tflite", runtime="litert")
+    if copy.digest != info["model_digest"] or copy.input != spec_of(info):
+        raise UserError(
+            f"{copy.name}: expected the copy of the model in {folder}, found another's; export it"
+            " again"
+        )
+    return dataclasses.replace(copy, name=folder)
 
 
 def load(

@@ -102,3 +102,66 @@ def test_mistakes_are_one_line(flags, tmp_path, capsys, prepare, more, message):
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out" / "query").exists()
+
+
+def ranked(folder, *flags):
+    """The submission of a retrieval that goes through the train set."""
+    assert retrieve.main([*map(str, flags), "--output", str(folder)]) == 0
+    return (folder / "submission.csv").read_text()
+
+
+def test_by_landmarks_it_is_judged_on_other_landmarks_and_retrieve_applies_it(
+    flags, tmp_path, capsys
+):
+    table = str(tmp_path / "train.csv")
+    assert whiten.main([*flags, "--landmarks", table]) == 0
+    out = tmp_path / "out"
+    text = capsys.readouterr().out
+    assert "landmarks that were not fitted on" in text
+    assert "validation" in json.loads((out / "whitening.json").read_text())
+    assert (
+        EmbeddingSet.open(out / "index").dimension
+        == EmbeddingSet.open(tmp_path / "index").dimension
+    )
+    before = contents(out)
+    assert whiten.main([*flags, "--landmarks", table]) == 0
+    assert contents(out) == before
+    assert whiten.main([*flags, "--landmarks", table, "--shrinkage=0.2"]) == 2
+    assert "holds a whitening of other rows or settings" in capsys.readouterr().err
+
+    whitened = ["--query", out / "query", "--index", out / "index", "--train", out / "train"]
+    plain = flags[:-2]
+    given = ranked(tmp_path / "a", *whitened, "--landmarks", table)
+    applied = ranked(tmp_path / "b", *plain, "--landmarks", table, "--adapter", out)
+    assert applied == given
+    assert applied != ranked(tmp_path / "c", *plain, "--landmarks", table)
+    # Whitened rows are another model's: they are not mapped twice.
+    twice = [*map(str, whitened), "--landmarks", table, "--adapter", str(out)]
+    assert retrieve.main([*twice, "--output", str(tmp_path / "d")]) == 2
+    assert "on which the adapter was fitted" in capsys.readouterr().err
+
+
+def test_the_power_of_the_pca(flags, tmp_path):
+    assert whiten.main([*flags, "--dimension", "5", "--power", "0"]) == 0
+    fitted = whitening.load(str(tmp_path / "out" / "whitening.npz"))
+    np.testing.assert_array_equal(fitted.variances, np.ones(5))
+    done, before = (EmbeddingSet.open(tmp_path / f) for f in ("out/query", "test"))
+    rows = (before.take(np.arange(12)) - fitted.mean) @ fitted.directions.T
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(done.take(np.arange(12)), rows, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "dimension: expected 1 or more"),
+        (["--dimension=5", "--shrinkage=0.1"], "shrinkage: expected landmarks"),
+        (["--landmarks=no.csv"], "--landmarks no.csv: expected a file"),
+        (["--landmarks=no.csv", "--power=0.5"], "power: expected none with landmarks"),
+        (["--dimension=5", "--power=3"], "power: expected 0 to 2"),
+    ],
+)
+def test_settings_that_do_not_go_together(flags, capsys, more, message):
+    assert whiten.main([*flags, *more]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -1,0 +1,259 @@
+"""Adapters: maps that were fitted on a model's rows and belong to that model.
+
+An adapter is one affine layer (whitening, or a trained linear map) or several with ReLU between
+them; its result is divided by its length. Its folder holds ``adapter.npz``, the layers, and
+``adapter.json``: whose rows it takes, and what it was fitted on.
+"""
+
+import dataclasses
+import functools
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource, gather_rows, join, normalized
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage.array_files import load_archive
+
+INFO_FILE = "adapter.json"
+LAYERS_FILE = "adapter.npz"
+_ROWS_AT_ONCE = 8192
+
+
+class ModelName(TypedDict):
+    """Which model a set's rows are of."""
+
+    model: str | None
+    model_digest: str | None
+
+
+class AdapterInfo(TypedDict):
+    """adapter.json."""
+
+    label: str
+    digest: str
+    dimension: int
+    models: list[ModelName]
+    votes: list[float]
+    layers_sha256: str
+    fitted: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapter:
+    """A fitted map.
+
+    Attributes:
+        layers: (weight (d_in, d_out), bias (d_out,)) float32 of each layer.
+        models: Whose rows it takes, one a model, joined in this order.
+        votes: With which votes they are joined.
+        label: What its kind adds to the models' names: ``whitened`` or ``adapted``.
+        digest: SHA-256 that changes with the map.
+        fitted: What it was fitted on and how, JSON values.
+    """
+
+    layers: tuple[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]], ...]
+    models: tuple[ModelName, ...]
+    votes: tuple[float, ...]
+    label: str
+    digest: str
+    fitted: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def input_dimension(self) -> int:
+        """The length of the rows that it takes."""
+        return len(self.layers[0][0])
+
+    @property
+    def dimension(self) -> int:
+        """The length of the rows that it gives."""
+        return len(self.layers[-1][1])
+
+    def apply(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Maps rows: (n, d_in) floats to (n, d_out) float32 of length 1."""
+        return self.exactly(rows).astype(np.float32)
+
+    def exactly(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """As `apply`, float64."""
+        mapped = rows.astype(np.float64)
+        for number, (weight, bias) in enumerate(self.layers):
+            if number:
+                np.maximum(mapped, 0, out=mapped)
+            mapped = mapped @ weight.astype(np.float64) + bias
+        return normalized(mapped)
+
+    def meta(self, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What a set of mapped rows says of its model.
+
+        Args:
+            models: What the sets before, one a model, say of theirs.
+        """
+        names = [str(one.get("model") or "unnamed") for one in models]
+        known = [one.get("model_digest", one.get("model")) for one in models]
+        return {
+            "model": f"{' + '.join(names)}, {self.label}",
+            "model_digest": files.json_digest([known, self.digest]),
+        }
+
+    def require_models(self, name: str, models: Sequence[Mapping[str, Any]]) -> None:
+        """Raises a `UserError` unless rows of these models are those that it was fitted on.
+
+        Args:
+            name: What messages call the rows.
+            models: What their sets, one a model, say of themselves.
+        """
+        if len(models) != len(self.models):
+            raise UserError(
+                f"{name}: expected the {len(self.models)} models that the adapter was fitted on,"
+                f" found {len(models)}"
+            )
+        for found, known in zip(models, self.models, strict=True):
+            digests = found.get("model_digest"), known["model_digest"]
+            same = (
+                digests[0] == digests[1] if all(digests) else found.get("model") == known["model"]
+            )
+            if not same:
+                raise UserError(
+                    f"{name}: expected rows of the model {known['model']}, on which the adapter"
+                    f" was fitted, found those of {found.get('model') or 'an unnamed one'}; fit"
+                    " an adapter on this model's rows"
+                )
+
+
+class AdaptedRows:
+    """Rows of a source mapped by an adapter as they are read; a `RowSource`.
+
+    Args:
+        source: The rows.
+        adapter: The map.
+    """
+
+    def __init__(self, source: RowSource, adapter: Adapter) -> None:
+        if source.dimension != adapter.input_dimension:
+            raise UserError(
+                f"{source.name}: expected rows of {adapter.input_dimension} numbers, as the"
+                f" adapter takes, found {source.dimension}"
+            )
+        self._source, self._adapter = source, adapter
+        self.name = source.name
+        self.part_lengths = source.part_lengths
+        self.dimension = adapter.dimension
+        self.digest = files.json_digest([source.digest, adapter.digest])
+        self.rounding = FLOAT32_UNIT * 1.01
+
+    @functools.cached_property
+    def ids(self) -> npt.NDArray[np.bytes_]:
+        """(rows,) S dtype."""
+        return self._source.ids
+
+    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Rows start..stop of a part, mapped, float32 (stop - start, dimension)."""
+        stop = min(stop, self.part_lengths[part])
+        rows = np.empty((len(range(start, stop)), self.dimension), np.float32)
+        for begin in range(start, stop, _ROWS_AT_ONCE):
+            numbers = np.arange(begin, min(begin + _ROWS_AT_ONCE, stop))
+            rows[begin - start : begin - start + len(numbers)] = self.gather(part, numbers)
+        return rows
+
+    def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Any rows by their number over all parts, mapped, float32 (len(rows), dimension)."""
+        return gather_rows(self, rows).astype(np.float32)
+
+    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Any rows of a part, mapped, float64 (len(rows), dimension)."""
+        return self._adapter.exactly(self._source.gather(part, rows))
+
+
+def adapted(
+    name: str, sets: Sequence[EmbeddingSet], votes: Sequence[float], adapter: Adapter
+) -> AdaptedRows:
+    """Joins sets, one a model, and maps them.
+
+    Args:
+        name: What messages call them, such as ``--index``.
+        sets: The sets.
+        votes: How much each counts; none takes the adapter's.
+        adapter: The map.
+
+    Raises:
+        UserError: If they are not of the models, or not joined with the votes, that the
+            adapter was fitted on.
+    """
+    adapter.require_models(name, [one.meta for one in sets])
+    if list(votes) not in ([], list(adapter.votes)):
+        raise UserError(
+            f"--votes: expected {' '.join(f'{v:g}' for v in adapter.votes)}, with which the adapter"
+            f" was fitted, found {' '.join(f'{v:g}' for v in votes)}"
+        )
+    return AdaptedRows(join(sets, adapter.votes), adapter)
+
+
+def save(folder: str, adapter: Adapter) -> None:
+    """Writes an adapter's folder, its description last."""
+    buffer = io.BytesIO()
+    arrays: dict[str, np.ndarray] = {}
+    for number, (weight, bias) in enumerate(adapter.layers):
+        arrays |= {f"weight_{number}": weight, f"bias_{number}": bias}
+    np.savez(buffer, allow_pickle=False, **arrays)
+    path = files.join(folder, LAYERS_FILE)
+    files.write_bytes(path, buffer.getvalue())
+    info: AdapterInfo = {
+        "label": adapter.label,
+        "digest": adapter.digest,
+        "dimension": adapter.dimension,
+        "models": list(adapter.models),
+        "votes": list(adapter.votes),
+        "layers_sha256": files.sha256(path),
+        "fitted": dict(adapter.fitted),
+    }
+    files.write_json(files.join(folder, INFO_FILE), info)
+
+
+def load(folder: str) -> Adapter:
+    """Reads an adapter's folder.
+
+    Raises:
+        UserError: If it is missing, damaged, or is not what `save` writes.
+    """
+    path = files.join(folder, LAYERS_FILE)
+    info_path = files.join(folder, INFO_FILE)
+    if not files.exists(info_path):
+        raise UserError(
+            f"{folder}: expected an adapter's folder with {INFO_FILE}, as `glrtf adapt` and"
+            " `glrtf whiten` write it, found none"
+        )
+    info = json_shapes.read(info_path, AdapterInfo)
+    if files.sha256(path) != info["layers_sha256"]:
+        raise UserError(f"{path}: changed since it was written; fit the adapter again")
+    arrays = load_archive(path, "an adapter")
+    layers = []
+    for number in range(len(arrays) // 2):
+        layer = arrays.get(f"weight_{number}"), arrays.get(f"bias_{number}")
+        if layer[0] is None or layer[1] is None or layer[0].shape[1:] != layer[1].shape:
+            raise UserError(f"{path}: expected weight_{number} and bias_{number} that fit")
+        layers.append((layer[0], layer[1]))
+    pairs = itertools.pairwise(layers)
+    fits = all(len(after[0]) == len(before[1]) for before, after in pairs)
+    if not layers or not fits:
+        raise UserError(f"{path}: expected layers that fit each other, found others")
+    return Adapter(
+        layers=tuple(layers),
+        models=tuple(info["models"]),
+        votes=tuple(info["votes"]),
+        label=info["label"],
+        digest=info["digest"],
+        fitted=info["fitted"],
+    )
+
+
+def model_names(metas: Sequence[Mapping[str, Any]]) -> tuple[ModelName, ...]:
+    """Which models sets are of, for `Adapter.models`."""
+    return tuple(
+        {"model": meta.get("model"), "model_digest": meta.get("model_digest")} for meta in metas
+    )
