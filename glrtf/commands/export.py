@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from glrtf.config.inference import ExportConfig
 from glrtf.inference import lite_copy
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import how_to_install
 
 _PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
@@ -33,6 +34,7 @@ def export(config: ExportConfig) -> ExportResult:
     Raises:
         UserError: If the workdir or the output is not as expected, or the two differ.
     """
+    config = checked(config, ExportConfig)
     _check_inputs(config)
     from glrtf.data.input_spec import InputSpec
     from glrtf.inference import formats, serving

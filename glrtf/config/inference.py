@@ -1,6 +1,7 @@
 """Settings of export and of embedding whole splits."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +39,7 @@ class ExportConfig(NoCodeFromFiles):
     def target(self) -> str:
         """Where the export goes."""
         ending = "" if self.format == "saved_model" else f".{self.format}"
-        return self.output or f"{self.workdir.rstrip('/')}/export{ending}"
+        return os.fspath(self.output) or f"{os.fspath(self.workdir).rstrip('/')}/export{ending}"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,16 @@ from tfrecords_tools.fast_jpeg import Room
 Tensor: TypeAlias = tf.Tensor
 
 
-def decode(encoded: Tensor) -> Tensor:
-    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3)."""
-    image = tf.io.decode_jpeg(encoded, channels=3)
+def decode(encoded: Tensor, *, exactly: bool = False) -> Tensor:
+    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3).
+
+    Args:
+        encoded: Scalar string.
+        exactly: By the slow, exact transform, as the shards' builder does what it encodes
+            again; training reads shards by the fast one.
+    """
+    method = "INTEGER_ACCURATE" if exactly else ""
+    image = tf.io.decode_jpeg(encoded, channels=3, dct_method=method)
     image.set_shape([None, None, 3])
     return image
 

@@ -84,13 +84,13 @@ class Checkpoint:
         if found != self.sha256:
             raise UserError(
                 f"{self.arrays_path}: digest: expected {self.sha256[:12]}…, found {found[:12]}…; "
-                "damaged: delete it and its .json to go on from the one before"
+                "damaged: delete it and its .json to resume from the previous one"
             )
         arrays = read_arrays(self.arrays_path)
         if name := not_finite(arrays):
             raise UserError(
                 f"{self.arrays_path}: {name}: expected numbers, found NaN or infinity among them; "
-                "delete it and its .json to resume from the one before"
+                "delete it and its .json to resume from the previous one"
             )
         return arrays
 
@@ -125,7 +125,7 @@ def read(path: str) -> Checkpoint:
     Raises:
         UserError: If the file is missing or is not a checkpoint's.
     """
-    remedy = "delete it and its .npz to resume from the one before"
+    remedy = "delete it and its .npz to resume from the previous one"
     value = json_shapes.read(path, dict[str, Any], remedy)
     if value.get("format") != _FORMAT:
         raise UserError(
