@@ -54,13 +54,11 @@ def tiny_embedding_model(config: Any, precision: str = "float32", any_size: bool
 
     size = None if any_size else config.size
     images = keras.Input((size, size, 3))
-    x = keras.layers.Conv2D(
-        4,
-        3,
-        strides=2,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=1),
-        name=f"backbone_{config.backbone}",
-    )(images)
+    convolution = keras.layers.Conv2D(
+        4, 3, strides=2, kernel_initializer=keras.initializers.GlorotUniform(seed=1), name="conv"
+    )
+    features = convolution(images)
+    x = keras.Model(images, features, name=f"backbone_{config.backbone}")(images)
     x = kernels.BatchNormalization(momentum=0.5, name="norm")(x)
     x = keras.layers.Activation("swish")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)

@@ -34,7 +34,7 @@ _STREAMS = (
 def augment(
     images: Tensor, seed: Tensor, config: AugmentConfig, *, as_products: bool = False
 ) -> Tensor:
-    """Varies every image of a batch by its own random amounts.
+    """Augments every image of a batch by its own random amounts.
 
     The order is the original's: flip, hue, saturation, contrast, brightness,
     then the two that it had switched off, affine and cutout. The random crop

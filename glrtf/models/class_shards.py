@@ -26,7 +26,7 @@ _PARTS = "class_parts"
 
 @dataclasses.dataclass(frozen=True)
 class ClassShards:
-    """How rows of class centres lie on replicas.
+    """How rows of class centres are distributed over replicas.
 
     Whole, rows are centre-major: `(num_centers · num_classes, dimension)`. A
     replica holds `size` consecutive classes of each centre, the last replicas
@@ -92,7 +92,7 @@ def made_split(shards: ClassShards | None) -> Iterator[None]:
 
 
 def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Variable":
-    """Notes on a variable how it is split; gives it back."""
+    """Marks how a variable is split; returns it."""
     from glrtf.config.keras_settings import ON_JAX
 
     if shards is not None:
@@ -151,7 +151,7 @@ def _value(variable: Any) -> np.ndarray:
 
 
 def parts_of(variable: "keras.Variable") -> Sequence[Any]:
-    """What each replica holds, in their order: each has `numpy` and `assign`."""
+    """The part of each replica, in order: each has `numpy` and `assign`."""
     if parts := getattr(variable, _PARTS, None):
         return parts
     import tensorflow as tf

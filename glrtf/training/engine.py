@@ -59,6 +59,7 @@ class Engine(Protocol):
         margin: float | list[float],
         learning_rate: Any,
         precision: str,
+        freeze_updates: int = 0,
     ) -> TrainState:
         """The state that a run's settings describe; call it in the scope."""
 

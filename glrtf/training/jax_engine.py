@@ -84,10 +84,13 @@ class JaxEngine:
         margin: float | list[float],
         learning_rate: Any,
         precision: str,
+        freeze_updates: int = 0,
     ) -> TrainState:
         """See `build_state`."""
         replicas = Replicas(self.mesh.shape[AXES[1]])
-        return build_state(config, num_classes, margin, learning_rate, precision, replicas)
+        return build_state(
+            config, num_classes, margin, learning_rate, precision, replicas, freeze_updates
+        )
 
     def batches(
         self,

@@ -80,6 +80,7 @@ class _Step:
         first = iterations.astype(jnp.int32) * self._steps
         own = [value[0] for value in values.statistics]
         gradients, own, sums = self._accumulate(values.weights, own, images, labels, first)
+        own = self._thawed(iterations, values.statistics, own)
         share = 1.0 / (self._steps * self._devices)
         figures = jnp.concatenate([sums / self._steps, stop]) / self._devices
         gradients, norm, figures = self._reduce([g * share for g in gradients], figures)
@@ -92,6 +93,16 @@ class _Step:
     def _value_of(self, values: Values, variable: Any) -> jax.Array:
         places = [v is variable for v in self._variables.optimizer]
         return values.optimizer[places.index(True)]
+
+    def _thawed(
+        self, iterations: jax.Array, before: list[jax.Array], after: list[jax.Array]
+    ) -> list[jax.Array]:
+        """The statistics after an update; those of frozen layers as they were."""
+        frozen = self._state.updater.frozen
+        return [
+            jnp.where(iterations < frozen.updates, old[0], new) if frozen.holds(variable) else new
+            for variable, old, new in zip(self._variables.statistics, before, after, strict=True)
+        ]
 
     def _accumulate(
         self,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
 from glrtf.models.class_shards import made_split, mark, read_whole, shards_of
+from glrtf.training.fine_tuning import Frozen
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -31,6 +32,8 @@ class Updater:
             every weight but biases and BatchNorm's; 0 for none. With `lamb` this × weight
             is added to the update before its length is set by the trust ratio (You et al.
             2019, arXiv 1904.00962, algorithm 2).
+        factors: Of each variable's learning rate; None for 1.
+        frozen: What keeps its values in the first updates.
 
     Raises:
         ValueError: If there is no optimizer of that name.
@@ -42,12 +45,16 @@ class Updater:
         learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
         variables: Sequence[keras.Variable],
         weight_decay: float = 0.0,
+        factors: Sequence[float] | None = None,
+        frozen: Frozen | None = None,
     ) -> None:
         self._optimizer = _make(name, learning_rate)
         self._optimizer.build(list(variables))
         self._variables = list(variables)
         self._weight_decay = weight_decay
         self._rate = learning_rate
+        self._factors = list(factors) if factors is not None else [1.0] * len(variables)
+        self.frozen = frozen or Frozen()
 
     @property
     def iterations(self) -> keras.Variable:
@@ -69,6 +76,11 @@ class Updater:
         return float(self._rate(update)) if callable(self._rate) else self._rate
 
     @property
+    def is_frozen(self) -> Tensor:
+        """Whether `frozen` keeps its values in the next update, a bool scalar."""
+        return keras.ops.cast(self.iterations.value, "int64") < self.frozen.updates
+
+    @property
     def variables(self) -> list[keras.Variable]:
         """The optimizer's own variables, such as moments and the counter of updates.
 
@@ -84,8 +96,8 @@ class Updater:
             gradients: One a variable, in the same order, equal on all replicas; of a variable
                 that is split over them, each replica's own.
         """
-        rate = self.learning_rate
-        for variable, gradient in zip(self._variables, gradients, strict=True):
+        rates = self._rates()
+        for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
             decay = self._weight_decay if is_decayed(variable) else 0.0
             strategy.extended.update(
                 variable.value,
@@ -101,11 +113,20 @@ class Updater:
         Args:
             gradients: One a variable, in the same order.
         """
-        rate = self.learning_rate
-        for variable, gradient in zip(self._variables, gradients, strict=True):
+        rates = self._rates()
+        for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
             decay = self._weight_decay if is_decayed(variable) else 0.0
             self._update(variable, gradient, rate, decay, variable.constraint)
         self._optimizer.iterations.assign_add(1)
+
+    def _rates(self) -> list[Tensor]:
+        """Each variable's learning rate in the next update; 0 while it is frozen."""
+        rate = self.learning_rate
+        rates = [rate if factor == 1 else rate * factor for factor in self._factors]
+        return [
+            keras.ops.where(self.is_frozen, 0.0, own) if self.frozen.holds(variable) else own
+            for variable, own in zip(self._variables, rates, strict=True)
+        ]
 
     def _update(
         self,

@@ -73,9 +73,17 @@ class TensorFlowEngine:
         margin: float | list[float],
         learning_rate: Any,
         precision: str,
+        freeze_updates: int = 0,
     ) -> TrainState:
         """See `build_state`."""
-        return build_state(config, num_classes, margin, learning_rate, precision)
+        return build_state(
+            config,
+            num_classes,
+            margin,
+            learning_rate,
+            precision,
+            freeze_updates=freeze_updates,
+        )
 
     def batches(
         self,
