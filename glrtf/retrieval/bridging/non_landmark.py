@@ -1,4 +1,4 @@
-"""How much a train image looks like no landmark at all: step 3.
+"""How much a train image looks like a non-landmark: step 3.
 
 Train images that resemble non-landmark photos (food, faces, forests) are near
 to everything; their distance is raised by what they lack in unlikeness.
