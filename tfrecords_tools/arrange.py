@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from tfrecords_tools import csv_rows, gldv2, own_names
 from tfrecords_tools.command import cli
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, folders
@@ -86,6 +87,7 @@ def arrange(config: ArrangeConfig) -> ArrangeResult:
     Raises:
         UserError: If the table or a photo is not as expected; nothing is written then.
     """
+    config = checked(config, ArrangeConfig)
     photos = _read_table(config)
     if os.path.exists(config.output) and os.listdir(config.output):
         raise UserError(f"{config.output}: expected a new folder, found files; name another")

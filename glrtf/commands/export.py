@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from glrtf.config.inference import ExportConfig
 from glrtf.inference import lite_copy
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import how_to_install
 
 _PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
@@ -33,6 +34,7 @@ def export(config: ExportConfig) -> ExportResult:
     Raises:
         UserError: If the workdir or the output is not as expected, or the two differ.
     """
+    config = checked(config, ExportConfig)
     _check_inputs(config)
     from glrtf.data.input_spec import InputSpec
     from glrtf.inference import formats, serving
@@ -40,7 +42,7 @@ def export(config: ExportConfig) -> ExportResult:
 
     any_size = config.format == "saved_model"
     model, training = load_embedding_model(
-        config.workdir, config.checkpoint or None, any_size=any_size
+        config.workdir, config.checkpoint or None, any_size=any_size, backbone=config.backbone
     )
     spec = InputSpec.of(training.input, training.size)
     if any_size:
@@ -60,7 +62,7 @@ def _check_inputs(config: ExportConfig) -> None:
     """Looks at paths and packages before TensorFlow is loaded."""
     from glrtf.inference.model_folders import require_workdir
 
-    require_workdir("--workdir", config.workdir, config.checkpoint)
+    require_workdir("--workdir", config.workdir, config.checkpoint, config.backbone)
     for module in _PACKAGES.get(config.format, ()):
         expected.package(f"--format {config.format}", module, config.format)
     make = expected.new_folder if config.format == "saved_model" else expected.new_file

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from glrtf.config.planning import PlanConfig
 from glrtf.config.presets import find_config
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def plan(
     Raises:
         UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
     """
+    config = checked(config, PlanConfig)
     from glrtf.planning.compiled import cache_key, find_compiled
     from glrtf.planning.estimate import estimate
     from glrtf.planning.trace import trace_workload

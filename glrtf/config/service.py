@@ -1,6 +1,7 @@
 """Settings of searching with single photos, in the terminal and over HTTP."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -82,7 +83,7 @@ class SearcherConfig(NoCodeFromFiles):
     @property
     def cache_folder(self) -> str:
         """Where trees and landmarks are kept."""
-        return self.cache or f"{self.index.rstrip('/')}/search"
+        return os.fspath(self.cache) or f"{os.fspath(self.index).rstrip('/')}/search"
 
 
 @dataclass(frozen=True)

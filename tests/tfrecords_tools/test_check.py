@@ -85,7 +85,7 @@ def test_a_shard_over_another_is_named_as_its_copy(output, capsys):
     faults = _faults(output, capsys)
     copy = f"{_shard(output, 1)}: doubled: it is a copy of {_shard(output, 0).name}"
     assert copy in faults
-    assert any("images are there more than once" in line for line in faults)
+    assert any("images occur more than once" in line for line in faults)
 
 
 def test_a_shard_twice_over_is_named(output, capsys):
@@ -131,7 +131,7 @@ def test_foreign_records_are_named_even_with_right_digests(output, capsys, recor
     assert any(message in line for line in _faults(output, capsys))
 
 
-def test_counts_that_do_not_add_up_are_told(output, capsys):
+def test_counts_that_do_not_add_up_are_reported(output, capsys):
     path = output / "test" / "dataset_info.json"
     values = json.loads(path.read_text())
     values["num_examples"] += 1

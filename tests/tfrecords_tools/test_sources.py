@@ -185,7 +185,7 @@ def test_tasks_together_write_what_one_writes(tmp_path, source, num_tasks, capsy
         build.build(config)
         finished = (tmp_path / "many" / "train" / "dataset_info.json").exists()
         assert finished == (task == 0)
-    assert "shards of other tasks are to come" in capsys.readouterr().err
+    assert "shards of other tasks are still to come" in capsys.readouterr().err
     assert files_below(tmp_path / "many") == files_below(tmp_path / "one")
 
 
@@ -194,7 +194,7 @@ def test_a_task_beyond_their_number_is_refused(tmp_path, source):
         BuildConfig(str(source), str(tmp_path), task_index=2, num_tasks=2)
 
 
-def test_a_source_that_shrinks_while_building_is_told(tmp_path, source, monkeypatch):
+def test_a_source_that_shrinks_while_building_is_reported(tmp_path, source, monkeypatch):
     from tfrecords_tools import runners
 
     run_shards = runners.run_shards
