@@ -201,7 +201,7 @@ def _finish(
     if left := fold.plan.num_shards - len(receipts):
         print(
             f"task {config.task_index} of {config.num_tasks}: done with {fold.name}; "
-            f"{left} shards of other tasks are to come, the last writes dataset_info.json",
+            f"{left} shards of other tasks are still to come; the last writes dataset_info.json",
             file=sys.stderr,
         )
         return None, left

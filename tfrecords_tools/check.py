@@ -200,7 +200,7 @@ def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[st
         example = gldv2.format_id(int(doubled[0]))
         where = [report.name for report in reports if doubled[0] in report.ids]
         faults.append(
-            f"{info.folder}: {len(doubled)} images are there more than once, such as {example} "
+            f"{info.folder}: {len(doubled)} images occur more than once, such as {example} "
             f"in {' and '.join(where)}"
         )
     try:

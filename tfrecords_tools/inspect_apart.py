@@ -53,7 +53,7 @@ def inspect(data: bytes, settings: ImageSettings, name: str) -> Inspected:
                 raise RuntimeError(f"{name}: the decoder ended with exit code {code}") from None
             if -code not in FROM_OUTSIDE:
                 reason = died_of(-code)
-                print(f"{name}: {reason}; rejected, the rest goes on", file=sys.stderr)
+                print(f"{name}: {reason}; rejected, the rest continues", file=sys.stderr)
                 return Inspected(images.REJECTED, reason)
         except BaseException:
             # The answer that is still to come would be mistaken for the next image's.

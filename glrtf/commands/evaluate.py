@@ -66,7 +66,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
         for part, values in difference.items():
             low, high = values.get("interval", (1, 1))
             if low <= 0 <= high:
-                print(f"{part}: the interval holds 0: no difference is shown")
+                print(f"{part}: the interval contains 0: no significant difference")
 
 
 def evaluate(config: EvaluateConfig) -> EvaluateResult:

@@ -41,7 +41,9 @@ def run_search(config: PhotoSearchConfig) -> int:
         else:
             print(f"glrtf search: error: {result.refused[path]}", file=sys.stderr)
     if result.answers and result.calibration.is_known:
-        print(f"sure: how often such answers were right, by {result.calibration.source}")
+        print(
+            f"right: how often answers with such a score were right, by {result.calibration.source}"
+        )
     return 2 if result.refused else 0
 
 

@@ -150,7 +150,7 @@ def oddities(scored: ScoredSubmission) -> list[str]:
     lines = [f"{count} {text}" for count, text in counts if count]
     if not scored.hits.any():
         if scored.num_predictions.any():
-            lines.append("no predicted image is right, as if they were images of another index")
+            lines.append("no predicted image is right; they may be images of another index")
         else:
             lines.append("no image is predicted for any scored query")
     return lines

@@ -22,7 +22,7 @@ try:
     import keras as keras
 except ValueError as error:
     home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
-    raise UserError(f"{home}/keras.json: refused by Keras ({error}); mend or remove it") from None
+    raise UserError(f"{home}/keras.json: refused by Keras ({error}); fix or remove it") from None
 
 if keras.config.backend() != _BACKEND:
     raise UserError(

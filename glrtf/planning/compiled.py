@@ -166,7 +166,7 @@ def _run(command: list[str], description: str) -> None:
     if process.returncode:
         last = [line for line in errors.splitlines() if line.strip()][-1:] or ["no message"]
         reason = re.sub(r"\s+", " ", last[0])
-        raise UserError(f"--compile: the compiler broke off with {process.returncode}: {reason}")
+        raise UserError(f"--compile: the compiler failed with {process.returncode}: {reason}")
 
 
 def cache_key(settings: dict) -> str:

@@ -101,7 +101,7 @@ class Answer:
         """Lines for a terminal."""
         marks = ", ".join(_named(each) for each in self.landmarks) or "none known"
         lines = [f"  {line}" for line in (self._summary(), f"landmarks: {marks}") if line]
-        lines.append("  sure    final  direct  bridged  by        photo")
+        lines.append(" right    final  direct  bridged  by        photo")
         for one in self.photos:
             by = "" if one.landmark_id is None else str(one.landmark_id)
             scores = f"{one.final:>7.3f}{one.direct:>8.3f}{one.bridged:>9.3f}"

@@ -58,7 +58,7 @@ def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
         differing = sorted(name for name in problem if known.get(name) != problem[name])
         raise UserError(
             f"{path}: is the journal of a study with another {', '.join(differing)}; "
-            "choose another --output, or the settings it began with"
+            "choose another --output, or the settings it started with"
         )
     return journal
 

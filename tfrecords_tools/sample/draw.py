@@ -225,7 +225,7 @@ def sample(config: SampleConfig) -> SampleResult:
 def run_sample(config: SampleConfig) -> None:
     """The command: draws, and says what is there."""
     done = sample(config)
-    print(f"{done.folder}: {'drawn' if done.is_new else 'already there, nothing to do'}")
+    print(f"{done.folder}: {'drawn' if done.is_new else 'already exists, nothing to do'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

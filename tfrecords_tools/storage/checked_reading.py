@@ -20,7 +20,7 @@ _BLOCK = 8 << 20
 def altered(path: str) -> UserError:
     """The error of an object whose bytes do not arrive as they are stored."""
     return UserError(
-        f"{path}: its bytes do not fit the checksum that storage names: they were altered or cut "
+        f"{path}: its bytes do not match the checksum that storage gives: they were altered or cut "
         "on the way; run the same command again to continue"
     )
 
@@ -217,6 +217,6 @@ def _gzip_reported(path: str) -> Iterator[None]:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path}: its Content-Encoding is gzip, but it is no sound gzip file ({error}); "
+            f"{path}: its Content-Encoding is gzip, but it is not a valid gzip file ({error}); "
             "upload it again"
         ) from None

@@ -145,7 +145,7 @@ def read_json(path: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error})") from None
     if isinstance(value, dict) and not _is_whole(value):
-        raise UserError(f"{path}: damaged: its content does not fit its checksum; make it again")
+        raise UserError(f"{path}: damaged: its content does not match its checksum; make it again")
     return value
 
 

@@ -156,7 +156,7 @@ def test_two_workers_train_as_one_and_resume_after_one_was_killed_or_stopped(tmp
     codes, said = finished(start(tmp_path, "killed", ("", "die")))
     assert codes[1] == -signal.SIGKILL
     assert codes[0] == 2, said[0]
-    assert "a worker of the cluster is gone" in said[0].splitlines()[-1]
+    assert "a worker of the cluster was lost" in said[0].splitlines()[-1]
     folder = str(tmp_path / "killed" / "checkpoints")
     assert [c.position.update for c in checkpoints.list_all(folder)] == [3]
 
