@@ -89,7 +89,7 @@ def test_train_photos_that_make_landmarks_sure(world, tmp_path):
             assert each.train_photos == nearest(its_row, each.landmark_id)
 
 
-def test_without_train_photos_likeness_alone(world, tmp_path):
+def test_without_train_photos_similarity_alone(world, tmp_path):
     answers = answers_of(config_for(world, tmp_path, train="", landmarks=""))
     for number, answer in enumerate(answers):
         assert answer.landmarks == ()
