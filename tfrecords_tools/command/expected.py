@@ -1,4 +1,4 @@
-"""Paths and packages of a command line, looked at before anything slow begins.
+"""Paths and packages of a command line, checked before anything slow starts.
 
 Each function returns where all is well, and else raises a `UserError` that begins with the
 option. What lies on gs:// is looked up as an input and taken as it is as an output.
@@ -78,7 +78,7 @@ def package(option: str, module: str, extra: str) -> None:
 
 
 def _place(option: str, path: str) -> None:
-    """Something can be made there: what lies above it is no file and may be written."""
+    """Checks that a path can be created: its nearest existing parent is a writable folder."""
     if files.is_remote(path):
         return
     above = os.path.abspath(path)
