@@ -124,7 +124,7 @@ def _embed_photo(
         prepared = PhotoReader(embedder.input)(files.read_bytes(config.photo))
     except RefusedPhotoError as refused:
         raise UserError(
-            f"--photo {config.photo}: expected a photo, found a file that is {refused}"
+            f"--photo {config.photo}: expected a photo, found an unusable file: {refused}"
         ) from None
     row = BatchModel(embedder, ("plain",), 1)([prepared])[0]
     shown = ", ".join(f"{value:.4f}" for value in row[:4])

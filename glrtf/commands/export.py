@@ -42,7 +42,7 @@ def export(config: ExportConfig) -> ExportResult:
 
     any_size = config.format == "saved_model"
     model, training = load_embedding_model(
-        config.workdir, config.checkpoint or None, any_size=any_size
+        config.workdir, config.checkpoint or None, any_size=any_size, backbone=config.backbone
     )
     spec = InputSpec.of(training.input, training.size)
     if any_size:
@@ -62,7 +62,7 @@ def _check_inputs(config: ExportConfig) -> None:
     """Looks at paths and packages before TensorFlow is loaded."""
     from glrtf.inference.model_folders import require_workdir
 
-    require_workdir("--workdir", config.workdir, config.checkpoint)
+    require_workdir("--workdir", config.workdir, config.checkpoint, config.backbone)
     for module in _PACKAGES.get(config.format, ()):
         expected.package(f"--format {config.format}", module, config.format)
     make = expected.new_folder if config.format == "saved_model" else expected.new_file

@@ -12,7 +12,7 @@ VIEWS = ("plain", "hflip")
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(NoCodeFromFiles):
     """Export a trained embedding model as a SavedModel, or as one ONNX or TFLite file.
 
     The model needs no label and none of this project's code: its signatures take
@@ -25,12 +25,15 @@ class ExportConfig:
         checkpoint: last, best, a number of updates, or a checkpoint's file; empty takes the last.
         format: saved_model, or onnx or tflite (extras of these names), which take uint8 images
             of the model's size only.
+        backbone: The run's backbone again, where that is package.module:function: code is run
+            only where the command line names it.
     """
 
     workdir: str
     output: str = ""
     checkpoint: str = ""
     format: Literal["saved_model", "onnx", "tflite"] = "saved_model"
+    backbone: str = ""
 
     @property
     def target(self) -> str:
@@ -76,6 +79,8 @@ class EmbedConfig(NoCodeFromFiles):
         num_tasks: How many tasks share the parts.
         runner: local, or beam: Apache Beam deals the parts out to its workers.
         beam_options: Options of Beam's own, such as runner=DataflowRunner.
+        engine: tensorflow; jax, which embeds with a workdir only; or auto: TensorFlow where it
+            drives this machine's devices, else JAX.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
         descriptor: What the file of another project's model does not say.
@@ -99,6 +104,7 @@ class EmbedConfig(NoCodeFromFiles):
     num_tasks: int = 1
     runner: Literal["local", "beam"] = "local"
     beam_options: tuple[str, ...] = ()
+    engine: Literal["auto", "tensorflow", "jax"] = "auto"
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
     tpu: str = ""
     descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)

@@ -1,4 +1,4 @@
-"""Which shards a data folder holds, and how many records each."""
+"""The shards of a data folder, and the number of records in each."""
 
 import dataclasses
 import os
@@ -18,6 +18,7 @@ CHUNK = 16
 _TFREC = re.compile(r"\.(tfrecord|tfrec)s?(-\d+-of-\d+)?(\.gz)?$")
 # What the official code of GLDv2 (DELF's build_image_dataset.py) writes: all splits in one folder.
 _DELF = re.compile(r"(train|validation|index|test)-\d{5}-of-\d{5}$")
+_SPLITS = ("train", "validation", "index", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +133,7 @@ def require_shards(folder: str, split: str) -> None:
 
 
 def _none_found(folder: str, split: str) -> UserError:
-    if others := sorted({name.partition("-")[0] for name in _shard_names(folder)}):
+    if others := _splits(folder):
         return UserError(
             f"{folder}: expected shards of the split {split}, found those of {', '.join(others)}"
         )
@@ -143,8 +144,14 @@ def _none_found(folder: str, split: str) -> UserError:
 
 
 def holds_shards(folder: str, split: str) -> bool:
-    """Whether `open_shards` would find shards, sound or not."""
-    return bool(_described(folder, split) or _shard_names(folder, split))
+    """Whether a folder has shards, intact or not, of this split or another."""
+    return bool(_described(folder, split) or _shard_names(folder) or _splits(folder))
+
+
+def _splits(folder: str) -> list[str]:
+    """The splits whose shards a folder holds, judging by names."""
+    built = [one for one in _SPLITS if files.exists(files.join(folder, one, FILE_NAME))]
+    return built or sorted({name.partition("-")[0] for name in _shard_names(folder)})
 
 
 def _described(folder: str, split: str) -> str:
@@ -154,7 +161,7 @@ def _described(folder: str, split: str) -> str:
 
 
 def _shard_names(folder: str, split: str = "") -> list[str]:
-    """Names of shards without a description; of one split alone where their names tell it."""
+    """Names of shards without a description; of one split only, if their names say so."""
     names = files.list_names(folder)
     if found := [name for name in names if _TFREC.search(name)]:
         return found
@@ -188,7 +195,7 @@ def _from_info(folder: str, split: str) -> ShardSet:
 
 
 def _refuse_other_sizes(info: DatasetInfo) -> None:
-    """One line for a shard that is missing, was cut, or is another build's."""
+    """Reports a shard that is missing, truncated or from another build."""
     # On gs:// one listing says the size of all.
     listed = dict(files.walk(info.folder)) if files.is_remote(info.folder) else None
     for path, shard in zip(info.shard_paths, info.shards, strict=True):
@@ -216,7 +223,10 @@ def _without_info(folder: str, names: Sequence[str], split: str) -> ShardSet:
 def _schema_of(path: str) -> str:
     """Which schema the first record of a shard follows."""
     with files.open_read(path) as file:
-        features = example.decode(next(tfrecord.read_records(file), b""))
+        try:
+            features = example.decode(next(tfrecord.read_records(file), b""))
+        except ValueError as error:
+            raise UserError(f"{path}: record 0: {error}; build the shards again") from None
     for name, fields in schema.SCHEMAS.items():
         if fields.encoded in features and fields.image_id in features:
             return name

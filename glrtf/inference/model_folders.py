@@ -1,4 +1,4 @@
-"""What a folder that is named as a model holds, without loading it or TensorFlow."""
+"""What a model folder contains, without loading it or TensorFlow."""
 
 from glrtf.training import checkpoints
 from tfrecords_tools.command import expected
@@ -12,12 +12,12 @@ def export_info_path(path: str) -> str:
     return f"{path}.json"
 
 
-def require_workdir(option: str, path: str, checkpoint: str = "") -> None:
+def require_workdir(option: str, path: str, checkpoint: str = "", backbone: str = "") -> None:
     """Checks that a folder is a training run's, with a checkpoint.
 
     Raises:
         UserError: If it is not.
     """
     expected.folder(option, path)
-    checkpoints.read_config(path)
+    checkpoints.read_config(path, backbone)
     checkpoints.find(path, checkpoint or None)

@@ -5,12 +5,14 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from glrtf.data.input_spec import InputSpec
+from glrtf.inference import export_info
 from glrtf.inference.embedder import Embedder, Precision
-from glrtf.inference.export_info import ExportInfo, spec_of
+from glrtf.inference.export_info import spec_of
 from glrtf.inference.model_folders import INFO_NAME
-from glrtf.inference.serving import to_unit_range, weights_digest
+from glrtf.inference.serving import to_unit_range
+from glrtf.inference.weights_digest import weights_digest
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, folders, json_shapes
+from tfrecords_tools.storage import files, folders
 
 Tensor: TypeAlias = tf.Tensor
 
@@ -25,7 +27,7 @@ def from_export(path: str, any_size: bool) -> Embedder:
     Raises:
         UserError: If it has changed since, or does not load, or takes one size only.
     """
-    info = json_shapes.read(files.join(path, INFO_NAME), ExportInfo)
+    info = export_info.read(files.join(path, INFO_NAME))
     folders.verify(path, info.get("files", {}))
     try:
         loaded = tf.saved_model.load(path)
@@ -41,10 +43,10 @@ def from_export(path: str, any_size: bool) -> Embedder:
         )
     call = loaded.signatures[name]
     dimension = int(call.structured_outputs["embedding"].shape[-1])
-    if info["dimension"] != dimension or info["size"] < 1:
+    if info["dimension"] != dimension:
         raise UserError(
-            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, and a"
-            f" positive size, found {info['dimension']} and {info['size']}; export it again"
+            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, found"
+            f" {info['dimension']}; export it again"
         )
 
     def embed(images: Tensor) -> Tensor:

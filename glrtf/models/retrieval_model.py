@@ -1,17 +1,19 @@
 """Backbone, pooling and embedding; with a head on top while training."""
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-import tensorflow as tf
-
+from glrtf.config.backbone_names import family, plain_name
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
-from glrtf.models.keras_settings import keras
+from glrtf.models.kernels import Replicas, unit_rows
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel
-from glrtf.models.replicas import Replicas
 from glrtf.models.sharded_head import SHARDED_KINDS
+
+Tensor: TypeAlias = Any
 
 
 @keras.saving.register_keras_serializable(package="glrtf")
@@ -21,9 +23,9 @@ class UnitRows(keras.layers.Layer):
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
 
-    def call(self, rows: tf.Tensor) -> tf.Tensor:
+    def call(self, rows: Tensor) -> Tensor:
         """The rows, each of length 1; a row of zeros stays so."""
-        return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=-1, epsilon=1e-12)
+        return unit_rows(rows)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """The input's shape."""
@@ -45,10 +47,10 @@ def build_embedding_model(
     """Builds the model that is left after training.
 
     Args:
-        backbone: One of `glrtf.config.training.BACKBONES`.
+        backbone: As of `build_backbone`.
         size: Side of the square input in pixels; None leaves it open.
         embedding_dim: Length of an embedding.
-        pooling: `avg` or `gem`.
+        pooling: `avg`, `gem` or `cls`; see `build_pooling`.
         dropout: Rate before the embedding layer.
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Whether batch statistics are taken over all replicas.
@@ -69,7 +71,8 @@ def build_embedding_model(
         dtype=keras.DTypePolicy(precision),
     )
     images = keras.Input((size, size, 3), name="images")
-    x = build_pooling(pooling)(network(images))
+    features = network(images)
+    x = build_pooling(pooling, rank=len(features.shape))(features)
     x = keras.layers.Dropout(dropout, seed=seed + 1, dtype="float32", name="dropout")(x)
     x = keras.layers.Dense(
         embedding_dim,
@@ -79,7 +82,7 @@ def build_embedding_model(
     )(x)
     with deep_recursion():
         outputs = UnitRows(name="unit_rows")(x)
-        return keras.Model(images, outputs, name=f"{backbone}_{size or 'any'}")
+        return keras.Model(images, outputs, name=f"{plain_name(backbone)}_{size or 'any'}")
 
 
 def embedding_model_from_config(
@@ -90,8 +93,10 @@ def embedding_model_from_config(
     Args:
         config: The run's settings.
         precision: `float32` or `mixed_bfloat16`, of the backbone.
-        any_size: Leaves the input's size open, for a run in stages.
+        any_size: Leaves the input's size open, for a run in stages, where the backbone can.
     """
+    known = family(config.backbone)
+    any_size = any_size and known is not None and known.any_size
     return build_embedding_model(
         config.backbone,
         None if any_size else config.size,
@@ -159,11 +164,11 @@ class RetrievalModel(keras.layers.Layer):
 
     def call(
         self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
+        images: Tensor,
+        labels: Tensor,
         pairing: Pairing | None = None,
         training: bool = False,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """Losses of the images and whether their nearest class is right, `(batch,)` float32 each.
 
         See `ArcFaceHead.losses`.

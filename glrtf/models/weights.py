@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from glrtf.config.backbone_names import LITE, V2, family
+from glrtf.config.keras_settings import keras
 from glrtf.config.weights import checkpoint_url, how_to_convert, published_weights
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
-from glrtf.models.keras_settings import keras
+from glrtf.models.class_shards import read_whole
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -33,13 +35,16 @@ def load_backbone(model: keras.Model, backbone: str, source: str) -> None:
     Args:
         model: Of `build_backbone`.
         backbone: Its name.
-        source: `none`, `imagenet`, an .h5 or .keras file of Keras weights
+        source: `none`, `imagenet`, of keras_hub `preset`, an .h5 or .keras file of Keras weights
             without top, or an .npz file of `glrtf weights`.
 
     Raises:
         UserError: If the file is missing, damaged or another model's.
     """
     if source == "none":
+        return
+    if family(backbone) is not V2 and source in ("imagenet", "preset"):
+        _load_published(model, backbone, source)
         return
     if source == "imagenet":
         source = _imagenet_file(backbone)
@@ -86,6 +91,17 @@ def convert_automl(model: keras.Model, backbone: str, checkpoint: str) -> dict[s
     return arrays
 
 
+def _load_published(model: keras.Model, backbone: str, word: str) -> None:
+    if family(backbone) is LITE:
+        from glrtf.models import lite_weights
+
+        lite_weights.load(model, backbone)
+    else:
+        from glrtf.models import keras_backbones
+
+        keras_backbones.load_weights(model, backbone, word)
+
+
 def _imagenet_file(backbone: str) -> str:
     """The weight file of keras.applications, fetched if it does not exist yet."""
     if backbone not in _KERAS_FILES:
@@ -124,7 +140,7 @@ def _load_keras_file(model: keras.Model, backbone: str, path: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             model.load_weights(path)
-        empty = [v.path for v in model.weights if np.isnan(v.numpy()).any()]
+        empty = [v.path for v in model.weights if np.isnan(read_whole(v)).any()]
         if empty:
             raise ValueError(f"no values for {empty[0]}")
     except Exception as error:

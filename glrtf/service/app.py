@@ -118,7 +118,7 @@ class Service:
         return Response(data, media_type="image/jpeg", headers=_KEEP)
 
     async def health(self) -> dict[str, Any]:
-        """Whether the service lives, what it searches, and what it has done."""
+        """The service's health, its sets and its counters."""
         train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",
@@ -154,7 +154,7 @@ class Service:
             return await asyncio.wait_for(self._batcher.submit(pixels), config.answer_timeout)
         except RefusedPhotoError as refused:
             not_an_image = str(refused) in ("not an image", "empty")
-            message = f"expected a photo, found a file that is {refused}"
+            message = f"expected a photo, found an unusable file: {refused}"
             raise HTTPException(415 if not_an_image else 422, message) from None
         except (asyncio.TimeoutError, DecoderTimeoutError):
             message = f"no answer within {config.answer_timeout:g} seconds; try again later"

@@ -25,6 +25,10 @@ _SHOWN = 24
 _LISTED = 10
 # Stands for what no answer can be.
 _NEVER = -2
+# Stands in `Found.shown` beyond the last photo.
+_NOTHING = -3
+# From this share of labelled index photos on, the others show no landmark.
+_LABELLED = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Found:
 
     Attributes:
         final: (photos, k) float64, F of the index photos ranked.
-        shown: (photos, k) int64, their landmarks; -1 if not known or beyond the last.
+        shown: (photos, k) int64, their landmarks; -1 if not known, -3 beyond the last photo.
         confidences: (photos, keep) float64, C of the landmarks found; -inf beyond the last.
         marks: (photos, keep) int64, these landmarks.
     """
@@ -101,7 +105,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
                 photos.rows[block], RANKED, LeftOut(photos.ids[block], hidden)
             )
             shown = searcher.index_landmarks[ranking.images]
-            shown[ranking.images == NO_ROW] = NO_LANDMARK
+            shown[ranking.images == NO_ROW] = _NOTHING
             kept = evidence.confidences
             found.append(Found(ranking.final, shown, kept.confidences, kept.landmarks))
             progress.update(len(landmarks))
@@ -113,23 +117,30 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     )
 
 
-def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) -> Calibration:
-    """How sure answers are.
+def calibrate(
+    photos: KnownPhotos, found: Found, unknown: Found, source: str, labelled: float
+) -> Calibration:
+    """Probabilities that answers are right.
+
+    Index photos without a landmark count as wrong answers if most index photos have one, as in
+    GLDv2, where the others show none; else nobody knows, and they do not count.
 
     Args:
         photos: The photos that were searched with.
         found: What was found.
         unknown: What was found as if their landmarks were new; all of it is wrong.
         source: What the photos are, in words.
+        labelled: Share of index photos whose landmark is known.
     """
+    least = NO_LANDMARK if labelled >= _LABELLED else NO_LANDMARK + 1
     truth = np.where(photos.landmarks == NO_LANDMARK, _NEVER, photos.landmarks)[:, None]
     marks, seen = [], []
     for one, right in ((found, truth), (unknown, np.full_like(truth, _NEVER))):
         valid = np.isfinite(one.confidences)
         marks.append((one.confidences[valid], (one.marks == right)[valid]))
         shown, final = one.shown[:, :_SHOWN], one.final[:, :_SHOWN]
-        known = shown != NO_LANDMARK
-        seen.append((np.cbrt(final[known]), (shown == right)[known]))
+        counted = shown >= least
+        seen.append((np.cbrt(final[counted]), (shown == right)[counted]))
     return Calibration(_curve(marks), _curve(seen), source)
 
 
@@ -233,7 +244,7 @@ def _relevant(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.int6
 def _confusions(
     truth: npt.NDArray[np.int64], first: npt.NDArray[np.int64], names: dict[int, str]
 ) -> list[dict[str, Any]]:
-    wrong = (first != truth) & (first != NO_LANDMARK)
+    wrong = (first != truth) & (first > NO_LANDMARK)
     pairs = Counter(zip(truth[wrong].tolist(), first[wrong].tolist(), strict=True))
     ordered = sorted(pairs.items(), key=lambda each: (-each[1], each[0]))
     return [

@@ -92,4 +92,6 @@ class PhotoEmbedder:
         try:
             return self._read(data)
         except RefusedPhotoError as refused:
-            raise UserError(f"{name}: expected a photo, found a file that is {refused}") from None
+            raise UserError(
+                f"{name}: expected a photo, found an unusable file: {refused}"
+            ) from None

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import read_whole
-from glrtf.models.keras_settings import keras
-from glrtf.models.replicas import Replicas
+from glrtf.models.kernels import Replicas
 from glrtf.models.retrieval_model import (
     RetrievalModel,
     embedding_model_from_config,
@@ -14,7 +14,11 @@ from glrtf.models.retrieval_model import (
 )
 from glrtf.training import checkpoints
 from glrtf.training.averaging import WeightAverage
+from glrtf.training.fine_tuning import frozen_backbone, rate_factors
 from glrtf.training.optimizers import Updater
+
+# Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
+SEED_STRIDE = 1_000_003
 
 
 class TrainState:
@@ -84,6 +88,7 @@ def build_state(
     learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
     precision: str,
     replicas: Replicas | None = None,
+    freeze_updates: int = 0,
 ) -> TrainState:
     """Builds what a run's settings describe; call it in the strategy's scope.
 
@@ -95,11 +100,27 @@ def build_state(
         precision: `float32` or `mixed_bfloat16`.
         replicas: Over which the head's classes are split, where they are; None for those
             of the strategy.
+        freeze_updates: Updates of `config.freeze_epochs`.
     """
     head = head_from_config(config, num_classes, margin, replicas)
     embedding_model = embedding_model_from_config(config, precision, any_size=True)
     model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
     updater = Updater(
-        config.optimizer, learning_rate, model.trainable_variables, config.weight_decay
+        config.optimizer,
+        learning_rate,
+        model.trainable_variables,
+        config.weight_decay,
+        rate_factors(config, embedding_model, model.trainable_variables),
+        frozen_backbone(config, embedding_model, freeze_updates),
     )
     return TrainState(model, updater, config.ema_momentum)
+
+
+def statistics(model: keras.layers.Layer) -> list[keras.Variable]:
+    """The non-trainable weights that training moves, such as BatchNorm's; no random seeds."""
+    return [v for v in model.non_trainable_variables if not is_seed(v)]
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is a layer's random state: (seed, calls so far)."""
+    return variable.name == "seed_generator_state"

@@ -15,6 +15,8 @@ from tfrecords_tools.errors import UserError
 
 _SECONDS_TO_ANSWER = 20
 _FIRST_WITH_BFLOAT16 = (8, 0)
+# Which package drives them; TPUs have several names and one package.
+_PACKAGES = {"NVIDIA GPU": "tensorflow[and-cuda]", "AMD GPU": "tensorflow-rocm"}
 
 
 def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.distribute.Strategy:
@@ -161,7 +163,7 @@ def _automatic(tpu: str, fall_back: bool) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy()
     if found is None:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
-    package = "tensorflow-tpu" if found.kind == "tpu" else "tensorflow[and-cuda]"
+    package = _PACKAGES.get(found.name, "tensorflow-tpu")
     trouble = f"TensorFlow {tf.__version__} cannot drive this machine's {found}"
     if fall_back:
         print(f"note: {trouble}; using the CPU (see pip install '{package}')", file=sys.stderr)

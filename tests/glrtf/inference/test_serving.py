@@ -17,6 +17,7 @@ from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings, inspect
+from tfrecords_tools.storage import files
 
 SIZE = 32
 
@@ -101,7 +102,7 @@ def test_it_loads_where_this_project_is_not(saved_model, model, tmp_path):
     np.testing.assert_allclose(row, embedding_by_hand(model, photo(5)), atol=1e-5)
 
 
-def test_what_is_told_beside_it(saved_model, model):
+def test_the_description_next_to_it(saved_model, model):
     info = json.loads((Path(saved_model) / serving.INFO_NAME).read_text())
     assert (info["size"], info["dimension"], info["backbone"]) == (SIZE, 16, "small")
     assert info["model_digest"] == serving.weights_digest(model)
@@ -192,3 +193,20 @@ def test_damaged_export(saved_model, tmp_path):
     (damaged / serving.INFO_NAME).write_text(json.dumps(info))
     with pytest.raises(UserError, match="cannot be loaded"):
         load_embedder(str(damaged))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("size", odd) for odd in (0, -1, 10**9)],
+        *[("max_side", odd) for odd in (0, -1, 10**9)],
+        *[("model_digest", odd) for odd in ("", "text")],
+        ("dimension", 9),
+    ],
+)
+def test_exports_with_nonsense_are_refused(saved_model, tmp_path, key, value):
+    odd = shutil.copytree(saved_model, tmp_path / "model")
+    path = str(odd / serving.INFO_NAME)
+    files.write_json(path, {**files.read_json(path), key: value})
+    with pytest.raises(UserError, match=rf"{key}.*found .*{value}.*; export it again"):
+        load_embedder(str(odd))

@@ -41,7 +41,7 @@ def test_what_comes_while_two_batches_run_is_the_next_batch():
     def slow(items):
         lengths.append(len(items))
         running.release()
-        free.wait(20)
+        free.wait(600)
         return items
 
     batcher = Batcher(slow, max_batch=8, wait=0.0, expected=lambda: False)
@@ -103,7 +103,7 @@ def test_what_is_on_its_way_is_waited_for():
     assert lengths == [4]
 
 
-def test_a_failure_is_told_to_its_batch_alone():
+def test_a_failure_is_reported_to_its_batch_alone():
     def run(items):
         if "bad" in items:
             raise RuntimeError("no")
@@ -125,7 +125,7 @@ def test_stopping_waits_for_what_runs_and_gives_up_what_waits():
 
     def slow(items):
         started.release()
-        free.wait(20)
+        free.wait(600)
         return items
 
     batcher = Batcher(slow, max_batch=1, wait=0.0, expected=lambda: False)

@@ -150,7 +150,7 @@ def test_positional_arguments() -> None:
         (["--expansion", "3"], "--expansion: expected settings such as '{name: value}', found '3'"),
     ],
 )
-def test_mistakes_are_told_in_one_line_with_exit_code_2(
+def test_mistakes_are_reported_in_one_line_with_exit_code_2(
     argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(Settings, lambda config: 0, prog="rank", argv=argv) == 2
@@ -349,4 +349,4 @@ def test_output_that_is_cut_off_ends_the_command_quietly():
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(30) == 141
+    assert process.wait(600) == 141
