@@ -85,7 +85,7 @@ def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -
 def transform(
     images: Tensor, maps: Tensor, *, far_turns: bool = True, as_products: bool = False
 ) -> Tensor:
-    """Samples images where the maps point, in two passes; beyond the edge, the edge.
+    """Samples images where the maps point, in two passes; edges are extended.
 
     Each pass interpolates linearly along one axis (Catmull and Smith, "3-D transformations
     of images in scanline order", 1980): along the columns in every row of the input, then
@@ -128,7 +128,7 @@ def transform(
 
 
 def crop(images: Tensor, maps: Tensor, *, as_products: bool = False) -> Tensor:
-    """`transform` for maps that turn and shear nothing, such as those of `draw_crops`."""
+    """`transform` for maps without rotation and shear, such as those of `draw_crops`."""
     height, width = images.shape[1], images.shape[2]
     rows = maps[:, 0, 0, None] * from_middle(height) + maps[:, 0, 2, None] + (height - 1) / 2
     columns = maps[:, 1, 1, None] * from_middle(width) + maps[:, 1, 2, None] + (width - 1) / 2
@@ -141,7 +141,7 @@ def crop(images: Tensor, maps: Tensor, *, as_products: bool = False) -> Tensor:
 def slide(
     images: Tensor, offsets: Tensor, *, down: bool = False, as_products: bool = False
 ) -> Tensor:
-    """Moves each row along itself, or each column; beyond the edge, the edge.
+    """Shifts each row, or each column, along itself; edges are extended.
 
     Args:
         images: Float32 (b, h, w, c).
@@ -161,7 +161,7 @@ def slide(
 
 
 def from_middle(length: int) -> Tensor:
-    """Where pixels lie, measured from the middle; float32 (length,)."""
+    """Positions of pixels relative to the middle; float32 (length,)."""
     return tf.range(length, dtype=tf.float32) - (length - 1) / 2
 
 

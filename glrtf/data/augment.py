@@ -33,7 +33,7 @@ _STREAMS = (
 def augment(
     images: Tensor, seed: Tensor, config: AugmentConfig, *, as_products: bool = False
 ) -> Tensor:
-    """Varies every image of a batch by its own random amounts.
+    """Augments every image of a batch by its own random amounts.
 
     The order is the original's: flip, hue, saturation, contrast, brightness,
     then the two that it had switched off, affine and cutout. The random crop
@@ -86,7 +86,7 @@ def augment(
 
 
 def step_seed(seed: int, step: Tensor | int, replica: Tensor | int = 0) -> Tensor:
-    """The seed of one replica at one step, int32 (2,): no two of them draw alike.
+    """The seed of one replica at one step, int32 (2,): different for each replica and step.
 
     Args:
         seed: The run's seed.

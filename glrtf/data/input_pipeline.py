@@ -57,7 +57,7 @@ def train_batches(
         data: A data folder or its train shards.
         size: Side of the images in pixels.
         batch_size: Images of a batch, of this worker.
-        seed: Gives the order.
+        seed: Determines the order.
         config: How to read.
         worker: Which host this is, from 0; shards are dealt out by file.
         num_workers: How many hosts read.
@@ -145,7 +145,7 @@ def eval_batches(
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Around a loop over batches: what the reader raised comes out as it was.
+    """Wraps a loop over batches, so that the reader's own exceptions are raised.
 
     TensorFlow wraps an exception from its threads in its own, with the text of
     the traceback; this finds the `UserError` in it again.

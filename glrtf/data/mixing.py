@@ -1,4 +1,4 @@
-"""MixUp and CutMix of a batch: each image mixed with another one of it.
+"""MixUp and CutMix of a batch: each image is mixed with another image of the batch.
 
 `keras.layers.MixUp` and `CutMix` want labels as one-hot rows, which for 203,094
 landmarks no batch can hold, and draw shares in a way that XLA cannot compile. Here

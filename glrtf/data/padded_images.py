@@ -104,7 +104,7 @@ def resize(padded: Tensor, size: int, antialias: bool = False) -> Tensor:
 
 
 def _averaging_weights(lengths: Tensor, size: int, side: int) -> Tensor:
-    """As `_weights`, the triangle as wide as an output pixel; what lies outside counts nothing."""
+    """As `_weights`, with a triangle as wide as an output pixel; outside pixels have weight 0."""
     lengths = tf.cast(lengths, tf.float32)[:, None, None]
     middles = (tf.range(size, dtype=tf.float32)[:, None] + 0.5) * lengths / size - 0.5
     places = tf.range(side, dtype=tf.float32)
@@ -115,7 +115,7 @@ def _averaging_weights(lengths: Tensor, size: int, side: int) -> Tensor:
 
 
 def _weights(lengths: Tensor, size: int, side: int) -> Tensor:
-    """What each of `side` input pixels gives to each of `size` output pixels, (b, size, side)."""
+    """Weights of `side` input pixels in each of `size` output pixels, (b, size, side)."""
     lengths = tf.cast(lengths, tf.float32)[:, None]
     # Middles of output pixels among the middles of input pixels; beyond the last, the last.
     middles = (tf.range(size, dtype=tf.float32) + 0.5) * lengths / size - 0.5

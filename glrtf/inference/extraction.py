@@ -191,7 +191,7 @@ def _embed_missing(
     max_bad_records: int | None,
     names_of: Mapping[str, set[str]],
 ) -> None:
-    """Embeds a part with the models that have not yet, or had other data."""
+    """Embeds a part with the models that lack it or had other data."""
     num_parts = len(shard_set.shards)
     source = receipts.source_digest(shard_set.shards[part])
     missing = [

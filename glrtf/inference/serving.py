@@ -1,4 +1,4 @@
-"""The exported model: what it takes, what it gives, and the proof that it agrees."""
+"""The exported model: its signatures, and the comparison with the model."""
 
 import dataclasses
 import hashlib

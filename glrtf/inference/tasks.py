@@ -1,4 +1,4 @@
-"""What one process does of an embedding: its settings to models, input and parts."""
+"""One process's share of an embedding: from settings to models, input and parts."""
 
 import dataclasses
 import sys
@@ -79,7 +79,7 @@ def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> li
 
 
 def _shrunk(shard_set: ShardSet, jobs: list[Job]) -> ShardSet:
-    """Photos that are resized as they are read, so that a PNG is encoded once, as when it is built.
+    """Photos resized as they are read, so that a PNG is encoded once, as by the builder.
 
     To the longest side that any of the models takes; a model of a smaller one resizes again.
     """

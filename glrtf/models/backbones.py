@@ -89,7 +89,7 @@ def _rescaled(images: keras.KerasTensor, offset: float, dtype: object) -> keras.
 
 @contextlib.contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Inside, Keras may walk XL's thousand layers, one call a layer, to their end."""
+    """Inside, Keras may recurse through XL's thousand layers."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 10_000))
     try:

@@ -24,7 +24,7 @@ _ATTRIBUTE = "class_shards"
 
 @dataclasses.dataclass(frozen=True)
 class ClassShards:
-    """How rows of class centres lie on replicas.
+    """How rows of class centres are distributed over replicas.
 
     Whole, rows are centre-major: `(num_centers · num_classes, dimension)`. A
     replica holds `size` consecutive classes of each centre, the last replicas
@@ -85,7 +85,7 @@ def made_split(shards: ClassShards | None) -> Iterator[None]:
 
 
 def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Variable":
-    """Notes on a variable how it is split; gives it back."""
+    """Marks how a variable is split; returns it."""
     if shards is not None:
         setattr(variable, _ATTRIBUTE, shards)
     return variable
@@ -132,7 +132,7 @@ def copy(source: Any, target: Any) -> None:
 
 
 def _parts(variable: "keras.Variable") -> "tuple[tf.Variable, ...]":
-    """What each replica holds, in their order."""
+    """The part of each replica, in order."""
     import tensorflow as tf
 
     value = variable.value

@@ -316,7 +316,7 @@ def test_workdir_in_place_of_an_export(workdir, tmp_path):
     assert (done.num_rows, done.dimension) == (2, 512)
 
 
-def test_command_tells_what_it_wrote(saved_model, tmp_path, capsys):
+def test_the_command_prints_what_it_wrote(saved_model, tmp_path, capsys):
     data = write_split(tmp_path / "data", [2, 1], split="index")
     arguments = ["--model", saved_model, "--data", str(data), "--output", str(tmp_path / "set")]
     assert embed.main([*arguments, "--split=index", "--tta", "plain", "--strategy=cpu"]) == 0

@@ -96,7 +96,7 @@ def test_a_run_that_is_finished_stays_so_on_more_replicas(config):
     assert sorted(os.listdir(folder_of(config))) == before
 
 
-def test_a_checkpoint_of_the_first_update_is_not_begun_again(config):
+def test_a_checkpoint_of_the_first_update_is_not_started_over(config):
     # One update of 4 images, in updates of 64: less than half of one.
     stopped(config, 1)
     weights = checkpoints.latest(folder_of(config)).arrays()
