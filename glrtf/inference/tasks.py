@@ -41,6 +41,8 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
                 runtime=config.runtime,
                 on_cpu=is_one_cpu(strategy),
             )
+        if not number:
+            embedder = embedder.adapted_by(config.adapter)
         jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
     return jobs
 
