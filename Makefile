@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # What the demo runs with; the rest is added to it.
 $(VENV)/.demo-installed: $(PINNED)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) --editable '.[cpu]'
+	$(PIP_INSTALL) --editable '.[cpu,tflite]'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.demo-installed

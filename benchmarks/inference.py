@@ -1,15 +1,19 @@
 """The model's share of extraction time, and the speed of joining sets.
 
-    python benchmarks/inference.py [extraction] [join]
+    python benchmarks/inference.py [extraction] [runtimes] [join]
 
 extraction: v2s at 384 with random weights embeds a shard of synthetic 800 x 600 photos,
 view plain; compared with running the same batches, already in memory, through the model alone.
+runtimes: TensorFlow and OpenVINO, in float32 and bfloat16, run v2b0 at 224 and v2s at 384 (random
+weights) in turns.
 join: five sets of 512 dimensions over the same shards are read as one of 2560 and
 written to a file; compared with copying the five sets' bytes. Each runs in its own process;
 peak memory excludes imports. Ratios are within one run and printed with their limits.
 """
 
+import functools
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -68,6 +72,57 @@ def extraction() -> None:
     print(f"  share in the model {in_model / together:.3f} (at least 0.9)")
     print(f"  by processor time {processor[0]:.2f} s of {processor[1]:.2f} s", end="")
     print(f", {processor[0] / processor[1]:.3f}")
+
+
+def runtimes(backbone: str = "v2b0", size: int = 224, photos: int = 32, rounds: int = 3) -> None:
+    """Photos per CPU second of each runtime and precision, called in turns in this process.
+
+    Args:
+        backbone: The network, of random weights.
+        size: Side of its input, pixels.
+        photos: Of a call.
+        rounds: Turns; the best of each counts.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    from glrtf.data.input_spec import InputSpec
+    from glrtf.inference.descriptors import openvino_models
+    from glrtf.inference.embedder import Embedder
+    from glrtf.inference.serving import to_unit_range
+    from glrtf.models.retrieval_model import build_embedding_model
+
+    model = build_embedding_model(backbone, size)
+    network = tf.function(
+        lambda images: model(to_unit_range(images), training=False),
+        input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
+        autograph=False,
+    )
+    ours = Embedder(backbone, InputSpec(size), 512, "benchmark", network, model)
+    images = np.random.default_rng(0).integers(0, 256, (photos, size, size, 3), np.uint8)
+    calls: dict[str, Callable[[], Any]] = {"tensorflow float32": lambda: network(images).numpy()}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TFRECORDS_TOOLS_CACHE"] = folder
+        for precision in ("float32", "bfloat16"):
+            found = openvino_models.converted(ours, precision, any_size=False)
+            calls[f"openvino {precision}"] = functools.partial(found.embed, images)
+        rows = {name: call() for name, call in calls.items()}
+        best = dict.fromkeys(calls, float("inf"))
+        for _ in range(rounds):
+            for name, call in calls.items():
+                best[name] = min(best[name], processor_seconds(call))
+    first = next(iter(calls))
+    print(f"runtimes: {backbone} at {size}, {photos} photos a call, CPU seconds")
+    for name, seconds in best.items():
+        cosines = (rows[name] * rows[first]).sum(1)
+        ratio = best[first] / seconds
+        print(f"  {name:<20} {seconds:.3f} s, rate {ratio:.2f}, cosine {cosines.min():.5f}")
+
+
+def both_runtimes() -> None:
+    """The two networks of the targets."""
+    runtimes()
+    runtimes("v2s", SIZE, BATCH)
 
 
 def cut_shard(path: Path, records: int) -> None:
@@ -207,7 +262,7 @@ def anonymous_bytes() -> int:
 
 def main() -> None:
     """Runs the parts named on the command line, or all."""
-    parts = {"extraction": extraction, "join": join}
+    parts = {"extraction": extraction, "runtimes": both_runtimes, "join": join}
     for name in sys.argv[1:] or parts:
         parts[name]()
 

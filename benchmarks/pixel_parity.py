@@ -10,6 +10,8 @@ below it stand the photos that differ most, and those that one side alone refuse
 
 import argparse
 import os
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,7 +58,7 @@ def sides(size: int, max_side: int | None) -> dict[str, Callable[[str], np.ndarr
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def graph(encoded: tf.Tensor) -> tf.Tensor:
-        return serving.prepare(serving._decode_upright(encoded), spec)
+        return serving._photo_input(encoded, spec)
 
     return {
         "train": train,
@@ -64,6 +66,31 @@ def sides(size: int, max_side: int | None) -> dict[str, Callable[[str], np.ndarr
         "search, serve": lambda path: read(Path(path).read_bytes()),
         "export, serving_default": lambda path: graph(Path(path).read_bytes()).numpy(),
     }
+
+
+def photos(folder: str, most: int, unpacked: str) -> list[str]:
+    """Up to `most` files below a folder, evenly spread; those of GLDv2's tars are unpacked.
+
+    Args:
+        folder: Photos, or a copy of GLDv2.
+        most: How many.
+        unpacked: An empty folder for those from tars.
+    """
+    tars = sorted(Path(folder).rglob("*.tar"))
+    if not tars:
+        every = sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
+        return every[:: -(-len(every) // most)]
+    paths = []
+    for path in tars:
+        with tarfile.open(path) as tar:
+            members = [member for member in tar if member.name.endswith(".jpg")]
+            for member in members[:: -(-len(members) * len(tars) // most)]:
+                target = Path(unpacked, f"{len(paths)}-{os.path.basename(member.name)}")
+                content = tar.extractfile(member)
+                assert content is not None  # It is a file.
+                target.write_bytes(content.read())
+                paths.append(str(target))
+    return paths
 
 
 def differences(
@@ -107,9 +134,9 @@ def main() -> int:
     parser.add_argument("--max_side", type=int, default=0, help="0 for none")
     parser.add_argument("--most", type=int, default=200, help="photos, evenly spread")
     arguments = parser.parse_args()
-    every = sorted(str(path) for path in Path(arguments.folder).rglob("*") if path.is_file())
-    paths = every[:: -(-len(every) // arguments.most)]
-    found = differences(sides(arguments.size, arguments.max_side or None), paths)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = photos(arguments.folder, arguments.most, folder)
+        found = differences(sides(arguments.size, arguments.max_side or None), paths)
     print(f"{len(paths)} files, {arguments.size} px, max_side {arguments.max_side or 'none'}")
     print("| path | equal | within 1 | more | largest | mean | one side refuses |")
     print("|---|---|---|---|---|---|---|")

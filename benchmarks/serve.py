@@ -130,7 +130,7 @@ def search_request(photo: bytes) -> tuple[bytes, bytes]:
 async def load(
     server: Server, photos: list[bytes], clients: int, seconds: float, requests: int
 ) -> dict[str, float]:
-    """Asks with so many clients until time or requests run out."""
+    """Asks with that many clients until time or requests run out."""
     searches = itertools.cycle([search_request(each) for each in photos])
     taken: list[float] = []
     memory: list[float] = []

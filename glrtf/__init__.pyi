@@ -68,6 +68,9 @@ from glrtf.commands.train import TrainResult as TrainResult
 from glrtf.commands.export import export as export
 from glrtf.config.inference import ExportConfig as ExportConfig
 from glrtf.commands.export import ExportResult as ExportResult
+from glrtf.commands.describe import describe as describe
+from glrtf.config.descriptor import DescribeConfig as DescribeConfig
+from glrtf.commands.describe import DescribeResult as DescribeResult
 from glrtf.commands.embed import embed as embed
 from glrtf.config.inference import EmbedConfig as EmbedConfig
 from glrtf.commands.embed import EmbedResult as EmbedResult
@@ -115,6 +118,7 @@ from glrtf.commands.completion import CompletionResult as CompletionResult
 from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
 from glrtf.config.retrieval import DbaConfig as DbaConfig
+from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
 from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig

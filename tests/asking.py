@@ -22,7 +22,7 @@ def hold(searcher, monkeypatch):
 
     def slow(photos, limit=100):
         waiting.set()
-        free.wait(20)
+        free.wait(600)
         return search(photos, limit)
 
     monkeypatch.setattr(searcher, "search", slow)

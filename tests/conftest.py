@@ -28,12 +28,14 @@ SHARED = Path(os.environ.get("GLRTF_SHARED", Path(__file__).parents[2] / "shared
 @pytest.fixture(scope="module")
 def small_networks() -> Iterator[None]:
     """Every backbone is a few layers, so that the steps around it are what takes time."""
-    from glrtf.models import efficientnet_v2
+    from glrtf.models import efficientnet_lite, efficientnet_v2
 
+    stage = efficientnet_lite.Stage
     small = efficientnet_v2.Variant("r1k3s2e1i8o8c1 r1k3s2e2i8o16se.25")
     with pytest.MonkeyPatch.context() as patch:
         for name in efficientnet_v2.VARIANTS:
             patch.setitem(efficientnet_v2.VARIANTS, name, small)
+        patch.setattr(efficientnet_lite, "STAGES", (stage(1, 3, 1, 1, 8), stage(1, 3, 2, 2, 16)))
         yield
 
 

@@ -64,7 +64,7 @@ def commands_of(page: Path) -> Iterator[Documented]:
 def all_commands_of(page: Path) -> Iterator[Documented]:
     """The commands of a page's code blocks, fenced or indented, and of its `inline code`.
 
-    A shell variable is given its value; what uses a loop's variable comes once for each
+    A shell variable is given its value; what uses a loop's variable occurs once for each
     of the loop's values.
     """
     values: dict[str, list[str]] = {}

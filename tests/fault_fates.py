@@ -1,6 +1,6 @@
 """The fate of every file of the folder of broken images."""
 
-# What becomes of each kind of file a crawl delivers as .jpg: fate and reason.
+# What happens to each kind of file a crawl delivers as .jpg: fate and reason.
 FATES = {
     "adobe_icc_p3": ("kept", ""),
     "animated_gif_as": ("rejected", "animated GIF"),

@@ -72,7 +72,7 @@ def embed(inputs: Path) -> Work:
 
 
 def trained(inputs: Path) -> Path:
-    """A finished run of `train`, made where it is not there yet."""
+    """A finished run of `train`, made if it does not exist yet."""
     from glrtf.commands import train as command
 
     run = inputs / "run"
@@ -99,7 +99,7 @@ def _same_weights(expected: Path, found: Path) -> None:
 
 
 def _same_study(expected: Path, found: Path) -> None:
-    """The same results; the same trials but for their seconds.
+    """The same results; the same trials except for their seconds.
 
     Of the searches, other ones may be kept, and the journal holds processes and times.
     """

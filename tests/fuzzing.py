@@ -68,7 +68,7 @@ class Findings:
 
 
 def fuzz(target: Target, *, seed: int, runs: int = 0, seconds: float = 0.0) -> Findings:
-    """Reads mutated inputs, so many or so long.
+    """Reads mutated inputs, that many or so long.
 
     Raises:
         AssertionError: With the input, for an exception that is no refusal.

@@ -151,7 +151,7 @@ def _finish(work: Work, output: Path) -> None:
 
 
 def same_files(without: Sequence[str] = ()) -> Callable[[Path, Path], None]:
-    """Compares two folders byte by byte, but for files of some names, which both must have."""
+    """Compares two folders byte by byte, except for files of some names, which both must have."""
 
     def compare(expected: Path, found: Path) -> None:
         one, other = _contents(expected), _contents(found)

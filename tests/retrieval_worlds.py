@@ -103,7 +103,7 @@ def stored(rows):
 
 
 def cut_into(rows, parts):
-    """Rows in so many parts, or in parts of these lengths."""
+    """Rows in that many parts, or in parts of these lengths."""
     if isinstance(parts, int):
         return np.array_split(rows, parts)
     return np.split(rows, np.cumsum(parts)[:-1])

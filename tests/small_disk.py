@@ -38,7 +38,7 @@ def make_writable(disk: Path) -> None:
 
 
 def leave_free(disk: Path, kib: int) -> None:
-    """Fills the disk up but for so much."""
+    """Fills the disk up except for so much."""
     make_room(disk)
     with open(disk / _FILLER, "wb", buffering=0) as file:
         with contextlib.suppress(OSError):

@@ -87,7 +87,7 @@ class Gate(http.server.ThreadingHTTPServer):
         return None
 
     def generation(self, bucket: str, name: str) -> str:
-        """The live generation of an object, "0" where there is none."""
+        """The live generation of an object, "0" if there is none."""
         path = f"/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}"
         status, _, body = self.forward("GET", path, {}, b"")
         return str(json.loads(body)["generation"]) if status == 200 else "0"
@@ -97,15 +97,28 @@ class Gate(http.server.ThreadingHTTPServer):
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection("localhost", self.backend, timeout=600)
         try:
+            connection.connect()
+            # The emulator, too, sends two packets, and waits in between.
+            acknowledge_at_once(connection.sock)
             connection.request(method, path, body, headers)
+            acknowledge_at_once(connection.sock)
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()
         finally:
             connection.close()
 
 
+def acknowledge_at_once(connection: socket.socket) -> None:
+    """Does not delay acknowledgements, until the system decides otherwise; Linux only."""
+    if hasattr(socket, "TCP_QUICKACK"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer's head and body are two packets: the second would wait for the first's
+    # acknowledgement, which the client delays by 40 ms.
+    disable_nagle_algorithm = True
     server: Gate
 
     def log_message(self, *args: object) -> None:

@@ -6,6 +6,7 @@ object; run again without the fault, it must end with the quiet run's files.
 """
 
 import collections
+import contextlib
 import dataclasses
 import random
 import shutil
@@ -17,7 +18,7 @@ from storage_emulator import Fault, Gate
 from tiny_gldv2 import files_below
 
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, local_copies
+from tfrecords_tools.storage import files, local_copies, remote
 
 _PAGE = b"<!DOCTYPE html><html><body><h1>Sign in to continue</h1></body></html>"
 _STATUSES = (400, 401, 403, 404, 409, 412, 429, 500, 503)
@@ -43,7 +44,7 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """What happened to a trial.
 
     Attributes:
         kind: ``equal``, ``line``, ``traceback`` or ``wrong``.
@@ -58,8 +59,20 @@ class Outcome:
     message: str
 
 
-def trials(work: Work, gate: Gate, root: str, count: int, seed: int = 0) -> Iterator[Outcome]:
-    """Runs a command `count` times, each time with another fault drawn from a seed."""
+def trials(
+    work: Work, gate: Gate, root: str, count: int, seed: int = 0, deadline: float = 1.0
+) -> Iterator[Outcome]:
+    """Runs a command `count` times, each time with another fault drawn from a seed.
+
+    Args:
+        work: The command.
+        gate: Between it and storage.
+        root: Where the trials' folders go, on ``gs://``.
+        count: How many trials.
+        seed: Equal seeds draw the same faults.
+        deadline: Seconds after which a request with a fault is given up. The runs without a
+            fault have the usual one, so that no trial depends on how busy the machine is.
+    """
     gate.faults.clear()
     gate.requests.clear()
     work.run(f"{root}/quiet")
@@ -72,24 +85,27 @@ def trials(work: Work, gate: Gate, root: str, count: int, seed: int = 0) -> Iter
         kinds = _OF_ANY + _OF_DOWNLOADS if "alt=media" in line else _OF_ANY
         times = generator.choice([1, _FOR_GOOD])
         fault = Fault("", times, place, **generator.choice(kinds))
-        yield _trial(work, gate, f"{root}/{number}", expected, fault, line)
+        yield _trial(work, gate, f"{root}/{number}", expected, fault, line, deadline)
+
+
+@contextlib.contextmanager
+def _faulty(gate: Gate, fault: Fault, deadline: float) -> Iterator[None]:
+    """Inside, a fault is on the way, and requests are given up soon."""
+    usual, remote.DEADLINE = remote.DEADLINE, deadline
+    gate.faults = [fault]
+    try:
+        yield
+    finally:
+        gate.faults = []
+        remote.DEADLINE = usual
 
 
 def _trial(
-    work: Work, gate: Gate, folder: str, expected: object, fault: Fault, line: str
+    work: Work, gate: Gate, folder: str, expected: object, fault: Fault, line: str, deadline: float
 ) -> Outcome:
     given = dataclasses.replace(fault)
-    gate.faults = [fault]
-    message = ""
-    try:
-        work.run(folder)
-    except UserError as error:
-        kind = "line" if "gs://" in (message := str(error)) else "traceback"
-    except Exception:
-        kind, message = "traceback", traceback.format_exc()
-    else:
-        kind = "equal"
-    gate.faults = []
+    with _faulty(gate, fault, deadline):
+        kind, message = _run(work, folder)
     if kind == "line":
         work.run(folder)
     if kind != "traceback" and work.result(folder) != expected:
@@ -97,8 +113,19 @@ def _trial(
     return Outcome(kind, given, line, message)
 
 
+def _run(work: Work, folder: str) -> tuple[str, str]:
+    """How a run ended, and what it said."""
+    try:
+        work.run(folder)
+    except UserError as error:
+        return "line" if "gs://" in str(error) else "traceback", str(error)
+    except Exception:
+        return "traceback", traceback.format_exc()
+    return "equal", ""
+
+
 def below(folder: str, *, without: str = "") -> dict[str, bytes]:
-    """The objects below a folder, but for those whose name holds `without`."""
+    """The objects below a folder, except those whose name holds `without`."""
     return {
         name: files.read_bytes(f"{folder}/{name}")
         for name, _ in files.walk(folder)

@@ -9,7 +9,7 @@ def two_replicas() -> Any:
     """The one MirroredStrategy of this process on the two devices.
 
     Two of them would count their collective operations alike, and the second
-    would be taken for a wrong repetition of the first.
+    would be mistaken for a wrong repetition of the first.
     """
     import tensorflow as tf
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from tfrecords_tools import csv_rows, gldv2, own_names
 from tfrecords_tools.command import cli
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, folders
@@ -33,7 +34,7 @@ class ArrangeConfig:
     Attributes:
         photos: Folder of the photos.
         table: CSV in UTF-8 with the columns photo (a path below the folder) and landmark (any
-            name; empty where it is not known).
+            name; empty if it is not known).
         output: Folder to write: index/, train/ and metadata/, whole or not at all.
     """
 
@@ -48,7 +49,7 @@ class OwnPhoto:
 
     Attributes:
         name: The photo's path below the folder, as the disk spells it.
-        landmark: What it shows; empty where that is not known.
+        landmark: What it shows; empty if that is not known.
     """
 
     name: str
@@ -86,6 +87,7 @@ def arrange(config: ArrangeConfig) -> ArrangeResult:
     Raises:
         UserError: If the table or a photo is not as expected; nothing is written then.
     """
+    config = checked(config, ArrangeConfig)
     photos = _read_table(config)
     if os.path.exists(config.output) and os.listdir(config.output):
         raise UserError(f"{config.output}: expected a new folder, found files; name another")
@@ -209,7 +211,7 @@ def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:
 
 
 def read_names(metadata: str) -> dict[str, str]:
-    """The photos' own names by image id, as `arrange` wrote them; empty where it did not.
+    """The photos' own names by image id, as `arrange` wrote them; empty if it did not.
 
     Args:
         metadata: The folder with the CSVs.

@@ -9,6 +9,7 @@ import numpy as np
 from tfrecords_tools import finish, gldv2, inventory, runners, scans, shard_stats, sharding
 from tfrecords_tools.build_config import BuildConfig, parse_size
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.gldv2 import Layout
@@ -49,6 +50,7 @@ def build(config: BuildConfig) -> BuildResult:
     Raises:
         UserError: If the source, its CSVs or the output folder are not as expected.
     """
+    config = checked(config, BuildConfig)
     expected.new_folder("--output", config.output)
     sets: dict[str, DatasetInfo] = {}
     missing: dict[str, int] = {}
@@ -199,7 +201,7 @@ def _finish(
     if left := fold.plan.num_shards - len(receipts):
         print(
             f"task {config.task_index} of {config.num_tasks}: done with {fold.name}; "
-            f"{left} shards of other tasks are to come, the last writes dataset_info.json",
+            f"{left} shards of other tasks are still to come; the last writes dataset_info.json",
             file=sys.stderr,
         )
         return None, left

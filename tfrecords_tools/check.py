@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrecords_tools import contact_sheet, gldv2, runners, schema, tfrecord
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.dataset_info import FILE_NAME, LABELS_NAME, DatasetInfo, ShardInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -49,7 +50,7 @@ class ShardJob:
         folder: Where it is.
         shard: What it should be.
         schema: The names its records use.
-        num_classes: Labels run from 0 to this less 1; 0 where there are none.
+        num_classes: Labels run from 0 to this less 1; 0 if there are none.
         owners: Digest -> shard name, of the whole set.
     """
 
@@ -101,7 +102,7 @@ class CheckResult:
 
     Attributes:
         sets: Every set below the folder.
-        sheet: The contact sheet; empty where none was drawn.
+        sheet: The contact sheet; empty if none was drawn.
         sheet_images: Images on it.
     """
 
@@ -121,6 +122,7 @@ def check(config: CheckConfig) -> CheckResult:
     Raises:
         UserError: If there are no finished shards, or the sheet is not a new file.
     """
+    config = checked(config, CheckConfig)
     if config.sheet:
         expected.new_file("--sheet", config.sheet)
     infos = list(find_infos(config.output))
@@ -198,7 +200,7 @@ def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[st
         example = gldv2.format_id(int(doubled[0]))
         where = [report.name for report in reports if doubled[0] in report.ids]
         faults.append(
-            f"{info.folder}: {len(doubled)} images are there more than once, such as {example} "
+            f"{info.folder}: {len(doubled)} images occur more than once, such as {example} "
             f"in {' and '.join(where)}"
         )
     try:

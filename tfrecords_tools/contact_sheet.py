@@ -19,7 +19,7 @@ def draw(infos: list[DatasetInfo], count: int, path: str) -> int:
 
     Args:
         infos: The sets of shards.
-        count: How many images; fewer where there are not so many.
+        count: How many images; fewer where there are not that many.
         path: The PNG file to be written.
 
     Returns:

@@ -29,7 +29,7 @@ def encode(features: Mapping[str, bytes | int]) -> bytes:
 
 
 def decode(serialized: bytes) -> dict[str, bytes | int]:
-    """The features of an Example, the first value of each.
+    """The features of an Example, the first value of each; those without a value are left out.
 
     Raises:
         ValueError: If the bytes are not such a message.
@@ -39,6 +39,8 @@ def decode(serialized: bytes) -> dict[str, bytes | int]:
     for entry in _payloads(_only(memoryview(serialized))):
         name, feature = (_only_numbered(entry, number) for number in (1, 2))
         kind, values = next(_fields(feature), (0, feature))
+        if not values:
+            continue
         if kind == 1:
             features[str(name, "utf-8")] = bytes(_only(values))
         elif kind == 3:

@@ -47,7 +47,7 @@ def describe(head: bytes) -> str:
         head: The first `HEAD` bytes, or more.
 
     Returns:
-        The kind with its article, such as ``"a HEIC photo"``; empty where it is not recognised.
+        The kind with its article, such as ``"a HEIC photo"``; empty if it is not recognised.
     """
     for magic, kind in _MAGIC:
         if head.startswith(magic):

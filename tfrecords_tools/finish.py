@@ -20,7 +20,7 @@ from tfrecords_tools.storage import files, json_shapes, temporary_files
 
 _PLAN_NAME = "plan.json"
 _PREVIOUS_NAME = "previous_info.json"
-# One photo in so many.
+# One photo in that many.
 _WORTH_A_NOTE = 100
 _FOLDERS = (shard_stats.FOLDER, scans.INDEX_FOLDER)
 

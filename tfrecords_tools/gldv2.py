@@ -24,7 +24,7 @@ class Layout:
         split: ``train``, ``index`` or ``test``.
         root: The published layout's root folder.
         folder: The split's folder below it.
-        tars: The tar files' names, sorted; empty where the files are extracted.
+        tars: The tar files' names, sorted; empty if the files are extracted.
     """
 
     split: str
@@ -56,12 +56,12 @@ def find_layout(root: str, split: str) -> Layout:
 
 
 def parse_id(text: str) -> int | None:
-    """An image_id's 16 hex digits as a number; None where they are not that."""
+    """An image_id's 16 hex digits as a number; None if they are not that."""
     return int(text, 16) if _ID.fullmatch(text) else None
 
 
 def parse_member(name: str) -> int | None:
-    """The image_id in ``a/b/c/<id>.jpg`` as a number; None where the name is another."""
+    """The image_id in ``a/b/c/<id>.jpg`` as a number; None if the name is another."""
     found = _MEMBER.fullmatch(name)
     return int(found[4], 16) if found else None
 
@@ -78,7 +78,7 @@ def member_path(number: int) -> str:
 
 
 def published_md5(layout: Layout, tar: str) -> str | None:
-    """The MD5 digest published for a tar, None where there is no md5 file.
+    """The MD5 digest published for a tar, None if there is no md5 file.
 
     Raises:
         UserError: If the md5 file holds no digest.

@@ -24,7 +24,7 @@ _TABLE[[0, *range(0x20, 0x7F)]] = True
 # What makes an id stand in quotes in a list; any space of Unicode ends a word for `str.split`.
 _QUOTED = re.compile(r"[\s\"',]")
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"(?=\s|$)|(\S+)')
-# Solutions write it where there is no image.
+# Solutions write it if there is no image.
 _NONE = "None"
 _BLOCK = 1 << 18
 _SPACE = ord(" ")
@@ -49,7 +49,7 @@ def is_text(image_id: str) -> bool:
 
 
 def first_unsafe(ids: npt.NDArray[np.bytes_]) -> bytes | None:
-    """The first id that is not safe, None where all are.
+    """The first id that is not safe, None if all are.
 
     Args:
         ids: (n,) S dtype of any width, or bytes objects.

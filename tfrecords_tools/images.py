@@ -51,8 +51,8 @@ class Inspected:
 
     Attributes:
         fate: `KEPT`, `REENCODED` or `REJECTED`.
-        reason: Why it was not kept; empty where it was.
-        encoded: An upright gray or RGB JPEG; empty where it was rejected.
+        reason: Why it was not kept; empty if it was.
+        encoded: An upright gray or RGB JPEG; empty if it was rejected.
         width: Pixels of `encoded`.
         height: Pixels of `encoded`.
     """
@@ -65,7 +65,7 @@ class Inspected:
 
 
 def inspect(data: bytes, settings: ImageSettings) -> Inspected:
-    """Decides what becomes of a file: kept byte for byte, re-encoded, or rejected."""
+    """Decides what happens to a file: kept byte for byte, re-encoded, or rejected."""
     try:
         header = admit(data, settings)
         if header is None:
@@ -87,7 +87,7 @@ def inspect(data: bytes, settings: ImageSettings) -> Inspected:
 
 
 def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
-    """The guard before any decoder: what a file says of itself must be within bounds.
+    """The guard before any decoder: what a file records about itself must be within bounds.
 
     Args:
         data: An image file's bytes.

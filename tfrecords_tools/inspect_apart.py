@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 
 def inspect(data: bytes, settings: ImageSettings, name: str) -> Inspected:
-    """Decides what becomes of a file, as `images.inspect` does; this process survives it.
+    """Decides what happens to a file, as `images.inspect` does; this process survives it.
 
     Args:
         data: An image file's bytes.
@@ -53,10 +53,10 @@ def inspect(data: bytes, settings: ImageSettings, name: str) -> Inspected:
                 raise RuntimeError(f"{name}: the decoder ended with exit code {code}") from None
             if -code not in FROM_OUTSIDE:
                 reason = died_of(-code)
-                print(f"{name}: {reason}; rejected, the rest goes on", file=sys.stderr)
+                print(f"{name}: {reason}; rejected, the rest continues", file=sys.stderr)
                 return Inspected(images.REJECTED, reason)
         except BaseException:
-            # The answer that is still to come would be taken for the next image's.
+            # The answer that is still to come would be mistaken for the next image's.
             child.end()
             raise
         else:

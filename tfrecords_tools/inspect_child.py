@@ -19,7 +19,7 @@ def answer(connection: Connection) -> None:
 
     Args:
         connection: Gives the fields of `ImageSettings` and bytes; takes the fields of
-            `Inspected` without ``encoded``, and these bytes, which are empty where they
+            `Inspected` without ``encoded``, and these bytes, which are empty if they
             are those that came (``same``).
     """
     while True:

@@ -59,7 +59,7 @@ class JpegHeader:
 
 
 def read_header(data: bytes) -> JpegHeader | None:
-    """Reads the markers up to the first scan; None where the file is no JPEG or cut before it."""
+    """Reads the markers up to the first scan; None if the file is no JPEG or cut before it."""
     if data[:3] != b"\xff\xd8\xff":
         return None
     frame: tuple[int, int, int, int, int] | None = None

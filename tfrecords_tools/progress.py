@@ -14,7 +14,7 @@ class Progress:
 
     Args:
         description: What is being done, such as ``"embed test"``.
-        total: How many items there are; None where that is not known.
+        total: How many items there are; None if that is not known.
         unit: What one item is called, such as ``"image"``.
     """
 
@@ -79,7 +79,7 @@ class Progress:
         return f"{line}, {self._note}" if self._note else line
 
     def _warm_rate(self, now: float) -> float:
-        """Items a second since the first update; 0 where that is not known yet."""
+        """Items a second since the first update; 0 if that is not known yet."""
         done, since = self._first or (0, now)
         return (self._done - done) / (now - since) if now > since else 0.0
 

@@ -26,7 +26,7 @@ def read_images(layout: Layout, images: Images) -> Iterator[bytes]:
     """Yields the bytes of images, in the order given.
 
     The next 32 are fetched while earlier ones are worked on: announced to the
-    system where they lie in local tars, by threads where they lie on gs://.
+    system where they lie in local tars, by threads where they are on gs://.
 
     Raises:
         UserError: If a file shrank or went since it was indexed.
@@ -65,7 +65,7 @@ def _open(path: str) -> int:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; it went since it was indexed") from None
+        raise UserError(f"{path}: no such file; it was deleted after it was indexed") from None
     file_systems.advise(handle, 0, 0, os.POSIX_FADV_RANDOM)
     return handle
 
@@ -106,7 +106,7 @@ def _range(path: str, offset: int, size: int, checksum: int) -> bytes:
             return data
     raise UserError(
         f"{path}: expected the {size} bytes at {offset} that were indexed, found others: it "
-        "changed since, or they were altered on the way; run the build again"
+        "changed since, or they were altered in transit; run the build again"
     )
 
 

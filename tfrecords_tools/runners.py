@@ -26,7 +26,7 @@ class WorkerDiedError(UserError):
 
 
 def run_shards(fold: Fold, config: BuildConfig) -> None:
-    """Writes this task's shards of a fold that are not there yet, each with its receipt."""
+    """Writes this task's shards of a fold that do not exist yet, each with its receipt."""
     numbers = range(config.task_index, fold.plan.num_shards, config.num_tasks)
     if config.runner == "beam":
         from tfrecords_tools import beam_runner
@@ -52,7 +52,7 @@ def count_workers(wanted: int | None, num_jobs: int, num_bytes: int) -> int:
 
     Args:
         wanted: What the user set, None to choose.
-        num_jobs: How many jobs there are.
+        num_jobs: Number of jobs.
         num_bytes: How much they read; small work is done before a process has started.
     """
     by_default = len(os.sched_getaffinity(0)) if num_bytes > _SMALL else 1
@@ -66,7 +66,7 @@ def run_jobs(
     """Runs a function on each job and yields the results as they come.
 
     At most two jobs a worker are handed out ahead, so that jobs may be made lazily.
-    The first exception ends the run; jobs that have started are completed first, but for
+    The first exception ends the run; jobs that have started are completed first, except for
     Ctrl-C and SIGTERM, which end them.
 
     Args:

@@ -24,10 +24,10 @@ class TarScan:
         tar: Its name; empty for the listing of extracted files.
         size: Its length in bytes.
         digest: Its MD5 digest where it was checked, else one of its headers.
-        fault: What is wrong with it; empty where nothing is.
-        members: Its images, of `gldv2.MEMBERS_DTYPE`; empty where it has a fault.
+        fault: What is wrong with it; empty if nothing is.
+        members: Its images, of `gldv2.MEMBERS_DTYPE`; empty if it has a fault.
         foreign: Name and reason of each member that is no image.
-        checksums: uint32, the CRC-32C of each image's bytes; 0 where they were not read.
+        checksums: uint32, the CRC-32C of each image's bytes; 0 if they were not read.
     """
 
     tar: str
@@ -44,7 +44,7 @@ class ScanJob:
     """One tar to be scanned.
 
     Attributes:
-        layout: Where it lies.
+        layout: Its path.
         tar: Its name.
         check_md5: Whether its digest is compared with the published one.
         memory: The folder of what is remembered.

@@ -22,7 +22,7 @@ class Schema:
         encoded: The image file's bytes.
         image_id: The image_id, 16 hex digits.
         label: The label, int64.
-        landmark_id: GLDv2's own number, int64; None where it is not stored.
+        landmark_id: GLDv2's own number, int64; None if it is not stored.
     """
 
     encoded: str
@@ -45,7 +45,7 @@ def encode_example(
     Args:
         encoded: A JPEG file's bytes.
         image_id: 16 hex digits.
-        label: 0..num_classes-1, or -1 where there is none.
+        label: 0..num_classes-1, or -1 if there is none.
         landmark_id: GLDv2's own number, or -1.
         height: The image's height in pixels.
         width: Its width in pixels.
@@ -108,7 +108,7 @@ def parse_example(serialized: Any, schema: str = "gldv2") -> dict[str, Any]:
 
     Returns:
         Tensors of the shape of `serialized`: ``encoded`` and ``image_id``
-        (string), ``label`` and ``landmark_id`` (int64, -1 where not stored).
+        (string), ``label`` and ``landmark_id`` (int64, -1 if not stored).
     """
     import tensorflow as tf
 

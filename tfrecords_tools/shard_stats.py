@@ -12,7 +12,7 @@ _KIB_BIN = 50
 
 @dataclasses.dataclass
 class ShardStats:
-    """What became of a shard's images; stored next to it as its receipt.
+    """What happened to a shard's images; stored next to it as its receipt.
 
     Attributes:
         name: The shard's file name.
@@ -65,7 +65,7 @@ class ShardStats:
 
 
 def load(folder: str, name: str) -> ShardStats | None:
-    """Reads a shard's receipt, None where there is none.
+    """Reads a shard's receipt, None if there is none.
 
     Args:
         folder: The folder of the shards.

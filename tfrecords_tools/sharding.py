@@ -17,11 +17,11 @@ class Images:
 
     Attributes:
         ids: uint64, image_id as a number.
-        labels: int32, -1 where there is none.
+        labels: int32, -1 if there is none.
         containers: int32, which tar of the layout; 0 for extracted files.
         offsets: uint64, where the bytes begin.
         sizes: uint32, how many they are.
-        checksums: uint32, their CRC-32C; 0 where it is not known.
+        checksums: uint32, their CRC-32C; 0 if it is not known.
     """
 
     ids: np.ndarray

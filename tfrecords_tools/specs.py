@@ -27,7 +27,7 @@ class Fold:
         landmark_ids: (num_classes,) int64: label -> landmark_id.
         settings: What images must be like.
         known: The tars whose images earlier versions of the shards hold; empty
-            where there are no earlier versions to build on.
+            if there are no earlier versions to build on.
     """
 
     name: str

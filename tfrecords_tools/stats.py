@@ -11,6 +11,7 @@ import numpy as np
 from tfrecords_tools import csv_rows, shard_stats
 from tfrecords_tools.check import find_infos
 from tfrecords_tools.command import cli
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files
@@ -54,7 +55,7 @@ class StatsResult:
 
     Attributes:
         sets: Every set below the folder.
-        curve: The picture of the class sizes; empty where none was drawn.
+        curve: The picture of the class sizes; empty if none was drawn.
     """
 
     sets: tuple[SetStats, ...]
@@ -67,6 +68,7 @@ def stats(config: StatsConfig) -> StatsResult:
     Raises:
         UserError: If there are no finished shards, or Matplotlib is missing for the curve.
     """
+    config = checked(config, StatsConfig)
     infos = list(find_infos(config.output))
     sets = tuple(map(stats_of, infos))
     labelled = [info for info in infos if info.num_classes]

@@ -38,7 +38,7 @@ class TarIndex:
     Attributes:
         members: The images in the tar's order, of `gldv2.MEMBERS_DTYPE`.
         foreign: Name and reason of each member that is no GLDv2 image.
-        checksums: uint32, the CRC-32C of each image's bytes; 0 where they were not read.
+        checksums: uint32, the CRC-32C of each image's bytes; 0 if they were not read.
     """
 
     members: np.ndarray
@@ -170,7 +170,7 @@ def _header(read_at: ReadAt, position: int, count: int) -> tarfile.TarInfo | Non
 
 
 def _extended_name(header: tarfile.TarInfo, read_at: ReadAt, content: int) -> str | None:
-    """The name an extended header gives the next member, None where it gives none."""
+    """The name an extended header gives the next member, None if it gives none."""
     if header.size > _MAX_EXTENDED or header.type in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
         return None
     data = read_at(content, header.size)

@@ -105,7 +105,7 @@ def _deadly(
         if status < 0 and -status not in inspect_apart.FROM_OUTSIDE:
             found = True
             reason = inspect_apart.died_of(-status)
-            print(f"{image}: {reason}; rejected, the build goes on", file=sys.stderr)
+            print(f"{image}: {reason}; rejected, the build continues", file=sys.stderr)
             yield number, row, reason
     if not found:
         where = "; ".join(image for _, _, image in suspects)

@@ -31,13 +31,13 @@ class ShardSpec:
         folder: Where it goes.
         layout: Where the images come from.
         images: The images in the order of the records.
-        landmark_ids: (n,) int64, of each image, -1 where there is none.
+        landmark_ids: (n,) int64, of each image, -1 if there is none.
         settings: What images must be like.
         digest: Of everything above that the shard's bytes depend on.
         fresh: (n,) bool, False for images that an earlier version of the shard
-            holds or rejected; all True where there is none.
+            holds or rejected; all True if there is none.
         base: The digest of that earlier version, which holds the images that are
-            not fresh and no others; empty where there is none.
+            not fresh and no others; empty if there is none.
         deadly: Rows of `images` that ended a worker process, with the reason, which are
             rejected unread.
     """
@@ -68,7 +68,7 @@ def write_shard(spec: ShardSpec, inspect: Inspect | None = None) -> ShardStats:
             an image may end.
 
     Returns:
-        What became of its images, from the receipt if it was done before.
+        What happened to its images, from the receipt if it was done before.
     """
     earlier = shard_stats.load(spec.folder, spec.name)
     if earlier and not shard_stats.is_intact(spec.folder, earlier):

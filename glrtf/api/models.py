@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from glrtf.api.row_sources import Path
+from glrtf.config.data import InputConfig
 from glrtf.config.descriptor import DescriptorConfig
 from glrtf.config.inference import VIEWS
 from tfrecords_tools.errors import UserError
@@ -12,7 +13,6 @@ from tfrecords_tools.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from glrtf.config.data import InputConfig
     from glrtf.models.keras_settings import keras
     from glrtf.service.photo_embedder import PhotoEmbedder
 
@@ -102,7 +102,7 @@ def read_shards(
         batch_size: Images of a batch.
         training: Endless shuffled batches (images uint8 (b, size, size, 3), labels int32 (b,)).
             Otherwise one pass in order, of mappings with ``image``, ``image_id`` (b,) string and
-            ``label`` (b,) int32, -1 where there is none.
+            ``label`` (b,) int32, -1 if there is none.
         seed: Gives the order, when training.
         config: How shards are read, when training.
 
@@ -111,7 +111,10 @@ def read_shards(
     """
     from glrtf.data import input_pipeline
     from glrtf.data.shards import open_shards
+    from tfrecords_tools.command.typed_settings import checked
 
+    if config is not None:
+        config = checked(config, InputConfig)
     shards = open_shards(os.fspath(data), split)
     if not training:
         return input_pipeline.eval_batches(shards, size=size, batch_size=batch_size)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glrtf.api.row_sources import Path, Rows, Sets, require_one_model, row_source, sources_of
 from glrtf.config.retrieval import RetrieveConfig, SearchConfig
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def search(
             searched,
             k,
             0,
-            config or SearchConfig(),
+            checked(config or SearchConfig(), SearchConfig),
             folder,
             "search",
         )
@@ -72,7 +73,7 @@ class RankResult:
         final: (queries, limit) float64, the confidence that orders them.
         direct: (queries, limit) float64, by similarity of query and image.
         bridged: (queries, limit) float64, by train images of a landmark that both resemble.
-        landmarks: (queries, limit) int64, that landmark; -1 where there is none.
+        landmarks: (queries, limit) int64, that landmark; -1 if there is none.
         notes: What the user should know.
     """
 
@@ -140,8 +141,11 @@ def rank(
     named: dict[str, Any] = {role: [role] for role in sources}
     of_ids = None if landmarks is None or isinstance(landmarks, str | os.PathLike) else landmarks
     table = os.fspath(landmarks) if isinstance(landmarks, str | os.PathLike) else None
-    config = RetrieveConfig(
-        output="", landmarks="landmarks" if of_ids is not None else table, **named, **settings
+    config = checked(
+        RetrieveConfig(
+            output="", landmarks="landmarks" if of_ids is not None else table, **named, **settings
+        ),
+        RetrieveConfig,
     )
     with tempfile.TemporaryDirectory(prefix="glrtf-") as folder:
         inputs = GivenInputs(config, sources, of_ids)

@@ -40,14 +40,14 @@ def write_set(
         folder: A new folder.
         rows: (n, dimension) float32 or float16, each of length 1.
         ids: (n,) image ids, text of 1 to 255 bytes in UTF-8.
-        **meta: What is to be known of the rows, JSON values, such as ``model="mine"``.
+        **meta: Facts about the rows, JSON values, such as ``model="mine"``.
 
     Returns:
         The set, opened.
 
     Raises:
         UserError: If the folder holds a set already, a row is not finite or not of length 1, or
-            an id comes twice or has other characters.
+            an id occurs twice or has other characters.
     """
     from glrtf.embeddings import embedding_set
     from glrtf.embeddings.info import INFO_FILE
@@ -76,7 +76,7 @@ def import_rows(
         source: (n, dimension) numbers of any length, or a file or folder that ``glrtf rows
             import`` reads.
         folder: A new folder.
-        ids: (n,) image ids, or a file of them; None where the source has them.
+        ids: (n,) image ids, or a file of them; None if the source has them.
         model: Name of the model that made the rows; sets of different models are not compared.
         dtype: How rows are stored.
         max_rejects: How many rows may be left out, of zeros, NaN or a repeated id; None for any

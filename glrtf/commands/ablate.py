@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.evaluation import AblateConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
     from glrtf.tuning.ablation import Row
@@ -47,6 +48,7 @@ def ablate(config: AblateConfig) -> AblateResult:
     Raises:
         UserError: If an input or the output folder is not as expected.
     """
+    config = checked(config, AblateConfig)
     from glrtf.tuning import ablation, ablation_table
 
     expected.new_folder("--output", config.output)

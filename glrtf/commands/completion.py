@@ -10,6 +10,7 @@ from glrtf.commands.catalog import COMMANDS, Entry
 from glrtf.config.completion import CompletionConfig
 from tfrecords_tools.command import cli
 from tfrecords_tools.command.arguments import option_names
+from tfrecords_tools.command.typed_settings import checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class CompletionResult:
 
 def completion(config: CompletionConfig) -> CompletionResult:
     """The completion script of all commands, for bash or zsh."""
+    config = checked(config, CompletionConfig)
     import shtab
 
     parser = argparse.ArgumentParser("glrtf")
@@ -54,7 +56,7 @@ def _add_settings(parser: argparse.ArgumentParser, entry: Entry) -> None:
 
 
 def _complete_files(action: argparse.Action) -> None:
-    """Completes file names where there are no choices; most settings that take text are paths."""
+    """Completes file names if there are no choices; most settings that take text are paths."""
     import shtab
 
     if not action.choices:

@@ -13,6 +13,7 @@ from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.stopping import Stopped
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
@@ -52,6 +53,7 @@ def demo(config: DemoConfig) -> DemoResult:
     Raises:
         UserError: If the output folder holds a demonstration with other settings.
     """
+    config = checked(config, DemoConfig)
     expected.new_folder("--output", config.output)
     if config.settings:
         expected.file("--settings", config.settings)

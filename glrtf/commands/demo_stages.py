@@ -69,7 +69,7 @@ class Stages:
                 "others; delete the folder or name another --output"
             )
         if done and all(files.exists(files.join(self._folder, p)) for p in products):
-            print(f"{name}: done before", file=sys.stderr)
+            print(f"{name}: already done", file=sys.stderr)
             return
         self._forget_later(name)
         print(f"{name} …", file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.inference import EmbedConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
     from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -35,6 +36,7 @@ def embed(config: EmbedConfig) -> EmbedResult:
     Raises:
         UserError: If the model, the data or the output folder is not as expected.
     """
+    config = checked(config, EmbedConfig)
     _check_inputs(config)
     from glrtf.data.photo_folders import left_out_note
     from glrtf.inference import beam_extraction, tasks

@@ -10,6 +10,7 @@ from typing import Any
 
 from glrtf.config.evaluation import EvaluateConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -65,7 +66,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
         for part, values in difference.items():
             low, high = values.get("interval", (1, 1))
             if low <= 0 <= high:
-                print(f"{part}: the interval holds 0: no difference is shown")
+                print(f"{part}: the interval contains 0: no significant difference")
 
 
 def evaluate(config: EvaluateConfig) -> EvaluateResult:
@@ -74,6 +75,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     Raises:
         UserError: If a file is not as expected, or the two know no common query.
     """
+    config = checked(config, EvaluateConfig)
     from glrtf.evaluation import solutions
 
     for option in ("json", "per_query"):

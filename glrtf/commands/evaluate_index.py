@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.service import EvaluateIndexConfig
 from tfrecords_tools.command import cli
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -45,6 +46,7 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
     Raises:
         UserError: If sets, photos or tables are not as expected, or no photo can be answered.
     """
+    config = checked(config, EvaluateIndexConfig)
     from glrtf.service import calibrating, index_quality
 
     searcher, photos, source = _searcher_and_photos(config)

@@ -1,10 +1,14 @@
 """Exports a trained embedding model: ``glrtf export --workdir RUN``."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 
 from glrtf.config.inference import ExportConfig
+from glrtf.inference import lite_copy
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
+from tfrecords_tools.errors import how_to_install
 
 _PACKAGES = {"onnx": ("tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",)}
 
@@ -30,6 +34,7 @@ def export(config: ExportConfig) -> ExportResult:
     Raises:
         UserError: If the workdir or the output is not as expected, or the two differ.
     """
+    config = checked(config, ExportConfig)
     _check_inputs(config)
     from glrtf.data.input_spec import InputSpec
     from glrtf.inference import formats, serving
@@ -37,12 +42,17 @@ def export(config: ExportConfig) -> ExportResult:
 
     any_size = config.format == "saved_model"
     model, training = load_embedding_model(
-        config.workdir, config.checkpoint or None, any_size=any_size
+        config.workdir, config.checkpoint or None, any_size=any_size, backbone=config.backbone
     )
     spec = InputSpec.of(training.input, training.size)
     if any_size:
         facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
-        difference = serving.export(model, spec, config.target, facts)
+
+        def add_copy(folder: str) -> None:
+            formats.export_file(model, spec, lite_copy.path_in(folder), "tflite")
+
+        add = add_copy if lite_copy.is_installed() else None
+        difference = serving.export(model, spec, config.target, facts, add)
     else:
         difference = formats.export_file(model, spec, config.target, config.format)
     return ExportResult(config.target, config.format, difference)
@@ -52,7 +62,7 @@ def _check_inputs(config: ExportConfig) -> None:
     """Looks at paths and packages before TensorFlow is loaded."""
     from glrtf.inference.model_folders import require_workdir
 
-    require_workdir("--workdir", config.workdir, config.checkpoint)
+    require_workdir("--workdir", config.workdir, config.checkpoint, config.backbone)
     for module in _PACKAGES.get(config.format, ()):
         expected.package(f"--format {config.format}", module, config.format)
     make = expected.new_folder if config.format == "saved_model" else expected.new_file
@@ -63,6 +73,12 @@ def run_export(config: ExportConfig) -> None:
     """The command."""
     done = export(config)
     print(f"{done.path}: {done.format}, largest difference from the model {done.difference:.2g}")
+    if done.format == "saved_model" and not lite_copy.is_installed():
+        print(
+            "note: written without a LiteRT copy, so search and serve load TensorFlow for this"
+            f" model; {how_to_install('tflite')} and export again",
+            file=sys.stderr,
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from glrtf.config.planning import PlanConfig
 from glrtf.config.presets import find_config
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _SHAPING = (
 )
 _OPTIONS = ("remat", "head_sharding")
 _OFF = (None, False, 0, "", "none")
-# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers.
+# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers. With far
+# turns it is the third.
 _GEOMETRY = 2
 
 
@@ -87,6 +89,7 @@ def plan(
     Raises:
         UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
     """
+    config = checked(config, PlanConfig)
     from glrtf.planning.compiled import cache_key, find_compiled
     from glrtf.planning.estimate import estimate
     from glrtf.planning.trace import trace_workload
@@ -166,7 +169,7 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
     shaping["augment"] = {k: v for k, v in values["augment"].items() if v not in _OFF}
     augment = config.augment
     if augment.affine or augment.rand_augment or augment.crop < 1 or augment.mixes:
-        shaping["geometry"] = _GEOMETRY
+        shaping["geometry"] = _GEOMETRY + augment.has_far_turns
     if config.head_sharding == "classes":
         shaping["replicas"] = tpu.num_devices
     return shaping

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from glrtf.config.evaluation import PrepareRevisitedConfig
 from tfrecords_tools.command import cli
+from tfrecords_tools.command.typed_settings import checked
 
 _NEXT = """\
 O={output}
@@ -48,6 +49,7 @@ def prepare_revisited(config: PrepareRevisitedConfig) -> PrepareRevisitedResult:
     Raises:
         UserError: If the ground truth or a photo is not as expected.
     """
+    config = checked(config, PrepareRevisitedConfig)
     from glrtf.evaluation import revisited_layout
 
     truth = revisited_layout.write_layout(config.ground_truth, config.photos, config.output)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from glrtf.config.data import PreviewConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.storage import files
 
 _GAP = 4
@@ -117,6 +118,7 @@ def preview(config: PreviewConfig) -> PreviewResult:
     Raises:
         UserError: If there are no such shards, or the output is not a new file.
     """
+    config = checked(config, PreviewConfig)
     from PIL import Image
 
     from glrtf.data.shards import require_shards

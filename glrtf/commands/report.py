@@ -8,6 +8,7 @@ from typing import Any
 
 from glrtf.config.evaluation import ReportConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 
 
@@ -45,6 +46,7 @@ def report(config: ReportConfig) -> ReportResult:
     Raises:
         UserError: If the retrieval, the solution, photos or the output are not as expected.
     """
+    config = checked(config, ReportConfig)
     from glrtf.reporting import page, report_embeddings, wandb_log
     from glrtf.reporting import report as steps
 

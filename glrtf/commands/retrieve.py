@@ -10,6 +10,7 @@ from typing import Any
 from glrtf.config.paths import with_absolute_paths
 from glrtf.config.retrieval import RetrieveConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.storage import files, temporary_files
 from tfrecords_tools.storage.local_copies import copies_folder
 
@@ -43,6 +44,7 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
     Raises:
         UserError: If sets are damaged, were made with different models, or do not fit the table.
     """
+    config = checked(config, RetrieveConfig)
     from glrtf.retrieval import output
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache

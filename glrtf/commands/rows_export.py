@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from glrtf.config.rows import RowsExportConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ def rows_export(config: RowsExportConfig) -> RowsExportResult:
     Raises:
         UserError: If a set is not whole, or a package that the format needs is missing.
     """
+    config = checked(config, RowsExportConfig)
     expected.new_file("--output", config.output)
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.foreign import formats

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.rows import RowsImportConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
     from glrtf.embeddings.foreign.importing import RowsImportResult
@@ -16,6 +17,7 @@ def rows_import(config: RowsImportConfig) -> "RowsImportResult":
     Raises:
         UserError: If a file is missing, damaged, of another kind, or does not fit.
     """
+    config = checked(config, RowsImportConfig)
     expected.new_folder("--output", config.output)
     if config.ids:
         expected.file("--ids", config.ids)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from glrtf.config.service import PhotoSearchConfig
 from glrtf.service import required
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -40,16 +41,21 @@ def run_search(config: PhotoSearchConfig) -> int:
         else:
             print(f"glrtf search: error: {result.refused[path]}", file=sys.stderr)
     if result.answers and result.calibration.is_known:
-        print(f"sure: how often such answers were right, by {result.calibration.source}")
+        print(
+            f"right: how often answers with such a score were right, by {result.calibration.source}"
+        )
     return 2 if result.refused else 0
 
 
 def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
-    """Embeds photos and searches an index with them; loads TensorFlow.
+    """Embeds photos and searches an index with them.
+
+    TensorFlow is loaded where the model is not an export with a LiteRT copy.
 
     Raises:
         UserError: If the model or the index is not as expected, or no photo can be read.
     """
+    config = checked(config, PhotoSearchConfig)
     missing = _missing(config.photos)
     if len(missing) == len(config.photos):
         raise UserError(missing[config.photos[0]])

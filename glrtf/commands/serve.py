@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from glrtf.config.service import ServeConfig
 from glrtf.service import required
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 
 
@@ -35,6 +36,7 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
         UserError: If the address is in use, or the model, the index or the photos are not as
             expected.
     """
+    config = checked(config, ServeConfig)
     for module in ("fastapi", "python_multipart", "uvicorn"):
         expected.package("glrtf serve", module, "serve")
     # Before anything slow: an address in use is reported at once.

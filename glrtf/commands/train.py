@@ -11,6 +11,7 @@ from glrtf.config.training import TrainConfig
 from glrtf.training.required import require_inputs
 from tfrecords_tools.command import cli
 from tfrecords_tools.command.stopping import Stopped
+from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,7 @@ def train(config: TrainConfig) -> TrainResult:
         UserError: On bad data, a workdir of another run, missing devices, a damaged checkpoint,
             or a loss that is not a number.
     """
+    config = checked(config, TrainConfig)
     require_inputs(config)
     config = dataclasses.replace(config, workdir=config.folder)
     most_updates = None
@@ -81,7 +83,7 @@ def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float
     Returns:
         `map`, the mean average precision at 100, and `recall_at_1`, the share of
         queries whose first neighbour is right, over images that share their
-        landmark with another one; nothing where there are none.
+        landmark with another one; nothing if there are none.
     """
     import numpy as np
 

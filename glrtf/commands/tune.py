@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.evaluation import TuneConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
     from glrtf.tuning.result import TuneResult
@@ -32,6 +33,7 @@ def tune(config: TuneConfig) -> "TuneResult":
     Raises:
         UserError: If an input or the output folder is not as expected.
     """
+    config = checked(config, TuneConfig)
     from glrtf.tuning import outcome, study, workers
     from glrtf.tuning import result as tune_result
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from glrtf.config.weights import WeightsConfig, checkpoint_url
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 
 
@@ -30,6 +31,7 @@ def weights(config: WeightsConfig) -> WeightsResult:
     Raises:
         UserError: If the checkpoint is missing or another backbone's.
     """
+    config = checked(config, WeightsConfig)
     if not os.path.exists(config.checkpoint) and not os.path.exists(f"{config.checkpoint}.index"):
         raise UserError(
             f"--checkpoint {config.checkpoint}: expected an unpacked checkpoint, found none of that"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from glrtf.commands import mapped_sets
 from glrtf.config.whitening import WhitenConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
@@ -58,6 +59,7 @@ def whiten(config: WhitenConfig) -> WhitenResult:
     Raises:
         UserError: If sets are damaged or of different models, or the output holds others.
     """
+    config = checked(config, WhitenConfig)
     expected.new_folder("--output", config.output)
     if config.landmarks:
         expected.file("--landmarks", config.landmarks)

@@ -1,8 +1,57 @@
-"""The names of backbones, ours and what others write for them."""
+"""The names of backbones, ours and what others write for them, and what settings they take."""
 
 import re
+from dataclasses import dataclass
 
-BACKBONES = ("v2s", "v2m", "v2l", "v2xl", "v2b0", "v2b1", "v2b2", "v2b3")
+from glrtf.config.descriptor import HUB_PREFIX, names_function
+
+V2_BACKBONES = ("v2s", "v2m", "v2l", "v2xl", "v2b0", "v2b1", "v2b2", "v2b3")
+LITE_BACKBONES = ("lite0", "lite1", "lite2")
+BACKBONES = (*V2_BACKBONES, *LITE_BACKBONES)
+KERAS_PREFIX = "keras:"
+
+
+@dataclass(frozen=True)
+class Family:
+    """What settings mean to a kind of backbone.
+
+    Attributes:
+        size_multiple: What its input's sides must be multiples of.
+        any_size: Whether one set of weights takes images of any size.
+        unknown: Settings of `TrainConfig` that mean nothing to it.
+        weights: The words that --weights takes, besides a file.
+    """
+
+    size_multiple: int = 1
+    any_size: bool = True
+    unknown: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ("none", "imagenet")
+
+
+_OF_OTHERS = ("drop_connect_rate", "sync_batchnorm", "remat", "layer_decay")
+V2 = Family(size_multiple=32)
+LITE = Family()
+KERAS = Family(unknown=_OF_OTHERS)
+HUB = Family(any_size=False, unknown=_OF_OTHERS, weights=("none", "preset"))
+FUNCTION = Family(any_size=False, unknown=_OF_OTHERS, weights=("none",))
+
+
+def family(name: str) -> Family | None:
+    """The family of a backbone; None for a name that means none."""
+    if name in LITE_BACKBONES:
+        return LITE
+    if name in BACKBONES:
+        return V2
+    if re.fullmatch(rf"{KERAS_PREFIX}[A-Z]\w+", name):
+        return KERAS
+    if name.startswith(HUB_PREFIX) and name != HUB_PREFIX:
+        return HUB
+    return FUNCTION if names_function(name) and not name.startswith(KERAS_PREFIX) else None
+
+
+def plain_name(name: str) -> str:
+    """A backbone's name in characters that folders, layers and TensorFlow's scopes carry."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
 
 
 def canonical(name: str) -> str:

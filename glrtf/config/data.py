@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Standard deviation of the rotation, in degrees.
+_FAR_TURNS = 15.0
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -64,6 +67,11 @@ class AugmentConfig:
         for name in (*amounts, "rand_augment", "mixup", "cutmix"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: expected 0 or more, found {getattr(self, name)}")
+
+    @property
+    def has_far_turns(self) -> bool:
+        """Whether one of some hundred images turns by over 45 degrees."""
+        return self.affine and self.rotation > _FAR_TURNS
 
     @property
     def mixes(self) -> bool:

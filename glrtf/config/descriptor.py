@@ -26,21 +26,22 @@ def names_function(model: str) -> bool:
 
 
 class NoCodeFromFiles:
-    """Settings whose models may be functions only where the command line says so.
+    """Settings whose models and backbones may be functions only where the command line says so.
 
     A settings file may have come with a model; importing what it names would run its code.
     """
 
     @staticmethod
     def check_file(source: str, values: Mapping[str, Any]) -> None:
-        """Refuses a settings file that names a function as a model.
+        """Refuses a settings file that names a function.
 
         Raises:
             UserError: Naming the setting.
         """
         also = values.get("also") or ()
         pairs = [("also", str(pair).partition("=")[0]) for pair in also]
-        for name, model in [("model", values.get("model")), *pairs]:
+        named = [(name, values.get(name)) for name in ("model", "backbone")]
+        for name, model in [*named, *pairs]:
             if isinstance(model, str) and names_function(model):
                 raise UserError(
                     f"{source}: {name}: expected no function in a settings file, whose code would"

@@ -26,7 +26,7 @@ class EvaluateConfig:
             refused (retrieval only).
         resamples: Bootstrap resamples of the 95 % intervals; 0 leaves the intervals out.
         verify: Whether the files of an embedding set given as index are compared with their
-            digests once, as long as they stand unchanged, or always.
+            digests once, as long as they are unchanged, or always.
     """
 
     submission: str
@@ -90,7 +90,7 @@ class ReportConfig:
         max_ranks: How many ranked photos a query shows at most.
         thumbnail: The longest side of a thumbnail in pixels.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     retrieval: str

@@ -1,6 +1,7 @@
 """Settings of export and of embedding whole splits."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ VIEWS = ("plain", "hflip")
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(NoCodeFromFiles):
     """Export a trained embedding model as a SavedModel, or as one ONNX or TFLite file.
 
     The model needs no label and none of this project's code: its signatures take
@@ -24,18 +25,21 @@ class ExportConfig:
         checkpoint: last, best, a number of updates, or a checkpoint's file; empty takes the last.
         format: saved_model, or onnx or tflite (extras of these names), which take uint8 images
             of the model's size only.
+        backbone: The run's backbone again, where that is package.module:function: code is run
+            only where the command line names it.
     """
 
     workdir: str
     output: str = ""
     checkpoint: str = ""
     format: Literal["saved_model", "onnx", "tflite"] = "saved_model"
+    backbone: str = ""
 
     @property
     def target(self) -> str:
         """Where the export goes."""
         ending = "" if self.format == "saved_model" else f".{self.format}"
-        return self.output or f"{self.workdir.rstrip('/')}/export{ending}"
+        return os.fspath(self.output) or f"{os.fspath(self.workdir).rstrip('/')}/export{ending}"
 
 
 @dataclass(frozen=True)

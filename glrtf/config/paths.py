@@ -36,7 +36,7 @@ def moved(path: str, written: str, found: str) -> str:
 
     Args:
         path: A path, written when the folder was made.
-        written: The path that the folder had then; empty where that is not known.
+        written: The path that the folder had then; empty if that is not known.
         found: Where the folder is now.
 
     Returns:

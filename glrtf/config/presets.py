@@ -23,7 +23,7 @@ def find_config(argv: Sequence[str]) -> str | None:
 
     Returns:
         ``configs/<backbone>_<size>.yaml`` of the current folder, else of the
-        project's own; None where neither is there.
+        project's own; None if neither is there.
     """
     if _value(argv, "config") is not None:
         return None
@@ -35,7 +35,7 @@ def find_config(argv: Sequence[str]) -> str | None:
 
 
 def find_file(name: str) -> str | None:
-    """The settings file of a name, in the folders above; None where it is in none."""
+    """The settings file of a name, in the folders above; None if it is in none."""
     return next((str(f / name) for f in _FOLDERS if (f / name).is_file()), None)
 
 

@@ -20,7 +20,7 @@ class SearchConfig:
             annoy (approximate, trees on disk).
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more find more.
-        annoy_search_nodes: annoy only: how many nodes are looked at per neighbour and tree.
+        annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
     """
 
     backend: Literal["exact", "tensorflow", "beam", "annoy"] = "exact"
@@ -216,7 +216,7 @@ class RetrieveConfig:
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
         fusion: How direct and bridged confidence make one ranking.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     query: list[str]

@@ -21,8 +21,8 @@ class RowsImportConfig:
             embeds; `glrtf embed` writes it into the sets it makes.
         ids: File with an id per row, where the source has none: .txt (one a line), .csv with a
             column id, or .npy.
-        rows: Which array, dataset or column has the rows, where there are several.
-        id_column: Which one has the ids, where there are several.
+        rows: Which array, dataset or column has the rows, if there are several.
+        id_column: Which one has the ids, if there are several.
         splits: NAME=TABLE each, such as index=index.csv: rows of the ids in the table (as for
             --ids) go to OUTPUT/NAME. A row may be in several tables.
         dtype: How rows are stored, float32 or float16 (half the size).
@@ -66,7 +66,7 @@ class RowsExportConfig:
             .parquet.
         votes: How much each model counts; alike when left out.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     sets: list[str]

@@ -1,6 +1,7 @@
 """Settings of searching with single photos, in the terminal and over HTTP."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -35,7 +36,7 @@ class SearcherConfig(NoCodeFromFiles):
         cache: Folder for what is worked out once for an index: Annoy's trees and the index
             photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
         descriptor: What the file of another project's model does not say; by default as the
             index was embedded.
     """
@@ -84,7 +85,7 @@ class SearcherConfig(NoCodeFromFiles):
     @property
     def cache_folder(self) -> str:
         """Where trees and landmarks are kept."""
-        return self.cache or f"{self.index.rstrip('/')}/search"
+        return os.fspath(self.cache) or f"{os.fspath(self.index).rstrip('/')}/search"
 
 
 @dataclass(frozen=True)

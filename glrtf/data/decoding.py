@@ -1,24 +1,29 @@
 """From an image file's bytes to pixels of one size, in a graph or on the host."""
 
 import functools
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from glrtf.data.resizers import HostResize
 from tfrecords_tools import fast_jpeg, jpeg
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.fast_jpeg import Room
 
 Tensor: TypeAlias = tf.Tensor
-HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
-"""Resizes its first argument, uint8 (h, w, 3), into the second, uint8 (size, size, 3)."""
 
 
-def decode(encoded: Tensor) -> Tensor:
-    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3)."""
-    image = tf.io.decode_jpeg(encoded, channels=3)
+def decode(encoded: Tensor, *, exactly: bool = False) -> Tensor:
+    """Decodes the bytes of one JPEG or PNG; uint8 (h, w, 3).
+
+    Args:
+        encoded: Scalar string.
+        exactly: By the slow, exact transform, as the shards' builder does what it encodes
+            again; training reads shards by the fast one.
+    """
+    method = "INTEGER_ACCURATE" if exactly else ""
+    image = tf.io.decode_jpeg(encoded, channels=3, dct_method=method)
     image.set_shape([None, None, 3])
     return image
 

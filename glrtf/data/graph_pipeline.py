@@ -18,9 +18,11 @@ import tensorflow as tf
 from glrtf.config.data import InputConfig
 from glrtf.data import decoding, padded_images
 from glrtf.data.input_pipeline import GRAPH_ERROR_END
-from glrtf.data.read_plans import ReadPlan, read_plan
+from glrtf.data.input_spec import InputSpec
+from glrtf.data.read_plans import ReadPlan, plan_in_order, read_plan
 from glrtf.data.sampling import repeat_factors
 from glrtf.data.shards import CHUNK, ShardSet
+from glrtf.data.shrinking import decode_shrunk
 from tfrecords_tools import schema
 
 Dataset: TypeAlias = tf.data.Dataset
@@ -81,13 +83,32 @@ def graph_batches(
     )
     rows = _shuffled(_records(shard_set, plan, config), plan, factors, shard_set.schema)
     wanted, shape, shape_image = _shaper(config, size)
-    rows = _decoded(rows, shard_set.schema, shape, shape_image, config.deterministic)
+    rows = _decoded(rows, shard_set.schema, shape, shape_image, config)
     rows = _without_broken(rows, shard_set, config.max_bad_records, wanted)
     options = tf.data.Options()
     # Shards are dealt out to workers here, not by tf.distribute.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     batches = rows.batch(batch_size, drop_remainder=True).take(steps)
     return batches.prefetch(2).with_options(options)
+
+
+def graph_eval_batches(shard_set: ShardSet, spec: InputSpec, batch_size: int) -> Dataset:
+    """One pass in the order of the shards; no record may be broken, the last batch may be small.
+
+    Args:
+        shard_set: The shards, at paths that the reading host reaches.
+        spec: How images are made.
+        batch_size: Images of a batch.
+
+    Returns:
+        Elements (images uint8 (b, size, size, 3), labels int32 (b,)).
+    """
+    config = InputConfig(files_at_once=1, max_side=spec.max_side, antialias=spec.antialias)
+    rows = _records(shard_set, plan_in_order(shard_set), config)
+    wanted, shape, shape_image = _shaper(config, spec.size)
+    rows = _decoded(rows, shard_set.schema, shape, shape_image, config)
+    rows = _without_broken(rows, shard_set, config.max_bad_records, wanted)
+    return rows.batch(batch_size).prefetch(2)
 
 
 def _most_broken(config: InputConfig, factors: np.ndarray | None) -> int:
@@ -210,7 +231,7 @@ def _shaper(config: InputConfig, size: int) -> tuple[str, list[int], Callable[[T
     return (
         "a JPEG or PNG image",
         [size, size, 3],
-        lambda image: decoding.resize(image, size),
+        lambda image: decoding.resize(image, size, config.antialias),
     )
 
 
@@ -219,13 +240,13 @@ def _decoded(
     schema_name: str,
     shape: list[int],
     shape_image: Callable[[Tensor], Tensor],
-    deterministic: bool,
+    config: InputConfig,
 ) -> Dataset:
     """Elements (shard, position, data's length int32, image uint8, label int32, sound bool)."""
 
     def decode(data: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         said = schema.parse_example(data, schema_name)
-        image = tf.ensure_shape(shape_image(decoding.decode(said["encoded"])), shape)
+        image = tf.ensure_shape(shape_image(decode_shrunk(said["encoded"], config.max_side)), shape)
         return image, tf.cast(said["label"], tf.int32), tf.constant(True)
 
     def of_record(shard: Tensor, position: Tensor, data: Tensor) -> Dataset:
@@ -239,7 +260,7 @@ def _decoded(
         of_record,
         cycle_length=tf.data.AUTOTUNE,
         num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=deterministic,
+        deterministic=config.deterministic,
     )
 
 

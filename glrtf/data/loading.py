@@ -43,7 +43,7 @@ class Batch:
     Attributes:
         images: uint8 (b, h, w, 3), one for each of the shaper's shapes.
         image_ids: (b,) bytes objects.
-        labels: int32 (b,); -1 where there is none.
+        labels: int32 (b,); -1 if there is none.
     """
 
     images: tuple[np.ndarray, ...]

@@ -48,7 +48,7 @@ def window_bounds(total: int, window: int, seed: int, epoch: int) -> list[int]:
 
     Args:
         total: Records of the epoch.
-        window: Records of a window; where there are no more, later epochs are one window.
+        window: Records of a window; if there are no more, later epochs are one window.
         seed: Gives the length of later epochs' first windows.
         epoch: Which epoch, from 0. The first one's windows grow from 64 records.
     """
@@ -134,7 +134,7 @@ def _resume(
 
 
 def _whole_rounds(sizes: np.ndarray, records: int) -> int:
-    """How many whole rounds of turns a group has done within so many records."""
+    """How many whole rounds of turns a group has done within that many records."""
     low, high = 0, int(sizes.max(initial=0)) // CHUNK + 1
     while low < high:
         middle = (low + high + 1) // 2

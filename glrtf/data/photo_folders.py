@@ -141,7 +141,7 @@ def _local_entry(path: str, folder: str) -> tuple[str, int, str]:
 
 
 def _unwanted(name: str, path: str) -> str:
-    """Why a file is not taken for a photo; the path, where given, is looked into."""
+    """Why a file is not mistaken for a photo; the path, where given, is looked into."""
     ending = os.path.splitext(name)[1].lower()
     if ending in _SUFFIXES:
         return ""

@@ -22,7 +22,7 @@ class ReadPlan:
         epochs: int64 (e, 3), for each epoch: its first group, how many groups it has,
             and how many of their records to drop first.
         shards: int64 (g, files_at_once), the shards of each group that are read in turns;
-            -1 where a group has fewer.
+            -1 if a group has fewer.
         starts: int64 (g, files_at_once), the first record wanted of each.
         bounds: int64 (w + 1,), where each window begins among the records, and at last
             where the last one ends.
@@ -105,6 +105,22 @@ def read_plan(
         np.array([each.draw for each in windows]),
         np.concatenate([each.draw_order for each in windows]),
         skipped,
+    )
+
+
+def plan_in_order(shard_set: ShardSet) -> ReadPlan:
+    """The plan of one pass over all records as they lie, for readers that shuffle nothing."""
+    count = len(shard_set.shards)
+    nothing = np.empty(0, np.int64)
+    return ReadPlan(
+        epochs=np.array([[0, count, 0]], np.int64),
+        shards=np.arange(count, dtype=np.int64)[:, None],
+        starts=np.zeros((count, 1), np.int64),
+        bounds=nothing,
+        order=nothing,
+        draws=np.empty(0),
+        draw_order=nothing,
+        skip=0,
     )
 
 

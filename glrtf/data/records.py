@@ -41,7 +41,7 @@ class BadRecord:
         path: Its shard.
         position: Where in it, from 0.
         reason: What is wrong.
-        image_id: Whose image it is; empty where that cannot be read.
+        image_id: Whose image it is; empty if that cannot be read.
     """
 
     path: str
@@ -58,7 +58,7 @@ class BadRecords:
         flag: The flag that sets the limit, for messages.
 
     Attributes:
-        damaged_shard: A shard that was refused as a whole; empty where none was.
+        damaged_shard: A shard that was refused as a whole; empty if none was.
     """
 
     def __init__(self, limit: int | None = 0, flag: str = "--max_bad_records") -> None:

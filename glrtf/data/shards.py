@@ -18,6 +18,7 @@ CHUNK = 16
 _TFREC = re.compile(r"\.(tfrecord|tfrec)s?(-\d+-of-\d+)?(\.gz)?$")
 # What the official code of GLDv2 (DELF's build_image_dataset.py) writes: all splits in one folder.
 _DELF = re.compile(r"(train|validation|index|test)-\d{5}-of-\d{5}$")
+_SPLITS = ("train", "validation", "index", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Shard:
     Attributes:
         path: Where it is.
         num_examples: How many records it must hold.
-        sha256: Its digest as dataset_info.json says, 64 hex digits; empty where nothing does.
+        sha256: Its digest as dataset_info.json says, 64 hex digits; empty if nothing does.
     """
 
     path: str
@@ -54,10 +55,10 @@ class ShardSet:
         shards: In the order of their names.
         split: ``train``, ``index`` or ``test``; the folder's name where no
             dataset_info.json says it.
-        num_classes: How many labels there are; None where it is not known.
+        num_classes: How many labels there are; None if it is not known.
         schema: A key of `tfrecords_tools.schema.SCHEMAS`.
-        folder: Where their dataset_info.json is; empty where there is none.
-        max_side: What longer photos were resized to when they were built, pixels; None where
+        folder: Where their dataset_info.json is; empty if there is none.
+        max_side: What longer photos were resized to when they were built, pixels; None if
             nothing says so.
     """
 
@@ -132,7 +133,7 @@ def require_shards(folder: str, split: str) -> None:
 
 
 def _none_found(folder: str, split: str) -> UserError:
-    if others := sorted({name.partition("-")[0] for name in _shard_names(folder)}):
+    if others := _splits(folder):
         return UserError(
             f"{folder}: expected shards of the split {split}, found those of {', '.join(others)}"
         )
@@ -143,12 +144,18 @@ def _none_found(folder: str, split: str) -> UserError:
 
 
 def holds_shards(folder: str, split: str) -> bool:
-    """Whether `open_shards` would find shards, sound or not."""
-    return bool(_described(folder, split) or _shard_names(folder, split))
+    """Whether a folder has shards, sound or not, of this split or another one."""
+    return bool(_described(folder, split) or _shard_names(folder) or _splits(folder))
+
+
+def _splits(folder: str) -> list[str]:
+    """The splits whose shards a folder holds, as far as names tell."""
+    built = [one for one in _SPLITS if files.exists(files.join(folder, one, FILE_NAME))]
+    return built or sorted({name.partition("-")[0] for name in _shard_names(folder)})
 
 
 def _described(folder: str, split: str) -> str:
-    """Where the dataset_info.json of the split is; empty where there is none."""
+    """Where the dataset_info.json of the split is; empty if there is none."""
     candidates = (files.join(folder, split), folder)
     return next((each for each in candidates if files.exists(files.join(each, FILE_NAME))), "")
 
@@ -216,7 +223,10 @@ def _without_info(folder: str, names: Sequence[str], split: str) -> ShardSet:
 def _schema_of(path: str) -> str:
     """Which schema the first record of a shard follows."""
     with files.open_read(path) as file:
-        features = example.decode(next(tfrecord.read_records(file), b""))
+        try:
+            features = example.decode(next(tfrecord.read_records(file), b""))
+        except ValueError as error:
+            raise UserError(f"{path}: record 0: {error}; build the shards again") from None
     for name, fields in schema.SCHEMAS.items():
         if fields.encoded in features and fields.image_id in features:
             return name

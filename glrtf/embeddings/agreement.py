@@ -30,7 +30,7 @@ class Agreement:
         """Compares a set with those added before.
 
         Args:
-            name: What messages call it, such as ``--index sets/index``.
+            name: Its name in messages, such as ``--index sets/index``.
             meta: What it says of its rows: model, model_digest, size, max_side (0 for none),
                 antialias, precision, tta, scales, and preparation for another project's model.
                 Names of models are compared where one of two sets has no digest.

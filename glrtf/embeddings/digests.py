@@ -28,7 +28,7 @@ _YOUNG_NS = 2_000_000_000
 File systems count time in steps, FAT in steps of 2 s.
 """
 _SHOWN_FROM = 1 << 28
-"""Comparing so many bytes shows a progress bar."""
+"""Comparing that many bytes shows a progress bar."""
 
 _Identity = list[int]
 
@@ -39,7 +39,7 @@ def compare(folder: str, expected: Mapping[str, str], verify: Verify = "once") -
     Args:
         folder: The set's folder, for the record.
         expected: Path -> SHA-256, 64 hex digits.
-        verify: ``once``: files that were compared before and stand unchanged are not read;
+        verify: ``once``: files that were compared before and are unchanged are not read;
             ``always``: every file is read.
 
     Raises:
@@ -63,7 +63,7 @@ def compare(folder: str, expected: Mapping[str, str], verify: Verify = "once") -
 def remember(
     folder: str, digests: Mapping[str, str], identities: Mapping[str, _Identity] | None = None
 ) -> None:
-    """Keeps that files were compared, but for those that changed in the last seconds.
+    """Keeps that files were compared, except those that changed in the last seconds.
 
     Args:
         folder: The set's folder.

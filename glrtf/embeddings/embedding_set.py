@@ -40,7 +40,7 @@ class EmbeddingSet:
     """A finished embedding set on disk.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its path.
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         dtype: float32 or float16, as stored.
@@ -64,11 +64,11 @@ class EmbeddingSet:
         Args:
             folder: The set.
             verify: ``once`` does not read files again that were compared with their digests
-                before and stand unchanged; ``always`` compares all. See `embedding_digests`.
+                before and are unchanged; ``always`` compares all. See `embedding_digests`.
 
         Raises:
-            UserError: On a missing, truncated, pickled, ill-shaped or changed file, a
-                set without its JSON, or an id that comes twice.
+            UserError: On a missing, truncated, pickled, malformed or changed file, a
+                set without its JSON, or an id that occurs twice.
         """
         folder = os.fspath(folder)
         info = read_info(folder)
@@ -89,7 +89,7 @@ class EmbeddingSet:
 
     @property
     def name(self) -> str:
-        """What messages call the set: its folder."""
+        """The set's name in messages: its folder."""
         return self.folder
 
     @property
@@ -242,7 +242,7 @@ def write_part(
     """Writes one part, each of its two files whole or not at all.
 
     Args:
-        folder: The set's folder, created where missing.
+        folder: The set's folder, created if missing.
         part: Which part, 0..num_parts-1.
         num_parts: How many parts the set will have.
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
@@ -291,15 +291,15 @@ def finish(
         folder: The folder `write_part` has filled.
         num_parts: How many parts it must hold.
         receipts: embeddings_sha256 and ids_sha256 of each part as it was written; None
-            takes the files as they are.
-        **meta: What is to be known of the rows, JSON values: model, size, tta, …
+            uses the files as they are.
+        **meta: Facts about the rows, JSON values: model, size, tta, …
 
     Returns:
         The set, opened.
 
     Raises:
         UserError: If a part is missing or is not what its receipt says, parts of another cut
-            lie about, or parts disagree in dimension or dtype.
+            are left over, or parts disagree in dimension or dtype.
     """
     _refuse_other_parts(folder, num_parts)
     with listed(folder):

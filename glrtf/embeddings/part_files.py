@@ -156,7 +156,7 @@ def load_array(path: str, copy: str = "") -> np.ndarray:
 
 
 def expect_ids(path: str, ids: np.ndarray, length: int) -> None:
-    """Raises a `UserError` for an array that is not the ids of so many rows."""
+    """Raises a `UserError` for an array that is not the ids of that many rows."""
     wide = ID_DTYPE.itemsize <= ids.dtype.itemsize <= image_ids.LENGTH
     if ids.dtype.kind != "S" or not wide or ids.shape != (length,):
         raise UserError(
@@ -175,7 +175,7 @@ def expect_array(path: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int
 
 
 def refuse_duplicates(folder: str, ids: npt.NDArray[np.bytes_]) -> None:
-    """Raises a `UserError` naming an image id that comes twice."""
+    """Raises a `UserError` naming an image id that occurs twice."""
     ordered = np.sort(ids)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):

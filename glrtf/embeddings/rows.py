@@ -31,7 +31,7 @@ class RowSource(Protocol):
     """Rows in parts: `EmbeddingSet`, `JoinedRows` or `ArrayRows`.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         part_lengths: The number of rows of each part.
         dimension: The length of a row.
         digest: A SHA-256 that changes with any row or id.
@@ -64,7 +64,7 @@ class ArrayRows:
 
     Args:
         rows: (n, dimension) floats, each row of length 1.
-        name: What messages call it.
+        name: Its name in messages.
         ids: (n,) image ids; None takes the row numbers.
 
     Raises:
@@ -220,7 +220,7 @@ def normalized(rows: npt.NDArray[_FloatT]) -> npt.NDArray[_FloatT]:
 def _order_of(first: EmbeddingSet, other: EmbeddingSet) -> npt.NDArray[np.int64] | None:
     """For each row of the first set the other's row of the same image.
 
-    None where both are cut and ordered alike.
+    None if both are cut and ordered alike.
     """
     if other is first:
         return None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# So many values are drawn at a time that they stay in the processor's cache.
+# Few enough values are drawn at a time to stay in the processor's cache.
 _DRAWN_AT_ONCE = 100_000
 
 

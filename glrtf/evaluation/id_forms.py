@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 _HEX = frozenset("0123456789abcdef")
 _HEX_LENGTH = 16
 _CASES = (string.ascii_lowercase, string.ascii_uppercase)
-# From so many ids on, equal lengths and missing signs are no accident.
+# From that many ids on, equal lengths and missing signs are no accident.
 _ENOUGH = 20
 # Lists and spreadsheets leave these in fields of ids.
 LIST_SIGNS = ",;\"'[](){}"

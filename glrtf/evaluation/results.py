@@ -20,7 +20,7 @@ class Evidence:
 
     Attributes:
         rows: For every query its row in the arrays.
-        index_ids: (Q, k) S dtype, empty where fewer images were ranked.
+        index_ids: (Q, k) S dtype, empty if fewer images were ranked.
         final: (Q, k) float32, the score that ordered the images.
         direct: (Q, k) float32, direct confidence.
         bridged: (Q, k) float32, bridged confidence.

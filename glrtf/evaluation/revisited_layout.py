@@ -44,7 +44,7 @@ def write_layout(ground_truth: str, photos: str, output: str) -> GroundTruth:
     index, queries = published["imlist"], published["qimlist"]
     _require_photos(photos, [*queries, *index])
     if os.path.exists(output):
-        raise UserError(f"{output}: is there already; choose another --output or remove it")
+        raise UserError(f"{output}: already exists; choose another --output or remove it")
     index_ids = [gldv2.format_id(place) for place in range(len(index))]
     query_ids = [gldv2.format_id(_FIRST_QUERY + place) for place in range(len(queries))]
     with (

@@ -24,7 +24,7 @@ class ScoredSubmission:
         hits: (Q, k) bool; whether the prediction at a rank is right and stands
             there for the first time.
         num_relevant: (Q,) int64, at least 1.
-        num_predictions: (Q,) int64; 0 where the submission lacks the query.
+        num_predictions: (Q,) int64; 0 if the submission lacks the query.
         missing: How many scored queries the submission lacks.
         cut: How many queries had more than k predictions.
         repeats: How many predictions, within k, stood higher up already.
@@ -150,7 +150,7 @@ def oddities(scored: ScoredSubmission) -> list[str]:
     lines = [f"{count} {text}" for count, text in counts if count]
     if not scored.hits.any():
         if scored.num_predictions.any():
-            lines.append("no predicted image is right, as if they were images of another index")
+            lines.append("no predicted image is right; they may be images of another index")
         else:
             lines.append("no image is predicted for any scored query")
     return lines

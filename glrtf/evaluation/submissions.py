@@ -78,7 +78,7 @@ def read_submission(
 
     Args:
         path: The CSV file, or a retrieval folder that holds ``submission.csv``.
-        index_ids: All index images, a set; None where they are not known.
+        index_ids: All index images, a set; None if they are not known.
 
     Yields:
         The query's id and its predictions, best first, none cut or skipped.

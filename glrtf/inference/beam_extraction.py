@@ -19,7 +19,7 @@ def run(config: EmbedConfig, num_parts: int) -> None:
 
     Args:
         config: The whole command's settings.
-        num_parts: How many parts there are.
+        num_parts: Number of parts.
 
     Raises:
         UserError: If Beam is not installed.

@@ -1,23 +1,14 @@
 """A model to embed with: ours, from an export or a workdir, or another project's."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
-
-import tensorflow as tf
+from typing import Any
 
 from glrtf.config.descriptor import DescriptorConfig, RuntimeChoice
-from glrtf.data.input_spec import InputSpec
+from glrtf.inference import lite_copy
 from glrtf.inference.descriptors import loading, own_files, runtimes
-from glrtf.inference.descriptors.kinds import is_own
+from glrtf.inference.descriptors.kinds import Kind, is_own
 from glrtf.inference.descriptors.required import require_model
 from glrtf.inference.embedder import Embedder, Precision
-from glrtf.inference.export_info import ExportInfo, spec_of
-from glrtf.inference.model_folders import INFO_NAME
-from glrtf.inference.serving import to_unit_range, weights_digest
-from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, folders, json_shapes
-
-Tensor: TypeAlias = tf.Tensor
 
 
 def load_embedder(
@@ -29,8 +20,9 @@ def load_embedder(
     recorded: Mapping[str, Any] | None = None,
     runtime: RuntimeChoice = "auto",
     on_cpu: bool = True,
+    light: bool = False,
 ) -> Embedder:
-    """Loads a model; call it inside the strategy's scope.
+    """Loads a model; call it inside the strategy's scope where TensorFlow runs it.
 
     Args:
         path: An export's folder or file, a workdir, or another project's model; see
@@ -43,6 +35,8 @@ def load_embedder(
             where neither `descriptor` nor a manifest says something.
         runtime: What computes it.
         on_cpu: Whether TensorFlow would compute it on one CPU.
+        light: Whether an export's LiteRT copy will do; where it has one and LiteRT is
+            installed, TensorFlow is not loaded.
 
     Raises:
         UserError: If it is none of these, or does not load, or cannot compute so.
@@ -51,10 +45,10 @@ def load_embedder(
     kind = require_model("model", path, checkpoint, precision, descriptor, runtime)
     chosen = runtimes.choose("model", path, kind, runtime, precision, on_cpu)
     by_tensorflow = precision if chosen == "tensorflow" else "float32"
-    if kind == "workdir":
-        found = _from_workdir(path, checkpoint, any_size, by_tensorflow)
-    elif kind == "export":
-        found = _from_export(path, any_size)
+    if kind == "export" and light and chosen == "tensorflow" and lite_copy.is_usable(path):
+        return own_files.load_copy(path)
+    if kind in ("workdir", "export"):
+        found = _by_tensorflow(path, kind, checkpoint, any_size, by_tensorflow)
     elif is_own(path, kind):
         return own_files.load(path, kind, any_size, chosen, precision)
     else:
@@ -66,47 +60,11 @@ def load_embedder(
     return openvino_models.converted(found, precision, any_size)
 
 
-def _from_export(path: str, any_size: bool) -> Embedder:
-    info = json_shapes.read(files.join(path, INFO_NAME), ExportInfo)
-    folders.verify(path, info.get("files", {}))
-    try:
-        loaded = tf.saved_model.load(path)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be loaded ({reason}); export it again") from None
-    # Not ``images``, which would shrink an input that is longer than max_side again.
-    name = "any_size" if any_size or "any_size" in loaded.signatures else "images"
-    if name not in loaded.signatures:
-        raise UserError(
-            f"{path}: --scales: expected an export that takes images of any size, found one of "
-            f"{info['size']} px only; export the run again, or name its workdir"
-        )
-    call = loaded.signatures[name]
-    dimension = int(call.structured_outputs["embedding"].shape[-1])
-    if info["dimension"] != dimension or info["size"] < 1:
-        raise UserError(
-            f"{files.join(path, INFO_NAME)}: expected dimension {dimension} as the model has, and a"
-            f" positive size, found {info['dimension']} and {info['size']}; export it again"
-        )
+def _by_tensorflow(
+    path: str, kind: Kind, checkpoint: str, any_size: bool, precision: Precision
+) -> Embedder:
+    from glrtf.inference import own_models
 
-    def embed(images: Tensor) -> Tensor:
-        return call(images=images)["embedding"]
-
-    return Embedder(path, spec_of(info), dimension, info["model_digest"], embed, loaded)
-
-
-def _from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precision) -> Embedder:
-    from glrtf.training.checkpoints import load_embedding_model
-
-    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-    model, config = load_embedding_model(path, checkpoint or None, policy, any_size)
-
-    # One graph, traced once however many views and replicas call it.
-    embed = tf.function(
-        lambda images: model(to_unit_range(images), training=False),
-        input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
-        autograph=False,
-    )
-    dimension = int(model.output_shape[-1])
-    spec = InputSpec.of(config.input, config.size)
-    return Embedder(path, spec, dimension, weights_digest(model), embed, model, precision)
+    if kind == "export":
+        return own_models.from_export(path, any_size)
+    return own_models.from_workdir(path, checkpoint, any_size, precision)

@@ -23,12 +23,14 @@ class Header(NamedTuple):
     """What a file says before its pixels.
 
     Attributes:
-        orientation: Scalar int32, 1 to 8; 1 where none is stated.
+        orientation: Scalar int32, 1 to 8; 1 if none is stated.
         is_plain_cmyk: Scalar bool, whether it is a CMYK JPEG without an Adobe marker.
+        components: Scalar int32, how many a JPEG has: 1 gray, 3 colour, 4 CMYK; else 0.
     """
 
     orientation: Tensor
     is_plain_cmyk: Tensor
+    components: Tensor
 
 
 def read_header(encoded: Tensor) -> Header:
@@ -36,15 +38,16 @@ def read_header(encoded: Tensor) -> Header:
     is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
     is_png = tf.strings.substr(encoded, 0, 8) == exif.PNG_SIGNATURE
     nothing = tf.constant(b"")
-    block, is_cmyk = tf.cond(
+    block, components, has_adobe = tf.cond(
         is_jpeg,
         lambda: _walk_jpeg(encoded),
         lambda: (
             tf.cond(is_png, lambda: _walk_png(encoded), lambda: nothing),
+            tf.constant(0),
             tf.constant(False),
         ),
     )
-    return Header(_block_orientation(block), is_cmyk)
+    return Header(_block_orientation(block), (components == 4) & ~has_adobe, components)
 
 
 def orientation(encoded: Tensor) -> Tensor:
@@ -85,8 +88,8 @@ def _swapped(image: Tensor) -> Tensor:
     return tf.gather(tf.reshape(image, [height * width, tf.shape(image)[2]]), places)
 
 
-def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor]:
-    """The first Exif block before the pixels, and whether it is CMYK without Adobe marker."""
+def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The first Exif block before the pixels, the components, and whether it has Adobe's marker."""
     size = tf.strings.length(encoded)
 
     def follow(position: Tensor, *found: Tensor) -> tuple[Tensor, ...]:
@@ -132,7 +135,7 @@ def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor]:
     _, block, _, components, has_adobe = tf.while_loop(
         lambda position, *_: position + 4 <= size, follow, start
     )
-    return block, (components == 4) & ~has_adobe
+    return block, components, has_adobe
 
 
 def _walk_png(encoded: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ def export_info_path(path: str) -> str:
     return f"{path}.json"
 
 
-def require_workdir(option: str, path: str, checkpoint: str = "") -> None:
+def require_workdir(option: str, path: str, checkpoint: str = "", backbone: str = "") -> None:
     """Checks that a folder is a training run's, with a checkpoint.
 
     Raises:
         UserError: If it is not.
     """
     expected.folder(option, path)
-    checkpoints.read_config(path)
+    checkpoints.read_config(path, backbone)
     checkpoints.find(path, checkpoint or None)

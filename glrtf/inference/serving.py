@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from glrtf.data import decoding
 from glrtf.data.input_spec import InputSpec
-from glrtf.inference import exif
+from glrtf.inference.graph_photos import prepare, read_photo
 from glrtf.inference.model_folders import INFO_NAME
-from glrtf.inference.shrinking import shrink
 from glrtf.models.keras_settings import keras
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders
@@ -66,7 +65,7 @@ class ServingModel(tf.Module):
     def from_encoded(self, encoded: Tensor) -> dict[str, Tensor]:
         """Bytes of JPEG or PNG files (b,), turned upright, to ``embedding`` (b, d)."""
         images = tf.map_fn(
-            lambda one: prepare(_decode_upright(one), self._spec),
+            lambda one: _photo_input(one, self._spec),
             encoded,
             fn_output_signature=tf.TensorSpec([self._size, self._size, 3], tf.uint8),
         )
@@ -92,17 +91,9 @@ class ServingModel(tf.Module):
         return self._network(images)
 
 
-def _decode_upright(encoded: Tensor) -> Tensor:
-    """Decodes a file's bytes to uint8 (h, w, 3), turned upright as the shards' builder does."""
-    header = exif.read_header(encoded)
-    readable = tf.cond(header.is_plain_cmyk, lambda: exif.with_adobe(encoded), lambda: encoded)
-    image = exif.upright(decoding.decode(readable), header.orientation)
-    return tf.ensure_shape(image, [None, None, 3])
-
-
-def prepare(images: Tensor, spec: InputSpec) -> Tensor:
-    """Images uint8 (..., h, w, 3), one or a batch of one size, to (..., size, size, 3)."""
-    return decoding.resize(shrink(images, spec.max_side), spec.size, spec.antialias)
+def _photo_input(encoded: Tensor, spec: InputSpec) -> Tensor:
+    """A file's bytes to uint8 (size, size, 3)."""
+    return decoding.resize(read_photo(encoded, spec.max_side), spec.size, spec.antialias)
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -124,7 +115,11 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def export(
-    model: keras.Model, spec: InputSpec | int, folder: str, facts: Mapping[str, Any]
+    model: keras.Model,
+    spec: InputSpec | int,
+    folder: str,
+    facts: Mapping[str, Any],
+    add: Callable[[str], None] | None = None,
 ) -> float:
     """Writes a SavedModel, loads it again and compares it, then gives it its name.
 
@@ -133,6 +128,7 @@ def export(
         spec: How its input is made, or only the input's side in pixels.
         folder: Where it goes; an export that stands there is replaced.
         facts: More values for its description, JSON.
+        add: Is called with the folder before it gets its name, to write more files into it.
 
     Returns:
         The largest difference found, at most `TOLERANCE`.
@@ -154,6 +150,8 @@ def export(
             raise ArithmeticError(
                 f"export: expected embeddings within {TOLERANCE} of the model's, found {difference}"
             )
+        if add is not None:
+            add(temporary)
         info = {
             **dataclasses.asdict(spec),
             "dimension": int(model.output_shape[-1]),
@@ -180,17 +178,19 @@ def parity(model: keras.Model, spec: InputSpec, folder: str) -> float:
     pictures = [_picture(seed, *shape) for seed, shape in enumerate(shapes)]
     encoded = [tf.constant(_encode(each, kind)) for each in pictures for kind in ("JPEG", "PNG")]
     pixels = [decoding.decode(each) for each in encoded]
-    resized = tf.stack([prepare(each, spec) for each in pixels])
-    expected = embed(resized)
+    of_files = embed(tf.stack([_photo_input(each, spec) for each in encoded]))
+    of_pixels = embed(tf.stack([prepare(each, spec) for each in pixels]))
     found = (
-        signatures["serving_default"](encoded=tf.stack(encoded))["embedding"],
-        tf.concat([signatures["images"](images=each[None])["embedding"] for each in pixels], 0),
+        signatures["serving_default"](encoded=tf.stack(encoded))["embedding"] - of_files,
+        tf.concat([signatures["images"](images=each[None])["embedding"] for each in pixels], 0)
+        - of_pixels,
         tf.stack(
             [signatures["global_descriptor"](input_image=p)["global_descriptor"] for p in pixels]
-        ),
+        )
+        - of_pixels,
     )
     # NumPy's max keeps a NaN, which then is within no tolerance.
-    difference = float(np.abs(np.stack(found) - expected.numpy()).max())
+    difference = float(np.abs(np.stack(found)).max())
     if "any_size" not in signatures:
         return difference
     wide = tf.constant(_picture(len(pictures), 64, 96))[None]

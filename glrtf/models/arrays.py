@@ -26,7 +26,7 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def not_finite(arrays: Mapping[str, np.ndarray] | Mapping[str, float]) -> str:
-    """The name of the first array that holds NaN or an infinity; empty where none does."""
+    """The name of the first array that holds NaN or an infinity; empty if none does."""
     return next((name for name, value in arrays.items() if not np.isfinite(value).all()), "")
 
 

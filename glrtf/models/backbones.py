@@ -4,8 +4,8 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from glrtf.config.backbone_names import BACKBONES
-from glrtf.models import efficientnet_v2
+from glrtf.config.backbone_names import BACKBONES, family
+from glrtf.models import efficientnet_lite, efficientnet_v2
 from glrtf.models.keras_settings import keras
 
 # Of RGB in [0, 1]; what `keras.applications` bakes into the B variants.
@@ -25,43 +25,66 @@ def build_backbone(
     """Builds a backbone that takes RGB in [0, 1] and maps it to its own range.
 
     Args:
-        name: One of `glrtf.config.training.BACKBONES`.
+        name: One of `glrtf.config.backbone_names.BACKBONES`, keras:NAME, keras_hub:PRESET or
+            package.module:function.
         size: Side of the square input in pixels; None leaves it open.
-        drop_connect_rate: Rate of stochastic depth at the last block.
-        sync_batchnorm: Whether batch statistics are taken over all replicas.
+        drop_connect_rate: Rate of stochastic depth at the last block; only of ours.
+        sync_batchnorm: Whether batch statistics are taken over all replicas; only of ours.
         seed: Of initial weights and of stochastic depth.
         dtype: The layers' dtype policy; None takes the global one.
 
     Returns:
         A functional model, `(batch, size, size, 3)` float in [0, 1] ->
-        `(batch, size / 32, size / 32, filters)`.
+        `(batch, size / 32, size / 32, filters)`; of other libraries' also `(batch, tokens,
+        filters)` or `(batch, filters)`.
 
     Raises:
         ValueError: If there is no backbone of that name.
+        UserError: If another library has none of that name, or it gives something else.
     """
     if name not in BACKBONES:
-        raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
-    variant = efficientnet_v2.VARIANTS[name]
+        if family(name) is None:
+            raise ValueError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+        from glrtf.models import keras_backbones
+
+        return keras_backbones.build(name, size, dtype)
     images = keras.Input((size, size, 3), name="images")
-    if variant.imagenet_range:
-        scaled = keras.layers.Normalization(
-            mean=_IMAGENET_MEAN, variance=_IMAGENET_VARIANCE, dtype=dtype, name="input_range"
-        )(images)
+    if name in efficientnet_lite.VARIANTS:
+        scaled = _rescaled(images, -127 / 128, dtype)
+        outputs = efficientnet_lite.features(
+            scaled,
+            name,
+            drop_connect_rate=drop_connect_rate,
+            sync_batchnorm=sync_batchnorm,
+            seed=seed,
+            dtype=dtype,
+        )
     else:
-        # keras.applications and google/automl both map 0..255 to x / 128 - 1.
-        scaled = keras.layers.Rescaling(
-            255.0 / 128.0, offset=-1.0, dtype=dtype, name="input_range"
-        )(images)
-    outputs = efficientnet_v2.features(
-        scaled,
-        variant,
-        drop_connect_rate=drop_connect_rate,
-        sync_batchnorm=sync_batchnorm,
-        seed=seed,
-        dtype=dtype,
-    )
+        variant = efficientnet_v2.VARIANTS[name]
+        if variant.imagenet_range:
+            scaled = keras.layers.Normalization(
+                mean=_IMAGENET_MEAN, variance=_IMAGENET_VARIANCE, dtype=dtype, name="input_range"
+            )(images)
+        else:
+            # keras.applications and google/automl both map 0..255 to x / 128 - 1.
+            scaled = _rescaled(images, -1.0, dtype)
+        outputs = efficientnet_v2.features(
+            scaled,
+            variant,
+            drop_connect_rate=drop_connect_rate,
+            sync_batchnorm=sync_batchnorm,
+            seed=seed,
+            dtype=dtype,
+        )
     with deep_recursion():
         return keras.Model(images, outputs, name=f"backbone_{name}")
+
+
+def _rescaled(images: keras.KerasTensor, offset: float, dtype: object) -> keras.KerasTensor:
+    """X / 128 + offset of x in 0..255."""
+    return keras.layers.Rescaling(255.0 / 128.0, offset=offset, dtype=dtype, name="input_range")(
+        images
+    )
 
 
 @contextlib.contextmanager

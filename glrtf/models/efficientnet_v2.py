@@ -8,8 +8,8 @@ of google/automl.
 import dataclasses
 import math
 import re
-import zlib
 
+from glrtf.models.conv_layers import ConvLayers
 from glrtf.models.keras_settings import keras
 
 _BLOCK = re.compile(
@@ -102,7 +102,7 @@ def blocks(variant: Variant, drop_connect_rate: float = 0.2) -> list[Block]:
             first = repeat == 0
             result.append(
                 Block(
-                    name=f"block{number}{_letters(repeat)}_",
+                    name=f"block{number}{letters(repeat)}_",
                     kernel_size=int(stage["kernel_size"]),
                     strides=int(stage["strides"]) if first else 1,
                     expand_ratio=int(stage["expand_ratio"]),
@@ -119,108 +119,13 @@ def blocks(variant: Variant, drop_connect_rate: float = 0.2) -> list[Block]:
     return result
 
 
-def _letters(number: int) -> str:
+def letters(number: int) -> str:
     """0 -> a, 25 -> z, 26 -> aa: the private builder runs out of letters here."""
     text = chr(ord("a") + number % 26)
-    return text if number < 26 else _letters(number // 26 - 1) + text
+    return text if number < 26 else letters(number // 26 - 1) + text
 
 
-class _Builder:
-    """Adds the family's layers to a functional graph, all with one seed and dtype policy."""
-
-    def __init__(self, seed: int, sync_batchnorm: bool, dtype: object) -> None:
-        self._seed = seed
-        self._sync = sync_batchnorm
-        self._dtype = dtype
-
-    def conv(
-        self,
-        x: keras.KerasTensor,
-        filters: int,
-        kernel_size: int,
-        strides: int,
-        name: str,
-    ) -> keras.KerasTensor:
-        return keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=self._initializer(name),
-            dtype=self._dtype,
-            name=name,
-        )(x)
-
-    def depthwise(
-        self, x: keras.KerasTensor, kernel_size: int, strides: int, name: str
-    ) -> keras.KerasTensor:
-        return keras.layers.DepthwiseConv2D(
-            kernel_size,
-            strides=strides,
-            padding="same",
-            use_bias=False,
-            depthwise_initializer=self._initializer(name),
-            dtype=self._dtype,
-            name=name,
-        )(x)
-
-    def norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return keras.layers.BatchNormalization(
-            momentum=0.9,
-            epsilon=1e-3,
-            synchronized=self._sync,
-            dtype=self._dtype,
-            name=name,
-        )(x)
-
-    def swish(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return keras.layers.Activation("swish", dtype=self._dtype, name=name)(x)
-
-    def squeeze_excite(
-        self, x: keras.KerasTensor, filters: int, reduced: int, name: str
-    ) -> keras.KerasTensor:
-        layers = keras.layers
-        gate = layers.GlobalAveragePooling2D(
-            keepdims=True, dtype=self._dtype, name=f"{name}se_squeeze"
-        )(x)
-        for suffix, width, activation in (
-            ("se_reduce", reduced, "swish"),
-            ("se_expand", filters, "sigmoid"),
-        ):
-            gate = layers.Conv2D(
-                width,
-                1,
-                activation=activation,
-                kernel_initializer=self._initializer(name + suffix),
-                dtype=self._dtype,
-                name=name + suffix,
-            )(gate)
-        return layers.Multiply(dtype=self._dtype, name=f"{name}se_excite")([x, gate])
-
-    def residual(
-        self, x: keras.KerasTensor, inputs: keras.KerasTensor, block: Block
-    ) -> keras.KerasTensor:
-        if block.drop_rate:
-            x = keras.layers.Dropout(
-                block.drop_rate,
-                noise_shape=(None, 1, 1, 1),
-                seed=self._seed_of(block.name),
-                dtype=self._dtype,
-                name=f"{block.name}drop",
-            )(x)
-        return keras.layers.Add(dtype=self._dtype, name=f"{block.name}add")([x, inputs])
-
-    def _initializer(self, name: str) -> keras.initializers.Initializer:
-        return keras.initializers.VarianceScaling(
-            scale=2.0, mode="fan_out", distribution="truncated_normal", seed=self._seed_of(name)
-        )
-
-    def _seed_of(self, name: str) -> int:
-        return zlib.crc32(f"{self._seed}/{name}".encode()) & 0x7FFFFFFF
-
-
-def _apply_block(build: _Builder, inputs: keras.KerasTensor, block: Block) -> keras.KerasTensor:
+def _apply_block(build: ConvLayers, inputs: keras.KerasTensor, block: Block) -> keras.KerasTensor:
     """One (fused) inverted residual bottleneck."""
     name, x = block.name, inputs
     expanded = block.input_filters * block.expand_ratio
@@ -228,23 +133,23 @@ def _apply_block(build: _Builder, inputs: keras.KerasTensor, block: Block) -> ke
         kernel, strides = (block.kernel_size, block.strides) if block.fused else (1, 1)
         x = build.conv(x, expanded, kernel, strides, f"{name}expand_conv")
         x = build.norm(x, f"{name}expand_bn")
-        x = build.swish(x, f"{name}expand_activation")
+        x = build.activate(x, f"{name}expand_activation")
     if block.fused:
         alone = block.expand_ratio == 1
         kernel, strides = (block.kernel_size, block.strides) if alone else (1, 1)
         x = build.conv(x, block.output_filters, kernel, strides, f"{name}project_conv")
         x = build.norm(x, f"{name}project_bn")
         if alone:
-            x = build.swish(x, f"{name}project_activation")
+            x = build.activate(x, f"{name}project_activation")
     else:
         x = build.depthwise(x, block.kernel_size, block.strides, f"{name}dwconv2")
         x = build.norm(x, f"{name}bn")
-        x = build.swish(x, f"{name}activation")
+        x = build.activate(x, f"{name}activation")
         x = build.squeeze_excite(x, expanded, max(1, block.input_filters // 4), name)
         x = build.conv(x, block.output_filters, 1, 1, f"{name}project_conv")
         x = build.norm(x, f"{name}project_bn")
     if block.strides == 1 and block.input_filters == block.output_filters:
-        x = build.residual(x, inputs, block)
+        x = build.residual(x, inputs, name, block.drop_rate)
     return x
 
 
@@ -271,13 +176,13 @@ def features(
     Returns:
         `(batch, ceil(height / 32), ceil(width / 32), filters)`.
     """
-    build = _Builder(seed, sync_batchnorm, dtype)
+    build = ConvLayers(seed, sync_batchnorm, dtype)
     table = blocks(variant, drop_connect_rate)
     x = build.conv(images, table[0].input_filters, 3, 2, "stem_conv")
     x = build.norm(x, "stem_bn")
-    x = build.swish(x, "stem_activation")
+    x = build.activate(x, "stem_activation")
     for block in table:
         x = _apply_block(build, x, block)
     x = build.conv(x, round_filters(1280, variant.width), 1, 1, "top_conv")
     x = build.norm(x, "top_bn")
-    return build.swish(x, "top_activation")
+    return build.activate(x, "top_activation")

@@ -27,7 +27,7 @@ class ArcFaceHead(keras.layers.Layer):
     no margin: they are what the margin-free accuracy is counted on.
 
     Args:
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         scale: The factor s on the logits.
         margin: The angular margin m in radians: one for all, or one a class.
         num_centers: Centres a class; a class's cosine is that of its nearest
@@ -209,7 +209,7 @@ def build_head(
 
     Args:
         kind: `arcface`, `subcenter` or `curricular`.
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         scale: The factor s on the logits.
         margin: The margin in radians, one for all or one a class.
         num_centers: Centres a class, for `subcenter`.

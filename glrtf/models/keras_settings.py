@@ -13,7 +13,7 @@ import os
 from tfrecords_tools.errors import UserError
 
 _BACKEND = "tensorflow"
-# What Keras itself begins with where there is no keras.json.
+# What Keras itself begins with if there is no keras.json.
 _FLOATX = "float32"
 _EPSILON = 1e-7
 _IMAGE_DATA_FORMAT = "channels_last"
@@ -22,7 +22,7 @@ try:
     import keras as keras
 except ValueError as error:
     home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
-    raise UserError(f"{home}/keras.json: refused by Keras ({error}); mend or remove it") from None
+    raise UserError(f"{home}/keras.json: refused by Keras ({error}); fix or remove it") from None
 
 if keras.config.backend() != _BACKEND:
     raise UserError(

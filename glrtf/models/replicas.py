@@ -39,7 +39,7 @@ class Replicas:
     def gather(self, value: tf.Tensor) -> tf.Tensor:
         """`(…)` of each replica -> `(replicas, …)` in their order; has no gradient.
 
-        A sum of blocks that are zero but for one's own: the blocks here are of
+        A sum of blocks that are zero except for one's own: the blocks here are of
         embeddings and of a few numbers an image, small compared to the logits.
         """
         mask = tf.one_hot(self.own, self.count, dtype=value.dtype)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from glrtf.config.backbone_names import family, plain_name
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
@@ -45,10 +46,10 @@ def build_embedding_model(
     """Builds the model that is left after training.
 
     Args:
-        backbone: One of `glrtf.config.training.BACKBONES`.
+        backbone: As of `build_backbone`.
         size: Side of the square input in pixels; None leaves it open.
         embedding_dim: Length of an embedding.
-        pooling: `avg` or `gem`.
+        pooling: `avg`, `gem` or `cls`; see `build_pooling`.
         dropout: Rate before the embedding layer.
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Whether batch statistics are taken over all replicas.
@@ -69,7 +70,8 @@ def build_embedding_model(
         dtype=keras.DTypePolicy(precision),
     )
     images = keras.Input((size, size, 3), name="images")
-    x = build_pooling(pooling)(network(images))
+    features = network(images)
+    x = build_pooling(pooling, rank=len(features.shape))(features)
     x = keras.layers.Dropout(dropout, seed=seed + 1, dtype="float32", name="dropout")(x)
     x = keras.layers.Dense(
         embedding_dim,
@@ -79,7 +81,7 @@ def build_embedding_model(
     )(x)
     with deep_recursion():
         outputs = UnitRows(name="unit_rows")(x)
-        return keras.Model(images, outputs, name=f"{backbone}_{size or 'any'}")
+        return keras.Model(images, outputs, name=f"{plain_name(backbone)}_{size or 'any'}")
 
 
 def embedding_model_from_config(
@@ -90,8 +92,10 @@ def embedding_model_from_config(
     Args:
         config: The run's settings.
         precision: `float32` or `mixed_bfloat16`, of the backbone.
-        any_size: Leaves the input's size open, for a run in stages.
+        any_size: Leaves the input's size open, for a run in stages, where the backbone can.
     """
+    known = family(config.backbone)
+    any_size = any_size and known is not None and known.any_size
     return build_embedding_model(
         config.backbone,
         None if any_size else config.size,
@@ -115,7 +119,7 @@ def head_from_config(
 
     Args:
         config: The run's settings.
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         margin: The margin in radians, one for all or one a class.
         replicas: Over which classes are split, where they are; None for those of the strategy.
     """

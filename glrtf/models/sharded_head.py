@@ -93,7 +93,7 @@ class _ClassSharded(ArcFaceHead):
     def true_cosines(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Each label's cosine, `(batch,)`, from the replica that has it.
 
-        Where it lies here it has its gradient, which is the whole one: the
+        Its path here it has its gradient, which is the whole one: the
         other replicas' logits do not contain it.
         """
         own = super().true_cosines(cosine, labels)

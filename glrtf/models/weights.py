@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from glrtf.config.backbone_names import LITE, V2, family
 from glrtf.config.weights import checkpoint_url, how_to_convert, published_weights
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
@@ -33,13 +34,16 @@ def load_backbone(model: keras.Model, backbone: str, source: str) -> None:
     Args:
         model: Of `build_backbone`.
         backbone: Its name.
-        source: `none`, `imagenet`, an .h5 or .keras file of Keras weights
+        source: `none`, `imagenet`, of keras_hub `preset`, an .h5 or .keras file of Keras weights
             without top, or an .npz file of `glrtf weights`.
 
     Raises:
         UserError: If the file is missing, damaged or another model's.
     """
     if source == "none":
+        return
+    if family(backbone) is not V2 and source in ("imagenet", "preset"):
+        _load_published(model, backbone, source)
         return
     if source == "imagenet":
         source = _imagenet_file(backbone)
@@ -86,8 +90,19 @@ def convert_automl(model: keras.Model, backbone: str, checkpoint: str) -> dict[s
     return arrays
 
 
+def _load_published(model: keras.Model, backbone: str, word: str) -> None:
+    if family(backbone) is LITE:
+        from glrtf.models import lite_weights
+
+        lite_weights.load(model, backbone)
+    else:
+        from glrtf.models import keras_backbones
+
+        keras_backbones.load_weights(model, backbone, word)
+
+
 def _imagenet_file(backbone: str) -> str:
-    """The weight file of keras.applications, fetched if it is not there yet."""
+    """The weight file of keras.applications, fetched if it does not exist yet."""
     if backbone not in _KERAS_FILES:
         raise UserError(
             f"--weights: Keras has no imagenet weights of {backbone}; "

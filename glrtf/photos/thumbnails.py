@@ -51,7 +51,7 @@ def relative_path(image_id: str, side: int) -> str:
 def make_thumbnails(
     places: Mapping[str, PhotoPlace], folder: str, side: int
 ) -> tuple[set[str], list[str]]:
-    """Writes the thumbnails that are not there yet.
+    """Writes the thumbnails that do not exist yet.
 
     Args:
         places: Where the photos lie.
@@ -76,7 +76,7 @@ def make_thumbnails(
         files.write_bytes(path, small)
         return image_id, True
 
-    # In the order in which they lie on the disk; decoding lets go of Python's lock.
+    # In the order in which they are on the disk; decoding lets go of Python's lock.
     order = sorted(places, key=lambda image_id: (places[image_id].path, places[image_id].offset))
     with (
         Progress("thumbnails", len(order), "photo") as progress,

@@ -17,7 +17,7 @@ class Accelerator:
             that generation reports it (less than the label on the chip).
         peak_flops: bfloat16 multiply-add rate, floating point operations a second.
         bandwidth: Of its HBM, bytes a second.
-        lanes: The last dimension of an array is stored in multiples of this.
+        lanes: Columns of its matrix unit; a product with fewer leaves the others idle.
         precision: What it trains in: mixed_bfloat16, or float32 where it has no bfloat16.
         fused: Whether the step is compiled by XLA, which repeats normalisation and activation
             where they are read instead of keeping their results; on GPUs it is not.
@@ -34,7 +34,7 @@ class Accelerator:
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """A TPU slice, or a machine's GPUs: so many devices of one kind on so many hosts."""
+    """A TPU slice, or a machine's GPUs: that many devices of one kind on that many hosts."""
 
     name: str
     device: Accelerator
@@ -54,7 +54,7 @@ _GENERATIONS = {
     "v4": Accelerator("v4", int(15.25 * _GIB), 275e12 / 2, 1228e9 / 2),
     "v5e": Accelerator("v5e", int(15.75 * _GIB), 197e12, 819e9),
     "v5p": Accelerator("v5p", int(95.73 * _GIB), 459e12, 2765e9),
-    "v6e": Accelerator("v6e", int(31.24 * _GIB), 918e12, 1640e9),
+    "v6e": Accelerator("v6e", int(31.24 * _GIB), 918e12, 1640e9, lanes=256),
 }
 
 # Names count TensorCores up to v4 and for v5p, chips for v5e and v6e.
@@ -84,7 +84,7 @@ def find_slice(name: str) -> Slice:
         name: Such as ``"v3-8"``; ``"v5litepod-8"`` is another name of ``"v5e-8"``.
 
     Raises:
-        UserError: If there is no such slice; the message lists what there is.
+        UserError: If there is no such slice; the message lists what exists.
     """
     known = slice_names()
     canonical = re.sub(r"^v5lite(pod)?-", "v5e-", name.strip().lower())

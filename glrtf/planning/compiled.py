@@ -40,7 +40,7 @@ class Compiled:
     """What the compiler said.
 
     Attributes:
-        peak_bytes: Most memory in use at once on a device; None where refused.
+        peak_bytes: Most memory in use at once on a device; None if refused.
         refusal: The compiler's own memory table where the program does not fit.
         seconds: That the compilation took, when it ran.
         compiler: Versions of what compiled it.
@@ -106,7 +106,7 @@ def compile_step(
 
 
 def find_compiled(key: str, tpu: Slice, cache: str) -> Compiled | None:
-    """An earlier result of `compile_step`, None where there is none."""
+    """An earlier result of `compile_step`, None if there is none."""
     path = _path(key, tpu, cache)
     return _read(path) if files.exists(path) else None
 
@@ -166,7 +166,7 @@ def _run(command: list[str], description: str) -> None:
     if process.returncode:
         last = [line for line in errors.splitlines() if line.strip()][-1:] or ["no message"]
         reason = re.sub(r"\s+", " ", last[0])
-        raise UserError(f"--compile: the compiler broke off with {process.returncode}: {reason}")
+        raise UserError(f"--compile: the compiler failed with {process.returncode}: {reason}")
 
 
 def cache_key(settings: dict) -> str:

@@ -46,6 +46,7 @@ def to_text(
         "",
         f"speed                 {found.images_per_second:>16,.0f} images/s "
         f"({found.seconds_per_update:.2f} s an update)",
+        *_augmentation(work, found),
         f"exchanged             {found.exchanged_bytes / _GIB:>16.2f} GiB an update, over replicas",
         f"input needed          {found.images_per_second / tpu.num_hosts:>16,.0f} images/s a host",
         f"{config.epochs} epochs of {config.num_images:,} photos: "
@@ -96,6 +97,7 @@ def to_json(
         "fits": found.fits,
         "largest_micro_batch": found.largest_micro_batch,
         "exchanged_bytes": found.exchanged_bytes,
+        "augmentation_seconds": found.augmentation_seconds,
         "seconds_per_update": found.seconds_per_update,
         "images_per_second": found.images_per_second,
         "hours": found.hours(config.num_images, config.epochs),
@@ -107,6 +109,13 @@ def to_json(
 def global_batch_size(work: Workload, tpu: Slice) -> int:
     """Images of one update over all replicas."""
     return work.micro_batch * work.accumulation_steps * tpu.num_devices
+
+
+def _augmentation(work: Workload, found: Estimate) -> list[str]:
+    if work.augment is None:
+        return []
+    share = found.augmentation_seconds / found.seconds_per_update
+    return [f"augmentation          {share:>16.1%} of that ({found.augmentation_seconds:.2g} s)"]
 
 
 def _split(work: Workload, tpu: Slice) -> str:

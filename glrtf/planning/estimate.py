@@ -3,7 +3,9 @@
 import dataclasses
 import math
 
+from glrtf.config.data import AugmentConfig
 from glrtf.planning.accelerators import Slice
+from glrtf.planning.augmentation import augmentation_cost
 from glrtf.planning.graph_cost import GraphCost
 
 _FLOAT32 = 4
@@ -26,6 +28,7 @@ class Workload:
         num_sharded: Of the parameters, those that are split over the replicas.
         exchanged_per_image: float32 numbers of an image that are added up over all replicas in
             a pass: its embedding and the gradient, where the head is split.
+        augment: How images are augmented; None where that is not counted, as on GPUs.
     """
 
     num_parameters: int
@@ -39,6 +42,7 @@ class Workload:
     traced_batch: int
     num_sharded: int = 0
     exchanged_per_image: int = 0
+    augment: AugmentConfig | None = None
 
     @property
     def num_replicated(self) -> int:
@@ -46,7 +50,7 @@ class Workload:
         return self.num_parameters - self.num_sharded
 
     def parameters_of_one(self, replicas: int) -> int:
-        """Parameters that one of so many replicas has."""
+        """Parameters that one of that many replicas has."""
         return self.num_replicated + math.ceil(self.num_sharded / replicas)
 
     def exchanged_bytes(self, replicas: int) -> int:
@@ -70,7 +74,8 @@ class Memory:
         accumulators: Gradient sums kept across micro-batches, float32.
         gradients: Those of the running micro-batch, float32.
         activations: What the backward pass goes back to, with the overhead.
-        input: The batch of uint8 images, all micro-batches of it.
+        input: The batch of uint8 images, all micro-batches of it; where augmentation is
+            counted, those of the running one as float32 too.
     """
 
     weights: int
@@ -93,9 +98,10 @@ class Estimate:
     Attributes:
         memory: On each device.
         fits: Whether that is within what the device offers.
-        largest_micro_batch: That would still fit; 0 where even one does not.
+        largest_micro_batch: That would still fit; 0 if even one does not.
         flops_per_image: Forward and backward.
         exchanged_bytes: Added up over the replicas in an update.
+        augmentation_seconds: Of an update, on each device.
         seconds_per_update: One optimizer update over all replicas.
         images_per_second: Over the whole slice.
     """
@@ -105,6 +111,7 @@ class Estimate:
     largest_micro_batch: int
     flops_per_image: float
     exchanged_bytes: int
+    augmentation_seconds: float
     seconds_per_update: float
     images_per_second: float
 
@@ -134,13 +141,15 @@ def estimate(
     flops = (cost.forward_flops + cost.backward_flops) / work.traced_batch
     per_update = work.micro_batch * work.accumulation_steps
     compute = flops * per_update / (tpu.device.peak_flops * utilization)
-    seconds = compute + _update_seconds(work, tpu)
+    augmentation = per_update * _augmentation_seconds(work, tpu)
+    seconds = compute + augmentation + _update_seconds(work, tpu)
     return Estimate(
         memory=memory,
         fits=memory.total <= tpu.device.memory,
         largest_micro_batch=_largest_micro_batch(work, tpu, activation_overhead),
         flops_per_image=flops,
         exchanged_bytes=work.exchanged_bytes(tpu.num_devices),
+        augmentation_seconds=augmentation,
         seconds_per_update=seconds,
         images_per_second=per_update * tpu.num_devices / seconds,
     )
@@ -149,17 +158,18 @@ def estimate(
 def memory_of(
     work: Workload, micro_batch: int, activation_overhead: float, replicas: int = 1
 ) -> Memory:
-    """Bytes on one of so many devices at a micro-batch size; all else as in `work`."""
+    """Bytes on one of that many devices at a micro-batch size; all else as in `work`."""
     parameters = work.parameters_of_one(replicas) * _FLOAT32
     kept = work.pass_cost.kept_bytes / work.traced_batch * micro_batch
     pixels = work.image_side * work.image_side * 3
+    floats = 0 if work.augment is None else pixels * micro_batch * _FLOAT32
     return Memory(
         weights=parameters * (2 if work.has_ema else 1) + work.num_state * _FLOAT32,
         optimizer=parameters * work.optimizer_slots,
         accumulators=parameters if work.accumulation_steps > 1 else 0,
         gradients=parameters,
         activations=math.ceil(kept * activation_overhead),
-        input=pixels * micro_batch * work.accumulation_steps,
+        input=pixels * micro_batch * work.accumulation_steps + floats,
     )
 
 
@@ -168,6 +178,14 @@ def _largest_micro_batch(work: Workload, tpu: Slice, activation_overhead: float)
     none = memory_of(work, 0, activation_overhead, tpu.num_devices).total
     one = memory_of(work, 1, activation_overhead, tpu.num_devices).total
     return max(0, int((tpu.device.memory - none) // (one - none)))
+
+
+def _augmentation_seconds(work: Workload, tpu: Slice) -> float:
+    """Of one image: traffic and products one after the other, the products at the peak rate."""
+    if work.augment is None:
+        return 0.0
+    cost = augmentation_cost(work.augment, work.image_side, tpu.device.lanes)
+    return cost.moved_bytes / tpu.device.bandwidth + cost.product_flops / tpu.device.peak_flops
 
 
 def _update_seconds(work: Workload, tpu: Slice) -> float:

@@ -47,7 +47,7 @@ def gpu_names() -> list[str]:
 
 
 def find_gpus(name: str, count: int = 1) -> Slice:
-    """So many GPUs of one kind on one machine.
+    """That many GPUs of one kind on one machine.
 
     Args:
         name: Such as ``"a100-40"``; ``"RTX 4090"``, ``"rtx4090"`` and ``"A100 40GB"`` will do too.

@@ -64,6 +64,8 @@ def trace_workload(
         image_side=config.size,
         pass_cost=_extrapolate(whole, small, large, more_classes),
         traced_batch=_TRACED_BATCH,
+        # The figures are a TPU's. Without XLA, every small step of it moves memory.
+        augment=config.augment if fused else None,
     )
 
 

@@ -26,7 +26,7 @@ class RankedImage:
         final: The score that ordered it; None without evidence, as the rest.
         direct: Direct confidence.
         bridged: Bridged confidence.
-        landmark_id: The landmark of the bridge, None where there is none.
+        landmark_id: The landmark of the bridge, None if there is none.
         by_bridge: Whether the bridge decided the rank: by direct confidence alone the image
             would stand lower, or not be found.
     """
@@ -68,14 +68,14 @@ class QueryView:
 
     @property
     def gain(self) -> float | None:
-        """Average precision minus the baseline's; None where either is missing."""
+        """Average precision minus the baseline's; None if either is missing."""
         if self.average_precision is None or self.baseline is None:
             return None
         return self.average_precision - self.baseline
 
     @property
     def top_score(self) -> float:
-        """The first image's score; 0 where none is known."""
+        """The first image's score; 0 if none is known."""
         return (self.images[0].final or 0.0) if self.images else 0.0
 
 
@@ -132,7 +132,7 @@ def ranking_precision(ranking: list[str], relevant: frozenset[str]) -> float:
 def direct_ranking(query_id: str, evidence: Evidence | None) -> list[str] | None:
     """A query's ranked images ordered by direct confidence alone, then by id.
 
-    Images without direct confidence are left out. None where there is no
+    Images without direct confidence are left out. None if there is no
     evidence of the query.
     """
     row = None if evidence is None else evidence.rows.get(query_id)

@@ -94,7 +94,7 @@ def make_map(
     """Places the gallery's queries and the index photos that matter to them.
 
     Returns:
-        None where no map is wanted, a set is missing, or there are too few photos.
+        None if no map is wanted, a set is missing, or there are too few photos.
     """
     sets = embeddings.sets
     if config.map == "none" or not all(role in sets for role in ("query", "index")):

@@ -26,7 +26,7 @@ def scores_of_bits(falling: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
 
 
 def id_ranks(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
-    """The place of each of (n,) ids by ascending id; each comes once."""
+    """The place of each of (n,) ids by ascending id; each occurs once."""
     ranks = np.empty(len(ids), np.int64)
     ranks[np.argsort(ids)] = np.arange(len(ids))
     return ranks

@@ -83,7 +83,7 @@ def write_evidence(
 
     Arrays: query_ids (Q,) S dtype; index_ids (Q, limit) S dtype, empty beyond the
     last; final, direct and bridged (Q, limit) float32; landmark_id (Q, limit)
-    int64, -1 where nothing bridges.
+    int64, -1 if nothing bridges.
     """
     names = np.zeros(ranking.images.shape, index_ids.dtype)
     for start in range(0, len(names), _QUERIES_A_BLOCK):

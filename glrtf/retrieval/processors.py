@@ -17,7 +17,7 @@ def usable_processors() -> int:
 
 
 def for_all(function: Callable[[int], _ResultT], items: Sequence[int]) -> list[_ResultT]:
-    """Calls a function for every item, on all processors where there are several items.
+    """Calls a function for every item, on all processors if there are several items.
 
     The calling thread takes part, which saves starting and waking another one.
 

@@ -41,7 +41,7 @@ class TrainLandmarks:
 def landmark_blocks(
     near: Neighbors, train: TrainLandmarks, settings: LandmarkConfig
 ) -> Iterator[LandmarkConfidences]:
-    """Step 4: the landmarks that images keep, some thousand images at a time.
+    """Step 4: the landmarks that images keep, a few thousand images at a time.
 
     Of mapped neighbours, no more than two blocks are held in memory.
 

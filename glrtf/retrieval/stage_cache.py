@@ -54,7 +54,7 @@ class StageCache:
     def arrays(
         self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
     ) -> tuple[np.ndarray, ...]:
-        """A stage's arrays, computed only where they are not there yet.
+        """A stage's arrays, computed only if they do not exist yet.
 
         Args:
             stage: What the stage is called.

@@ -13,9 +13,9 @@ class LandmarkFound:
 
     Attributes:
         landmark_id: Which.
-        name: What it is called; empty where that is not known.
+        name: What it is called; empty if that is not known.
         confidence: C, a sum of similarities.
-        probability: That it is right, 0 to 1; None where that is not known. See
+        probability: That it is right, 0 to 1; None if that is not known. See
             `glrtf.service.calibration`.
         train_photos: The photo's nearest train photos of it, which support it.
     """
@@ -38,12 +38,12 @@ class PhotoFound:
 
     Attributes:
         image_id: Which.
-        name: What its owner calls it; empty where that is not known.
+        name: What its owner calls it; empty if that is not known.
         final: F, by which the photos are ordered.
-        probability: That it shows the same, 0 to 1; None where that is not known.
+        probability: That it shows the same, 0 to 1; None if that is not known.
         direct: D, confidence from similarity alone.
         bridged: B, confidence through a landmark of the train set.
-        landmark_id: That landmark; None where there is none.
+        landmark_id: That landmark; None if there is none.
         train_photos: The train photos of it that are nearest to this index photo.
     """
 
@@ -78,7 +78,7 @@ class Answer:
 
     @property
     def verdict(self) -> str | None:
-        """``likely``, ``unsure`` or ``unknown``; None where that is not known."""
+        """``likely``, ``unsure`` or ``unknown``; None if that is not known."""
         if self.probability is None:
             return None
         if self.probability >= LIKELY:
@@ -86,7 +86,7 @@ class Answer:
         return "unsure" if self.probability >= WEAK else "unknown"
 
     def head(self, limit: int) -> "Answer":
-        """The same with no more than so many index photos."""
+        """The same with no more than that many index photos."""
         return Answer(self.landmarks, self.photos[:limit])
 
     def as_json(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class Answer:
         """Lines for a terminal."""
         marks = ", ".join(_named(each) for each in self.landmarks) or "none known"
         lines = [f"  {line}" for line in (self._summary(), f"landmarks: {marks}") if line]
-        lines.append("  sure    final  direct  bridged  by        photo")
+        lines.append(" right    final  direct  bridged  by        photo")
         for one in self.photos:
             by = "" if one.landmark_id is None else str(one.landmark_id)
             scores = f"{one.final:>7.3f}{one.direct:>8.3f}{one.bridged:>9.3f}"

@@ -154,7 +154,7 @@ class Service:
             return await asyncio.wait_for(self._batcher.submit(pixels), config.answer_timeout)
         except RefusedPhotoError as refused:
             not_an_image = str(refused) in ("not an image", "empty")
-            message = f"expected a photo, found a file that is {refused}"
+            message = f"expected a photo, found an unusable file: {refused}"
             raise HTTPException(415 if not_an_image else 422, message) from None
         except (asyncio.TimeoutError, DecoderTimeoutError):
             message = f"no answer within {config.answer_timeout:g} seconds; try again later"

@@ -1,16 +1,12 @@
 """A model that is called with batches of a few fixed lengths, so that nothing is traced twice."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from glrtf.inference.embedder import Embedder
 from glrtf.inference.host_views import embed_on_host
-from glrtf.inference.tta import embed_views
-
-Tensor: TypeAlias = tf.Tensor
 
 
 class BatchModel:
@@ -31,7 +27,7 @@ class BatchModel:
         self.embedder = embedder
         self.lengths = _lengths(max_batch)
         self._views = views
-        self._functions: dict[int, Callable[[Tensor], Tensor]] = {}
+        self._functions: dict[int, Callable[[np.ndarray], np.ndarray]] = {}
         self.num_traces = 0
 
     def warm(self) -> None:
@@ -60,17 +56,21 @@ class BatchModel:
         length = len(images)
         if length not in self._functions:
             self._functions[length] = self._traced(length)
-        return self._functions[length](tf.constant(images)).numpy()
+        return self._functions[length](images)
 
-    def _traced(self, length: int) -> Callable[[Tensor], Tensor]:
+    def _traced(self, length: int) -> Callable[[np.ndarray], np.ndarray]:
         """The model for batches of one length; a concrete function cannot be traced again."""
+        import tensorflow as tf
 
-        def embed(images: Tensor) -> Tensor:
+        from glrtf.inference.tta import embed_views
+
+        def embed(images: Any) -> Any:
             self.num_traces += 1
             return embed_views(self.embedder.embed, [images], self._views, self.embedder.unit_views)
 
         images = tf.TensorSpec(self._shape(length), tf.uint8)
-        return tf.function(embed, autograph=False).get_concrete_function(images)
+        function = tf.function(embed, autograph=False).get_concrete_function(images)
+        return lambda images: function(tf.constant(images)).numpy()
 
     def _shape(self, length: int) -> tuple[int, int, int, int]:
         return (length, *self.embedder.input.shape)

@@ -15,7 +15,7 @@ from tfrecords_tools.storage import files
 
 _NAME = "calibration.json"
 _MOST = 500
-_VERSION = 2
+_VERSION = 3
 
 
 def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
@@ -47,7 +47,8 @@ def _fitted(searcher: RowSearcher, photos: KnownPhotos, source: str) -> Calibrat
         return Calibration()
     found = index_quality.ask(searcher, photos)
     unknown = index_quality.ask(searcher, photos, unknown=True)
-    return index_quality.calibrate(photos, found, unknown, source)
+    labelled = float((searcher.index_landmarks != NO_LANDMARK).mean())
+    return index_quality.calibrate(photos, found, unknown, source, labelled)
 
 
 def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> None:

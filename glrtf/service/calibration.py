@@ -63,9 +63,9 @@ class Calibration:
     """How sure answers are.
 
     Attributes:
-        landmark: From a landmark confidence C; None where it is not known.
+        landmark: From a landmark confidence C; None if it is not known.
         photo: From the cube root of a final confidence F, which is a similarity where
-            nothing bridges; None where it is not known.
+            nothing bridges; None if it is not known.
         source: By which photos, in words.
     """
 
@@ -135,7 +135,7 @@ def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve 
         right: (n,) bool.
 
     Returns:
-        None where there are fewer than `FEWEST` of either kind, or better scores are not
+        None if there are fewer than `FEWEST` of either kind, or better scores are not
         more often right.
     """
     positive = int(right.sum())

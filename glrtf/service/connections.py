@@ -35,7 +35,7 @@ class BoundedConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Makes room where there is none, and waits for a request only so long."""
+        """Makes room if there is none, and waits for a request only so long."""
         super().connection_made(transport)
         if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
             others = [

@@ -77,7 +77,7 @@ def answer(connection: Connection) -> None:
 
     Args:
         connection: Gives tasks ``{"task", "cpu_seconds", **arguments}`` and bytes, takes
-            ``{"length", "shape"}`` or ``{"length", "refused"}`` and so many bytes.
+            ``{"length", "shape"}`` or ``{"length", "refused"}`` and that many bytes.
     """
     while True:
         task = json.loads(connection.recv_bytes())

@@ -90,7 +90,7 @@ class DecoderPool:
     def _run(
         self, task: dict[str, Any], data: bytes, seconds: float, most: int
     ) -> tuple[dict[str, Any], np.ndarray]:
-        """A task's answer, of at most so many bytes."""
+        """A task's answer, of at most that many bytes."""
         until = time.monotonic() + seconds
         task = {**task, "cpu_seconds": self._cpu_seconds}
         for last in (False, True):

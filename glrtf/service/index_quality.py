@@ -25,6 +25,10 @@ _SHOWN = 24
 _LISTED = 10
 # Stands for what no answer can be.
 _NEVER = -2
+# Stands in `Found.shown` beyond the last photo.
+_NOTHING = -3
+# From this share of labelled index photos on, the others show no landmark.
+_LABELLED = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Found:
 
     Attributes:
         final: (photos, k) float64, F of the index photos ranked.
-        shown: (photos, k) int64, their landmarks; -1 where not known or beyond the last.
+        shown: (photos, k) int64, their landmarks; -1 if not known, -3 beyond the last photo.
         confidences: (photos, keep) float64, C of the landmarks found; -inf beyond the last.
         marks: (photos, keep) int64, these landmarks.
     """
@@ -63,11 +67,11 @@ class Found:
 def photos_of_set(
     embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
-    """Those photos of a set whose landmark is known, at most so many, drawn at random.
+    """Those photos of a set whose landmark is known, at most that many, drawn at random.
 
     Args:
         embedded: The set.
-        landmarks: (its rows,) int64, what they show; -1 where that is not known.
+        landmarks: (its rows,) int64, what they show; -1 if that is not known.
         most: How many; 0 for all.
         seed: Equal seeds draw the same.
     """
@@ -101,7 +105,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
                 photos.rows[block], RANKED, LeftOut(photos.ids[block], hidden)
             )
             shown = searcher.index_landmarks[ranking.images]
-            shown[ranking.images == NO_ROW] = NO_LANDMARK
+            shown[ranking.images == NO_ROW] = _NOTHING
             kept = evidence.confidences
             found.append(Found(ranking.final, shown, kept.confidences, kept.landmarks))
             progress.update(len(landmarks))
@@ -113,23 +117,30 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     )
 
 
-def calibrate(photos: KnownPhotos, found: Found, unknown: Found, source: str) -> Calibration:
+def calibrate(
+    photos: KnownPhotos, found: Found, unknown: Found, source: str, labelled: float
+) -> Calibration:
     """How sure answers are.
+
+    Index photos without a landmark count as wrong answers if most index photos have one, as in
+    GLDv2, where the others show none; else nobody knows, and they do not count.
 
     Args:
         photos: The photos that were searched with.
         found: What was found.
         unknown: What was found as if their landmarks were new; all of it is wrong.
         source: What the photos are, in words.
+        labelled: Share of index photos whose landmark is known.
     """
+    least = NO_LANDMARK if labelled >= _LABELLED else NO_LANDMARK + 1
     truth = np.where(photos.landmarks == NO_LANDMARK, _NEVER, photos.landmarks)[:, None]
     marks, seen = [], []
     for one, right in ((found, truth), (unknown, np.full_like(truth, _NEVER))):
         valid = np.isfinite(one.confidences)
         marks.append((one.confidences[valid], (one.marks == right)[valid]))
         shown, final = one.shown[:, :_SHOWN], one.final[:, :_SHOWN]
-        known = shown != NO_LANDMARK
-        seen.append((np.cbrt(final[known]), (shown == right)[known]))
+        counted = shown >= least
+        seen.append((np.cbrt(final[counted]), (shown == right)[counted]))
     return Calibration(_curve(marks), _curve(seen), source)
 
 
@@ -151,7 +162,7 @@ class Quality:
         map_100_interval: Its bootstrap interval, 95 %.
         recall_1: Share of queries whose first index photo shows the same landmark.
         landmark_1: Share of queries whose surest landmark is right, of those whose landmark has
-            train photos; None where none has.
+            train photos; None if none has.
         worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
         confusions: Landmarks shown first instead of the right one, the most frequent
             first: id, name, found_id, found_name, count.
@@ -233,7 +244,7 @@ def _relevant(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.int6
 def _confusions(
     truth: npt.NDArray[np.int64], first: npt.NDArray[np.int64], names: dict[int, str]
 ) -> list[dict[str, Any]]:
-    wrong = (first != truth) & (first != NO_LANDMARK)
+    wrong = (first != truth) & (first > NO_LANDMARK)
     pairs = Counter(zip(truth[wrong].tolist(), first[wrong].tolist(), strict=True))
     ordered = sorted(pairs.items(), key=lambda each: (-each[1], each[0]))
     return [
@@ -257,13 +268,15 @@ def as_lines(quality: Quality) -> list[str]:
         f"recall@1  {quality.recall_1:.4f}  (the first photo shows the same landmark)",
     ]
     if quality.landmark_1 is not None:
-        lines.append(f"landmark  {quality.landmark_1:.4f}  (the surest landmark is right)")
+        lines.append(f"landmark  {quality.landmark_1:.4f}  (the top landmark is correct)")
     lines.append("worst landmarks:         mAP@100  recall@1  photos")
     for one in quality.worst[:_LISTED]:
         name = one["name"] or str(one["landmark_id"])
         numbers = f"{one['map_100']:>7.4f}{one['recall_1']:>10.4f}{one['queries']:>8}"
         lines.append(f"  {name[:22]:<22} {numbers}")
-    lines.append("taken for another landmark:" if quality.confusions else "none taken for another")
+    lines.append(
+        "mistaken for another landmark:" if quality.confusions else "none mistaken for another"
+    )
     for one in quality.confusions[:_LISTED]:
         name = one["name"] or str(one["landmark_id"])
         lines.append(f"  {one['count']:>4} × {name} as {one['found_name'] or one['found_id']}")

@@ -17,7 +17,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
         ids: (photos,) S dtype.
 
     Returns:
-        (photos,) int64; -1 where the file does not have the photo.
+        (photos,) int64; -1 if the file does not have the photo.
 
     Raises:
         UserError: On missing columns or a landmark that is no number.

@@ -49,7 +49,7 @@ class LandmarkEvidence:
     Attributes:
         confidences: The landmarks kept and C of each.
         train_rows: (images, keep, per_landmark) int64, the train rows whose similarity
-            C sums up, the nearest first; -1 where there are fewer.
+            C sums up, the nearest first; -1 if there are fewer.
     """
 
     confidences: LandmarkConfidences

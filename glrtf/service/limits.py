@@ -142,7 +142,7 @@ class Place:
 
 
 class Admission:
-    """Lets so many searches work at once and turns away the rest.
+    """Lets that many searches work at once and turns away the rest.
 
     Where all places are taken, the slowest upload that is still arriving gives its place
     to the newcomer: clients that send little by little cannot hold all of them.

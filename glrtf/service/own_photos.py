@@ -36,9 +36,9 @@ def read_photos(paths: list[str], spec: InputSpec) -> Iterator[np.ndarray | str]
             try:
                 yield read(files.read_bytes(path), _SECONDS)
             except RefusedPhotoError as refused:
-                yield f"{path}: expected a photo, found a file that is {refused}"
+                yield f"{path}: expected a photo, found an unusable file: {refused}"
             except DecoderTimeoutError:
-                yield f"{path}: expected a photo, found a file that is not decoded in a minute"
+                yield f"{path}: expected a photo, found an unusable file: not decoded in a minute"
             except UserError as error:
                 yield str(error)
             except OSError as error:

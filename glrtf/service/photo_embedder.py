@@ -43,7 +43,7 @@ class PhotoEmbedder:
         batch_size: int = 32,
         descriptor: DescriptorConfig | None = None,
     ) -> None:
-        embedder = load_embedder(model, checkpoint, descriptor=descriptor)
+        embedder = load_embedder(model, checkpoint, descriptor=descriptor, light=True)
         self.size, self.dimension = embedder.size, embedder.dimension
         self.digest = embedder.digest
         self._batch_size = batch_size
@@ -92,4 +92,6 @@ class PhotoEmbedder:
         try:
             return self._read(data)
         except RefusedPhotoError as refused:
-            raise UserError(f"{name}: expected a photo, found a file that is {refused}") from None
+            raise UserError(
+                f"{name}: expected a photo, found an unusable file: {refused}"
+            ) from None

@@ -45,7 +45,7 @@ class RowSearcher:
         train: The train photos, if any.
         train_rows: The train photos' rows in the order that `train_landmarks` has, if any.
         train_landmarks: (train photos,) int64, what they show.
-        index_landmarks: (index photos,) int64, what they show; -1 where that is not known.
+        index_landmarks: (index photos,) int64, what they show; -1 if that is not known.
         landmark_names: What landmarks are called, where that is known.
         calibration: How scores become probabilities, where that is known.
 

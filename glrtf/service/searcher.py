@@ -64,6 +64,7 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         runtime=config.runtime,
         descriptor=config.descriptor,
         recorded=index.meta.get("preparation"),
+        light=True,
     )
     embedder = embedder.adapted_by(config.adapter)
     return Searcher(BatchModel(embedder, config.tta, max_batch), index, config)

@@ -1,15 +1,17 @@
 """Which accelerators this machine has, whether TensorFlow can drive them or not.
 
 It looks at device files and at the PCI bus only. TPUs up to v4 are /dev/accelN, later ones
-/dev/vfio/N, which other passed-through devices are too, so the bus must show a TPU as well.
+/dev/vfio/N, which other passed-through devices are too, so the bus must show a TPU as well. AMD's
+compute driver has one device file, /dev/kfd, for all GPUs, so these are counted on the bus.
 """
 
 import dataclasses
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-_GOOGLE = "0x1ae0"
+_GOOGLE, _AMD = "0x1ae0", "0x1002"
 # As in JAX's jax/_src/hardware_utils.py. One id stands for v2 and v3.
 _TPUS = {
     "0x0027": "TPU v2 or v3",
@@ -20,6 +22,10 @@ _TPUS = {
     "0x006f": "TPU v6e",
     "0x0076": "TPU v7x",
 }
+# PCI classes of display controllers and processing accelerators (Instinct).
+_GPU_CLASSES = ("0x03", "0x12")
+# Processors' integrated graphics use the same driver and reserve less than this.
+_LEAST_GPU_MEMORY = 4 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,47 +34,74 @@ class Accelerators:
 
     Attributes:
         kind: `tpu` or `gpu`.
-        name: Such as `TPU v5e` or `NVIDIA GPU`.
+        name: Such as `TPU v5e`, `NVIDIA GPU` or `AMD GPU`.
         files: Their device files.
+        count: How many; 0 for one per device file.
     """
 
     kind: str
     name: str
     files: tuple[str, ...]
+    count: int = 0
 
     def __str__(self) -> str:
         shown = ", ".join(self.files[:2]) + (", …" if len(self.files) > 2 else "")
-        return f"{len(self.files)} x {self.name} ({shown})"
+        return f"{self.count or len(self.files)} x {self.name} ({shown})"
 
 
 def present(root: str = "/") -> Accelerators | None:
-    """The accelerators whose device files exist: TPUs, else NVIDIA GPUs that are not hidden.
+    """The accelerators whose device files exist: TPUs, else NVIDIA's or AMD's GPUs, unless hidden.
 
     Args:
         root: Where dev/ and sys/ are.
     """
-    on_bus = _tpus_on_bus(Path(root, "sys/bus/pci/devices"))
+    bus = Path(root, "sys/bus/pci/devices")
+    on_bus = _tpus_on_bus(bus)
     accel = _device_files(root, "dev", r"accel\d+")
     vfio = _device_files(root, "dev/vfio", r"\d+") if on_bus else ()
     if accel or vfio:
         return Accelerators("tpu", on_bus or "TPU", accel or vfio)
     gpus = _device_files(root, "dev", r"nvidia\d+")
-    if gpus and os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1"):
+    if gpus and not _are_hidden("CUDA_VISIBLE_DEVICES"):
         return Accelerators("gpu", "NVIDIA GPU", gpus)
+    kfd, amd_gpus = _device_files(root, "dev", "kfd"), _amd_gpus_on_bus(bus)
+    if kfd and amd_gpus and not _are_hidden("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+        return Accelerators("gpu", "AMD GPU", kfd, amd_gpus)
     return None
 
 
+def _are_hidden(*variables: str) -> bool:
+    return any(os.environ.get(name, "all") in ("", "-1") for name in variables)
+
+
 def _tpus_on_bus(folder: Path) -> str:
-    """What kind of TPU the PCI bus shows; empty where it shows none."""
-    for vendor in sorted(folder.glob("*/vendor")):
-        try:
-            if vendor.read_text().strip() == _GOOGLE:
-                device = (vendor.parent / "device").read_text().strip()
-                if device in _TPUS:
-                    return _TPUS[device]
-        except OSError:
-            continue  # Removed meanwhile, or not ours to read.
-    return ""
+    """What kind of TPU the PCI bus shows; empty if it shows none."""
+    names = (_TPUS.get(_attribute(one, "device"), "") for one in _of_vendor(folder, _GOOGLE))
+    return next(filter(None, names), "")
+
+
+def _amd_gpus_on_bus(folder: Path) -> int:
+    """How many AMD GPUs with memory of their own the PCI bus shows."""
+    count = 0
+    for one in _of_vendor(folder, _AMD):
+        memory = _attribute(one, "mem_info_vram_total")  # Missing without the amdgpu driver.
+        is_integrated = memory.isdecimal() and int(memory) < _LEAST_GPU_MEMORY
+        count += _attribute(one, "class").startswith(_GPU_CLASSES) and not is_integrated
+    return count
+
+
+def _of_vendor(folder: Path, vendor: str) -> Iterator[Path]:
+    for path in sorted(folder.glob("*/vendor")):
+        if _attribute(path.parent, "vendor") == vendor:
+            yield path.parent
+
+
+def _attribute(device: Path, name: str) -> str:
+    """A PCI device's attribute; empty where it is missing, or was removed meanwhile."""
+    try:
+        return (device / name).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _device_files(root: str, folder: str, pattern: str) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ class TrainStep:
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         for variable, value in zip(statistics(self._model), state, strict=True):
+            if self._updater.frozen.holds(variable):
+                value = tf.where(self._updater.is_frozen, tf.convert_to_tensor(variable), value)
             variable.assign(value)
         context.merge_call(self._apply, args=(gradients,))
         return tf.concat([sums / self._steps, norm[tf.newaxis]], axis=0)

@@ -48,7 +48,7 @@ class CsvLogger:
                 self._rows = [row for row in rows if _images_of(row, num_examples) <= start_images]
             except (ValueError, KeyError, csv.Error) as error:
                 raise UserError(
-                    f"{path}: damaged: not the log of a run ({error}); delete it to begin a new one"
+                    f"{path}: damaged: not the log of a run ({error}); delete it to start a new one"
                 ) from None
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:

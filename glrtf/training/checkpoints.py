@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from glrtf.config.descriptor import names_function
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign, not_finite, read_arrays, write_arrays
 from tfrecords_tools.command import cli
@@ -83,13 +84,13 @@ class Checkpoint:
         if found != self.sha256:
             raise UserError(
                 f"{self.arrays_path}: digest: expected {self.sha256[:12]}…, found {found[:12]}…; "
-                "damaged: delete it and its .json to go on from the one before"
+                "damaged: delete it and its .json to resume from the previous one"
             )
         arrays = read_arrays(self.arrays_path)
         if name := not_finite(arrays):
             raise UserError(
                 f"{self.arrays_path}: {name}: expected numbers, found NaN or infinity among them; "
-                "delete it and its .json to resume from the one before"
+                "delete it and its .json to resume from the previous one"
             )
         return arrays
 
@@ -124,7 +125,7 @@ def read(path: str) -> Checkpoint:
     Raises:
         UserError: If the file is missing or is not a checkpoint's.
     """
-    remedy = "delete it and its .npz to resume from the one before"
+    remedy = "delete it and its .npz to resume from the previous one"
     value = json_shapes.read(path, dict[str, Any], remedy)
     if value.get("format") != _FORMAT:
         raise UserError(
@@ -147,13 +148,13 @@ def list_all(folder: str) -> list[Checkpoint]:
 
 
 def latest(folder: str) -> Checkpoint | None:
-    """The newest finished checkpoint, None where there is none."""
+    """The newest finished checkpoint, None if there is none."""
     found = list_all(folder)
     return found[-1] if found else None
 
 
 def best(found: list[Checkpoint], metric: str = "validation_map") -> Checkpoint | None:
-    """The checkpoint with the highest metric; the newest of equals; None where none has it."""
+    """The checkpoint with the highest metric; the newest of equals; None if none has it."""
     rated = [c for c in found if metric in c.position.metrics]
     return max(rated, key=lambda c: (c.position.metrics[metric], c.position.images), default=None)
 
@@ -222,21 +223,31 @@ def with_average(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**arrays, **averages}
 
 
-def read_config(workdir: str) -> TrainConfig:
+def read_config(workdir: str, backbone: str = "") -> TrainConfig:
     """The settings that a run saved in its workdir.
 
+    Args:
+        workdir: The run's folder.
+        backbone: The function that the run's backbone is, as the command line names it: a
+            folder, which may be another's, must not choose the code that is run.
+
     Raises:
-        UserError: If the folder is no workdir.
+        UserError: If the folder is no workdir, or its backbone is a function not named here.
     """
     path = files.join(workdir, "config.yaml")
     if not files.exists(path):
         raise UserError(f"{workdir}: expected a workdir of glrtf train, found no config.yaml there")
     content = files.read_bytes(path)
+    named: list[str] = []
+    line = f"backbone: {backbone}\n".encode()
+    if names_function(backbone) and line in content:
+        # Named by both, it is taken from the command line.
+        content, named = content.replace(line, b"", 1), [f"--backbone={backbone}"]
     with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
         local.write(content)
         local.flush()
         try:
-            return cli.parse(TrainConfig, [f"--config={local.name}"], prog="glrtf train")
+            return cli.parse(TrainConfig, [f"--config={local.name}", *named], prog="glrtf train")
         except UserError as error:
             raise UserError(str(error).replace(local.name, path)) from None
 
@@ -246,6 +257,7 @@ def load_embedding_model(
     checkpoint: str | None = None,
     precision: str = "float32",
     any_size: bool = False,
+    backbone: str = "",
 ) -> tuple["keras.Model", TrainConfig]:
     """The embedding model of a training run, ready for inference.
 
@@ -255,6 +267,7 @@ def load_embedding_model(
             checkpoint's file.
         precision: `float32` or `mixed_bfloat16`, of the backbone.
         any_size: Whether the model takes images of any size, not the run's only.
+        backbone: The run's backbone, where that is a function; see `read_config`.
 
     Returns:
         The model, float RGB in [0, 1] `(batch, size, size, 3)` -> unit rows
@@ -266,7 +279,7 @@ def load_embedding_model(
     """
     from glrtf.models.retrieval_model import embedding_model_from_config
 
-    config = read_config(workdir)
+    config = read_config(workdir, backbone)
     is_file = checkpoint is not None and checkpoint.endswith((".json", ".npz"))
     found = find(checkpoint or workdir) if is_file else find(workdir, checkpoint)
     model = embedding_model_from_config(config, precision, any_size)

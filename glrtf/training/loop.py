@@ -274,7 +274,7 @@ def resume(
     resumes with the first update that begins after all images seen so far.
 
     Returns:
-        The checkpoint; None where there is none, so that the state is still a fresh one.
+        The checkpoint; None if there is none, so that the state is still a fresh one.
 
     Raises:
         UserError: If the checkpoint is damaged or of another number of classes.

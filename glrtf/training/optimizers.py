@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from glrtf.models.class_shards import made_split, mark, shards_of
 from glrtf.models.keras_settings import keras
+from glrtf.training.fine_tuning import Frozen
 
 # Pulling a BatchNorm scale or a bias towards zero regularises nothing.
 _NOT_DECAYED = ("bias", "gamma", "beta", "power")
@@ -26,6 +27,8 @@ class Updater:
             every weight but biases and BatchNorm's; 0 for none. With `lamb` this × weight
             is added to the update before its length is set by the trust ratio (You et al.
             2019, arXiv 1904.00962, algorithm 2).
+        factors: Of each variable's learning rate; None for 1.
+        frozen: What keeps its values in the first updates.
 
     Raises:
         ValueError: If there is no optimizer of that name.
@@ -37,11 +40,15 @@ class Updater:
         learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
         variables: Sequence[keras.Variable],
         weight_decay: float = 0.0,
+        factors: Sequence[float] | None = None,
+        frozen: Frozen | None = None,
     ) -> None:
         self._optimizer = _make(name, learning_rate)
         self._optimizer.build(list(variables))
         self._variables = list(variables)
         self._weight_decay = weight_decay
+        self._factors = list(factors) if factors is not None else [1.0] * len(variables)
+        self.frozen = frozen or Frozen()
 
     @property
     def iterations(self) -> keras.Variable:
@@ -52,6 +59,11 @@ class Updater:
     def learning_rate(self) -> tf.Tensor:
         """The next update's rate, a float32 scalar."""
         return tf.cast(self._optimizer.learning_rate, tf.float32)
+
+    @property
+    def is_frozen(self) -> tf.Tensor:
+        """Whether `frozen` keeps its values in the next update, a bool scalar."""
+        return tf.cast(self.iterations.value, tf.int64) < self.frozen.updates
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -70,12 +82,17 @@ class Updater:
                 that is split over them, each replica's own.
         """
         rate = self.learning_rate
-        for variable, gradient in zip(self._variables, gradients, strict=True):
+        for variable, gradient, factor in zip(
+            self._variables, gradients, self._factors, strict=True
+        ):
             decay = self._weight_decay if is_decayed(variable) else 0.0
+            own = rate if factor == 1 else rate * factor
+            if self.frozen.holds(variable):
+                own = tf.where(self.is_frozen, 0.0, own)
             strategy.extended.update(
                 variable.value,
                 self._update,
-                args=(gradient, rate, decay, variable.constraint),
+                args=(gradient, own, decay, variable.constraint),
                 group=False,
             )
         self._optimizer.iterations.assign_add(1)

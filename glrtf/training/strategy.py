@@ -15,6 +15,8 @@ from tfrecords_tools.errors import UserError
 
 _SECONDS_TO_ANSWER = 20
 _FIRST_WITH_BFLOAT16 = (8, 0)
+# Which package drives them; TPUs have several names and one package.
+_PACKAGES = {"NVIDIA GPU": "tensorflow[and-cuda]", "AMD GPU": "tensorflow-rocm"}
 
 
 def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.distribute.Strategy:
@@ -128,8 +130,8 @@ def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
         found = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", str(error))
         which = f" ({found[1]} {found[2]})" if found else ""
         raise UserError(
-            f"TF_CONFIG: a worker of the cluster is gone{which}; see its own messages, then start "
-            "all workers again: the run goes on from its last checkpoint"
+            f"TF_CONFIG: a worker of the cluster was lost{which}; see its own messages, then start "
+            "all workers again: the run resumes from its last checkpoint"
         ) from None
 
 
@@ -161,7 +163,7 @@ def _automatic(tpu: str, fall_back: bool) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy()
     if found is None:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
-    package = "tensorflow-tpu" if found.kind == "tpu" else "tensorflow[and-cuda]"
+    package = _PACKAGES.get(found.name, "tensorflow-tpu")
     trouble = f"TensorFlow {tf.__version__} cannot drive this machine's {found}"
     if fall_back:
         print(f"note: {trouble}; using the CPU (see pip install '{package}')", file=sys.stderr)
@@ -191,7 +193,7 @@ def _multiworker() -> tf.distribute.Strategy:
 
 
 def _cluster_problem(text: str) -> str:
-    """What is wrong with a TF_CONFIG, empty where nothing is."""
+    """What is wrong with a TF_CONFIG, empty if nothing is."""
     if not text:
         return "nothing"
     try:

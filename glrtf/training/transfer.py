@@ -1,5 +1,6 @@
 """A fresh run's weights taken from elsewhere."""
 
+from glrtf.config.backbone_names import plain_name
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import whole_shape
@@ -24,7 +25,7 @@ def initialise(state: TrainState, config: TrainConfig) -> str:
     if config.init_from:
         message = _from_run(state, config.init_from)
     else:
-        backbone = state.model.embedding_model.get_layer(f"backbone_{config.backbone}")
+        backbone = state.model.embedding_model.get_layer(f"backbone_{plain_name(config.backbone)}")
         load_backbone(backbone, config.backbone, config.weights)
         message = "random weights" if config.weights == "none" else f"weights of {config.weights}"
     if state.average is not None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from glrtf.data.input_pipeline import eval_batches
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
+from glrtf.training.fold import FILLING, fold_batches
 from tfrecords_tools.progress import Progress
 
 # From unit rows (n, dimension) float32 and labels (n,) to figures such as {"map": 0.4}. The search
@@ -17,7 +17,7 @@ Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
 class Validator:
-    """Embeds a fold on all replicas and rates it.
+    """Embeds a fold on all replicas, each host its own part, and rates it.
 
     Args:
         strategy: The devices; the model was made in its scope.
@@ -40,20 +40,24 @@ class Validator:
     ) -> None:
         self._strategy = strategy
         self._shards = shards
-        self._size = size
-        self._batch = batch_size * strategy.num_replicas_in_sync
+        self._spec = InputSpec(size) if isinstance(size, int) else size
+        self._batch = batch_size
         self._score = score
         self._dimension = model.embedding_model.output_shape[-1]
 
-        def of_replica(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        def of_replica(
+            images: tf.Tensor, labels: tf.Tensor, places: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
             rows = model.embedding_model(tf.cast(images, tf.float32) / 255.0, training=False)
             figures = tf.stack(model.head.plain_losses(rows, labels), axis=1)
             together = tf.concat([rows, figures], axis=1)
-            return tf.distribute.get_replica_context().all_gather(together, axis=0)
+            context = tf.distribute.get_replica_context()
+            numbers = tf.stack([places, labels], axis=1)
+            return context.all_gather(together, axis=0), context.all_gather(numbers, axis=0)
 
         @tf.function(autograph=False, jit_compile=False)
-        def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            return strategy.run(of_replica, args=(images, labels))
+        def step(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return strategy.run(of_replica, args=batch)
 
         self._step = step
 
@@ -62,38 +66,26 @@ class Validator:
 
         Loss and accuracy are of the head without margin, over all classes.
         """
-        rows, labels = [], []
-        batches = eval_batches(self._shards, size=self._size, batch_size=self._batch)
-        with Progress("validate", self._shards.num_examples, unit="image") as progress:
-            for batch in batches:
-                found = batch["label"].numpy()
-                rows.append(self._run(batch["image"].numpy(), found))
-                labels.append(found)
-                progress.update(len(found))
-        values = np.concatenate(rows)
+        count = self._shards.num_examples
+        values = np.empty((count, self._dimension + 2), np.float32)
+        labels = np.empty(count, np.int32)
+        local = self._strategy.experimental_local_results
+        with Progress("validate", count, unit="image") as progress:
+            for batch in fold_batches(self._strategy, self._shards, self._spec, self._batch):
+                # Every replica has the rows of all.
+                found, numbers = (local(each)[0].numpy() for each in self._step(*batch))
+                is_record = numbers[:, 0] != FILLING
+                places = numbers[is_record, 0]
+                values[places], labels[places] = found[is_record], numbers[is_record, 1]
+                progress.update(len(places))
         embeddings, loss, right = np.split(values, [self._dimension, self._dimension + 1], axis=1)
         figures = {
             "validation_loss": float(loss.mean()),
             "validation_accuracy": float(right.mean()),
         }
         if self._score is not None:
-            scores = self._score(embeddings, np.concatenate(labels))
-            figures |= {f"validation_{name}": value for name, value in scores.items()}
+            figures |= {
+                f"validation_{name}": value
+                for name, value in self._score(embeddings, labels).items()
+            }
         return figures
-
-    def _run(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """One batch dealt out over the replicas; a small last one is filled up with its first."""
-        count, each = len(labels), self._batch // self._strategy.num_replicas_in_sync
-        filled = np.resize(np.arange(count), self._batch)
-
-        def dealt(values: np.ndarray) -> tf.Tensor:
-            return self._strategy.experimental_distribute_values_from_function(
-                lambda context: tf.constant(
-                    values[filled[context.replica_id_in_sync_group * each :][:each]]
-                )
-            )
-
-        results = self._strategy.experimental_local_results(
-            self._step(dealt(images), dealt(labels))
-        )
-        return results[0].numpy()[:count]

@@ -38,7 +38,7 @@ def claim(config: TrainConfig) -> TrainConfig:
     path = files.join(config.folder, "config.yaml")
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if begun and files.exists(path):
-        saved = checkpoints.read_config(config.folder)
+        saved = checkpoints.read_config(config.folder, config.backbone)
         _refuse_changes(saved, config)
         _refuse_other_data(begun[-1].position.data, saved, config)
         config = dataclasses.replace(config, accumulation_steps=saved.accumulation_steps)

@@ -32,7 +32,7 @@ class InMemoryInputs(Inputs):
         self._made: collections.OrderedDict[str, RowSource] = collections.OrderedDict()
 
     def kept(self, rows: RowSource) -> RowSource:
-        """The rows in memory, if they fit; those of the latest rankings are there already."""
+        """The rows in memory, if they fit; those of the latest rankings exist already."""
         if rows.digest in self._made:
             self._made.move_to_end(rows.digest)
         else:

@@ -23,7 +23,7 @@ class JournalFile(BaseJournalBackend):
     process.
 
     Args:
-        path: The file; made where it is missing.
+        path: The file; made if it is missing.
     """
 
     def __init__(self, path: str) -> None:

@@ -31,7 +31,7 @@ class Problem:
         parameters: What is tuned.
         cache_folder: Where the searches are kept.
         tune: (T,) int64, places of the scored queries to tune on.
-        holdout: (H,) int64, places of those kept aside.
+        holdout: (H,) int64, places of those held out.
         num_missing: How many scored queries the embedding set lacks.
 
     Raises:

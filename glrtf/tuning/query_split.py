@@ -21,7 +21,7 @@ def split_queries(
     Args:
         query_ids: The scored queries.
         solution: Their relevant images.
-        holdout: The share kept aside, met as nearly as whole landmarks allow.
+        holdout: The share held out, met as nearly as whole landmarks allow.
 
     Returns:
         The places, ascending, of the queries to tune on, and of those kept

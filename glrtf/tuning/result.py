@@ -24,7 +24,7 @@ class TuneResult:
         best: The settings of the best trial, or the baseline's if none beat it.
         values: The best trial's parameters.
         tune: (T, 2) float64, average precisions of the queries tuned on, before and after.
-        holdout: (H, 2) float64, the same of the queries kept aside.
+        holdout: (H, 2) float64, the same of the queries held out.
         history: (trials, 2) float64: number and value of each finished trial.
         importance: For each parameter its share in the values' spread.
         trials: For each finished trial its number, value, seconds and parameters.

@@ -31,7 +31,7 @@ def open_problem(config: TuneConfig) -> Problem:
 
 
 def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
-    """The study of finished trials on the disk, made where it is not there yet.
+    """The study of finished trials on the disk, made if it does not exist yet.
 
     Raises:
         UserError: If the journal is of a study with other inputs or settings.
@@ -58,7 +58,7 @@ def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
         differing = sorted(name for name in problem if known.get(name) != problem[name])
         raise UserError(
             f"{path}: is the journal of a study with another {', '.join(differing)}; "
-            "choose another --output, or the settings it began with"
+            "choose another --output, or the settings it started with"
         )
     return journal
 

@@ -1,7 +1,6 @@
 """The processes of glrtf tune: the first keeps the journal, further ones run trials for it."""
 
 import contextlib
-import fcntl
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,7 +18,7 @@ from glrtf.tuning.study import SharedTrials, best_note, finished_trials
 from tfrecords_tools.command import allocator, process_pool
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import temporary_files
+from tfrecords_tools.storage import file_systems, temporary_files
 
 
 def run_trials(config: TuneConfig, problem: Problem) -> None:
@@ -136,7 +135,7 @@ class _Helper:
 
     @property
     def fault(self) -> str:
-        """How the process ended before its work was done; empty where it did not."""
+        """How the process ended before its work was done; empty if it did not."""
         code = self._process.exitcode
         if not code:
             return ""
@@ -214,13 +213,11 @@ def _alone(folder: str) -> Iterator[None]:
     """Keeps a second command out of a study that one works on; no lock outlives its process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if file_systems.lock(handle, os.path.join(folder, ""), wait=False) is False:
             raise UserError(
                 f"{folder}: another glrtf tune works on this study; wait for it, or choose another"
                 " --output"
-            ) from None
+            )
         yield
     finally:
         os.close(handle)

@@ -157,7 +157,7 @@ def _serve_and_visit(arguments):
         return serve.main([*arguments, f"--port={port}"])
     finally:
         signal.signal(signal.SIGTERM, before)
-        visitor.join(60)
+        visitor.join(600)
         assert answers and answers[0]["photos"]
 
 

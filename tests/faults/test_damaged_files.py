@@ -196,7 +196,8 @@ def exported(tmp_path):
         os.makedirs(os.path.join(lent, "variables"))
         for name in ("saved_model.pb", "variables/variables.index"):
             files.write_bytes(os.path.join(lent, name), np.random.default_rng(0).bytes(400))
-        info = {"size": 8, "dimension": 4, "model_digest": "ab", "files": folders.digests(lent)}
+        info = {"size": 8, "dimension": 4, "model_digest": "ab" * 32}
+        info["files"] = folders.digests(lent)
         files.write_json(os.path.join(lent, "glrtf_export.json"), info)
     return tmp_path / "model"
 

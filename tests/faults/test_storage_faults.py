@@ -9,9 +9,8 @@ from tfrecords_tools.storage import remote
 @pytest.mark.parametrize("seed", range(3))
 def test_a_fault_on_the_way_is_survived_or_told_in_one_line(storage, tmp_path, monkeypatch, seed):
     monkeypatch.setattr(remote, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(remote, "DEADLINE", 0.3)
     work = storage_faults.build(tmp_path)
-    outcomes = list(storage_faults.trials(work, storage, f"gs://bucket/out{seed}", 4, seed))
+    outcomes = list(storage_faults.trials(work, storage, f"gs://bucket/out{seed}", 4, seed, 0.3))
     bad = [each for each in outcomes if each.kind in ("traceback", "wrong")]
     assert not bad
     assert len(outcomes) == 4

@@ -16,6 +16,7 @@ from PIL import Image
 import glrtf
 from glrtf.commands import retrieve
 from glrtf.commands.catalog import COMMANDS
+from tfrecords_tools.command.typed_settings import checked
 
 HEAVY = ("tensorflow", "keras", "numpy", "jsonargparse", "matplotlib", "yaml", "PIL")
 
@@ -30,7 +31,7 @@ def unit(rows):
 
 
 def stored_rows(folder):
-    """Ids and rows of a set, as they lie on disk."""
+    """Ids and rows of a set, as they are on disk."""
     opened = glrtf.open_set(folder)
     parts = [np.array(opened.part(part)[0]) for part in range(opened.num_parts)]
     return opened.ids, np.concatenate(parts)
@@ -63,8 +64,36 @@ def test_every_command_is_a_function_from_settings_to_a_result(name):
     returned = inspect.signature(function).return_annotation
     assert returned in (result, result.__name__)
     assert dataclasses.is_dataclass(result) and result.__dataclass_params__.frozen
-    # The command calls this function: both lie in one module, and none prints but the command.
+    # The command calls this function: both lie in one module.
     assert inspect.getmodule(function) is importlib.import_module(COMMANDS[name].module)
+    with pytest.raises(glrtf.UserError, match=f"config: expected {stem}Config, found object"):
+        function(object())
+
+
+def _example(settings):
+    """Settings with the least that they need."""
+    texts = {"preset": "direct", "photos": "p", "shell": "zsh", "backbone": "v2s", "dimension": 8}
+    lists = ("query", "index", "train", "sets")
+    values = {}
+    for field in dataclasses.fields(settings):
+        if field.default is field.default_factory is dataclasses.MISSING:
+            text = texts.get(field.name, "x")
+            is_list = field.name in lists and "list" in str(field.type)
+            is_tuple = str(field.type).startswith("tuple")
+            values[field.name] = [text] if is_list else (text,) if is_tuple else text
+    return settings(**values)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_defaults_are_of_their_types(name):
+    """So that no command refuses what it would take from the command line."""
+    module, _, kind = COMMANDS[name].settings.rpartition(".")
+    settings = getattr(importlib.import_module(module), kind)
+    try:
+        example = _example(settings)
+    except ValueError:  # What goes together differs; the command's own tests make such.
+        pytest.skip("needs settings that go together")
+    assert checked(example, settings) is example
 
 
 def test_importing_it_loads_nothing_heavy():
@@ -196,6 +225,10 @@ def test_rank_refuses(world):
         glrtf.rank(*names, known)
     with pytest.raises(ValueError, match=r"^landmarks: preset fifth_place needs"):
         glrtf.rank(*names)
+    with pytest.raises(glrtf.UserError, match="found 'dircet'"):
+        glrtf.rank(*names[:2], preset="dircet")
+    with pytest.raises(glrtf.UserError, match="found 'exatc'"):
+        glrtf.rank(*names[:2], search=glrtf.SearchConfig(backend="exatc"))
     with pytest.raises(TypeError, match="no_such_setting"):
         glrtf.rank(*names[:2], no_such_setting=1)
     with pytest.raises(glrtf.UserError, match="query: expected a list of sets"):

@@ -41,7 +41,7 @@ CASES = [
     ("glrtf.train --data shards --plot_schedule .", "--plot_schedule .: expected a file to write"),
     ("glrtf.train --backbone v2q", "expected one of v2s, v2m"),
     ("glrtf.export --workdir none", f"--workdir none: {NONE}"),
-    ("glrtf.export --workdir empty", "expected a workdir of glrtf.train, found no config.yaml"),
+    ("glrtf.export --workdir empty", "expected a workdir of glrtf train, found no config.yaml"),
     ("glrtf.export --workdir run", "expected a workdir with checkpoints, found none"),
     ("glrtf.export --workdir run --format onxx", "did you mean onnx?"),
     ("glrtf.embed --model none --data shards --output new", f"--model none: {NONE}"),

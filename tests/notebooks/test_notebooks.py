@@ -102,7 +102,7 @@ def test_quickstart(demo, tmp_path):
         },
     )
     # The demo was not repeated, and what the notebook ranks itself scores the same.
-    assert "train: done before" in shown
+    assert "train: already done" in shown
     assert f"direct       mAP@100 {result.scores['direct']:.3f}" in shown
     assert f"direct   mAP@100 {result.scores['direct']:.3f}" in shown
     assert f"bridged  mAP@100 {result.scores['fifth_place']:.3f}" in shown

@@ -85,7 +85,7 @@ def test_a_shard_over_another_is_named_as_its_copy(output, capsys):
     faults = _faults(output, capsys)
     copy = f"{_shard(output, 1)}: doubled: it is a copy of {_shard(output, 0).name}"
     assert copy in faults
-    assert any("images are there more than once" in line for line in faults)
+    assert any("images occur more than once" in line for line in faults)
 
 
 def test_a_shard_twice_over_is_named(output, capsys):

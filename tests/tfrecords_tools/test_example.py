@@ -51,6 +51,16 @@ def test_decode_reads_unpacked_integers():
     assert example.decode(b"\x0a" + bytes([len(features)]) + features) == {"a": 5}
 
 
+def test_features_without_a_value_are_left_out():
+    import tensorflow as tf
+
+    message = tf.train.Example()
+    message.features.feature["target"].int64_list.SetInParent()
+    message.features.feature["image"].bytes_list.SetInParent()
+    message.features.feature["name"].bytes_list.value.append(b"a")
+    assert example.decode(message.SerializeToString()) == {"name": b"a"}
+
+
 @pytest.mark.parametrize("data", [b"", b"\x0a", b"\x0a\xff", b"\xff" * 12, b"\x08\x01"])
 def test_decode_refuses_what_is_no_example(data):
     with pytest.raises(ValueError, match=r"not a tf\.train\.Example"):

@@ -185,7 +185,7 @@ def test_tasks_together_write_what_one_writes(tmp_path, source, num_tasks, capsy
         build.build(config)
         finished = (tmp_path / "many" / "train" / "dataset_info.json").exists()
         assert finished == (task == 0)
-    assert "shards of other tasks are to come" in capsys.readouterr().err
+    assert "shards of other tasks are still to come" in capsys.readouterr().err
     assert files_below(tmp_path / "many") == files_below(tmp_path / "one")
 
 

@@ -109,7 +109,7 @@ def test_the_last_piece_is_held_back_until_all_fit(gate, piece):
         if piece >= len(data):  # Nothing was handed out yet: read again.
             assert b"".join(pieces) == data
         else:
-            with pytest.raises(UserError, match="do not fit the checksum"):
+            with pytest.raises(UserError, match="do not match the checksum"):
                 list(pieces)
 
 
@@ -190,7 +190,7 @@ def test_what_is_stored_compressed_is_read_decompressed(gate):
         assert file.seek(5) == 5 and file.read(4) == plain[5:9]
         assert file.seek(0, 2) == len(plain)
     gate.faults = [Fault("alt=media", _FOR_GOOD, spoil="alter")]
-    with pytest.raises(UserError, match="do not fit the checksum"):
+    with pytest.raises(UserError, match="do not match the checksum"):
         files.read_bytes(f"{_ROOT}/table.csv")
 
 
@@ -239,7 +239,7 @@ def test_a_tar_altered_on_the_way_is_read_again_and_never_indexed(gate, tar, tmp
     found = _scan(layout, tmp_path / "memory")
     assert found.members.tolist() == expected.members.tolist()
     gate.faults = [Fault("alt=media", _FOR_GOOD, spoil="alter")]
-    with pytest.raises(UserError, match=r"images_000\.tar: its bytes do not fit the checksum"):
+    with pytest.raises(UserError, match=r"images_000\.tar: its bytes do not match the checksum"):
         _scan(layout, tmp_path / "other")
 
 

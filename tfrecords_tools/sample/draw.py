@@ -17,6 +17,7 @@ import numpy as np
 
 from tfrecords_tools.command import cli
 from tfrecords_tools.command.process_pool import process_pool
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.sample.inside import draw_inside
@@ -38,7 +39,7 @@ class SampleConfig:
     Attributes:
         output: Folder to be made; it appears whole or not at all.
         seed: Which world to draw; equal seeds give equal bytes.
-        num_landmarks: How many landmarks there are.
+        num_landmarks: Number of landmarks.
         photos_per_landmark: Mean number of train photos of a landmark.
         processes: How many processes draw; 0 takes one per CPU.
     """
@@ -217,13 +218,14 @@ def sample(config: SampleConfig) -> SampleResult:
     Raises:
         UserError: If the folder holds anything else.
     """
+    config = checked(config, SampleConfig)
     return SampleResult(config.output, write_sample(config))
 
 
 def run_sample(config: SampleConfig) -> None:
     """The command: draws, and says what is there."""
     done = sample(config)
-    print(f"{done.folder}: {'drawn' if done.is_new else 'already there, nothing to do'}")
+    print(f"{done.folder}: {'drawn' if done.is_new else 'already exists, nothing to do'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

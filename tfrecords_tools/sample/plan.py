@@ -81,7 +81,7 @@ def plan_sample(seed: int, num_landmarks: int, photos_per_landmark: int) -> Samp
 
     Args:
         seed: Another seed, another world.
-        num_landmarks: How many landmarks there are.
+        num_landmarks: Number of landmarks.
         photos_per_landmark: The mean number of train photos of one that is not rare.
     """
     landmarks = _landmarks(seed, num_landmarks)

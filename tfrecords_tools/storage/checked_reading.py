@@ -20,7 +20,7 @@ _BLOCK = 8 << 20
 def altered(path: str) -> UserError:
     """The error of an object whose bytes do not arrive as they are stored."""
     return UserError(
-        f"{path}: its bytes do not fit the checksum that storage names: they were altered or cut "
+        f"{path}: its bytes do not match the checksum that storage gives: they were altered or cut "
         "on the way; run the same command again to continue"
     )
 
@@ -32,7 +32,7 @@ class Pieces(io.RawIOBase):
     read in order is compared before the last piece is handed out.
 
     Args:
-        path: What messages call it.
+        path: Its name in messages.
         size: Its length in bytes.
         crc32c: Of all its bytes; None compares only lengths.
         read: ``read(offset, length)``: bytes of that version.
@@ -100,7 +100,7 @@ class Passage:
     """An object read once from its start to its end, in blocks, its checksum running along.
 
     Args:
-        path: What messages call it.
+        path: Its name in messages.
         size: Its length in bytes.
         read: ``read(offset, length)``: bytes of one version of it.
     """
@@ -162,7 +162,7 @@ class Decompressed(io.RawIOBase):
     """What a gzip file holds.
 
     Args:
-        path: What messages call it.
+        path: Its name in messages.
         source: The file, open for reading bytes.
     """
 
@@ -217,6 +217,6 @@ def _gzip_reported(path: str) -> Iterator[None]:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path}: its Content-Encoding is gzip, but it is no sound gzip file ({error}); "
+            f"{path}: its Content-Encoding is gzip, but it is not a valid gzip file ({error}); "
             "upload it again"
         ) from None

@@ -17,7 +17,7 @@ _FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 def naming(path: str) -> Iterator[None]:
     """Gives faults of the disk the name of what was to be written.
 
-    The system names nothing where a write fails, and a temporary file elsewhere.
+    The system names nothing if a write fails, and a temporary file elsewhere.
 
     Args:
         path: That name.

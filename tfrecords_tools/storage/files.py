@@ -74,7 +74,7 @@ def walk(folder: str) -> Iterator[tuple[str, int]]:
 
 
 def state(path: str) -> FileState | None:
-    """What is known of a file without reading it, None where there is none."""
+    """What is known of a file without reading it, None if there is none."""
     if is_remote(path):
         return remote.state(path)
     try:
@@ -102,7 +102,7 @@ def states(folder: str) -> dict[str, FileState]:
 
 
 def make_folder(folder: str) -> None:
-    """Creates a folder and those above it, where missing; gs:// knows no folders."""
+    """Creates a folder and those above it, if missing; gs:// knows no folders."""
     if is_remote(folder):
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def read_json(path: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file ({error})") from None
     if isinstance(value, dict) and not _is_whole(value):
-        raise UserError(f"{path}: damaged: its content does not fit its checksum; make it again")
+        raise UserError(f"{path}: damaged: its content does not match its checksum; make it again")
     return value
 
 
@@ -210,7 +210,7 @@ def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
     is still there.
 
     Args:
-        path: The final name. Its folder is created where missing; ``gs://`` is uploaded to.
+        path: The final name. Its folder is created if missing; ``gs://`` is uploaded to.
         new: Whether it is known that nothing has that name yet; see `remote.upload`.
 
     Yields:

@@ -25,7 +25,7 @@ def atomic_folder(folder: str) -> Iterator[str]:
     before is cleared away.
 
     Args:
-        folder: The final name; the folder above it is created where missing.
+        folder: The final name; the folder above it is created if missing.
 
     Yields:
         The lent folder's path.

@@ -49,7 +49,7 @@ def is_folder(object_name: str, size: int) -> bool:
     """Whether an object stands for a folder: it is empty and its name ends with a slash.
 
     Args:
-        object_name: Its name below a prefix; empty where it is the prefix itself.
+        object_name: Its name below a prefix; empty if it is the prefix itself.
         size: Its length in bytes.
     """
     return not size and (not object_name or object_name.endswith("/"))

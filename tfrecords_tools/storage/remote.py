@@ -41,8 +41,8 @@ class FileState:
     Attributes:
         size: Bytes, as stored.
         version: Changes when the file does: its generation, or its time of change on disk.
-        crc32c: Of its bytes as stored; None where it would have to be read for it.
-        md5: 32 hex digits; None where it would have to be read for it, and for
+        crc32c: Of its bytes as stored; None if it would have to be read for it.
+        md5: 32 hex digits; None if it would have to be read for it, and for
             composite objects, which have none.
         encoding: ``gzip`` for objects that are stored compressed; empty for all others.
     """
@@ -55,7 +55,7 @@ class FileState:
 
 
 def state(path: str) -> FileState | None:
-    """An object's state, None where there is none."""
+    """An object's state, None if there is none."""
     with _reported(path, "looking it up"):
         blob = _bucket(path).get_blob(names.object_name(path), retry=_retry(), timeout=TIMEOUT)
         return _state_of(blob) if blob is not None else None
@@ -87,7 +87,7 @@ def exists(path: str) -> bool:
 
 
 def list_names(folder: str) -> list[str] | None:
-    """The names directly below a prefix, sorted; None where there is nothing of that prefix.
+    """The names directly below a prefix, sorted; None if there is nothing of that prefix.
 
     Empty objects named like a folder, which consoles and mounts create, are no entries.
     """

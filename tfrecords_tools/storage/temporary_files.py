@@ -22,7 +22,7 @@ def create_locked(folder: str, name: str) -> tuple[int, str]:
 def upload_folder() -> str:
     """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>.
 
-    It is created where missing, for this user alone.
+    It is created if missing, for this user alone.
 
     Raises:
         UserError: If something of another user, or a link, has that name.

@@ -26,7 +26,7 @@ def open_rows(path: str, rows: str = "", ids: str = "") -> RowFile:
 
     Args:
         path: The file or folder.
-        rows: Which array, dataset or column has the rows, where there are several.
+        rows: Which array, dataset or column has the rows, if there are several.
         ids: Which has the ids.
 
     Raises:

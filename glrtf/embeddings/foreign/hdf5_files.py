@@ -17,7 +17,7 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
         path: The file.
         rows: Which dataset has the rows, such as ``features/pooled``; empty for the only one
             of two dimensions.
-        ids: Which dataset has the ids; empty for the only one of text, where there is one.
+        ids: Which dataset has the ids; empty for the only one of text, if there is one.
 
     Raises:
         UserError: If h5py is missing, the file is damaged, or the datasets are not clear.

@@ -32,7 +32,7 @@ class RowsImportResult:
     """What an import has written.
 
     Attributes:
-        sets: Split (empty where there is one set alone) -> the set.
+        sets: Split (empty if there is one set alone) -> the set.
         rejects: (image id, row, reason) of each row left out.
         doubles: (image id, row, other image id) of each row that equals an earlier one; kept.
         unlisted: How many rows are in no split's table.
@@ -68,7 +68,7 @@ def import_rows(
         splits: Split -> the ids of its images; None writes one set of all rows.
         dtype: How rows are stored, float32 or float16.
         max_rejects: How many rows may be left out; None for any number.
-        meta: What is to be known of the rows: model, …
+        meta: Facts about the rows: model, …
 
     Raises:
         UserError: If ids and rows differ in number, a folder holds a set already, nothing is
@@ -240,7 +240,7 @@ def unit_rows(block: np.ndarray) -> tuple[npt.NDArray[np.float32], list[str]]:
         block: (n, dimension) numbers.
 
     Returns:
-        (n, dimension) float32, zero where there is no direction; n reasons, empty for none.
+        (n, dimension) float32, zero if there is no direction; n reasons, empty for none.
     """
     exact = block.astype(np.float64)
     finite = np.isfinite(exact).all(axis=1)

@@ -41,7 +41,7 @@ def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
     Args:
         path: The file.
         rows: Which array has the rows; empty for the only one of two dimensions.
-        ids: Which array has the ids; empty for the only one of text, where there is one.
+        ids: Which array has the ids; empty for the only one of text, if there is one.
 
     Raises:
         UserError: If it is damaged or pickled, has no such arrays, or it is not clear which.

@@ -20,11 +20,11 @@ class RowFile:
     """Rows in a file of another program.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         num_rows: How many rows it has.
         dimension: The length of a row.
         blocks: Yields the rows in order, (n, dimension) numbers, n at most `ROWS_AT_ONCE`.
-        ids: The ids that stand next to the rows, text, bytes or whole numbers; None where the
+        ids: The ids that stand next to the rows, text, bytes or whole numbers; None if the
             file has none.
     """
 
@@ -52,7 +52,7 @@ def choose_name(where: str, option: str, wanted: str, known: list[str], guesses:
     Args:
         where: The file.
         option: The setting that names it, as it is typed.
-        wanted: What the setting says; empty where it is left out.
+        wanted: What the setting says; empty if it is left out.
         known: All names of the file.
         guesses: The names that fit, from their shape and type.
 

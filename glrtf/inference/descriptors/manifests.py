@@ -113,15 +113,17 @@ def merged(
     flags = {name: value for name, value in config.given.items() if name != "manifest"}
     if not path and not flags and recorded:
         return _from_record(recorded)
-    for several in (("range", "mean"), ("mean", "range")):
-        if several[0] in flags and several[1] in from_file:
-            # A flag replaces the other way of saying it.
-            for name in ("mean", "std") if several[1] == "mean" else ("range",):
-                from_file.pop(name, None)
     try:
-        return Manifest(**{**from_file, **flags})  # type: ignore[arg-type]
+        return Manifest(**_overridden(from_file, flags))
     except ValueError as error:
         raise UserError(f"--descriptor.{error}") from None
+
+
+def _overridden(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others in their place; range and mean with std stand for each other."""
+    hides = {"range": ("mean", "std"), "mean": ("range",)}
+    hidden = {other for name in by for other in hides.get(name, ())}
+    return {**{n: value for n, value in settings.items() if n not in hidden}, **by}
 
 
 def _from_record(recorded: Mapping[str, Any]) -> Manifest:
@@ -146,11 +148,7 @@ def complete(model: str, raw: RawModel, manifest: Manifest) -> Preparation:
     Raises:
         UserError: Naming the flag that is missing or wrong.
     """
-    said = {**raw.suggested, **manifest.given}
-    if "range" in manifest.given:
-        said.pop("mean", None), said.pop("std", None)
-    elif "mean" in manifest.given:
-        said.pop("range", None)
+    said = _overridden(raw.suggested, manifest.given)
     image = chosen(model, raw.inputs, said.pop("input", None), "input", "--descriptor.input")
     output = chosen(model, raw.outputs, said.pop("output", None), "output", "--descriptor.output")
     layout, sides = _layout_and_sides(model, image, said.pop("layout", None))

@@ -1,17 +1,35 @@
 """This project's own ONNX and TFLite exports, whose preparation stands next to them."""
 
+import dataclasses
 import os
 from typing import Any
 
 import numpy as np
 
+from glrtf.inference import export_info, lite_copy
 from glrtf.inference.descriptors import loading
 from glrtf.inference.descriptors.kinds import Kind
 from glrtf.inference.embedder import Embedder, Precision, Runtime
-from glrtf.inference.export_info import ExportInfo, spec_of
-from glrtf.inference.model_folders import export_info_path
+from glrtf.inference.export_info import spec_of
+from glrtf.inference.model_folders import INFO_NAME, export_info_path
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import folders, json_shapes
+from tfrecords_tools.storage import files, folders
+
+
+def load_copy(folder: str) -> Embedder:
+    """Loads the LiteRT copy of an exported SavedModel, in its place.
+
+    Raises:
+        UserError: If it has changed since, or is another model's.
+    """
+    info = export_info.read(files.join(folder, INFO_NAME))
+    copy = load(lite_copy.path_in(folder), "tflite", runtime="litert")
+    if copy.digest != info["model_digest"] or copy.input != spec_of(info):
+        raise UserError(
+            f"{copy.name}: expected the copy of the model in {folder}, found another's; export it"
+            " again"
+        )
+    return dataclasses.replace(copy, name=folder)
 
 
 def load(
@@ -27,7 +45,7 @@ def load(
         UserError: If it has changed since, or images of other sizes are to be embedded.
     """
     info_path = export_info_path(path)
-    info: ExportInfo = json_shapes.read(info_path, ExportInfo, "export it again")
+    info = export_info.read(info_path)
     folders.verify(os.path.dirname(path) or ".", info.get("files", {}))
     if any_size:
         raise UserError(

@@ -42,7 +42,7 @@ class Bridges:
 
     Attributes:
         queries: (pairs,) int64.
-        images: (pairs,) int64 index rows; a pair may come once for each shared landmark.
+        images: (pairs,) int64 index rows; a pair may occur once for each shared landmark.
         confidences: (pairs,) float64, min(C(q, l), C(i, l)).
         own: (pairs,) float64, C(i, l).
         landmarks: (pairs,) int64, l.

@@ -116,7 +116,7 @@ def _pooled(
 def _merge(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Merges all entries of a pair into one.
 
-    Of several bridges the one with the highest confidence is kept; ties go to the greater
+    Of several bridges the one with the highest confidence is kept; ties go to the larger
     C(i, l), then to the smaller landmark id.
 
     Returns:
@@ -187,7 +187,7 @@ def _ranked(
         bridged: (entries,) B.
         queries: (pairs,) ascending.
         best: (pairs,) entries, those of a query together and the best first.
-        num_queries: How many queries there are.
+        num_queries: Number of queries.
         limit: How many images are ranked.
     """
     bounds = np.searchsorted(queries, np.arange(num_queries + 1))

@@ -20,7 +20,7 @@ class LandmarkConfidences:
 
     Attributes:
         landmarks: (images, keep) int64 landmark ids, best first, ties by
-            ascending id; -1 where an image has fewer.
+            ascending id; -1 if an image has fewer.
         confidences: (images, keep) float64; -inf where an image has fewer.
     """
 
@@ -105,7 +105,7 @@ def group_by_code(
     Args:
         codes: (rows, k) int64 in 0..num_codes-1.
         distances: (rows, k) float64, finite for all codes that matter.
-        num_codes: How many codes there are.
+        num_codes: Number of codes.
 
     Returns:
         (rows, k) codes and distances, reordered.

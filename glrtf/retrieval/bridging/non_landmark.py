@@ -18,7 +18,7 @@ def confidences(neighbors: Neighbors) -> npt.NDArray[np.float64]:
 
     Args:
         neighbors: Each train image's nearest non-landmark images, fewer than
-            wanted where there are fewer.
+            wanted if there are fewer.
 
     Returns:
         (num_queries,) float64, in [-1, 1].

@@ -19,10 +19,10 @@ def supporting_rows(
         near: The images' nearest train rows.
         landmarks_of_near: (images, k) int64, what they show; -1 for none.
         kept: (images, keep) int64, the landmarks kept; -1 for none.
-        most: How many rows are wanted for a landmark.
+        most: Number of rows wanted for a landmark.
 
     Returns:
-        (images, keep, most) int64 train rows, the nearest first; -1 where there are fewer.
+        (images, keep, most) int64 train rows, the nearest first; -1 if there are fewer.
     """
     images, keep = kept.shape
     rows = np.full((images, keep, most), NO_ROW, np.int64)

@@ -56,7 +56,7 @@ class Whitening:
 
 
 def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
-    """Fits a whitening by incremental PCA; some thousand rows are in memory at a time.
+    """Fits a whitening by incremental PCA; a few thousand rows are in memory at a time.
 
     Args:
         rows: The train rows.

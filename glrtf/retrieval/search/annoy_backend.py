@@ -54,7 +54,7 @@ class AnnoyIndex:
         Args:
             query: (dimension,) float32.
             k: How many are wanted.
-            search_nodes: How many nodes are looked at per neighbour and tree.
+            search_nodes: How many nodes are inspected per neighbour and tree.
         """
         nodes = k * self._index.get_n_trees() * search_nodes
         return np.array(self._index.get_nns_by_vector(query, k, search_k=nodes), np.int64)
@@ -115,9 +115,9 @@ def search_blocks(
         queries: The queries.
         database: The rows to search.
         indexes: What `open_indexes` gave for them.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
-        search_nodes: How many nodes are looked at per neighbour and tree.
+        search_nodes: How many nodes are inspected per neighbour and tree.
     """
     for part, length in enumerate(queries.part_lengths):
         for start in range(0, length, _QUERIES_AT_ONCE):
@@ -136,7 +136,7 @@ def search_blocks(
 def _candidates(
     index: AnnoyIndex | None, vectors: npt.NDArray[np.float32], k: int, search_nodes: int
 ) -> npt.NDArray[np.int64]:
-    """(queries, k) likely rows of one part, -1 where fewer are found."""
+    """(queries, k) likely rows of one part, -1 if fewer are found."""
     rows = np.full((len(vectors), k), NO_ROW, np.int64)
     if index is not None:
         for number, vector in enumerate(vectors):
@@ -162,7 +162,7 @@ def _scored(
 
 
 def open_indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyIndex | None]:
-    """Maps a database's indexes, one a part, None for an empty one; builds those not there yet."""
+    """Maps the indexes of a database, one a part, None if it is empty; builds missing ones."""
     indexes: list[AnnoyIndex | None] = []
     for part, length in enumerate(database.part_lengths):
         if length == 0:

@@ -23,12 +23,12 @@ def search_blocks(
     folder: str,
     description: str,
 ) -> Iterator[Neighbors]:
-    """Finds every query's neighbours, some thousand queries at a time, in order.
+    """Finds every query's neighbours, a few thousand queries at a time, in order.
 
     Args:
         queries: The queries.
         database: The rows to search.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
         config: The back end and its settings.
         folder: Where a back end may keep its index.

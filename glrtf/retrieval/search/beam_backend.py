@@ -59,7 +59,7 @@ def search_blocks(
     Args:
         queries: The queries.
         database: The rows to search, one task a part and query block.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
         options: Beam's own options, such as ``runner=DataflowRunner``.
         folder: Where workers leave the blocks' neighbours for a while, unless the options

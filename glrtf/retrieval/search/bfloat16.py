@@ -49,7 +49,7 @@ _loading = threading.Lock()
 
 
 def share_of_float32(dimension: int, work: float) -> float:
-    """The time of a bfloat16 product over that of a float32 one, infinite where not to be had.
+    """The time of a bfloat16 product over that of a float32 one, infinite where not available.
 
     Args:
         dimension: Of the rows.
@@ -199,7 +199,7 @@ def _multiplies_bfloat16() -> bool:
 
 
 def _tensorflow() -> Any:
-    """TensorFlow, None where it is not installed; GPUs are left to others."""
+    """TensorFlow, None if it is not installed; GPUs are left to others."""
     with _loading:
         loaded = "tensorflow" in sys.modules
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -33,7 +33,7 @@ class CachedSearch:
             stage: What the step is called.
             queries: The queries.
             database: The rows to search.
-            k: How many neighbours are wanted.
+            k: Number of neighbours wanted.
             per_part: If positive, that many from each part instead.
         """
 
@@ -48,7 +48,7 @@ class CachedSearch:
     def blocks(
         self, description: str, queries: RowSource, database: RowSource, k: int, per_part: int = 0
     ) -> Iterator[Neighbors]:
-        """The nearest rows, some thousand queries at a time, not kept."""
+        """The nearest rows, a few thousand queries at a time, not kept."""
         return backends.search_blocks(
             queries, database, k, per_part, self._config, self.cache.folder, description
         )

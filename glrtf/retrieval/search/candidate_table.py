@@ -11,7 +11,7 @@ class CandidateTable:
     """Keys as `packed_candidates.packed` makes them: a query's own in front, `NOTHING` behind them.
 
     Args:
-        num_queries: How many queries there are.
+        num_queries: Number of queries.
         room: For how many candidates of each there is room at first.
 
     Attributes:
@@ -28,11 +28,11 @@ class CandidateTable:
         return self._keys[:, : int(self.counts.max(initial=0))]
 
     def has_room(self, more: npt.NDArray[np.int64]) -> bool:
-        """Whether so many more for each query, (num_queries,), fit in."""
+        """Whether that many more for each query, (num_queries,), fit in."""
         return bool((self.counts + more <= self._keys.shape[1]).all())
 
     def make_room(self, more: npt.NDArray[np.int64]) -> None:
-        """Widens the table until so many more for each query fit in."""
+        """Widens the table until that many more for each query fit in."""
         width = self._keys.shape[1]
         room = int((self.counts + more).max(initial=0))
         # Half as much again, so that the next tiles do not each need a little more.
@@ -60,7 +60,7 @@ class CandidateTable:
         """Drops all but each query's first k and, behind them, those up to its last key.
 
         Args:
-            k: So many stay, whatever they are.
+            k: That many stay, whatever they are.
             last: (num_queries, 1) int64; None drops all behind the first k.
         """
         behind = self.keys[:, k:]

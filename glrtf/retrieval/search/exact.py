@@ -36,7 +36,7 @@ def search(
     Args:
         queries: The queries, of the database's dimension.
         database: The rows to search, streamed part by part.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many are taken from each part instead, and
             k does not matter: the result has per_part × parts columns.
         float64_scores: Whether scores are the defining ones. Without, they may be
@@ -68,7 +68,7 @@ def search_blocks(
     float64_scores: bool = True,
     prefilter: bool = True,
 ) -> Iterator[Neighbors]:
-    """Like `search`, some thousand queries at a time, in order."""
+    """Like `search`, a few thousand queries at a time, in order."""
     error = score_error(queries, database)
     widest = max(queries.dimension, ROOM * (per_part or k), 1)
     at_once = max(QUERIES_A_PRODUCT, _NUMBERS_AT_ONCE // widest)

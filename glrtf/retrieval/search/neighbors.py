@@ -17,7 +17,7 @@ from glrtf.embeddings.rows import RowSource, gather_rows
 from glrtf.retrieval.processors import for_all, usable_processors
 
 NO_ROW = -1
-"""Stands in `Neighbors.indices` where there are fewer than k rows."""
+"""Stands in `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
 _LONGEST_SUM = 8192
@@ -70,7 +70,7 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
     Args:
         indices: (num_queries, candidates) int64 rows, -1 for none.
         scores: (num_queries, candidates) float64, -inf for none.
-        k: How many to keep; padded where there are fewer.
+        k: How many to keep; padded if there are fewer.
     """
     order = np.argsort(-scores, axis=1)[:, : k + 1]
     ordered = np.take_along_axis(scores, order, axis=1)

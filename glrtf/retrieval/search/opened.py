@@ -14,7 +14,7 @@ _MOST_BYTES = 2 << 30
 class OpenedDatabase:
     """Rows that are searched again and again with few queries.
 
-    Annoy's trees are built where they are missing, and mapped once. For the other back
+    Annoy's trees are built if they are missing, and mapped once. For the other back
     ends the rows are read and checked once and kept in memory, where they take no more
     than 2 GiB.
 

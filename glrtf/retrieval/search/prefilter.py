@@ -42,7 +42,7 @@ def choose(
     Args:
         vectors: (n, dimension) float32 queries of one block.
         database: The rows to search.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         threads: Threads that the prefilter may use.
         float64_scores: Whether the k best are scored in float64 in any case.
     """

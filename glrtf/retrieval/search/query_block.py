@@ -34,7 +34,7 @@ class QueryBlock:
 
     Args:
         vectors: (n, dimension) float32 queries.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         error: How far a float32 product may be from the true score.
         pair_scores: Gives the true scores; None takes the products for them.
         threads: For scanning products.

@@ -36,7 +36,7 @@ def search_blocks(
     Args:
         queries: The queries.
         database: The rows to search, streamed part by part.
-        k: How many neighbours are wanted.
+        k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
 
     Raises:

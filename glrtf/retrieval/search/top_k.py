@@ -54,7 +54,7 @@ class Candidates:
 
     Args:
         num_queries: How many queries the block has.
-        k: How many neighbours are wanted, at least 1.
+        k: Number of neighbours wanted, at least 1.
         pair_scores: Returns the true scores; None takes the approximate ones
             as true, and errors must be 0 then.
 

@@ -91,7 +91,7 @@ def test_the_whole_way_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[s
     trained = (folder / "run" / "config.yaml").stat().st_mtime_ns
     assert demo.main(arguments) == 0
     captured = capsys.readouterr()
-    assert "embed: done before" in captured.err and "retrieve: done before" not in captured.err
+    assert "embed: already done" in captured.err and "retrieve: already done" not in captured.err
     assert (folder / "run" / "config.yaml").stat().st_mtime_ns == trained
     assert captured.out.split("stage")[0].split()[-12:] == first.split("stage")[0].split()[-12:]
 

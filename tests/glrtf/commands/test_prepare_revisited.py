@@ -75,7 +75,7 @@ def no_box(folder):
             "radcliffe_camera_000095.jpg: expected a photo that holds its query's box",
         ),
         (lambda folder: (folder / "gnd.json").write_text("{}"), "expected imlist, found none"),
-        (lambda folder: (folder / "out").mkdir(), "is there already"),
+        (lambda folder: (folder / "out").mkdir(), "already exists"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(paths, tmp_path, capsys, damage, message):

@@ -2,7 +2,7 @@ import gzip
 import zlib
 
 import pytest
-from shard_writing import kaggle_record, photo, record, write_shard
+from shard_writing import kaggle_record, photo, record, write_shard, write_split
 
 from glrtf.data.shards import holds_shards, open_shards
 from tfrecords_tools import example
@@ -53,6 +53,22 @@ def test_another_split_than_the_folder_has_is_named(tmp_path):
     write_shard(tmp_path / "validation-00000-of-00001", [official_record(1, 0)])
     with pytest.raises(UserError, match=r"expected shards of the split index, found those of tra"):
         open_shards(str(tmp_path), "index")
+
+
+def test_a_folder_of_another_split_is_not_taken_for_photos(tmp_path):
+    (tmp_path / "named").mkdir()
+    write_shard(tmp_path / "named" / "train-00000-of-00001", [official_record(0, 0)])
+    write_split(tmp_path / "built" / "index", [1], split="index")
+    for name, found in (("named", "train"), ("built", "index")):
+        assert holds_shards(str(tmp_path / name), "test")
+        with pytest.raises(UserError, match=rf"of the split test, found those of {found}$"):
+            open_shards(str(tmp_path / name), "test")
+
+
+def test_records_that_are_no_examples_are_reported_by_name(tmp_path):
+    write_shard(tmp_path / "train00.tfrec", [b"\x0a\xff"])
+    with pytest.raises(UserError, match=r"train00\.tfrec: record 0: not a tf\.train\.Example"):
+        open_shards(str(tmp_path))
 
 
 def test_a_file_that_is_only_named_alike_is_no_shard(tmp_path):

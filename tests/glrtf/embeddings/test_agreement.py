@@ -109,7 +109,7 @@ def test_an_array_in_place_of_a_set_is_named_with_the_command(tmp_path, name):
 
 
 def describe(world, split, **changed):
-    """Changes what a set says of itself."""
+    """Changes what a set records about itself."""
     path = str(world.folder / split / "embedding_set.json")
     info = files.read_json(path)
     info["meta"] |= MADE | changed

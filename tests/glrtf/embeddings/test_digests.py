@@ -77,7 +77,7 @@ def test_files_are_read_once(folder, read_files):
 def test_a_file_that_changed_after_it_was_compared_is_refused(folder, kind, keep_time, verify):
     EmbeddingSet.open(folder, verify)
     path = folder / part_file(kind, 1, 2)
-    # The id stays one that comes once, the row one of length 1.
+    # The id stays one that occurs once, the row one of length 1.
     flip_a_bit(path, -1 if kind == "ids" else -24, 8 if kind == "ids" else 1, keep_time)
     with pytest.raises(UserError, match=f"{path.name}: changed since"):
         EmbeddingSet.open(folder, verify)

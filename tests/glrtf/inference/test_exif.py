@@ -9,7 +9,8 @@ from jpeg_files import exif as segment_of
 from PIL import Image, ImageOps
 from shard_writing import photo
 
-from glrtf.inference import exif, serving
+from glrtf.inference import exif
+from glrtf.inference.graph_photos import read_photo
 from tfrecords_tools import exif as rule
 from tfrecords_tools import images, jpeg
 
@@ -101,7 +102,7 @@ def test_the_graph_follows_the_builders_rule(name):
     data = sampled([(1, 1)], before=HEADS[name])
     expected = jpeg.read_header(data).orientation
     assert exif.orientation(tf.constant(data)) == expected
-    shape = serving._decode_upright(tf.constant(data)).shape
+    shape = read_photo(tf.constant(data)).shape
     assert tuple(shape) == images.upright_pixels(data, images.ImageSettings()).shape
 
 
@@ -109,7 +110,7 @@ def test_the_graph_follows_the_builders_rule(name):
 def test_png_is_turned_by_its_chunk(late):
     data = png_with(directory((TAG, 3, 1, 6)), late)
     assert exif.orientation(tf.constant(data)) == 6 == rule.png_orientation(data)
-    assert serving._decode_upright(tf.constant(data)).shape == (40, 30, 3)
+    assert read_photo(tf.constant(data)).shape == (40, 30, 3)
 
 
 def test_changed_headers_are_read_alike():
@@ -143,5 +144,5 @@ def test_changed_headers_are_read_alike():
 def test_cmyk_without_a_marker_is_no_negative():
     # Stored samples are inverted: 255 is no ink. Full cyan and half black leave (0, 127, 127).
     levels = np.full((32, 32, 4), (0, 255, 255, 127), np.uint8)
-    found = serving._decode_upright(tf.constant(cmyk_without_adobe(levels))).numpy()
+    found = read_photo(tf.constant(cmyk_without_adobe(levels))).numpy()
     assert np.abs(found.astype(int) - (0, 127, 127)).max() <= 6

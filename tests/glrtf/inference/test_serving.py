@@ -16,13 +16,21 @@ from shard_writing import photo
 from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.images import ImageSettings, inspect
+from tfrecords_tools.storage import files
 
 SIZE = 32
 
 
+def pixels_of_shards(encoded):
+    """A PNG is encoded as a JPEG."""
+    built = inspect(encoded, ImageSettings()).encoded
+    return tf.io.decode_jpeg(built, channels=3).numpy()
+
+
 def embedding_by_hand(model, encoded):
-    """The definition: decode, bilinear to the size, round, [0, 1], model."""
-    pixels = tf.cast(tf.io.decode_jpeg(encoded, channels=3), tf.float32)
+    """The definition: what shards hold, decoded, bilinear to the size, round, [0, 1], model."""
+    pixels = np.float32(pixels_of_shards(encoded))
     resized = np.round(tf.image.resize(pixels, [SIZE, SIZE]).numpy()) / 255
     return model(np.float32(resized)[None], training=False).numpy()[0]
 
@@ -35,7 +43,7 @@ def test_every_signature_gives_the_models_embedding(saved_model, model):
     assert rows.dtype == tf.float32
     np.testing.assert_allclose(rows, expected, atol=1e-6)
     for data, row in zip(files, expected, strict=True):
-        pixels = tf.io.decode_jpeg(data, channels=3)
+        pixels = tf.constant(pixels_of_shards(data))
         batch = loaded.signatures["images"](images=tf.stack([pixels, pixels]))["embedding"]
         np.testing.assert_allclose(batch, [row, row], atol=1e-6)
         one = loaded.signatures["global_descriptor"](input_image=pixels)["global_descriptor"]
@@ -185,3 +193,20 @@ def test_damaged_export(saved_model, tmp_path):
     (damaged / serving.INFO_NAME).write_text(json.dumps(info))
     with pytest.raises(UserError, match="cannot be loaded"):
         load_embedder(str(damaged))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("size", odd) for odd in (0, -1, 10**9)],
+        *[("max_side", odd) for odd in (0, -1, 10**9)],
+        *[("model_digest", odd) for odd in ("", "text")],
+        ("dimension", 9),
+    ],
+)
+def test_exports_with_nonsense_are_refused(saved_model, tmp_path, key, value):
+    odd = shutil.copytree(saved_model, tmp_path / "model")
+    path = str(odd / serving.INFO_NAME)
+    files.write_json(path, {**files.read_json(path), key: value})
+    with pytest.raises(UserError, match=rf"{key}.*found .*{value}.*; export it again"):
+        load_embedder(str(odd))

@@ -57,5 +57,5 @@ def test_the_layer_is_rebuilt_from_its_settings():
 
 
 def test_an_unknown_pooling_is_named():
-    with pytest.raises(ValueError, match="expected avg or gem, found 'max'"):
+    with pytest.raises(ValueError, match="expected avg, gem or cls, found 'max'"):
         build_pooling("max")

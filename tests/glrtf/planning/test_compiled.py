@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_an_answer_not_an_error(python: str, tmp_path: Path
 
 
 def test_a_broken_compiler_is_told_and_leaves_nothing(python: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="broke off with 3: RuntimeError: no such instruction"):
+    with pytest.raises(UserError, match="failed with 3: RuntimeError: no such instruction"):
         compiled(b"broken", python, tmp_path)
     assert not (tmp_path / "cache").exists()
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from glrtf.config.data import AugmentConfig
 from glrtf.planning.accelerators import Accelerator, Slice
 from glrtf.planning.estimate import Workload, estimate, memory_of
 from glrtf.planning.graph_cost import GraphCost
@@ -63,6 +64,18 @@ def test_speed_by_hand() -> None:
     assert found.images_per_second == pytest.approx(24 / 9.2)
     assert found.hours(images=2400, epochs=3) == pytest.approx(3 * 100 * 9.2 / 3600)
     assert found.cost_per_million(price_per_hour=36) == pytest.approx(1e6 / 24 * 9.2 / 100)
+
+
+def test_augmentation_takes_time_and_memory() -> None:
+    # 12 images of 2 x 2 pixels a device and update. Two passes of affine take 2 * 2 * 128 * 8
+    # operations an image at 1000/s: 49.152 s in all; the bytes take 12 * 4 * 220 / 22000.
+    work = dataclasses.replace(WORK, augment=AugmentConfig(affine=True))
+    device = Accelerator("test", memory=10**6, peak_flops=1000, bandwidth=22000)
+    found = estimate(work, Slice("t", device, 2, 1), utilization=0.5, activation_overhead=1)
+    assert found.augmentation_seconds == pytest.approx(49.152 + 0.48)
+    assert found.seconds_per_update == pytest.approx(9.2 + 49.152 + 0.48)
+    # The 4 images of a micro-batch as float32, beside 12 of bytes.
+    assert found.memory.input == 144 + 4 * 12 * 4
 
 
 def test_the_largest_micro_batch_is_the_last_that_fits() -> None:

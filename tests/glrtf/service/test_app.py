@@ -1,7 +1,6 @@
 import io
 import struct
 import threading
-import time
 import zlib
 
 import pytest
@@ -9,7 +8,9 @@ from asking import hold, one_line, send
 from photo_world import image_id
 from PIL import Image
 from shard_writing import photo
+from waiting import wait_for
 
+from glrtf.service.batching import Batcher
 from glrtf.service.limits import SECURITY_HEADERS
 
 
@@ -72,7 +73,7 @@ GIF = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue")]
 def test_what_is_no_photo_is_refused_with_its_reason(client_with, data, status, reason):
     refused = send(client_with(), data)
     assert refused.status_code == status
-    assert one_line(refused) == f"expected a photo, found a file that is {reason}"
+    assert one_line(refused) == f"expected a photo, found an unusable file: {reason}"
 
 
 def test_what_the_builder_converts_is_answered(client_with):
@@ -114,6 +115,14 @@ def test_a_failure_inside_tells_nothing_of_itself(parts, client_with, monkeypatc
 
 def test_searches_at_once_share_model_calls(client_with, parts, monkeypatch):
     free, waiting = hold(parts[1], monkeypatch)
+    submitted = []
+    submit = Batcher.submit
+
+    async def counted(batcher, item):
+        submitted.append(item)
+        return await submit(batcher, item)
+
+    monkeypatch.setattr(Batcher, "submit", counted)
     client = client_with()
     answers = {}
 
@@ -122,16 +131,14 @@ def test_searches_at_once_share_model_calls(client_with, parts, monkeypatch):
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
     threads[0].start()
-    assert waiting.wait(20)
+    assert waiting.wait(600)
     for thread in threads[1:]:
         thread.start()
-    deadline = time.monotonic() + 20
-    while client.get("/healthz").json()["open_searches"] < 8 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.2)  # until the last one is decoded and waits
+    wait_for(lambda: len(submitted) == 8)  # The last one, too, is decoded and waits.
+    assert client.get("/healthz").json()["open_searches"] == 8
     free.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(600)
     assert answers == {number: image_id(number) for number in range(8)}
     state = client.get("/healthz").json()
     assert state["batched_photos"] == 8 and state["batches"] <= 3

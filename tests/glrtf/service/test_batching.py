@@ -41,7 +41,7 @@ def test_what_comes_while_two_batches_run_is_the_next_batch():
     def slow(items):
         lengths.append(len(items))
         running.release()
-        free.wait(20)
+        free.wait(600)
         return items
 
     batcher = Batcher(slow, max_batch=8, wait=0.0, expected=lambda: False)
@@ -125,7 +125,7 @@ def test_stopping_waits_for_what_runs_and_gives_up_what_waits():
 
     def slow(items):
         started.release()
-        free.wait(20)
+        free.wait(600)
         return items
 
     batcher = Batcher(slow, max_batch=1, wait=0.0, expected=lambda: False)

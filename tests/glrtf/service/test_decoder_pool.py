@@ -157,7 +157,7 @@ def test_decoders_end_with_the_process_that_started_them():
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     # The decoder holds the pipe too: its end is seen when both have ended.
-    found = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=300)
+    found = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, timeout=600)
     assert found.returncode == -signal.SIGKILL and found.stderr == b""
 
 

@@ -9,7 +9,7 @@ from glrtf.commands import evaluate_index, search
 from glrtf.config.service import EvaluateIndexConfig, SearcherConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
 from glrtf.evaluation.metrics import average_precision
-from glrtf.service import calibrating, index_quality
+from glrtf.service import calibrating, calibration, index_quality
 from glrtf.service.calibration import Calibration, Curve
 from glrtf.service.landmark_evidence import LeftOut
 from glrtf.service.row_searcher import RowSearcher
@@ -109,6 +109,31 @@ def test_a_landmark_left_out_is_not_found(rows_world, tmp_path):
     assert not (found.marks == photos.landmarks[:, None]).any()
     # All others are: 41 of the other five landmarks and of nobody.
     assert ((found.final > 0).sum(axis=1)[:48] >= 30).all()
+
+
+@pytest.mark.parametrize("labelled", [0.3, 0.5, 0.9])
+def test_photos_without_a_landmark_are_wrong_if_most_have_one(labelled):
+    generator = np.random.default_rng(0)
+    photos = index_quality.KnownPhotos(
+        np.zeros((40, 2), np.float32), np.zeros(40, "S16"), np.full(40, 7)
+    )
+    # Right answers, others, photos without a landmark, and places beyond the last photo.
+    shown = np.tile([7, 8, -1, -3], (40, 1))
+    final = generator.uniform([0.3, 0.0, 0.2, 0.0], [0.9, 0.5, 0.8, 0.0], (40, 4)) ** 3
+    none = np.empty((40, 0))
+    found = index_quality.Found(final, shown, none, none)
+    unknown = index_quality.Found(final[:, 1:], shown[:, 1:], none, none)
+    curve = index_quality.calibrate(photos, found, unknown, "", labelled).photo
+    counted = [7, 8] if labelled < 0.5 else [7, 8, -1]
+    scores, right = [], []
+    for one in (found, unknown):
+        for score, landmark in zip(one.final.ravel(), one.shown.ravel(), strict=True):
+            if landmark in counted:
+                scores.append(np.cbrt(score))
+                right.append(landmark == 7)
+    expected = calibration.fit(np.array(scores), np.array(right))
+    assert curve.slope == pytest.approx(expected.slope)
+    assert curve.shift == pytest.approx(expected.shift)
 
 
 def test_measures_are_those_of_the_definitions(rows_world, tmp_path):
@@ -216,7 +241,7 @@ def test_held_out_photos_of_a_table(world, tmp_path, capsys):
     assert evaluate_index.main(flags) == 0
     output = capsys.readouterr()
     assert "3 photos of " in output.out
-    assert "bad.jpg: expected a photo, found a file that is not an image" in output.err
+    assert "bad.jpg: expected a photo, found an unusable file: not an image" in output.err
     assert "landmarks that the index does not have: 1 (Somewhere else)" in output.err
     written = json.loads((tmp_path / "quality.json").read_text())
     # The same pictures are in the index under other ids: they are found first.

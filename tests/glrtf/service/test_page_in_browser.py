@@ -36,12 +36,12 @@ def address(world, tmp_path_factory):
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 600
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     server.should_exit = True
-    thread.join(30)
+    thread.join(600)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_refusals_are_told(browser, opened, tmp_path):
     (tmp_path / "page.html").write_bytes(b"<script>alert(1)</script>" * 100)
     choose(browser, tmp_path / "page.html")
     wanted = "return document.querySelector('#status.wrong')?.textContent"
-    assert wait_for(browser, wanted) == "expected a photo, found a file that is not an image"
+    assert wait_for(browser, wanted) == "expected a photo, found an unusable file: not an image"
     assert browser.execute_script("return document.getElementById('answer').hidden")
     (tmp_path / "long.jpg").write_bytes(bytes(200_001))
     choose(browser, tmp_path / "long.jpg")

@@ -44,7 +44,7 @@ def test_more_photos_than_a_batch_and_none(world, embedder):
     ("photo", "message"),
     [
         ("none.jpg", "none.jpg: no such file"),
-        (b"no image", "photo 1: expected a photo, found a file that is not an image"),
+        (b"no image", "photo 1: expected a photo, found an unusable file: not an image"),
         (np.zeros((4, 4, 3)), r"photo 1: expected uint8 \(height, width, 3\), found float64"),
         (np.zeros((0, 4, 3), np.uint8), r"photo 1: expected uint8 .* \(0, 4, 3\)"),
     ],

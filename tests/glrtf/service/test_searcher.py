@@ -211,7 +211,7 @@ def test_a_set_of_other_views_scales_or_size_is_refused(world, tmp_path, name, k
         (["{folder}/none.jpg"], "none.jpg: no such file"),
         (
             ["{folder}/metadata/train.csv"],
-            "train.csv: expected a photo, found a file that is not an image",
+            "train.csv: expected a photo, found an unusable file: not an image",
         ),
         (["{folder}/1.jpg", "--train="], "train: expected --train and --landmarks together"),
         (

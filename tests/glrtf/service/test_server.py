@@ -55,17 +55,17 @@ def read_all(connection):
 def test_told_to_stop_it_finishes_what_is_open_and_exits_0(running):
     process, port = running
     request = form(photo(1))
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=600) as connection:
         connection.sendall(request[:300])
         # An answer to another request: the first has been taken up before it.
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as other:
+        with socket.create_connection(("127.0.0.1", port), timeout=600) as other:
             other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert b'"open_searches":1' in read_all(other)
         process.send_signal(signal.SIGTERM)
         connection.sendall(request[300:])
         answer = read_all(connection)
     assert answer.startswith(b"HTTP/1.1 200") and image_id(1).encode() in answer
-    assert process.wait(30) == 0
+    assert process.wait(600) == 0
     assert process.stderr.read() == ""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)

@@ -11,7 +11,8 @@ from tfrecords_tools.errors import UserError
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A machine's dev/ and sys/: device files, and (vendor, device) of what is on its bus."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for variable in ("CUDA", "HIP", "ROCR"):
+        monkeypatch.delenv(f"{variable}_VISIBLE_DEVICES", raising=False)
 
     def build(device_files=(), bus=()):
         for name in device_files:
@@ -68,6 +69,34 @@ def test_gpus_are_seen_unless_hidden(machine, monkeypatch):
     assert machine() is None
 
 
+def amd_bus(tmp_path, *gpus):
+    """PCI attributes (class, bytes of memory or None) of AMD's devices."""
+    for number, (device_class, memory) in enumerate(gpus):
+        folder = tmp_path / "sys/bus/pci/devices" / f"0000:03:{number:02x}.0"
+        folder.mkdir(parents=True)
+        (folder / "vendor").write_text("0x1002\n")
+        (folder / "class").write_text(f"{device_class}\n")
+        if memory is not None:
+            (folder / "mem_info_vram_total").write_text(f"{memory}\n")
+
+
+def test_amd_gpus_are_counted_on_the_bus(machine, tmp_path, monkeypatch):
+    # A Radeon with 16 GiB, an Instinct without the attribute, and the Radeon's sound device.
+    amd_bus(tmp_path, ("0x030000", 16 << 30), ("0x120000", None), ("0x040300", None))
+    found = machine(["kfd"])
+    assert found == Accelerators("gpu", "AMD GPU", ("/dev/kfd",), 2)
+    assert str(found) == "2 x AMD GPU (/dev/kfd)"
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "-1")
+    assert machine() is None
+
+
+def test_integrated_graphics_and_a_bus_without_the_driver_are_no_gpus(machine, tmp_path):
+    amd_bus(tmp_path, ("0x030000", 512 << 20))
+    assert machine(["kfd"]) is None
+    amd_bus(tmp_path / "other", ("0x030000", 16 << 30))
+    assert present(str(tmp_path / "other")) is None
+
+
 def test_an_empty_machine_trains_on_its_cpu(machine, monkeypatch):
     assert machine() is None
     monkeypatch.setattr(accelerators, "present", lambda: None)
@@ -81,6 +110,7 @@ def test_an_empty_machine_trains_on_its_cpu(machine, monkeypatch):
     ("found", "package"),
     [
         (Accelerators("gpu", "NVIDIA GPU", ("/dev/nvidia0",)), r"tensorflow\[and-cuda\]"),
+        (Accelerators("gpu", "AMD GPU", ("/dev/kfd",), 1), "tensorflow-rocm"),
         (Accelerators("tpu", "TPU v5e", ("/dev/vfio/0",)), "tensorflow-tpu"),
     ],
 )

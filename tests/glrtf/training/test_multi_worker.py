@@ -9,12 +9,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+import tensorflow as tf
 from shard_writing import write_split
+from tiny_runs import trainer
 
+from glrtf.config.training import TrainConfig
+from glrtf.data.shards import open_shards
 from glrtf.training import checkpoints
+from glrtf.training.validation import Validator
 
 # Trains as `glrtf.train` does under --strategy multiworker, with the tiny model, and writes what
-# it ends with and which labels it saw; or kills itself after the epoch of 5 updates.
+# it ends with, which labels it saw, and what validation found and read; or kills itself after the
+# epoch of 5 updates.
 WORKER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
@@ -44,7 +51,19 @@ try:
 except UserError as error:
     print(error, file=sys.stderr, flush=True)
     os._exit(2)
-np.savez(output, seen=seen, chief=is_chief(strategy), **state.arrays())
+from glrtf.data import records
+from glrtf.data.shards import open_shards
+from glrtf.training.validation import Validator
+opened, chunks = [], records.chunks
+def noted_chunks(shards, index, *arguments, **options):
+    opened.append(os.path.basename(shards.shards[index].path))
+    return chunks(shards, index, *arguments, **options)
+records.chunks = noted_chunks
+scored = []
+fold = Validator(strategy, state.model, open_shards(data, "validation"), size=32, batch_size=2,
+                 score=lambda rows, labels: scored.append((rows, labels)) or {})()
+np.savez(output, seen=seen, chief=is_chief(strategy), opened=opened, fold_rows=scored[0][0],
+         fold_labels=scored[0][1], fold_loss=fold["validation_loss"], **state.arrays())
 sys.exit(0 if result.finished else 75)
 """
 
@@ -94,9 +113,31 @@ def ends(folder, run):
     return [dict(np.load(folder / f"{run}-{index}.npz")) for index in range(2)]
 
 
+def assert_validated_as_by_one(folder, end):
+    """Rows, labels and loss are those of one process with the same weights."""
+    _, state = trainer(TrainConfig(size=32, data=str(folder / "data"), workdir="-"), classes=20)
+    for name, variable in state.model_variables().items():
+        variable.assign(end[name])
+    scored = []
+    figures = Validator(
+        tf.distribute.OneDeviceStrategy("/cpu:0"),
+        state.model,
+        open_shards(str(folder / "data"), "validation"),
+        size=32,
+        batch_size=2,
+        score=lambda rows, labels: scored.append((rows, labels)) or {},
+    )()
+    [(rows, labels)] = scored
+    np.testing.assert_array_equal(end["fold_labels"], labels)
+    np.testing.assert_allclose(end["fold_rows"], rows, atol=1e-6)
+    assert end["fold_loss"] == pytest.approx(figures["validation_loss"], rel=1e-6)
+
+
 def test_two_workers_train_as_one_and_resume_after_one_was_killed_or_stopped(tmp_path):
     # 20 photos of 20 landmarks, 10 a worker; 2 a worker and update: an epoch is 5 updates.
     write_split(tmp_path / "data" / "train", [10, 10], num_classes=20)
+    # 7 and 2 photos in batches of 2: the second worker has three batches of nothing but filling.
+    write_split(tmp_path / "data" / "validation", [4, 2, 3], split="validation", num_classes=20)
     codes, said = finished(start(tmp_path, "whole"))
     assert codes == [0, 0], said
     whole = ends(tmp_path, "whole")
@@ -104,13 +145,18 @@ def test_two_workers_train_as_one_and_resume_after_one_was_killed_or_stopped(tmp
     for epoch in (slice(0, 10), slice(10, 20)):
         labels = np.concatenate([end["seen"][epoch] for end in whole])
         assert sorted(labels) == list(range(20))
-    for name in whole[0].keys() - {"seen", "chief"}:
+    for name in whole[0].keys() - {"seen", "chief", "opened"}:
         np.testing.assert_array_equal(whole[0][name], whole[1][name], err_msg=name)
+    assert [end["opened"].tolist() for end in whole] == [
+        ["validation-00000-of-00003.tfrecord", "validation-00002-of-00003.tfrecord"],
+        ["validation-00001-of-00003.tfrecord"],
+    ]
+    assert_validated_as_by_one(tmp_path, whole[0])
 
     codes, said = finished(start(tmp_path, "killed", ("", "die")))
     assert codes[1] == -signal.SIGKILL
     assert codes[0] == 2, said[0]
-    assert "a worker of the cluster is gone" in said[0].splitlines()[-1]
+    assert "a worker of the cluster was lost" in said[0].splitlines()[-1]
     folder = str(tmp_path / "killed" / "checkpoints")
     assert [c.position.update for c in checkpoints.list_all(folder)] == [3]
 
@@ -123,5 +169,5 @@ def test_two_workers_train_as_one_and_resume_after_one_was_killed_or_stopped(tmp
     codes, said = finished(start(tmp_path, "killed"))
     assert codes == [0, 0], said
     for end in ends(tmp_path, "killed"):
-        for name in whole[0].keys() - {"seen", "chief"}:
+        for name in whole[0].keys() - {"seen", "chief", "opened"}:
             np.testing.assert_allclose(end[name], whole[0][name], rtol=0, atol=1e-6, err_msg=name)

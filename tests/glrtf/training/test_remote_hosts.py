@@ -13,7 +13,8 @@ import pytest
 from shard_writing import write_split
 
 from glrtf.config.data import InputConfig
-from glrtf.data.input_pipeline import train_batches
+from glrtf.data.input_pipeline import eval_batches, train_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import open_shards
 
 HOST = """
@@ -55,13 +56,21 @@ rows = [tuple(strategy.experimental_local_results(part) for part in next(batches
         for _ in range(10)]
 images, labels = (np.array([[each.numpy() for each in row[part]] for row in rows])
                   for part in (0, 1))
+from glrtf.data.input_spec import InputSpec
+from glrtf.training.fold import fold_batches
+spec = InputSpec(32, None, True)
+fold = [[np.stack([each.numpy() for each in strategy.experimental_local_results(part)])
+         for part in batch]
+        for batch in fold_batches(strategy, moved("hosts-only/"), spec, 3)]
+fold_images, fold_labels, fold_places = (np.stack(part) for part in zip(*fold))
 try:
     with readable_errors(data):
         next(distributed_batches(strategy, moved("nowhere/"), config, 32, 20, 0, 1))
     problem = ""
 except UserError as error:
     problem = str(error)
-np.savez(output, images=images, labels=labels, problem=problem)
+np.savez(output, images=images, labels=labels, problem=problem, fold_images=fold_images,
+         fold_labels=fold_labels, fold_places=fold_places)
 os._exit(0)
 """
 
@@ -134,5 +143,17 @@ def test_each_host_reads_its_own_shards_in_the_order_of_the_python_pipeline(tmp_
             np.testing.assert_array_equal(found["labels"][step, worker], labels)
             apart = found["images"][step, worker].astype(int) - images.numpy().astype(int)
             assert np.abs(apart).max() <= 1
+    # The 26 records once more in their own order, as a validation fold: the first host has the
+    # shards of 7 and 8, so five batches of 3, the second 5 and 6 and a batch's worth of filling.
+    [every] = eval_batches(shards, size=InputSpec(32, None, True), batch_size=26)
+    places = found["fold_places"]
+    assert places.shape == (5, 2, 3)
+    assert places[:, 0].ravel().tolist() == [*range(7), *range(12, 20)]
+    assert places[:, 1].ravel().tolist() == [*range(7, 12), *range(20, 26), *[-1] * 4]
+    is_record = places >= 0
+    order = places[is_record]
+    np.testing.assert_array_equal(found["fold_labels"][is_record], every["label"].numpy()[order])
+    np.testing.assert_array_equal(found["fold_images"][is_record], every["image"].numpy()[order])
+    assert not found["fold_images"][~is_record].any()
     problem = str(found["problem"])
     assert "expected shards that every host reads at this path, found: nowhere/" in problem

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -119,3 +121,13 @@ def test_a_second_command_is_refused(flags, tmp_path, capsys):
         assert tune.main([*flags, "--output", config.output, "--trials", "2"]) == 2
     assert "another glrtf tune works on this study" in capsys.readouterr().err
     assert tune.main([*flags, "--output", config.output, "--trials", "2"]) == 0
+
+
+def test_a_study_on_a_disk_without_locks_runs_with_a_note(tmp_path, capsys, monkeypatch):
+    def no_locks(handle, how):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with tune_workers._alone(str(tmp_path)):
+        pass
+    assert f"note: {tmp_path}: this file system has no locks" in capsys.readouterr().err

@@ -143,7 +143,7 @@ def test_a_lost_answer_does_not_make_a_second_version(gate):
     """The upload arrives, its answer does not: trying again meets the precondition."""
     files.write_bytes(f"{_ROOT}/x", b"data")
     before = files.state(f"{_ROOT}/x")
-    gate.faults = [Fault("GET .*/o/x", times=1, status=404)]  # as if it were not there yet
+    gate.faults = [Fault("GET .*/o/x", times=1, status=404)]  # as if it did not exist yet
     files.write_bytes(f"{_ROOT}/x", b"data")
     assert files.state(f"{_ROOT}/x") == before
 

@@ -13,7 +13,7 @@ SCORES = st.sampled_from([-0.5, 0.0, 0.25, 0.25 + 1e-16, 0.5, 1.0])
 
 
 def slowly_best(pairs, k):
-    """By score descending, then row ascending; -1 and -inf where there are fewer."""
+    """By score descending, then row ascending; -1 and -inf if there are fewer."""
     ordered = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:k]
     ordered += [(NO_ROW, -np.inf)] * (k - len(ordered))
     return [row for row, _ in ordered], [score for _, score in ordered]

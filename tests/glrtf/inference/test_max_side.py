@@ -16,7 +16,6 @@ from glrtf.data import decoding
 from glrtf.data.input_spec import InputSpec
 from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
-from glrtf.inference.shrinking import shrink
 from glrtf.service.photo_input import PhotoReader
 from glrtf.training import checkpoints
 from tfrecords_tools import images
@@ -28,13 +27,10 @@ MAX_SIDE = 120
 
 
 def detailed(height=260, width=388, seed=0):
-    """Small squares, which plain bilinear sees otherwise than Lanczos; sides multiples of 4.
-
-    Gray: the builder's JPEG loses colours of such squares, which the exported graph keeps.
-    """
+    """Small squares, which plain bilinear sees otherwise than Lanczos; sides multiples of 4."""
     generator = np.random.default_rng(seed)
-    coarse = generator.integers(0, 256, (height // 4, width // 4, 1), dtype=np.uint8)
-    return np.repeat(np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1), 3, axis=2)
+    coarse = generator.integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
 
 
 def encoded(picture, kind="JPEG", **settings):
@@ -49,36 +45,6 @@ def train_side(data, antialias=False):
     pixels = decoding.decode_on_host(built.encoded)
     assert max(pixels.shape) <= MAX_SIDE
     return decoding.resize(tf.constant(pixels), SIZE, antialias).numpy()
-
-
-@pytest.mark.parametrize("max_side", [17, 120, 800])
-def test_sides_are_pillows(max_side):
-    generator = np.random.default_rng(0)
-    for height, width in generator.integers(1, 2000, (60, 2)):
-        picture = Image.new("L", (int(width), int(height)))
-        picture.thumbnail((max_side, max_side))
-        empty = tf.zeros([int(height), int(width), 3], tf.uint8)
-        assert shrink(empty, max_side).shape[:2] == picture.size[::-1]
-
-
-def test_the_graph_shrinks_as_pillow_does():
-    # Less than four times too long: from there on Pillow first averages whole blocks.
-    picture = detailed(260, 440)
-    expected = Image.fromarray(picture)
-    expected.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    found = shrink(tf.constant(picture), MAX_SIDE).numpy().astype(int)
-    difference = np.abs(found - np.asarray(expected))
-    # Pillow computes in fixed point: now and then it rounds a half the other way.
-    assert difference.max() <= 1 and difference.mean() < 0.01
-
-
-def test_shorter_photos_are_left_alone():
-    picture = tf.constant(detailed(100, MAX_SIDE))
-    np.testing.assert_array_equal(shrink(picture, MAX_SIDE), picture)
-    np.testing.assert_array_equal(shrink(picture, None), picture)
-    data = encoded(picture.numpy())
-    assert images.shrink(data, MAX_SIDE) is data
-    assert images.shrink(data, None) is data
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["bilinear", "antialias"])
@@ -117,15 +83,16 @@ def test_the_signatures_shrink_first(exported, model):
     expected = model(train_side(data, antialias)[None] / np.float32(255), training=False)[0]
     at_once = decoding.resize(decoding.decode(data), SIZE, antialias).numpy()
     plain = model(at_once[None] / np.float32(255), training=False)[0]
-    pixels = decoding.decode(data)
+    pixels = decoding.decode(data, exactly=True)
     for row in (
         loaded["serving_default"](encoded=tf.constant([data]))["embedding"][0],
         loaded["images"](images=pixels[None])["embedding"][0],
         loaded["global_descriptor"](input_image=pixels)["global_descriptor"],
     ):
-        assert np.linalg.norm(row - expected) < 0.1
+        # Pillow's fixed point rounds a few halves the other way.
+        assert np.linalg.norm(row - expected) < 0.02
         if not antialias:  # Bilinear at once gives another embedding.
-            assert np.linalg.norm(row - expected) < np.linalg.norm(plain - expected) / 3
+            assert np.linalg.norm(row - expected) < np.linalg.norm(plain - expected) / 10
 
 
 def test_shards_of_longer_photos_are_shrunk_too(exported, model, tmp_path):
