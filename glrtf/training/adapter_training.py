@@ -158,7 +158,10 @@ def _step(
         adam.build(variables)
         optimizers.append((adam, variables))
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    signature = [tf.TensorSpec([None, layers[0][0].shape[0]], tf.float32)]
+    signature.append(tf.TensorSpec([None], tf.int32))
+
+    @tf.function(input_signature=signature, autograph=False)
     def step(batch: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(head.losses(mapped(batch, layers), labels, training=True)[0])

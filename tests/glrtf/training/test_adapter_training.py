@@ -10,7 +10,7 @@ from glrtf.training import adapter_training
 
 
 def config(**changed):
-    settings = {"epochs": 30, "batch_size": 16, "learning_rate": 0.003, "hidden": 8}
+    settings = {"epochs": 30, "batch_size": 16, "learning_rate": 0.03, "hidden": 8}
     return AdaptConfig(train=["t"], landmarks="l", output="o", **(settings | changed))
 
 
