@@ -99,7 +99,9 @@ def _of_line(line: str, page: str) -> Iterator[Documented]:
 
 def _module(name: str) -> str:
     """What ``python -m`` takes for the command ``glrtf NAME``."""
-    module = COMMANDS[name.replace(" ", "_")].module.replace("glrtf.commands.preview", "glrtf.data.preview")
+    module = COMMANDS[name.replace(" ", "_")].module.replace(
+        "glrtf.commands.preview", "glrtf.data.preview"
+    )
     return module.replace("glrtf.commands.", "glrtf.").removesuffix(".draw")
 
 

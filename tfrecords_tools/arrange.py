@@ -109,7 +109,7 @@ def arrange(config: ArrangeConfig) -> ArrangeResult:
 
 
 def run_arrange(config: ArrangeConfig) -> None:
-    """Lays the photos out and says how many there are."""
+    """Arranges the photos and prints their number."""
     done = arrange(config)
     print(
         f"{done.folder}: {done.num_index} index photos, {done.num_train} train photos of"
@@ -150,7 +150,7 @@ def _table_rows(path: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _columns(path: str, header: Sequence[str]) -> tuple[int, int]:
-    """Where the photo and the landmark stand; columns without a name at the end are allowed."""
+    """The columns of photo and landmark; unnamed columns at the end are allowed."""
     if {"photo", "landmark"} != set(header[:2]) or any(header[2:]):
         line = ",".join(header)
         hint = ""

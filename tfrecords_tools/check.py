@@ -185,7 +185,7 @@ def _check_set(info: DatasetInfo, workers: int | None) -> list[str]:
 
 
 def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[str]:
-    """Foreign shards, images that are there twice, labels.csv, and counts that do not add up."""
+    """Foreign shards, duplicate images, labels.csv, and counts that do not add up."""
     known = {shard.name for shard in info.shards}
     faults = [
         f"{files.join(info.folder, name)}: foreign: {FILE_NAME} does not list it"

@@ -1,4 +1,4 @@
-"""Some of the shards' images on one sheet, to be looked at."""
+"""A contact sheet of some of the shards' images."""
 
 import io
 from collections.abc import Iterator

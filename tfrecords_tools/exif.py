@@ -1,4 +1,4 @@
-"""Which way up a photo is, read from its file without decoding.
+"""A photo's Exif orientation, read from its file without decoding.
 
 One rule for every reader: the first Exif block before the pixels, its first
 directory, the first orientation entry, one number of type SHORT or LONG. Whatever

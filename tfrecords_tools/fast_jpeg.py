@@ -27,7 +27,7 @@ class DamagedError(ValueError):
 
 
 def decode(encoded: bytes, room: Room | None = None) -> np.ndarray | None:
-    """Decodes a flawless gray or colour JPEG, to the values that TensorFlow decodes it to.
+    """Decodes an intact gray or colour JPEG to the same values as TensorFlow.
 
     Args:
         encoded: A file's bytes.

@@ -1,4 +1,4 @@
-"""What kind of file bytes are, for messages about files that are not what was expected."""
+"""The kind of a file from its bytes, for messages about unexpected files."""
 
 import re
 

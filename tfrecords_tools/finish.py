@@ -40,7 +40,7 @@ class _PlanFile(_BegunPlanFile, total=False):
 def begin(folder: str, config: BuildConfig) -> None:
     """Writes plan.json, so that no run with other settings can mix its shards in.
 
-    What killed runs left behind is cleared away.
+    Leftovers of killed runs are deleted.
 
     Raises:
         UserError: If the folder holds a build with other settings, or something else.
@@ -206,7 +206,7 @@ def describe(info: DatasetInfo) -> str:
 
 
 def notes(info: DatasetInfo, labels: str) -> list[str]:
-    """What of a source may be a mistake: photos that no label names, labels without photos.
+    """Possible mistakes in a source: photos without a label, labels without a photo.
 
     Args:
         info: A finished set.
@@ -246,7 +246,7 @@ def _counts(fold: Fold, stats: list[ShardStats]) -> dict[str, int]:
 
 
 def _check_sums(info: DatasetInfo) -> None:
-    """Nothing may be lost on the way; a difference here is a fault of this program."""
+    """Checks that no image was lost; a difference is a bug."""
     counts, source = info.counts, info.source_counts
     fates = [counts[fate] for fate in (images.KEPT, images.REENCODED, images.REJECTED)]
     sound = (

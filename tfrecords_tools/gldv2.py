@@ -18,7 +18,7 @@ _MEMBER = re.compile(r"(?:\./)?([0-9a-f])/([0-9a-f])/([0-9a-f])/(\1\2\3[0-9a-f]{
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where one split's images lie.
+    """Where one split's images are.
 
     Attributes:
         split: ``train``, ``index`` or ``test``.
@@ -34,7 +34,7 @@ class Layout:
 
 
 def find_layout(root: str, split: str) -> Layout:
-    """Looks how a split's images are stored.
+    """Finds out how a split's images are stored.
 
     Raises:
         UserError: If there are neither tars nor extracted files.
@@ -72,7 +72,7 @@ def format_id(number: int) -> str:
 
 
 def member_path(number: int) -> str:
-    """Where an image stands in a tar or an extracted folder: ``a/b/c/<id>.jpg``."""
+    """An image's path in a tar or an extracted folder: ``a/b/c/<id>.jpg``."""
     text = format_id(number)
     return f"{text[0]}/{text[1]}/{text[2]}/{text}.jpg"
 

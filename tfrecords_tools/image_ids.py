@@ -1,4 +1,4 @@
-"""Image ids: which texts they may be, and how lists and file names carry them unchanged.
+"""Image ids: which texts are valid, and how lists and file names encode them losslessly.
 
 Ids are UTF-8 text. In CSV fields that hold a list of ids with spaces between, an id that has a
 space, a comma or a quote itself stands in double quotes. Texts that CSV readers, terminals or
@@ -40,7 +40,7 @@ def is_safe(image_id: str) -> bool:
 
 
 def is_text(image_id: str) -> bool:
-    """Whether a text has a form in UTF-8: no halves of surrogate pairs."""
+    """Whether a text can be encoded in UTF-8: no lone surrogates."""
     try:
         image_id.encode()
     except UnicodeEncodeError:
@@ -66,7 +66,7 @@ def first_unsafe(ids: npt.NDArray[np.bytes_]) -> bytes | None:
 
 
 def refuse_unsafe(where: str, ids: npt.NDArray[np.bytes_], remedy: str) -> None:
-    """Raises for the first id that some file would not carry.
+    """Raises for the first id that some file format cannot represent.
 
     Args:
         where: What has the ids, for the message.

@@ -25,7 +25,7 @@ _MOST_SCANS = 20
 
 @dataclasses.dataclass(frozen=True)
 class ImageSettings:
-    """What an image must be like, and what is done to those that are not.
+    """The requirements for images, and how others are handled.
 
     Attributes:
         verify: ``header`` looks at markers, tables and the end of the file, and decodes
@@ -87,7 +87,7 @@ def inspect(data: bytes, settings: ImageSettings) -> Inspected:
 
 
 def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
-    """The guard before any decoder: what a file records about itself must be within bounds.
+    """The check before any decoder: the sizes in a file's header must be within bounds.
 
     Args:
         data: An image file's bytes.
@@ -175,7 +175,7 @@ def shrink(data: bytes, max_side: int | None) -> bytes:
 def upright_image(
     data: bytes, settings: ImageSettings, draft: int = 0, box: pixels.Box | None = None
 ) -> "Image":
-    """Decodes any image file, for a picture to be looked at; damaged pixels are taken.
+    """Decodes any image file for display; damaged pixels are accepted.
 
     Args:
         data: An image file's bytes.

@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 
 def inspect(data: bytes, settings: ImageSettings, name: str) -> Inspected:
-    """Decides what happens to a file, as `images.inspect` does; this process survives it.
+    """As `images.inspect`, but this process survives a crash of the decoder.
 
     Args:
         data: An image file's bytes.
@@ -78,7 +78,7 @@ def died_of(number: int) -> str:
 
 
 def close() -> None:
-    """Ends the children that are not at work."""
+    """Stops the idle children."""
     with _lock:
         children, _free[:] = list(_free), []
     for child in children:
@@ -112,7 +112,7 @@ class _Child:
         return Inspected(encoded=data if about.pop("same") else encoded, **about)
 
     def end(self) -> int:
-        """Ends the process, if it still runs, and returns its exit code."""
+        """Stops the process if it is running, and returns its exit code."""
         self._connection.close()
         try:
             # One that died by itself is not killed, so that its own exit code is seen.

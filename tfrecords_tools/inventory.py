@@ -1,4 +1,4 @@
-"""What a split's source holds against what its labels ask for; every image accounted for."""
+"""Compares a split's source with its labels; every image is accounted for."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Inventory:
 def take_inventory(layout: Layout, labels: Labels, scans: list[TarScan]) -> Inventory:
     """Joins the source's images with the labels.
 
-    Of an image that is there twice, the first holds (by tar name, then offset).
+    Of an image that occurs twice, the first counts (by tar name, then offset).
     """
     good = [scan for scan in scans if not scan.fault]
     if not good:

@@ -1,4 +1,4 @@
-"""What a JPEG file says of itself before its pixels, read without decoding.
+"""A JPEG file's header, read without decoding.
 
 Markers and their layout: ITU-T T.81, Annex B.
 """
@@ -24,7 +24,7 @@ _FIRST_PIXELS = 6 << 10
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """A JPEG file's own account of itself.
+    """A JPEG file's header.
 
     Attributes:
         width: Pixels.
@@ -94,7 +94,7 @@ def read_header(data: bytes) -> JpegHeader | None:
 
 
 def has_end(data: bytes, header: JpegHeader) -> bool:
-    """Whether the pixel data reach their end marker; what follows it does not matter.
+    """Whether the pixel data reach their end marker; later bytes are ignored.
 
     Inside pixel data 0xFF is always followed by 0 or a restart marker, so the
     first end marker after the first scan is the picture's own.
@@ -105,7 +105,7 @@ def has_end(data: bytes, header: JpegHeader) -> bool:
 
 
 def count_scans(data: bytes, header: JpegHeader) -> int:
-    """How often a decoder passes over the picture.
+    """The number of scans of the image.
 
     Progressive files refine the picture scan by scan, and a scan that changes
     nothing takes a few bytes and as much time as any other.

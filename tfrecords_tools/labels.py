@@ -1,4 +1,4 @@
-"""Which label an image has: the published CSVs or one's own, relabelled 0..num_classes-1."""
+"""The label of each image: from the published CSVs or your own, relabelled 0..num_classes-1."""
 
 import dataclasses
 from array import array

@@ -1,4 +1,4 @@
-"""Names that people give photos: one spelling each, found on the disk however it spells them."""
+"""Photo names: one spelling each, found on disk in any Unicode normal form."""
 
 import functools
 import os
@@ -61,5 +61,5 @@ class PhotoFinder:
 
 
 def _loose(name: str) -> str:
-    """What two names share that differ in case or in the direction of their slashes."""
+    """A key that is equal for names that differ only in case or in the direction of slashes."""
     return composed(name).replace("\\", "/").casefold()

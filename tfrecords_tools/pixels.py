@@ -19,7 +19,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 class RejectedError(Exception):
-    """An image that is not taken; the message is the reason in a few words."""
+    """An image that is rejected; the message is a short reason."""
 
 
 def check_bounds(

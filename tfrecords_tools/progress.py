@@ -69,7 +69,7 @@ class Progress:
         return max(time.monotonic() - self._began, 1e-9)
 
     def _line(self, now: float | None = None) -> str:
-        """What is done so far; with the time now, also what is left."""
+        """The progress so far and, given the time, the time left."""
         warm = self._warm_rate(now) if now is not None else 0.0
         rate = warm or self._done / self.seconds
         of_total = "" if self._total is None else f"/{self._total}"

@@ -95,12 +95,14 @@ def _train(config: AdaptConfig, rows: Any) -> "tuple[Any, HeldOut | None]":
     """The map of all landmarks, and how maps of half of them serve the others."""
     import numpy as np
 
+    from glrtf.config.keras_settings import ON_JAX
     from glrtf.embeddings import adapter
     from glrtf.evaluation import held_out_landmarks
     from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
     from glrtf.retrieval.rerank import whitening
-    from glrtf.training import adapter_training
 
+    if ON_JAX:
+        raise UserError("glrtf adapt: expected Keras on TensorFlow, found JAX; unset KERAS_BACKEND")
     landmarks = read_landmarks(config.landmarks, rows)
     used = held_out_landmarks.of_whole_landmarks(landmarks, config.max_rows)
     dimension = config.dimension or rows.dimension
@@ -108,6 +110,8 @@ def _train(config: AdaptConfig, rows: Any) -> "tuple[Any, HeldOut | None]":
         raise UserError(
             f"--dimension: expected at most {rows.dimension} as of the rows, found {dimension}"
         )
+
+    from glrtf.training import adapter_training
 
     def layers_of(chosen: Any) -> Any:
         shrinkage = config.shrinkage if config.start == "whitening" else 1.0

@@ -1,4 +1,4 @@
-"""Memory for batches, used again once nobody holds it.
+"""Memory for batches, reused when no longer referenced.
 
 A batch is tens of megabytes; asking the system for that much new memory each
 time costs as much as filling it.
@@ -28,7 +28,7 @@ class Buffers:
         self._memories: list[np.ndarray] = []
 
     def take(self) -> np.ndarray:
-        """A uint8 array of any values; its memory is used again once its views are gone."""
+        """An uninitialised uint8 array; its memory is reused once its views are gone."""
         size = math.prod(self._shape)
         for memory in self._memories:
             if sys.getrefcount(memory) == _REFERENCES_OF_FREE:

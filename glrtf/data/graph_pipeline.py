@@ -57,7 +57,7 @@ def graph_batches(
         shard_set: The train shards, at paths that the reading host reaches.
         size: Side of the images in pixels.
         batch_size: Images of a batch, of this worker.
-        seed: Gives the order.
+        seed: Determines the order.
         config: How to read.
         worker: Which host this is, from 0.
         num_workers: How many hosts read.

@@ -22,7 +22,7 @@ from tfrecords_tools.errors import UserError
 
 @dataclass(frozen=True)
 class Shaper:
-    """What is made of an image file.
+    """How an image file becomes arrays.
 
     Attributes:
         shapes: Of the results, all uint8.
@@ -110,18 +110,18 @@ class _Block:
 
     @property
     def rows(self) -> int:
-        """Images that are there or on their way."""
+        """Number of images loaded or being loaded."""
         return len(self._said) + len(self._work)
 
     def start(self, records: Iterator[Record], pool: ThreadPoolExecutor) -> int:
-        """Starts on as many records as there are empty places; how many those are."""
+        """Starts loading as many records as there are free places; returns their number."""
         first = self.rows
         for row, record in enumerate(islice(records, len(self._images[0]) - first), first):
             self._work.append((record, pool.submit(self._load, record, row)))
         return self.rows - first
 
     def finish(self) -> None:
-        """Waits for the images, takes note of broken ones and closes their gaps."""
+        """Waits for the images, records broken ones and closes their gaps."""
         first, work = len(self._said), self._work
         self._work = []
         for row, (record, future) in enumerate(work, first):
@@ -137,7 +137,7 @@ class _Block:
             self._said.append((image_id, label))
 
     def batch(self) -> Batch:
-        """What is there."""
+        """The batch as loaded."""
         rows = len(self._said)
         image_ids, labels = zip(*self._said, strict=True)
         return Batch(

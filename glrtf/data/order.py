@@ -90,7 +90,7 @@ def plans(
 
     Args:
         lengths: Records of each shard.
-        seed: Gives the order.
+        seed: Determines the order.
         worker: Which worker, from 0.
         num_workers: How many there are.
         files_at_once: Shards of a group.

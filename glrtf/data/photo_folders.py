@@ -1,4 +1,4 @@
-"""Folders of photos as if they were shards: any photos, nested in any way."""
+"""Folders of photos, read as if they were shards; photos may be nested in any way."""
 
 import collections
 import csv
@@ -82,7 +82,7 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
 
 
 def left_out_note(shard_set: ShardSet) -> str:
-    """One line on what a folder holds besides the photos of the set; empty for nothing."""
+    """One line about a folder's other files; empty if there are none."""
     if not isinstance(shard_set, PhotoSet) or not shard_set.left_out:
         return ""
     return (
@@ -141,7 +141,7 @@ def _local_entry(path: str, folder: str) -> tuple[str, int, str]:
 
 
 def _unwanted(name: str, path: str) -> str:
-    """Why a file is not mistaken for a photo; the path, where given, is looked into."""
+    """Why a file is not accepted as a photo; its content is read if a path is given."""
     ending = os.path.splitext(name)[1].lower()
     if ending in _SUFFIXES:
         return ""
@@ -165,7 +165,7 @@ def _shown(path: str, folder: str) -> str:
 
 
 def _message(left_out: Sequence[tuple[str, str]]) -> str:
-    """How often each reason stands, the most frequent first."""
+    """How often each reason occurs, the most frequent first."""
     counts = collections.Counter(reason.partition(";")[0] for _, reason in left_out)
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common(5))
 
@@ -190,7 +190,7 @@ def _digest(text: str) -> str:
 
 
 def _refuse_unclear(folder: str, names: Sequence[str], ids: Sequence[str]) -> None:
-    """One line for the first photo whose name is no id."""
+    """Reports the first photo whose name is not a valid id."""
     seen: dict[str, str] = {}
     for name, image_id in zip(names, ids, strict=True):
         trouble = remedy = ""

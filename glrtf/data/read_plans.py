@@ -1,4 +1,4 @@
-"""Everything that a training stream reads, as arrays: for readers that cannot run Python.
+"""All that a training stream reads, as arrays, for readers that cannot run Python.
 
 A host that another process drives runs graphs only. Which records it reads and in which
 order follows from the shards' lengths, so this process works it out beforehand, with the
@@ -59,7 +59,7 @@ def read_plan(
     Args:
         shard_set: The shards, none of them empty.
         config: How to read.
-        seed: Gives the order.
+        seed: Determines the order.
         worker: Which worker, from 0.
         num_workers: How many there are.
         skip: Records that were delivered before.
@@ -109,7 +109,7 @@ def read_plan(
 
 
 def plan_in_order(shard_set: ShardSet) -> ReadPlan:
-    """The plan of one pass over all records as they lie, for readers that shuffle nothing."""
+    """The plan of one pass over all records in shard order, without shuffling."""
     count = len(shard_set.shards)
     nothing = np.empty(0, np.int64)
     return ReadPlan(

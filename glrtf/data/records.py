@@ -1,4 +1,4 @@
-"""Reading records from shards, with every broken one accounted for.
+"""Reads records from shards and accounts for every broken one.
 
 `tf.data.TFRecordDataset` cannot be used here: after a broken record it drops
 the rest of the file, and its error names neither the file nor the record.
@@ -20,7 +20,7 @@ _PHOTO_SETTINGS = images.ImageSettings(verify="decode")
 
 
 class Record(NamedTuple):
-    """One record as it lies in its shard.
+    """One record of a shard.
 
     Attributes:
         data: A serialised `tf.train.Example`.
@@ -51,7 +51,7 @@ class BadRecord:
 
 
 class BadRecords:
-    """Counts broken records, and gives up past a limit.
+    """Counts broken records; more than a limit is an error.
 
     Args:
         limit: How many different ones may be skipped; None for any number.
@@ -69,7 +69,7 @@ class BadRecords:
         self.damaged_shard = ""
 
     def refuse_shard(self, path: str, found: str) -> NoReturn:
-        """Notes that a shard is not the one that was built.
+        """Reports that a shard is not the one that was built.
 
         Raises:
             UserError: Always.
@@ -212,7 +212,7 @@ def chunks(
         shard_set: The shards.
         index: Which shard.
         start: The first record wanted.
-        bad: Takes note of broken records.
+        bad: Records broken records.
         whole: Compare the shard with its digest, where that is known, and refuse one that
             is damaged; otherwise its damaged records are noted as broken.
     """
@@ -234,7 +234,7 @@ def chunks(
 
 
 def in_order(shard_set: ShardSet, bad: BadRecords) -> Iterator[Record]:
-    """Yields the records of all shards as they lie; a damaged shard is refused as a whole."""
+    """Yields the records of all shards in order; a damaged shard is refused as a whole."""
     for index in range(len(shard_set.shards)):
         for chunk in chunks(shard_set, index, 0, bad, whole=True):
             yield from chunk

@@ -1,4 +1,4 @@
-"""Class-balanced sampling of a stream: rare landmarks come again, common ones less often.
+"""Class-balanced sampling of a stream: rare landmarks are repeated, common ones drawn less often.
 
 A record of a class with n images comes r times an epoch on average, r being
 proportional to n^-½ (``sqrt``) or n^-1 (``uniform``): classes then share the
@@ -19,7 +19,7 @@ _POWERS = {"sqrt": 0.5, "uniform": 1.0}
 
 
 def repeat_factors(class_counts: np.ndarray, sampling: str) -> np.ndarray:
-    """How often a record of each class comes in an epoch, on average.
+    """How often a record of each class is drawn in an epoch, on average.
 
     Args:
         class_counts: int64 (num_classes,), records of each class.
@@ -35,7 +35,7 @@ def repeat_factors(class_counts: np.ndarray, sampling: str) -> np.ndarray:
 
 
 def resampler(class_counts: np.ndarray, sampling: str, schema_name: str) -> Resample:
-    """The rule which of a window's records come, and how often.
+    """Which of a window's records are drawn, and how often.
 
     Each comes ⌊r⌋ or ⌈r⌉ times, r being its factor over the window's mean factor
     (systematic resampling: Kitagawa 1996, section A), so a window keeps its length

@@ -1,4 +1,4 @@
-"""Which shards a data folder holds, and how many records each."""
+"""The shards of a data folder, and the number of records in each."""
 
 import dataclasses
 import os
@@ -144,12 +144,12 @@ def _none_found(folder: str, split: str) -> UserError:
 
 
 def holds_shards(folder: str, split: str) -> bool:
-    """Whether a folder has shards, sound or not, of this split or another one."""
+    """Whether a folder has shards, intact or not, of this split or another."""
     return bool(_described(folder, split) or _shard_names(folder) or _splits(folder))
 
 
 def _splits(folder: str) -> list[str]:
-    """The splits whose shards a folder holds, as far as names tell."""
+    """The splits whose shards a folder holds, judging by names."""
     built = [one for one in _SPLITS if files.exists(files.join(folder, one, FILE_NAME))]
     return built or sorted({name.partition("-")[0] for name in _shard_names(folder)})
 
@@ -161,7 +161,7 @@ def _described(folder: str, split: str) -> str:
 
 
 def _shard_names(folder: str, split: str = "") -> list[str]:
-    """Names of shards without a description; of one split alone where their names tell it."""
+    """Names of shards without a description; of one split only, if their names say so."""
     names = files.list_names(folder)
     if found := [name for name in names if _TFREC.search(name)]:
         return found
@@ -195,7 +195,7 @@ def _from_info(folder: str, split: str) -> ShardSet:
 
 
 def _refuse_other_sizes(info: DatasetInfo) -> None:
-    """One line for a shard that is missing, was cut, or is another build's."""
+    """Reports a shard that is missing, truncated or from another build."""
     # On gs:// one listing says the size of all.
     listed = dict(files.walk(info.folder)) if files.is_remote(info.folder) else None
     for path, shard in zip(info.shard_paths, info.shards, strict=True):

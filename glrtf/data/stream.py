@@ -1,4 +1,4 @@
-"""Encoded records for training without end: read in turns, shuffled window by window."""
+"""Endless encoded records for training: read in turns, shuffled window by window."""
 
 import itertools
 from collections import deque
@@ -50,8 +50,8 @@ def shuffled_records(
     Args:
         shard_set: The shards, none of them empty.
         config: How to read.
-        bad: Takes note of broken records.
-        seed: Gives the order.
+        bad: Records broken records.
+        seed: Determines the order.
         worker: Which worker, from 0.
         num_workers: How many there are.
         skip: Records that were delivered before; they are not read again.
@@ -89,10 +89,9 @@ def shuffled_records(
 def _handed_out(
     windows: Iterator[_Window], mixed: Callable[[list[Record], int, int], list[Record]]
 ) -> Iterator[Record]:
-    """Window after window without end, each in its own order.
+    """Yields windows endlessly, each in its own order.
 
-    While one is handed out the next is read at the same pace, so what is held is no more
-    than one of them.
+    While one is delivered the next is read at the same pace, so at most one window is in memory.
     """
     ahead: list[Record] = []
     coming = next(windows)

@@ -1,4 +1,4 @@
-"""Whether embedding sets were made alike, so that their rows may be compared.
+"""Checks that embedding sets were made the same way, so that their rows are comparable.
 
 A photo's embedding depends on the model and the precision it computed in, on the views and
 scales that were added up, and on how photos were brought to the model's size. Rows made
@@ -17,7 +17,7 @@ _OPTIONS = {
 
 
 class Agreement:
-    """What the sets of one comparison were made with; each set added must agree with the others.
+    """How the sets of one comparison were made; each set added must agree with the others.
 
     What a set does not say of itself is not compared.
     """
@@ -86,7 +86,7 @@ class _Model(NamedTuple):
     digest: str | None
 
     def may_be(self, other: "_Model") -> bool:
-        """Whether nothing says that the two are different models."""
+        """Whether the two may be the same model."""
         if self.digest and other.digest:
             return self.digest == other.digest
         return not (self.name and other.name) or self.name == other.name

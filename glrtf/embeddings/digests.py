@@ -1,4 +1,4 @@
-"""Whether the files of an embedding set are those it was made of: digests compared once.
+"""Checks an embedding set's files against their digests, once per file.
 
 SHA-256 takes a second or so for each gigabyte, too long for every search. So a file that was
 compared is remembered, with its digest, in a small record of this user, outside the set, which

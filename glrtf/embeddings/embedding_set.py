@@ -196,7 +196,7 @@ class EmbeddingSet:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: memory maps are opened again there."""
+        """The pickled state: memory maps are reopened in the other process."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property

@@ -59,7 +59,7 @@ class RowsById:
         return cls(join(sets, votes))
 
     def known(self, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that have a row, in their order."""
+        """The ids that have a row, in the given order."""
         wanted = _as_bytes(ids)
         return [image_id for image_id, found in zip(ids, self._has(wanted), strict=True) if found]
 

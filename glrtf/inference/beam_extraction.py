@@ -40,7 +40,7 @@ def run(config: EmbedConfig, num_parts: int) -> None:
 
 
 def embed_part(config: EmbedConfig, num_parts: int, part: int) -> int:
-    """Embeds one part, unless it is there; returns its number."""
+    """Embeds one part unless it exists; returns its number."""
     task = dataclasses.replace(config, task_index=part, num_tasks=num_parts)
     tasks.embed_parts(task, tasks.open_input(task), _loaded(config))
     return part

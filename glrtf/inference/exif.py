@@ -1,4 +1,4 @@
-"""Turning photos upright inside a TensorFlow graph, as their Exif orientation says.
+"""Turns photos upright by their Exif orientation, inside a TensorFlow graph.
 
 TensorFlow decodes a file as it is stored; cameras store a photo as the sensor
 saw it and note how it was held. The rule is that of `tfrecords_tools.exif`, which
@@ -20,7 +20,7 @@ _SHORT, _LONG = 3, 4
 
 
 class Header(NamedTuple):
-    """What a file says before its pixels.
+    """What a file's header says.
 
     Attributes:
         orientation: Scalar int32, 1 to 8; 1 if none is stated.

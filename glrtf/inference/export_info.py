@@ -1,4 +1,4 @@
-"""What stands next to an export of this project: how photos are prepared, and its digest."""
+"""The description of an export of this project: how photos are prepared, and its digest."""
 
 import re
 from typing import NotRequired, TypedDict

@@ -1,4 +1,4 @@
-"""What a folder that is named as a model holds, without loading it or TensorFlow."""
+"""What a model folder contains, without loading it or TensorFlow."""
 
 from glrtf.training import checkpoints
 from tfrecords_tools.command import expected

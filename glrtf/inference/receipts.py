@@ -61,7 +61,7 @@ def write(
 def is_done(
     folder: str, part: int, num_parts: int, names: Collection[str], source: str | None = None
 ) -> bool:
-    """Whether a part is there, and made from the data that is there now.
+    """Whether a part exists and was made from the current data.
 
     Args:
         folder: The set's folder.

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def first_difference(shards: list[list], others: Any) -> tuple[str, str]:
-    """What is another shard in a plan: of thousands, the first alone is shown."""
+    """The first shard in which two plans differ."""
     if not isinstance(others, list) or len(others) != len(shards):
         count = len(others) if isinstance(others, list) else "no"
         return f"{len(shards)} shards", f"{count} shards"

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator
 
 from glrtf.config.backbone_names import BACKBONES, family
+from glrtf.config.keras_settings import keras
 from glrtf.models import efficientnet_lite, efficientnet_v2
-from glrtf.models.keras_settings import keras
 
 # Of RGB in [0, 1]; what `keras.applications` bakes into the B variants.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -89,7 +89,7 @@ def _rescaled(images: keras.KerasTensor, offset: float, dtype: object) -> keras.
 
 @contextlib.contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Inside, Keras may walk XL's thousand layers, one call a layer, to their end."""
+    """Inside, Keras may recurse through XL's thousand layers."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 10_000))
     try:

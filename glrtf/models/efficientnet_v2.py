@@ -9,8 +9,8 @@ import dataclasses
 import math
 import re
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.conv_layers import ConvLayers
-from glrtf.models.keras_settings import keras
 
 _BLOCK = re.compile(
     r"r(?P<repeats>\d+)k(?P<kernel_size>\d+)s(?P<strides>\d+)e(?P<expand_ratio>\d+)"
@@ -21,7 +21,7 @@ _B_STAGES = "r1k3s1e1i32o16c1 r2k3s2e4i16o32c1 r2k3s2e4i32o48c1 r3k3s2e4i48o96se
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """What sets one member of the family apart.
+    """The parameters of one member of the family.
 
     Attributes:
         stages: The stages before scaling, one word each: repeats r, kernel k,

@@ -181,11 +181,11 @@ def _largest_micro_batch(work: Workload, tpu: Slice, activation_overhead: float)
 
 
 def _augmentation_seconds(work: Workload, tpu: Slice) -> float:
-    """Of one image: traffic and products one after the other, the products at the peak rate."""
+    """Of one image."""
     if work.augment is None:
         return 0.0
     cost = augmentation_cost(work.augment, work.image_side, tpu.device.lanes)
-    return cost.moved_bytes / tpu.device.bandwidth + cost.product_flops / tpu.device.peak_flops
+    return cost.seconds(tpu.device.bandwidth, tpu.device.peak_flops)
 
 
 def _update_seconds(work: Workload, tpu: Slice) -> float:

@@ -1,4 +1,4 @@
-"""The direct side of a ranking: steps 6 and 7, and what may be added to them."""
+"""The direct side of a ranking: steps 6 and 7, and optional re-ranking."""
 
 from collections.abc import Iterator
 
@@ -158,5 +158,5 @@ def _blocks_of(near: Neighbors, rows: int) -> Iterator[Neighbors]:
 
 
 def _without_rest(ranked: Neighbors) -> Neighbors:
-    """Marks images that nothing reached as none."""
+    """Replaces images that nothing reached by -1."""
     return Neighbors(np.where(np.isneginf(ranked.scores), -1, ranked.indices), ranked.scores)

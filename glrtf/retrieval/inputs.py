@@ -1,4 +1,4 @@
-"""What a retrieval reads, each thing opened once and only when it is wanted."""
+"""The inputs of a retrieval, each opened once and only when needed."""
 
 import functools
 import os
@@ -133,7 +133,7 @@ class Inputs:
 
     @functools.cached_property
     def _adapter(self) -> Adapter | None:
-        """What maps the rows, if anything does."""
+        """The adapter of the rows, if any."""
         return load_adapter(self._config.adapter) if self._config.adapter else None
 
     def _not_empty(self, role: str, rows: _RowsT) -> _RowsT:

@@ -1,6 +1,6 @@
-"""Orders by one integer a thing, many times as fast as lexicographic sorts.
+"""Sorts by one integer per element, many times faster than lexicographic sorts.
 
-A score's bits, turned so that the greater score is the smaller number, are
+A score's bits, mapped so that a larger score is a smaller number, are
 packed with what decides ties, and the integers are sorted.
 """
 
@@ -33,7 +33,7 @@ def id_ranks(ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
 
 
 def stable_order(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The places of (n,) integers from 0 on in ascending order, equal ones as they stand."""
+    """The places of (n,) integers from 0 on in ascending order; the sort is stable."""
     bits = bits_of_places(len(keys))
     if int(keys.max(initial=0)).bit_length() + bits > _MOST_BITS:
         return np.argsort(keys, kind="stable")
@@ -45,7 +45,7 @@ def descending_in_groups(
     scores: npt.NDArray[np.float64],
     second: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """Orders by group, then score descending; what is equal stays as it stands.
+    """Orders by group, then score descending; the sort is stable.
 
     Scores are sorted as float32. Where that leaves a group out of order, it is
     sorted again by the scores themselves.
@@ -117,7 +117,7 @@ def bits_of_places(count: int) -> int:
 def sorted_with_places(
     keys: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Sorts the last axis, equal keys as they stand.
+    """Sorts the last axis; the sort is stable.
 
     Args:
         keys: (..., n) from 0 on, with `bits_of_places(n)` bits free at the top.

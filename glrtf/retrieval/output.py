@@ -1,4 +1,4 @@
-"""What retrieval leaves: submission.csv, evidence.npz and retrieval.json."""
+"""The output of a retrieval: submission.csv, evidence.npz and retrieval.json."""
 
 import csv
 import io

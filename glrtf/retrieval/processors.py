@@ -1,4 +1,4 @@
-"""Work dealt out to all processors by threads: NumPy lets go of the interpreter in large steps."""
+"""Work shared by threads on all processors: NumPy releases the GIL in large operations."""
 
 import os
 from collections import deque

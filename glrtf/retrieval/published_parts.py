@@ -1,4 +1,4 @@
-"""The train rows in 20 parts, as the published run had them, however their set is cut.
+"""The train rows in the 20 parts of the published run, independent of how their set is cut.
 
 The published neighbours are the 15 nearest of each of 20 files of train rows. A set written by
 `glrtf embed` has a part for each shard, one or thousands, in an order that depends on their
@@ -66,5 +66,5 @@ class PublishedParts:
         return sum(self.part_lengths[:part])
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: order and ids are worked out again there."""
+        """The pickled state: order and ids are recomputed in the other process."""
         return {k: v for k, v in self.__dict__.items() if k not in ("ids", "_rows")}

@@ -1,4 +1,4 @@
-"""What is answered about a photo."""
+"""The answer to a search with a photo."""
 
 import dataclasses
 from typing import Any
@@ -13,7 +13,7 @@ class LandmarkFound:
 
     Attributes:
         landmark_id: Which.
-        name: What it is called; empty if that is not known.
+        name: Its name; empty if unknown.
         confidence: C, a sum of similarities.
         probability: That it is right, 0 to 1; None if that is not known. See
             `glrtf.service.calibration`.
@@ -38,7 +38,7 @@ class PhotoFound:
 
     Attributes:
         image_id: Which.
-        name: What its owner calls it; empty if that is not known.
+        name: Its owner's name for it; empty if unknown.
         final: F, by which the photos are ordered.
         probability: That it shows the same, 0 to 1; None if that is not known.
         direct: D, confidence from similarity alone.
@@ -62,8 +62,8 @@ class Answer:
     """What is known of a photo.
 
     Attributes:
-        landmarks: Landmarks it may show, the surest first.
-        photos: The best index photos, the surest first.
+        landmarks: Landmarks it may show, highest confidence first.
+        photos: The best index photos, highest confidence first.
     """
 
     landmarks: tuple[LandmarkFound, ...]
@@ -71,7 +71,7 @@ class Answer:
 
     @property
     def probability(self) -> float | None:
-        """That the best of the answer is right, its first landmark or its first photo."""
+        """The probability that the first landmark or the first photo is right."""
         best = [one.probability for one in self.landmarks[:1]]
         best += [one.probability for one in self.photos[:1]]
         return max((one for one in best if one is not None), default=None)

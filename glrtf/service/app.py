@@ -118,7 +118,7 @@ class Service:
         return Response(data, media_type="image/jpeg", headers=_KEEP)
 
     async def health(self) -> dict[str, Any]:
-        """Whether the service lives, what it searches, and what it has done."""
+        """The service's health, its sets and its counters."""
         train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",

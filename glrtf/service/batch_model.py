@@ -1,4 +1,4 @@
-"""A model that is called with batches of a few fixed lengths, so that nothing is traced twice."""
+"""A model called with batches of a few fixed lengths, so that nothing is traced twice."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -51,7 +51,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._collector = asyncio.create_task(self._collect())
 
     async def stop(self) -> None:
-        """Ends collecting; what runs is waited for, what waits is given up."""
+        """Stops collecting; running calls are awaited, waiting items are dropped."""
         if self._collector:
             self._collector.cancel()
             await asyncio.gather(self._collector, *self._running, return_exceptions=True)
@@ -60,7 +60,7 @@ class Batcher(Generic[ItemT, ResultT]):
         await asyncio.to_thread(self._threads.shutdown)
 
     async def submit(self, item: ItemT) -> ResultT:
-        """An item's result. What the run raises, every item of its batch raises."""
+        """Returns an item's result; an error of the run is raised for every item of its batch."""
         result: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((item, result))
         self._arrived.set()

@@ -1,4 +1,4 @@
-"""A searcher's calibration, worked out once for an index and kept in its cache."""
+"""A searcher's calibration, computed once for an index and cached."""
 
 import dataclasses
 import json
@@ -52,7 +52,7 @@ def _fitted(searcher: RowSearcher, photos: KnownPhotos, source: str) -> Calibrat
 
 
 def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> None:
-    """Keeps a calibration for searches in this index, in place of another."""
+    """Stores a calibration for searches in this index, replacing an earlier one."""
     values = {"key": _key(searcher, config), **fitted.as_json()}
     files.write_json(_path(config), values)
 
@@ -60,7 +60,7 @@ def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> 
 def held_out(searcher: RowSearcher, photos: KnownPhotos, config: SearcherConfig) -> Calibration:
     """The calibration by photos that are in no set; kept, where it says something.
 
-    A curve for which they are too few stays as it was.
+    A curve with too few photos stays unchanged.
     """
     known = int((photos.landmarks != NO_LANDMARK).sum())
     source = f"{len(photos.rows)} held-out photos, {known} of them of known landmarks"

@@ -1,4 +1,4 @@
-"""From scores to probabilities: how often answers of such a score were right.
+"""From scores to probabilities: how often answers with such a score were right.
 
 Scores are sums of similarities; what 1.76 means depends on the model and the index. Photos
 whose landmark is known are searched as if they were new, and a curve is laid through
@@ -60,7 +60,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """How sure answers are.
+    """Probabilities that answers are right.
 
     Attributes:
         landmark: From a landmark confidence C; None if it is not known.

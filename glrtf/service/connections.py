@@ -1,4 +1,4 @@
-"""Connections that cannot be held for nothing: idle ones end, and make way for others.
+"""Connections with limits: idle ones are closed to make room for others.
 
 uvicorn starts a timer after an answer alone: a connection that never asks, or sends its
 request's head byte by byte, would stay for ever and count against the limit, and so would
@@ -35,7 +35,7 @@ class BoundedConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Makes room if there is none, and waits for a request only so long."""
+        """Makes room if there is none, and limits the wait for a request."""
         super().connection_made(transport)
         if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
             others = [
@@ -51,28 +51,28 @@ class BoundedConnection(H11Protocol):
         self._wait_for_request()
 
     def on_response_complete(self) -> None:
-        """Waits for the next request only so long."""
+        """Limits the wait for the next request."""
         self._wait_for_request()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """Ends the connection if the client does not go on reading."""
+        """Closes the connection if the client does not resume reading."""
         super().pause_writing()
         self._forget_unread()
         self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client goes on reading."""
+        """The client has resumed reading."""
         super().resume_writing()
         self._forget_unread()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Lets go of the timers."""
+        """Cancels the timers."""
         self._forget_unread()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Does not wait long for a client that reads nothing and has nothing open."""
+        """Does not wait for a client that reads nothing and has no open request."""
         idle = self.is_idle
         super().shutdown()
         if idle:

@@ -18,16 +18,16 @@ class Counters:
         self._seconds: collections.deque[float] = collections.deque(maxlen=_REMEMBERED)
 
     def answered(self, seconds: float) -> None:
-        """A search was answered after so long."""
+        """Counts an answered search and its seconds."""
         self._outcomes["answered"] += 1
         self._seconds.append(seconds)
 
     def refused(self, status: int) -> None:
-        """A search was refused with an HTTP status."""
+        """Counts a search refused with an HTTP status."""
         self._outcomes[str(status)] += 1
 
     def aborted(self) -> None:
-        """A client went away before its upload was whole."""
+        """Counts a client that disconnected during its upload."""
         self._outcomes["aborted"] += 1
 
     def as_json(self) -> dict[str, Any]:

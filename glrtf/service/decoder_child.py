@@ -29,7 +29,7 @@ Task: TypeAlias = Callable[..., tuple[dict[str, Any], Any]]
 
 
 class RefusedPhotoError(Exception):
-    """Bytes that are no photo to be taken; the message is the reason in a few words."""
+    """Bytes that are not accepted as a photo; the message is a short reason."""
 
 
 def read_pixels(
@@ -73,7 +73,7 @@ TASKS: Mapping[str, Task] = {"pixels": answer_pixels, "thumbnail": answer_thumbn
 
 
 def answer(connection: Connection) -> None:
-    """Does tasks until the other side closes.
+    """Runs tasks until the other side closes.
 
     Args:
         connection: Gives tasks ``{"task", "cpu_seconds", **arguments}`` and bytes, takes
@@ -97,7 +97,7 @@ def answer(connection: Connection) -> None:
 
 
 def _limit_processor_time(seconds: float) -> None:
-    """Ends this process by SIGXCPU once it has worked so long from now on."""
+    """Limits this process's CPU time from now on; SIGXCPU ends it."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(time.process_time() + seconds)
     resource.setrlimit(
@@ -106,7 +106,7 @@ def _limit_processor_time(seconds: float) -> None:
 
 
 def _set_apart() -> None:
-    """What concerns the service does not concern this process, and the other way round."""
+    """Isolates this process from the service, and the service from it."""
     # Ctrl-C and a supervisor's SIGTERM reach the whole group; open requests are still answered.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

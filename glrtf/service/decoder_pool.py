@@ -1,4 +1,4 @@
-"""Decoders in processes of their own: one that dies or takes too long is replaced.
+"""Decoders in separate processes: one that dies or takes too long is replaced.
 
 A decoder reads what strangers send. A crash in it, or a small file that costs minutes,
 ends a child process and refuses one photo; the service lives on. A thread could not be
@@ -32,7 +32,7 @@ _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 
 
 class DecoderTimeoutError(Exception):
-    """There was no result in time; the decoder was ended."""
+    """The decoder gave no result in time and was stopped."""
 
 
 class DecoderPool:
@@ -83,7 +83,7 @@ class DecoderPool:
         return self._run(task, data, seconds, _LONGEST_THUMBNAIL)[1].tobytes()
 
     def close(self) -> None:
-        """Ends the decoders; those at work when they are done."""
+        """Stops the decoders; busy ones once they are done."""
         for _ in range(self._size):
             self._free.get().end()
 
@@ -114,7 +114,7 @@ class DecoderPool:
         return head, body
 
     def _judge(self, died: "_DiedError", length: int, last: bool) -> None:
-        """Says what a decoder's death means for its photo; returns where it may be tried again."""
+        """Decides whether a photo is retried after its decoder died; raises if not."""
         if died.code == -signal.SIGXCPU:
             raise RefusedPhotoError(
                 f"too costly: decoding takes more than {self._cpu_seconds:g} s of processor time"
@@ -198,7 +198,7 @@ class _Decoder:
             watch.cancel()
 
     def _ended(self) -> int:
-        """The exit code; a process that has only stopped answering is ended."""
+        """The exit code; a process that only stopped answering is killed."""
         try:
             return self._process.wait(_LAST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -215,7 +215,7 @@ class _Decoder:
         return body
 
     def end(self) -> None:
-        """Ends the process, if it still lives, and lets go of it."""
+        """Ends the process if it is still alive, and releases it."""
         self._connection.close()
         self._process.kill()
         self._process.wait()

@@ -120,7 +120,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
 def calibrate(
     photos: KnownPhotos, found: Found, unknown: Found, source: str, labelled: float
 ) -> Calibration:
-    """How sure answers are.
+    """Probabilities that answers are right.
 
     Index photos without a landmark count as wrong answers if most index photos have one, as in
     GLDv2, where the others show none; else nobody knows, and they do not count.

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from glrtf.config.adapting import AdaptConfig
+from glrtf.config.keras_settings import keras
 from glrtf.embeddings.rows import RowSource
 from glrtf.models.heads import ArcFaceHead, build_head
-from glrtf.models.keras_settings import keras
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 

@@ -13,7 +13,7 @@ def test_a_reader_reads_or_refuses(tmp_path, make):
     assert len(found.answers) > 3
 
 
-def test_a_fault_is_told_with_its_input():
+def test_a_fault_is_reported_with_its_input():
     def read(data):
         raise KeyError("no such thing")
 

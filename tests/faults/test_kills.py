@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("name", ["build", "retrieve", "tune"])
-def test_killed_and_gone_on_with(tmp_path, name):
+def test_killed_and_resumed(tmp_path, name):
     (tmp_path / "inputs").mkdir()
     work = getattr(fault_works, name)(tmp_path / "inputs")
     done = kills.campaign(work, tmp_path, kills=3, in_a_row=2, seed=0)

@@ -31,7 +31,7 @@ def test_a_tar_of_another_md5_is_fatal_and_named(tmp_path, source):
     assert not shards(tmp_path / "out")
 
 
-def test_md5_is_not_compared_when_told_not_to(tmp_path, source):
+def test_md5_is_not_compared_when_switched_off(tmp_path, source):
     _damage(source, 1)
     assert build_train(source, tmp_path / "out", check_md5=False).num_examples >= 23
 
@@ -44,7 +44,7 @@ def test_a_cut_tar_without_md5_file_is_found_too(tmp_path, source):
         build_train(source, tmp_path / "out")
 
 
-def test_bad_tars_may_be_skipped_and_are_told(tmp_path, source):
+def test_bad_tars_may_be_skipped_and_are_reported(tmp_path, source):
     _damage(source, 1)
     info = build_train(source, tmp_path / "out", bad_tars="skip")
     assert info.num_examples == 16
@@ -107,7 +107,7 @@ def test_only_missing_needs_a_finished_build(tmp_path, source):
         build_train(source, tmp_path / "out", only_missing=True)
 
 
-def test_a_killed_only_missing_run_is_gone_on_with(tmp_path, source, monkeypatch):
+def test_a_killed_only_missing_run_resumes(tmp_path, source, monkeypatch):
     from tfrecords_tools import writer
 
     build_train(source, tmp_path / "whole")

@@ -71,7 +71,7 @@ def test_tensorflow_reads_the_shards(tmp_path, source):
     assert image.shape == (30, 40, 3)
 
 
-def test_info_tells_the_counts_and_the_label_map(tmp_path, source):
+def test_info_has_the_counts_and_the_label_map(tmp_path, source):
     _build(source, tmp_path / "out")
     info = DatasetInfo.load(str(tmp_path / "out" / "train"))
     assert info.num_classes == 5
@@ -90,7 +90,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path, source):
     assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
 
 
-def test_a_second_run_writes_nothing_anew(tmp_path, source):
+def test_a_second_run_rewrites_nothing(tmp_path, source):
     _build(source, tmp_path / "out")
     paths = sorted((tmp_path / "out").rglob("*.tfrecord"))
     before = [path.stat().st_mtime_ns for path in paths]

@@ -131,7 +131,7 @@ def test_foreign_records_are_named_even_with_right_digests(output, capsys, recor
     assert any(message in line for line in _faults(output, capsys))
 
 
-def test_counts_that_do_not_add_up_are_told(output, capsys):
+def test_counts_that_do_not_add_up_are_reported(output, capsys):
     path = output / "test" / "dataset_info.json"
     values = json.loads(path.read_text())
     values["num_examples"] += 1

@@ -50,7 +50,7 @@ def write(folder, data):
     return str(path)
 
 
-def test_columns_in_the_order_asked_for(tmp_path):
+def test_columns_in_the_requested_order(tmp_path):
     path = write(tmp_path, b"id,url,landmark_id\na,u,1\nb,v,2\n")
     assert list(csv_rows.read_rows(path, ("landmark_id", "id"))) == [
         (2, ["1", "a"]),
@@ -85,7 +85,7 @@ def test_very_long_quoted_field(tmp_path):
         ("id,images\na,b\n".encode("utf-16"), "found UTF-16 text; save it as CSV UTF-8"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path, data, message):
+def test_what_is_wrong_is_reported(tmp_path, data, message):
     path = write(tmp_path, data)
     with pytest.raises(UserError) as caught:
         list(csv_rows.read_rows(path, ("id", "images")))

@@ -133,7 +133,7 @@ def test_no_bytes_make_it_fail():
             assert bool(inspected.encoded) == (inspected.fate != images.REJECTED)
 
 
-def test_header_tells_what_pillow_tells():
+def test_the_header_agrees_with_pillow():
     for progressive in (False, True):
         for mode, components in (("L", 1), ("RGB", 3), ("CMYK", 4)):
             header = jpeg_header.read_header(jpeg(0, (33, 21), mode, progressive=progressive))

@@ -68,7 +68,7 @@ def test_bom_crlf_quotes_blank_lines_and_order_do_not_matter(root, text):
     assert _pairs(read_labels(str(root), "train", "full")) == {_A: (0, 3)}
 
 
-def test_of_duplicate_rows_the_first_holds_and_the_others_are_told(root):
+def test_of_duplicate_rows_the_first_counts_and_the_others_are_reported(root):
     _write(root, f"id,url,landmark_id\n{_A},u,3\n{_B},u,4\n{_A},u,3\n{_A},u,4\n")
     labels = read_labels(str(root), "train", "full")
     assert _pairs(labels) == {_A: (0, 3), _B: (1, 4)}
@@ -99,13 +99,13 @@ def test_of_duplicate_rows_the_first_holds_and_the_others_are_told(root):
         ("\0\0\0", "expected a CSV with columns id,landmark_id"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_line(root, text, message):
+def test_unreadable_text_is_reported_with_its_line(root, text, message):
     _write(root, text)
     with pytest.raises(UserError, match=message):
         read_labels(str(root), "train", "full")
 
 
-def test_a_missing_csv_is_told(root):
+def test_a_missing_csv_is_reported(root):
     with pytest.raises(UserError, match=r"test\.csv: no such file"):
         read_labels(str(root), "test", "full")
 

@@ -52,7 +52,7 @@ def test_a_turned_photo_of_odd_sampling_is_turned(settings):
 
 
 @pytest.mark.parametrize("settings", [HEADER, DECODE])
-def test_cmyk_with_subsampling_is_encoded_anew(settings):
+def test_cmyk_with_subsampling_is_reencoded(settings):
     data = sampled([(2, 2), (1, 1), (1, 1), (2, 2)])
     assert images.inspect(data, settings).reason == "CMYK"
     odd = sampled([(2, 2), (1, 1), (1, 1), (1, 1)])

@@ -194,7 +194,7 @@ def test_a_task_beyond_their_number_is_refused(tmp_path, source):
         BuildConfig(str(source), str(tmp_path), task_index=2, num_tasks=2)
 
 
-def test_a_source_that_shrinks_while_building_is_told(tmp_path, source, monkeypatch):
+def test_a_source_that_shrinks_while_building_is_reported(tmp_path, source, monkeypatch):
     from tfrecords_tools import runners
 
     run_shards = runners.run_shards

@@ -53,7 +53,7 @@ def test_the_command_prints_every_set_and_draws_the_curve(tmp_path, capsys):
     assert np.sum(np.abs(drawn - (0x1F, 0x77, 0xB4)).sum(axis=2) < 30) > 200
 
 
-def test_no_curve_is_drawn_unasked(tmp_path, monkeypatch):
+def test_no_curve_is_drawn_by_default(tmp_path, monkeypatch):
     output = _built(tmp_path)
     before = set(tmp_path.rglob("*"))
     # Not even where the command is run.

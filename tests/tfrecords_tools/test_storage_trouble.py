@@ -267,7 +267,7 @@ def _images(layout, scan):
     return zip(scan.members["id"].tolist(), data, strict=True)
 
 
-def test_what_an_earlier_release_remembered_of_a_tar_is_read_anew(gate, tar, tmp_path):
+def test_a_tar_index_of_an_earlier_release_is_rebuilt(gate, tar, tmp_path):
     """It holds no checksums of the images."""
     import io
     import json

@@ -130,7 +130,7 @@ def test_an_exception_inside_the_writer_leaves_no_trace(tmp_path, source, expect
     assert files_below(output) == expected
 
 
-def test_a_full_disk_is_one_line_and_can_be_gone_on_from(
+def test_a_full_disk_is_one_line_and_the_run_can_resume(
     tmp_path, source, expected, monkeypatch, capsys
 ):
     # Writing to /dev/full fails as on a full disk: ENOSPC when the buffer is flushed.

@@ -48,7 +48,7 @@ def test_any_cut_is_found_where_it_is(length):
         list(tfrecord.read_records(cut))
 
 
-def test_compressed_files_are_told_from_records():
+def test_compressed_files_are_distinguished_from_records():
     # A record of 35615 bytes begins with GZIP's two bytes, 1f 8b, and is none.
     alike = _file(b"x" * 0x8B1F)
     assert alike[:2] == b"\x1f\x8b"

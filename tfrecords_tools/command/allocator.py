@@ -8,7 +8,7 @@ _MOST_TRIM, _MOST_MMAP = 2**31 - 1, 32 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Has glibc keep freed blocks for the next array, not give them back to the system.
+    """Makes glibc keep freed blocks for the next array instead of returning them to the system.
 
     Work that makes and drops arrays of megabytes again and again else waits for
     the system to hand out zeroed pages each time. The process stays at its peak.

@@ -1,4 +1,4 @@
-"""Paths and packages of a command line, looked at before anything slow begins.
+"""Paths and packages of a command line, checked before anything slow starts.
 
 Each function returns where all is well, and else raises a `UserError` that begins with the
 option. What lies on gs:// is looked up as an input and taken as it is as an output.
@@ -47,6 +47,8 @@ def new_folder(option: str, path: str) -> None:
     """An output that is or will be a folder."""
     if _is_local_file(path):
         raise UserError(f"{option} {path}: expected a folder to write to, found a file")
+    if not files.is_remote(path) and os.path.islink(path) and not os.path.exists(path):
+        raise UserError(f"{option} {path}: expected a folder to write to, found a link to nothing")
     _place(option, path)
 
 
@@ -76,7 +78,7 @@ def package(option: str, module: str, extra: str) -> None:
 
 
 def _place(option: str, path: str) -> None:
-    """Something can be made there: what lies above it is no file and may be written."""
+    """Checks that a path can be created: its nearest existing parent is a writable folder."""
     if files.is_remote(path):
         return
     above = os.path.abspath(path)

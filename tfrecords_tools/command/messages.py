@@ -1,4 +1,4 @@
-"""What the parser says of a mistake, rewritten in one line for a person in a hurry."""
+"""The parser's error messages, rewritten in one line."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ def _near(name: str, options: Sequence[str]) -> str:
 
 
 def _file_with(name: str, read: Mapping[str, Mapping[str, Any]]) -> str:
-    """``"file.yaml: "`` of the last file that says something of a setting."""
+    """``"file.yaml: "`` of the last file that sets a setting."""
     having = [file for file, values in read.items() if settings_files.holds(values, name)]
     return f"{having[-1]}: " if having else ""
 

@@ -1,4 +1,4 @@
-"""Pools of worker processes that never outlive the process that made them."""
+"""Pools of worker processes that never outlive their parent."""
 
 import concurrent.futures
 import contextlib
@@ -32,7 +32,7 @@ def deaf_to_ctrl_c() -> Iterator[None]:
 
 
 class _Pool(concurrent.futures.ProcessPoolExecutor):
-    """Its workers, which are started while a job is submitted, are deaf to Ctrl-C."""
+    """Its workers, started when a job is submitted, ignore Ctrl-C."""
 
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any

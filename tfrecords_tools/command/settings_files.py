@@ -1,4 +1,4 @@
-"""YAML files of settings: read, and their values compared with the settings' types."""
+"""Reads YAML files of settings and checks values against the settings' types."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tfrecords_tools.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML and refuses a mapping that has a name twice, of which YAML takes the last."""
+    """Reads YAML and refuses duplicate names, of which YAML would take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen: set[str] = set()
@@ -67,7 +67,7 @@ def read(source: str, config_class: type) -> Mapping[str, Any]:
 
 
 def holds(values: Mapping[str, Any], name: str) -> bool:
-    """Whether settings read from a file say something of a dotted name."""
+    """Whether settings read from a file set a dotted name."""
     first, _, rest = name.partition(".")
     if first not in values:
         return False

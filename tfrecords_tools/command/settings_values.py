@@ -1,4 +1,4 @@
-"""What the types of a settings dataclass say of values, before the dataclass itself sees them.
+"""Checks values against the types of a settings dataclass, before it is built.
 
 jsonargparse takes ``null`` from a file for an int, a str or a Literal. Here every value is compared
 with its type for what it lets through: nothing where something must be, numbers that are none, a

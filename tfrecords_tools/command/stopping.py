@@ -1,4 +1,4 @@
-"""Commands that Ctrl-C or SIGTERM stops before their work is done."""
+"""Ctrl-C and SIGTERM: stopping commands before their work is done."""
 
 import contextlib
 import signal
@@ -19,7 +19,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM has come, or work has ended early because a signal had.
+    """SIGTERM was received, or work ended early because of a signal.
 
     Args:
         message: What was done with the work so far; one line.
@@ -54,7 +54,7 @@ def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C wait: for what must not be left half done."""
+    """Inside, SIGTERM and Ctrl-C are deferred: for work that must not be left half done."""
     came: list[int] = []
     with handled([signal.SIGTERM, signal.SIGINT], lambda number, frame: came.append(number)):
         yield
@@ -82,7 +82,7 @@ def sigterm_raises() -> Iterator[None]:
 
 
 def outcome(error: KeyboardInterrupt, resumes: bool) -> tuple[str, int]:
-    """What a stopped command says, and its exit code.
+    """The message and exit code of a stopped command.
 
     Args:
         error: What stopped it.

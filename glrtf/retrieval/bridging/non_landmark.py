@@ -1,7 +1,7 @@
-"""How much a train image looks like no landmark at all: step 3.
+"""How much a train image looks like a non-landmark: step 3.
 
 Train images that resemble non-landmark photos (food, faces, forests) are near
-to everything; their distance is raised by what they lack in unlikeness.
+to everything; their distance is raised by the similarity.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def penalized_distances(
     Args:
         similarities: s of an image and its train neighbours, any shape.
         non_landmark: n of those neighbours, same shape; 1 changes nothing.
-        weight: How much unlikeness to non-landmark images counts.
+        weight: Weight of the similarity to non-landmark images.
     """
     return np.abs(1 - similarities) - weight * (1 - non_landmark)
 

@@ -29,7 +29,7 @@ class Descriptions:
     weights: npt.NDArray[np.float64]
 
     def of(self, image: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """An image's entries: whom it names and how much."""
+        """An image's entries: its neighbours and their weights."""
         entries = slice(self.starts[image], self.starts[image + 1])
         return self.images[entries], self.weights[entries]
 

@@ -1,4 +1,4 @@
-"""Label re-ranking: similarity plus what the landmarks of both sides say."""
+"""Label re-ranking: similarity plus the agreement of both sides' landmarks."""
 
 import numpy as np
 import numpy.typing as npt

@@ -190,7 +190,7 @@ def _tensor(halves: npt.NDArray[np.uint16]) -> Any:
 
 @functools.cache
 def _multiplies_bfloat16() -> bool:
-    """Whether the processor says that it does."""
+    """Whether the processor reports bfloat16 products."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -199,7 +199,7 @@ def _multiplies_bfloat16() -> bool:
 
 
 def _tensorflow() -> Any:
-    """TensorFlow, None if it is not installed; GPUs are left to others."""
+    """TensorFlow, None if it is not installed; it is kept off GPUs."""
     with _loading:
         loaded = "tensorflow" in sys.modules
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -13,7 +13,7 @@ from glrtf.retrieval.stage_cache import StageCache
 
 
 class CachedSearch:
-    """Finds neighbours, or finds them in the cache.
+    """Finds neighbours, or reads them from the cache.
 
     Args:
         config: The back end and its settings.

@@ -94,7 +94,7 @@ def padded(neighbors: Neighbors, k: int) -> Neighbors:
 
 
 def release(neighbors: Neighbors) -> None:
-    """Gives back the memory that mapped neighbours hold; reading them again brings it back."""
+    """Releases the memory of mapped neighbours; reading them again loads it."""
     for array in (neighbors.indices, neighbors.scores):
         mapped = getattr(array, "base", None)
         if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
@@ -109,8 +109,8 @@ def score_pairs(
 ) -> npt.NDArray[np.float64]:
     """The defining dot products of pairs of rows.
 
-    Each is a product of two vectors, summed in the same order whatever stands
-    beside it; in a product of matrices it would not be.
+    Each is a product of two vectors, summed in the same order whatever the other
+    pairs are; in a product of matrices it would not be.
 
     Args:
         queries: The queries.

@@ -54,7 +54,7 @@ def lowered(
 
 
 def toward_nothing(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The next numbers below: what makes up for rounding upward."""
+    """The next smaller numbers, to compensate for rounding up."""
     return np.nextafter(scores, np.float32(-np.inf))
 
 

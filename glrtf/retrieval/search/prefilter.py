@@ -75,7 +75,7 @@ def _cost_of_rounding(
     wanted: float,
     float64_scores: bool,
 ) -> float:
-    """What a search by rounded products takes, in times of the full product."""
+    """The cost of a search by rounded products, relative to the full product."""
     if share == np.inf:
         return np.inf
     reached = np.count_nonzero(scores >= thresholds[:, None])
@@ -85,7 +85,7 @@ def _cost_of_rounding(
 
 
 def _sample(database: RowSource, num_rows: int) -> npt.NDArray[np.float32]:
-    """Runs of rows, some here and some there: a part may be sorted."""
+    """Runs of rows spread over all parts, since a part may be sorted."""
     blocks = []
     for part, length in enumerate(database.part_lengths):
         runs = max(1, round(_SAMPLE * length / num_rows) // _RUN)

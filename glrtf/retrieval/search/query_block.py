@@ -66,7 +66,7 @@ class QueryBlock:
         self.begin()
 
     def begin(self) -> None:
-        """Forgets what was found."""
+        """Discards all candidates."""
         self._rows_seen = self._move_at = 0
         count = len(self._vectors)
         self._candidates = [
@@ -193,7 +193,7 @@ class QueryBlock:
 
 
 def rows_at_once(most: int) -> int:
-    """A power of two, for which the scan need not pad."""
+    """A power of two, so that the scan needs no padding."""
     return max(_LEAST_ROWS, 1 << max(most.bit_length() - 1, 0))
 
 

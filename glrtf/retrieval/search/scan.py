@@ -1,4 +1,4 @@
-"""Looking through a tile of scores for the few that reach what their query asks."""
+"""Finds the few scores of a tile that reach their query's threshold."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _SHORT_BUFFER = 256
 
 
 class Scan:
-    """Finds the scores that reach their row's least, with one buffer for all tiles."""
+    """Finds the scores that reach their row's threshold, with one buffer for all tiles."""
 
     def __init__(self) -> None:
         self._mask: npt.NDArray[np.bool_] = np.empty(0, bool)
@@ -48,7 +48,7 @@ class Scan:
 
 @contextmanager
 def _short_buffer() -> Iterator[None]:
-    """Comparing rows with a number each takes a third less time so, or half in the cache."""
+    """A short buffer makes comparing each row with a number a third faster, or twice in cache."""
     before = np.setbufsize(_SHORT_BUFFER)
     try:
         yield

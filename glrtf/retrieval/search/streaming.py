@@ -10,7 +10,7 @@ from glrtf.retrieval.search.neighbors import Neighbors, merge
 
 
 class Collector(Protocol):
-    """A block of queries that looks through rows and keeps the nearest."""
+    """A block of queries that scans rows and keeps the nearest."""
 
     def begin(self) -> None:
         """Forgets all rows."""

@@ -75,7 +75,7 @@ class _QueryBlock:
         self.begin()
 
     def begin(self) -> None:
-        """Forgets what was found."""
+        """Discards all candidates."""
         self._candidates = Candidates(len(self._vectors), self._k, self._true_scores)
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:

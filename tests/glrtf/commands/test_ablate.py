@@ -65,7 +65,7 @@ def test_ends_agree_with_retrieve_and_evaluate(flags, tmp_path, preset):
         assert float(row[f"map@100_{part.lower()}"]) == pytest.approx(values["map@100"])
 
 
-def test_a_second_run_finds_the_searches_and_tells_their_seconds(flags, tmp_path):
+def test_a_second_run_finds_the_searches_and_reports_their_seconds(flags, tmp_path):
     assert ablate.main(flags) == 0
     first = rows_of(tmp_path / "out")
     seconds = (tmp_path / "out" / "cache" / "seconds.json").read_text()

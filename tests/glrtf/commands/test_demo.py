@@ -66,7 +66,7 @@ def test_the_table_names_every_ranking_and_stage() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--seed", "-1"], ["--settings", "missing.yaml"]])
-def test_bad_settings_are_told_in_one_line_and_nothing_is_written(
+def test_bad_settings_are_reported_in_one_line_and_nothing_is_written(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert demo.main(["--output", str(tmp_path / "demo"), *arguments]) == 2

@@ -60,7 +60,7 @@ def test_a_difference_whose_interval_holds_0_is_not_shown(golden, capsys):
     assert "no significant difference" not in capsys.readouterr().out
 
 
-def test_more_than_100_predictions_are_cut_and_told(golden, capsys):
+def test_more_than_100_predictions_are_cut_and_reported(golden, capsys):
     names = " ".join(f"x{number}" for number in range(100))
     (golden / "submission.csv").write_text(f"id,images\nq2,{names} a\nq4,c\n")
     assert run(golden, "--json", str(golden / "o.json")) == 0
@@ -134,7 +134,7 @@ def test_an_index_without_ids(golden, capsys):
         ("q1,\nq2,\nq3,\nq4,\n", "no image is predicted for any scored query"),
     ],
 )
-def test_nothing_right_is_scored_and_told(golden, capsys, rows, note):
+def test_nothing_right_is_scored_and_reported(golden, capsys, rows, note):
     (golden / "submission.csv").write_text(f"id,images\n{rows}")
     assert run(golden, "--json", str(golden / "o.json")) == 0
     assert note in capsys.readouterr().err

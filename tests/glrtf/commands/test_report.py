@@ -63,7 +63,7 @@ def test_nothing_is_fetched_from_elsewhere(material):
     assert "@import" not in html
 
 
-def test_missing_and_broken_photos_are_told_on_the_page(material):
+def test_missing_and_broken_photos_are_listed_on_the_page(material):
     assert run(material) == 0
     html, _ = page_data(material)
     # c is in no tar, d is a web page.

@@ -33,7 +33,7 @@ def test_flags_and_files_say_the_same(tmp_path):
     assert cli.parse(EmbedConfig, argv, prog="x").descriptor.given == from_file.given
 
 
-def test_only_what_is_said_is_given():
+def test_only_given_settings_are_passed_on():
     assert DescriptorConfig(size=3, l2=False).given == {"size": 3, "l2": False}
 
 

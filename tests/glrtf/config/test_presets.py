@@ -41,7 +41,7 @@ def test_the_pair_names_the_file(folder: Path, argv: list[str]) -> None:
         [],
     ],
 )
-def test_none_where_there_is_none(folder: Path, argv: list[str]) -> None:
+def test_none_without_a_preset_file(folder: Path, argv: list[str]) -> None:
     assert find_config(argv) is None
 
 

@@ -76,7 +76,7 @@ def test_a_label_out_of_range_goes_on_to_be_reported():
     assert sorted(resample(rows, np.random.default_rng(1))) == sorted(rows)
 
 
-def test_epochs_draw_anew_and_one_seed_the_same(tmp_path):
+def test_epochs_differ_and_one_seed_repeats(tmp_path):
     folder = write_split(tmp_path / "train", [40], num_classes=2, label_of=lambda n: int(n >= 4))
     config = InputConfig(sampling="sqrt")
 

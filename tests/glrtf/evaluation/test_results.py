@@ -23,7 +23,7 @@ def test_bare_submission_has_no_evidence(retrieval):
     assert result.rankings[rf.QUERY_IDS[2]] == [rf.D]
 
 
-def test_what_is_missing_or_damaged_is_said(retrieval):
+def test_what_is_missing_or_damaged_is_reported(retrieval):
     path = retrieval / "evidence.npz"
     whole = path.read_bytes()
     path.write_bytes(whole[:200])

@@ -5,7 +5,7 @@ import storage_faults
 from tfrecords_tools.storage import files
 
 
-def test_each_part_costs_one_request_beside_its_bytes(storage, tmp_path, monkeypatch):
+def test_each_part_costs_one_request_besides_its_bytes(storage, tmp_path, monkeypatch):
     monkeypatch.setenv("TFRECORDS_TOOLS_CACHE", str(tmp_path / "copies"))
     work = storage_faults.embed(tmp_path)
     storage.requests.clear()

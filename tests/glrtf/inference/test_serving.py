@@ -102,7 +102,7 @@ def test_it_loads_where_this_project_is_not(saved_model, model, tmp_path):
     np.testing.assert_allclose(row, embedding_by_hand(model, photo(5)), atol=1e-5)
 
 
-def test_what_is_told_beside_it(saved_model, model):
+def test_the_description_next_to_it(saved_model, model):
     info = json.loads((Path(saved_model) / serving.INFO_NAME).read_text())
     assert (info["size"], info["dimension"], info["backbone"]) == (SIZE, 16, "small")
     assert info["model_digest"] == serving.weights_digest(model)

@@ -62,7 +62,7 @@ def test_a_result_is_read_and_kept(python: str, tmp_path: Path) -> None:
     assert (content["topology"], content["program"], content["date"]) == ("v3:2x2", {}, first.date)
 
 
-def test_another_configuration_is_compiled_anew(python: str, tmp_path: Path) -> None:
+def test_another_configuration_is_compiled_again(python: str, tmp_path: Path) -> None:
     assert compiled(b"12", python, tmp_path, key='{"size": 1}').peak_bytes == 2
     assert compiled(b"123", python, tmp_path, key='{"size": 2}').peak_bytes == 3
 
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_an_answer_not_an_error(python: str, tmp_path: Path
     assert found.refusal == "RESOURCE_EXHAUSTED: Used 20G of 15G hbm"
 
 
-def test_a_broken_compiler_is_told_and_leaves_nothing(python: str, tmp_path: Path) -> None:
+def test_a_broken_compiler_is_reported_and_leaves_nothing(python: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="failed with 3: RuntimeError: no such instruction"):
         compiled(b"broken", python, tmp_path)
     assert not (tmp_path / "cache").exists()

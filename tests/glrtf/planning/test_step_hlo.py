@@ -39,7 +39,7 @@ def test_a_split_head_is_one_replicas_with_the_images_of_all():
     assert (2 * 8, 9) in products  # Logits of the micro-batches of eight replicas.
 
 
-def test_what_cannot_be_lowered_is_told_in_one_line(monkeypatch):
+def test_a_failed_lowering_is_reported_in_one_line(monkeypatch):
     def broken(*arguments):
         raise tf.errors.UnimplementedError(None, None, "no kernel\nfor this op")
 

@@ -66,7 +66,7 @@ def test_every_option_ranks_as_transcribed(tmp_path, name):
     compare(world, tmp_path, *OPTIONS[name])
 
 
-def test_without_non_landmark_images_nothing_is_penalised_and_it_is_said(tmp_path, capsys):
+def test_without_non_landmark_images_nothing_is_penalised_and_a_note_says_so(tmp_path, capsys):
     compare(worlds.make_world(tmp_path), tmp_path, [], {}, non_landmark=False)
     assert "no non-landmark images given" in capsys.readouterr().err
     assert "penalised" in json.loads((tmp_path / "out" / "retrieval.json").read_text())["notes"][0]

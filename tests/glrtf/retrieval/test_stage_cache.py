@@ -52,7 +52,7 @@ def test_too_few_rows_are_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "gone", "description"])
-def test_damaged_results_are_told_and_computed_again(tmp_path, capsys, damage):
+def test_damaged_results_are_reported_and_computed_again(tmp_path, capsys, damage):
     array, calls = np.arange(10.0).reshape(5, 2), []
 
     def compute():

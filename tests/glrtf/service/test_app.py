@@ -102,7 +102,7 @@ def test_every_faulty_file_is_answered_or_refused_in_one_line(client_with, fault
     assert not {"ok", "cmyk", "exif_rot6"} & names
 
 
-def test_a_failure_inside_tells_nothing_of_itself(parts, client_with, monkeypatch):
+def test_an_internal_failure_reveals_no_details(parts, client_with, monkeypatch):
     def fail(photos, limit=100):
         raise RuntimeError("/secret/path")
 

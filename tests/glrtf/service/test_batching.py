@@ -103,7 +103,7 @@ def test_what_is_on_its_way_is_waited_for():
     assert lengths == [4]
 
 
-def test_a_failure_is_told_to_its_batch_alone():
+def test_a_failure_is_reported_to_its_batch_alone():
     def run(items):
         if "bad" in items:
             raise RuntimeError("no")

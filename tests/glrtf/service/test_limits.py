@@ -66,7 +66,7 @@ def test_a_slow_upload_is_given_up(client_with):
     assert sent[0]["status"] == 408 and b"more than 0.05 seconds" in sent[1]["body"]
 
 
-def test_more_searches_than_allowed_are_told_to_come_back(client_with, parts, monkeypatch):
+def test_more_searches_than_allowed_must_retry_later(client_with, parts, monkeypatch):
     free, waiting = hold(parts[1], monkeypatch)
     client = client_with(max_requests=1)
     first = []

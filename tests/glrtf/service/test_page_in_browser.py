@@ -107,7 +107,7 @@ def test_a_dropped_photo_is_answered(opened):
     assert opened.execute_script("return document.getElementById('preview').naturalWidth") == 40
 
 
-def test_refusals_are_told(browser, opened, tmp_path):
+def test_refusals_are_reported(browser, opened, tmp_path):
     (tmp_path / "page.html").write_bytes(b"<script>alert(1)</script>" * 100)
     choose(browser, tmp_path / "page.html")
     wanted = "return document.querySelector('#status.wrong')?.textContent"

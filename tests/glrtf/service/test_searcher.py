@@ -89,7 +89,7 @@ def test_a_photo_of_the_index_is_found_and_its_landmark_named(world, tmp_path):
         assert surest.name == (f"Tower <{surest.landmark_id}>" if number < 2 else "")
 
 
-def test_train_photos_that_make_landmarks_sure(world, tmp_path):
+def test_train_photos_that_support_landmarks(world, tmp_path):
     """Of a photo's train neighbours those two of the landmark that are nearest, by brute force."""
     config = config_for(world, tmp_path, limit=8)
     searcher = open_searcher(config)
@@ -109,7 +109,7 @@ def test_train_photos_that_make_landmarks_sure(world, tmp_path):
             assert each.train_photos == nearest(its_row, each.landmark_id)
 
 
-def test_without_train_photos_likeness_alone(world, tmp_path):
+def test_without_train_photos_similarity_alone(world, tmp_path):
     answers = answers_of(config_for(world, tmp_path, train="", landmarks=""))
     for number, answer in enumerate(answers):
         assert answer.landmarks == ()

@@ -52,7 +52,7 @@ def read_all(connection):
     return received
 
 
-def test_told_to_stop_it_finishes_what_is_open_and_exits_0(running):
+def test_on_a_signal_it_finishes_open_requests_and_exits_0(running):
     process, port = running
     request = form(photo(1))
     with socket.create_connection(("127.0.0.1", port), timeout=600) as connection:
@@ -98,7 +98,7 @@ def test_mistakes_take_one_line(capsys, flags, message):
     assert message in line
 
 
-def test_it_listens_on_the_loopback_alone_unless_told():
+def test_it_listens_on_loopback_alone_by_default():
     from glrtf.config.service import ServeConfig
 
     assert ServeConfig(model="m", index="i").host == "127.0.0.1"

@@ -26,10 +26,10 @@ class Stopper(Recorder):
     """Stops a trainer after an update, whether that ends an epoch or not."""
 
     def stop(self, made, at):
-        compile_step = made._compile_step
+        make_step = made._engine.make_step
 
-        def stopping(size):
-            step = compile_step(size)
+        def stopping(*of):
+            step = make_step(*of)
 
             def counted(*arguments):
                 self.count += 1
@@ -40,7 +40,7 @@ class Stopper(Recorder):
             return counted
 
         self.count = int(made._state.updater.iterations.numpy())
-        made._compile_step = stopping
+        made._engine.make_step = stopping
 
 
 def images(config):
@@ -96,7 +96,7 @@ def test_a_run_that_is_finished_stays_so_on_more_replicas(config):
     assert sorted(os.listdir(folder_of(config))) == before
 
 
-def test_a_checkpoint_of_the_first_update_is_not_begun_again(config):
+def test_a_checkpoint_of_the_first_update_is_not_started_over(config):
     # One update of 4 images, in updates of 64: less than half of one.
     stopped(config, 1)
     weights = checkpoints.latest(folder_of(config)).arrays()

@@ -63,7 +63,7 @@ def test_weights_that_are_there_are_taken(shards, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_begun_run_needs_its_first_weights_no_more(shards, monkeypatch):
+def test_a_started_run_no_longer_needs_its_first_weights(shards, monkeypatch):
     monkeypatch.setattr("glrtf.training.checkpoints.list_all", lambda folder: ["a checkpoint"])
     require_inputs(published("v2m_640.yaml", f"--data={shards}"))
 

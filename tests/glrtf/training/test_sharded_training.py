@@ -152,7 +152,7 @@ def test_validation_is_over_all_classes(tmp_path):
     assert figures[1] == pytest.approx(figures[0], rel=1e-5)
 
 
-def test_a_workdir_may_be_gone_on_with_split(tmp_path):
+def test_a_workdir_may_be_resumed_with_a_split_head(tmp_path):
     config = TrainConfig(workdir=str(tmp_path / "run"))
     workdir.claim(config)
     position = checkpoints.Position(update=3, epoch=1.0, num_classes=5, global_batch_size=24)

@@ -38,7 +38,7 @@ def test_another_run_gives_its_model_and_its_head_where_that_fits(tmp_path):
     assert int(new.updater.iterations.numpy()) == 0
 
 
-def test_with_other_classes_the_head_begins_anew_and_that_is_said(tmp_path):
+def test_with_other_classes_the_head_is_new_and_the_message_says_so(tmp_path):
     old, new = state_of(5, seed=1), state_of(9, seed=2)
     head = new.model.head.centers.numpy()
     saved(tmp_path, old, 5)

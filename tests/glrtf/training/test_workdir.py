@@ -43,7 +43,7 @@ def write_checkpoint(folder):
     checkpoints.write(str(folder / "checkpoints"), {"x": np.zeros(1, np.float32)}, place)
 
 
-def test_what_never_came_to_a_checkpoint_is_begun_again_with_other_settings(tmp_path):
+def test_a_run_without_checkpoint_may_start_over_with_other_settings(tmp_path):
     config = TrainConfig(workdir=str(tmp_path), weights="imagenet")
     workdir.claim(config)
     without = dataclasses.replace(config, weights="none")

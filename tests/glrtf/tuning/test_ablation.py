@@ -38,7 +38,7 @@ def test_differences_are_to_the_line_above_or_to_all_steps():
     assert [row.seconds for row in rows] == [1, 2, 3, 4]
 
 
-def test_the_seconds_of_a_search_are_told_to_whoever_finds_it(tmp_path, monkeypatch):
+def test_the_seconds_of_a_search_are_reported_when_it_is_reused(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
 

@@ -35,7 +35,7 @@ def test_best_yaml_names_no_inputs():
         assert name not in settings
 
 
-def test_a_side_is_told_by_its_paired_gain():
+def test_a_side_is_described_by_its_paired_gain():
     figures = outcome.side(np.array([[0.25, 0.5], [0.5, 0.75], [0.0, 0.25]]))
     assert (figures["queries"], figures["before"], figures["after"]) == (3, 0.25, 0.5)
     # Every query gains the same: no draw of queries gives another mean.
@@ -43,7 +43,7 @@ def test_a_side_is_told_by_its_paired_gain():
     assert figures["interval"] == pytest.approx([0.25, 0.25])
 
 
-def test_a_gain_that_may_be_none_is_said_to_be_none():
+def test_an_insignificant_gain_is_called_so():
     nothing = outcome.result_text(CONFIG, result([[0.5, 0.75], [0.75, 0.5]]))
     assert "the holdout's interval holds 0: no gain is shown" in nothing
     assert "no gain" not in outcome.result_text(CONFIG, result([[0.25, 0.5], [0.5, 0.75]]))

@@ -150,7 +150,7 @@ def test_positional_arguments() -> None:
         (["--expansion", "3"], "--expansion: expected settings such as '{name: value}', found '3'"),
     ],
 )
-def test_mistakes_are_told_in_one_line_with_exit_code_2(
+def test_mistakes_are_reported_in_one_line_with_exit_code_2(
     argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(Settings, lambda config: 0, prog="rank", argv=argv) == 2

@@ -39,7 +39,7 @@ def test_the_option_that_was_meant(typed, meant):
     assert option_meant(typed, OPTIONS) == meant
 
 
-def test_there_is_none_among_none():
+def test_no_options_no_suggestion():
     assert option_meant("lr", []) == ""
 
 

@@ -89,7 +89,7 @@ def test_file_systems_without_rights(tmp_path, monkeypatch, number):
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
-def test_room_is_reserved_by_writing_where_it_cannot_be_asked_for(tmp_path, monkeypatch, number):
+def test_room_is_reserved_by_writing_without_fallocate(tmp_path, monkeypatch, number):
     monkeypatch.setattr(os, "posix_fallocate", _failing(number))
     path = str(tmp_path / "array.npy")
     array = array_files.create(path, np.dtype(np.float32), (1 << 20, 3))

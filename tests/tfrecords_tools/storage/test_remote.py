@@ -134,7 +134,7 @@ def test_a_refusal_is_not_tried_again(gate, match):
     assert len([line for line in gate.requests if re.match(f"{match} .*/o", line)]) == 1
 
 
-def test_a_missing_bucket_is_told(gate):
+def test_a_missing_bucket_is_reported(gate):
     with pytest.raises(UserError, match="no such object or bucket"):
         files.list_names("gs://no-such-bucket/x")
 

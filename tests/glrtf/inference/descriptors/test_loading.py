@@ -152,7 +152,7 @@ def refusal(model, **flags):
     return str(caught.value).replace(str(model), "M")
 
 
-def test_what_is_open_is_asked_for(tmp_path):
+def test_what_the_file_leaves_open_is_required(tmp_path):
     several = tiny_descriptors.write_onnx(tmp_path / "a.onnx", two_outputs=True)
     assert refusal(several, range="0..1") == (
         "M: expected one output, found 2 (features float32 (n, 3); logits float32 (n, 3)); choose"

@@ -128,7 +128,7 @@ def test_annoy_with_few_rows_pads(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["annoy", "tensorflow"])
-def test_a_missing_library_is_told_in_one_line(tmp_path, monkeypatch, missing):
+def test_a_missing_library_is_reported_in_one_line(tmp_path, monkeypatch, missing):
     real = builtins.__import__
 
     def without(name, *arguments, **keywords):
