@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glrtf.commands import mapped_sets
 from glrtf.config.adapting import AdaptConfig
 from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -38,6 +39,7 @@ def adapt(config: AdaptConfig) -> AdaptResult:
         UserError: If sets are damaged or of different models, landmarks are missing, or the
             output holds another adapter.
     """
+    config = checked(config, AdaptConfig)
     expected.new_folder("--output", config.output)
     expected.file("--landmarks", config.landmarks)
     expected.package("glrtf adapt", "tensorflow", "cpu")
