@@ -22,7 +22,7 @@ $(VENV)/.demo-installed: $(PINNED)
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.demo-installed
-	$(PIP_INSTALL) --editable '.[cpu,gcs,beam,plot,rows,tune,serve,onnx,tflite,openvino,lite,wandb,docs,dev,test]'
+	$(PIP_INSTALL) --editable '.[cpu,jax,gcs,beam,plot,rows,tune,serve,onnx,tflite,openvino,lite,wandb,docs,dev,test]'
 	@$(PIP_INSTALL) annoy > $(VENV)/annoy.log 2>&1 \
 	  || echo "note: Annoy did not compile (needs a C++ compiler and Python headers; see $(VENV)/annoy.log);" \
 	          "everything but the annoy back end works without it"

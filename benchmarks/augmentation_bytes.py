@@ -56,7 +56,7 @@ def operation(name: str, size: int) -> bytes:
     from glrtf.data import rand_augment
 
     def program(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        return rand_augment._apply(name, image, strength, True)
+        return rand_augment._apply(name, True, image, strength)
 
     image = tf.TensorSpec([1, size, size, 3], tf.float32)
     return _lowered(program, image, tf.TensorSpec([1], tf.float32))

@@ -139,12 +139,11 @@ def annoy(arguments: argparse.Namespace) -> None:
         for trees in arguments.trees:
             with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
                 began = time.process_time()
-                path = f"{folder}/{right.digest[:16]}-{trees}-00000.annoy"
-                annoy_backend.build(path, right, 0, trees)
+                indexes = annoy_backend.open_indexes(right, trees, folder)
                 built = time.process_time() - began
                 for nodes in arguments.nodes:
                     began = time.process_time()
-                    blocks = annoy_backend.search_blocks(left, right, 100, 0, trees, nodes, folder)
+                    blocks = annoy_backend.search_blocks(left, right, indexes, 100, 0, nodes)
                     found = stacked(list(blocks))
                     took = time.process_time() - began
                     pairs = zip(found.indices, truth.indices, strict=True)

@@ -29,7 +29,7 @@ def write(folder: str, rows: np.ndarray, num_shards: int) -> EmbeddingSet:
     """Writes a set as if embedded from this many shards."""
     numbers = np.random.default_rng(1).integers(1 << 60, size=len(rows), dtype=np.uint64)
     places, nothing = np.arange(len(rows), dtype=np.int32), np.zeros(len(rows), np.int32)
-    images = sharding.Images(numbers, places, nothing, numbers, nothing)
+    images = sharding.Images(numbers, places, nothing, numbers, nothing, nothing)
     plan = sharding.plan_shards(images, num_shards)
     for shard in range(num_shards):
         chosen = plan.shard(shard)

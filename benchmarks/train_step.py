@@ -79,8 +79,7 @@ def head_losses(labels: Any) -> dict[str, Callable[[Any, Any], Any]]:
     import tensorflow as tf
     from keras import losses, ops
 
-    from glrtf.models import margins
-    from glrtf.models.cosine import cosines
+    from glrtf.models import kernels, margins
 
     def sparse(logits: tf.Tensor) -> tf.Tensor:
         each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -88,7 +87,7 @@ def head_losses(labels: Any) -> dict[str, Callable[[Any, Any], Any]]:
 
     def ours(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         bend = functools.partial(margins.add_angular_margin, margin=0.6)
-        return sparse(margins.bend_true_logits(cosines(x, w), labels, 30.0, bend))
+        return sparse(kernels.bend_true_logits(kernels.cosines(x, w), labels, 30.0, bend))
 
     def in_keras(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         cosine = ops.matmul(x, ops.transpose(ops.normalize(w, axis=1)))

@@ -10,7 +10,7 @@ import sys
 from glrtf.api import lazy
 
 # Importing TensorFlow imports Keras, which chooses its backend then, by this and by keras.json.
-# glrtf.models.keras_settings sets the rest.
+# glrtf.config.keras_settings sets the rest.
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"
 

@@ -47,14 +47,14 @@ def trainer(
     config: TrainConfig,
     *,
     strategy: Any = None,
+    engine: Any = None,
+    dropout: float = 0.5,
     loggers: Sequence[Any] = (),
     validate: Any = None,
     classes: int = 5,
     chief: bool = True,
 ) -> tuple[Any, Any]:
     """A `Trainer` of the tiny model, resumed from its last checkpoint, and its state."""
-    import tensorflow as tf
-
     from glrtf.data.shards import open_shards
     from glrtf.training import loop
     from glrtf.training.optimizers import Updater
@@ -62,8 +62,8 @@ def trainer(
     from glrtf.training.schedules import make_schedule
     from glrtf.training.state import TrainState
 
-    strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
-    replicas = strategy.num_replicas_in_sync
+    engine = engine or _on_tensorflow(strategy)
+    replicas = engine.replicas
     shards = open_shards(config.data)
     plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages)
     schedule = make_schedule(
@@ -72,16 +72,24 @@ def trainer(
         total_updates=plan.total_updates,
         updates_per_epoch=plan.updates_per_epoch,
     )
-    with strategy.scope():
-        model = tiny_model(classes, batch_norm=True, dropout=0.5)
+    with engine.scope():
+        model = tiny_model(classes, batch_norm=True, dropout=dropout)
         updater = Updater("adam", schedule, model.trainable_variables)
         state = TrainState(model, updater, config.ema_momentum)
     loop.resume(state, plan, config, classes)
     made = loop.Trainer(
-        config, strategy, shards, plan, state,
+        config, engine, shards, plan, state,
         num_classes=classes, loggers=loggers, validate=validate, chief=chief,
     )  # fmt: skip
     return made, state
+
+
+def _on_tensorflow(strategy: Any) -> Any:
+    import tensorflow as tf
+
+    from glrtf.training.tensorflow_engine import TensorFlowEngine
+
+    return TensorFlowEngine(strategy or tf.distribute.OneDeviceStrategy("/cpu:0"))
 
 
 def folder_of(config: TrainConfig) -> str:

@@ -8,6 +8,7 @@ its docstrings.
 import ast
 import dataclasses
 import importlib
+import re
 import sys
 import typing
 from collections.abc import Iterator
@@ -31,14 +32,17 @@ def on_files(files: Any, config: Any) -> Any:
 
 def interface_page() -> str:
     """The page of what ``import glrtf`` offers; all else is private."""
-    import glrtf
-
     parts = ["# import glrtf", "What is not listed here is private; see [In Python](../python.md)."]
-    parts += [
-        f"::: {glrtf._modules[name]}.{name}\n    options:\n"
-        f"      heading: glrtf.{name}\n      toc_label: {name}"
-        for name in glrtf.__all__
-    ]
+    stub = (ROOT / "glrtf" / "__init__.pyi").read_text().partition("\n\n")[2]
+    for line in stub.splitlines():
+        if line.startswith("# "):
+            parts.append(f"## {line[2:].rstrip('.').partition(': ')[0].partition(';')[0]}")
+        elif found := re.fullmatch(r"from (\S+) import (\w+) as \w+", line):
+            module, name = found.groups()
+            parts.append(
+                f"::: {module}.{name}\n    options:\n      heading_level: 3\n"
+                f"      heading: glrtf.{name}\n      toc_label: {name}"
+            )
     return "\n\n".join(parts)
 
 

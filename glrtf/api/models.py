@@ -13,7 +13,7 @@ from tfrecords_tools.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
     from glrtf.service.photo_embedder import PhotoEmbedder
 
 

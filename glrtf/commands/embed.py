@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from glrtf.config.inference import EmbedConfig
+from glrtf.training import engines
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 
@@ -38,6 +39,8 @@ def embed(config: EmbedConfig) -> EmbedResult:
     """
     config = checked(config, EmbedConfig)
     _check_inputs(config)
+    # Before Keras is imported, whose backend it chooses.
+    engines.select(config)
     from glrtf.data.photo_folders import left_out_note
     from glrtf.inference import beam_extraction, tasks
 

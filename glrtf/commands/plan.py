@@ -146,14 +146,20 @@ def _at_largest_size(config: PlanConfig) -> PlanConfig:
 
 def _compile(config: PlanConfig, tpu: "Slice") -> "Compiled":
     """The step's memory by the compiler; the cache knows it by what shapes the program."""
-    from glrtf.planning.compiled import cache_key, compile_step
+    from glrtf.planning.compiled import cache_key, compile_step, compile_update
+    from glrtf.planning.jax_compiler import settings_of
     from glrtf.planning.step_hlo import lowered_apart
 
+    key = cache_key(_shaping(config, tpu))
+    python = config.compiler_python or sys.executable
+    if config.engine == "jax":
+        settings = settings_of(config, config.num_classes)
+        return compile_update(settings, key, tpu, python=python, cache=config.cache)
     return compile_step(
         lambda: lowered_apart(config, config.num_classes, tpu.num_devices),
-        cache_key(_shaping(config, tpu)),
+        key,
         tpu,
-        python=config.compiler_python or sys.executable,
+        python=python,
         cache=config.cache,
     )
 
@@ -172,6 +178,8 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
         shaping["geometry"] = _GEOMETRY + augment.has_far_turns
     if config.head_sharding == "classes":
         shaping["replicas"] = tpu.num_devices
+    if config.engine == "jax":
+        shaping |= {"engine": "jax", "devices": min(tpu.num_devices, 8)}
     return shaping
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from glrtf.config.presets import find_config
 from glrtf.config.training import TrainConfig
+from glrtf.training import engines
 from glrtf.training.required import require_inputs
 from tfrecords_tools.command import cli
 from tfrecords_tools.command.stopping import Stopped
@@ -66,6 +67,8 @@ def train(config: TrainConfig) -> TrainResult:
     if not config.data:
         config, most_updates = _on_sample(config)
 
+    # Before Keras is imported, whose backend it chooses.
+    engines.select(config, fall_back=most_updates is not None)
     from glrtf.training import run
 
     done = run.train(config, most_updates=most_updates, score=rank_validation)

@@ -79,6 +79,8 @@ class EmbedConfig(NoCodeFromFiles):
         num_tasks: How many tasks share the parts.
         runner: local, or beam: Apache Beam deals the parts out to its workers.
         beam_options: Options of Beam's own, such as runner=DataflowRunner.
+        engine: tensorflow; jax, which embeds with a workdir only; or auto: TensorFlow where it
+            drives this machine's devices, else JAX.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
         descriptor: What the file of another project's model does not say.
@@ -102,6 +104,7 @@ class EmbedConfig(NoCodeFromFiles):
     num_tasks: int = 1
     runner: Literal["local", "beam"] = "local"
     beam_options: tuple[str, ...] = ()
+    engine: Literal["auto", "tensorflow", "jax"] = "auto"
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
     tpu: str = ""
     descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)

@@ -80,6 +80,8 @@ class TrainConfig(NoCodeFromFiles):
             it (Ampere and later), float32 on older GPUs and CPUs, which are slower with it.
         remat: blocks: the backward pass recomputes each block's activations, which takes a
             third more work and a fraction of the memory; none: it keeps them.
+        engine: tensorflow; jax, for TPUs that TensorFlow cannot drive; or auto: TensorFlow where it
+            drives this machine's devices, else JAX. A run may change its engine when it resumes.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)
             or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
@@ -132,6 +134,7 @@ class TrainConfig(NoCodeFromFiles):
     layer_decay: float = 1.0
     precision: Literal["auto", "mixed_bfloat16", "float32"] = "auto"
     remat: Literal["none", "blocks"] = "none"
+    engine: Literal["auto", "tensorflow", "jax"] = "auto"
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = "auto"
     tpu: str = ""
     sizes: list[int] = field(default_factory=list)

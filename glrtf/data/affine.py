@@ -1,14 +1,15 @@
 """Random affine maps and crops of a batch, with static shapes."""
 
 import math
-from typing import TypeAlias
-
-import tensorflow as tf
+from typing import Any, TypeAlias
 
 from glrtf.config.data import AugmentConfig
+from glrtf.config.keras_settings import keras
+from glrtf.data import kernels
 from glrtf.data.resample import resample, resample_rows
 
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
+ops = keras.ops
 
 # Taken off before values are multiplied in bfloat16, which rounds small ones less.
 _MIDDLE_GRAY = 0.5
@@ -25,7 +26,7 @@ def draw(seed: Tensor, count: Tensor | int, config: AugmentConfig) -> Tensor:
     Returns:
         Float32 (count, 2, 3); see `matrices`.
     """
-    normal = tf.random.stateless_normal([count, 6], seed)
+    normal = kernels.normal(seed, [count, 6])
     degree = math.pi / 180
     return matrices(
         rotations=normal[:, 0] * config.rotation * degree,
@@ -48,15 +49,16 @@ def draw_crops(seed: Tensor, count: Tensor | int, shape: tuple[int, int], area: 
     Returns:
         Float32 (count, 2, 3); see `matrices`.
     """
-    draws = tf.random.stateless_uniform([count, 4], seed)
+    draws = kernels.uniform(seed, [count, 4])
     areas = area + (1.0 - area) * draws[:, 0]
-    stretch = tf.exp((draws[:, 1] - 0.5) * math.log(4 / 3))
-    sides = tf.sqrt(areas)[:, None] * tf.stack([1 / stretch, stretch], -1)
-    sides = tf.minimum(sides, 1.0)
-    lengths = tf.constant(shape, tf.float32)
+    stretch = ops.exp((draws[:, 1] - 0.5) * math.log(4 / 3))
+    sides = ops.sqrt(areas)[:, None] * ops.stack([1 / stretch, stretch], -1)
+    sides = ops.minimum(sides, 1.0)
+    lengths = ops.convert_to_tensor(shape, "float32")
     # The crop's middle lies where the crop stays inside.
     middles = (draws[:, 2:] - 0.5) * (1.0 - sides) * lengths
-    return tf.concat([tf.linalg.diag(sides), middles[:, :, None]], axis=2)
+    diagonal = sides[:, :, None] * ops.eye(2)
+    return ops.concatenate([diagonal, middles[:, :, None]], axis=2)
 
 
 def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -> Tensor:
@@ -74,12 +76,12 @@ def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -
     Returns:
         Float32 (b, 2, 3): [linear part | translation].
     """
-    cos, sin = tf.cos(rotations), tf.sin(rotations)
-    rotate = tf.stack([tf.stack([cos, sin], -1), tf.stack([-sin, cos], -1)], 1)
-    one, zero = tf.ones_like(shears), tf.zeros_like(shears)
-    sheared = [tf.stack([one, tf.sin(shears)], -1), tf.stack([zero, tf.cos(shears)], -1)]
-    linear = (rotate @ tf.stack(sheared, 1)) / zooms[:, None, :]
-    return tf.concat([linear, linear @ shifts[:, :, None]], axis=2)
+    cos, sin = ops.cos(rotations), ops.sin(rotations)
+    rotate = ops.stack([ops.stack([cos, sin], -1), ops.stack([-sin, cos], -1)], 1)
+    one, zero = ops.ones_like(shears), ops.zeros_like(shears)
+    sheared = [ops.stack([one, ops.sin(shears)], -1), ops.stack([zero, ops.cos(shears)], -1)]
+    linear = (rotate @ ops.stack(sheared, 1)) / zooms[:, None, :]
+    return ops.concatenate([linear, linear @ shifts[:, :, None]], axis=2)
 
 
 def transform(
@@ -103,27 +105,27 @@ def transform(
         Float32 (b, h, w, c).
     """
     height, width = images.shape[1], images.shape[2]
-    lasts = tf.constant([[height - 1.0, width - 1.0]])
+    lasts = ops.convert_to_tensor([[height - 1.0, width - 1.0]])
     images = images - _MIDDLE_GRAY
     if far_turns and as_products:
         # To what the multiplier rounds them in any case: half the bytes to transpose.
-        images, maps, lasts = _upright(tf.cast(images, tf.bfloat16), maps)
-        images = tf.cast(images, tf.float32)
+        images, maps, lasts = _upright(ops.cast(images, "bfloat16"), maps)
+        images = ops.cast(images, "float32")
     elif far_turns:
         images, maps, lasts = _upright(images, maps)
     (a, b, down), (c, d, across) = (
         (row[:, 0, None, None], row[:, 1, None, None], row[:, 2, None, None])
-        for row in tf.unstack(maps, axis=1)
+        for row in ops.unstack(maps, axis=1)
     )
     last_row, last_column = lasts[:, 0, None, None], lasts[:, 1, None, None]
-    rows = tf.range(images.shape[1], dtype=tf.float32)[:, None] - last_row / 2
+    rows = ops.arange(images.shape[1], dtype="float32")[:, None] - last_row / 2
     # Row r of the input meets column x of the output at this column of the input.
     slope = c / a
     places = slope * rows + (d - slope * b) * from_middle(width) + across - slope * down
-    places = tf.clip_by_value(places + last_column / 2, 0.0, last_column)
+    places = ops.clip(places + last_column / 2, 0.0, last_column)
     images = resample(images, places, as_products=as_products)
     places = a * from_middle(height) + b * from_middle(width)[:, None] + down
-    places = tf.clip_by_value(places + last_row / 2, 0.0, last_row)
+    places = ops.clip(places + last_row / 2, 0.0, last_row)
     return resample_rows(images, places, as_products=as_products) + _MIDDLE_GRAY
 
 
@@ -132,8 +134,8 @@ def crop(images: Tensor, maps: Tensor, *, as_products: bool = False) -> Tensor:
     height, width = images.shape[1], images.shape[2]
     rows = maps[:, 0, 0, None] * from_middle(height) + maps[:, 0, 2, None] + (height - 1) / 2
     columns = maps[:, 1, 1, None] * from_middle(width) + maps[:, 1, 2, None] + (width - 1) / 2
-    rows = tf.clip_by_value(rows, 0.0, height - 1.0)[:, None]
-    columns = tf.clip_by_value(columns, 0.0, width - 1.0)[:, None]
+    rows = ops.clip(rows, 0.0, height - 1.0)[:, None]
+    columns = ops.clip(columns, 0.0, width - 1.0)[:, None]
     images = resample(images - _MIDDLE_GRAY, columns, as_products=as_products)
     return resample_rows(images, rows, as_products=as_products) + _MIDDLE_GRAY
 
@@ -154,15 +156,15 @@ def slide(
         Float32 (b, h, w, c).
     """
     length = images.shape[1 if down else 2]
-    places = offsets[:, :, None] + tf.range(length, dtype=tf.float32)
-    places = tf.clip_by_value(places, 0.0, length - 1.0)
+    places = offsets[:, :, None] + ops.arange(length, dtype="float32")
+    places = ops.clip(places, 0.0, length - 1.0)
     along = resample_rows if down else resample
     return along(images - _MIDDLE_GRAY, places, as_products=as_products) + _MIDDLE_GRAY
 
 
 def from_middle(length: int) -> Tensor:
     """Positions of pixels relative to the middle; float32 (length,)."""
-    return tf.range(length, dtype=tf.float32) - (length - 1) / 2
+    return ops.arange(length, dtype="float32") - (length - 1) / 2
 
 
 def _upright(images: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -174,10 +176,10 @@ def _upright(images: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     height, width = images.shape[1], images.shape[2]
     side = max(height, width)
-    images = tf.pad(images, [[0, 0], [0, side - height], [0, side - width], [0, 0]])
-    straight = tf.abs(maps[:, 0, 0] * maps[:, 1, 1]) >= tf.abs(maps[:, 0, 1] * maps[:, 1, 0])
-    lying = tf.transpose(images, [0, 2, 1, 3])
-    images = tf.where(straight[:, None, None, None], images, lying)
-    maps = tf.where(straight[:, None, None], maps, maps[:, ::-1])
-    lasts = tf.constant([height - 1.0, width - 1.0])
-    return images, maps, tf.where(straight[:, None], lasts, lasts[::-1])
+    images = ops.pad(images, [[0, 0], [0, side - height], [0, side - width], [0, 0]])
+    straight = ops.abs(maps[:, 0, 0] * maps[:, 1, 1]) >= ops.abs(maps[:, 0, 1] * maps[:, 1, 0])
+    lying = ops.transpose(images, [0, 2, 1, 3])
+    images = ops.where(straight[:, None, None, None], images, lying)
+    maps = ops.where(straight[:, None, None], maps, maps[:, ::-1])
+    lasts = ops.convert_to_tensor([height - 1.0, width - 1.0])
+    return images, maps, ops.where(straight[:, None], lasts, lasts[::-1])

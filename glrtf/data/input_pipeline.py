@@ -9,20 +9,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
 from glrtf.config.data import InputConfig
-from glrtf.data import decoding, loading, padded_images, records
-from glrtf.data.decoding import decode_on_host
-from glrtf.data.input_spec import ForeignSpec, InputSpec
-from glrtf.data.loading import Shaper
+from glrtf.data.augmentation import float_images as float_images
+from glrtf.data.host_batches import evaluation_batches, training_reader
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
-from glrtf.data.resizers import host_resizer
-from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet, open_shards
-from glrtf.data.stream import shuffled_records
-from tfrecords_tools import images as image_files
 from tfrecords_tools.errors import UserError
 
 Dataset: TypeAlias = tf.data.Dataset
@@ -73,32 +67,20 @@ def train_batches(
         UserError: If there are no shards, or fewer than workers. While reading,
             see `plain_errors`.
     """
-    config = config or InputConfig()
-    shard_set = (open_shards(data) if isinstance(data, str) else data).without_empty()
-    bad = bad if bad is not None else BadRecords(config.max_bad_records, "--input.max_bad_records")
-    _refuse_idle_workers(shard_set, num_workers)
-    resample = None
-    if config.sampling != "natural":
-        resample = resampler(shard_set.class_counts(), config.sampling, shard_set.schema)
-    shaper = _shaper(config, size)
-
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        stream = shuffled_records(
-            shard_set, config, bad, seed, worker, num_workers, start_step * batch_size, resample
-        )
-        for batch in loading.batches(stream, shard_set, shaper, batch_size, bad, full=True):
-            yield batch.images[0], batch.labels
-
-    images = tf.TensorSpec([batch_size, *shaper.shapes[0]], tf.uint8)
-    return _dataset(generate, (images, tf.TensorSpec([batch_size], tf.int32)))
-
-
-def _refuse_idle_workers(shard_set: ShardSet, num_workers: int) -> None:
-    if num_workers > len(shard_set.shards):
-        raise UserError(
-            f"shards: expected at least one for each of {num_workers} workers, found"
-            f" {len(shard_set.shards)}; build with more shards"
-        )
+    reader = training_reader(
+        open_shards(data) if isinstance(data, str) else data,
+        size=size,
+        batch_size=batch_size,
+        seed=seed,
+        config=config or InputConfig(),
+        worker=worker,
+        num_workers=num_workers,
+        start_step=start_step,
+        bad=bad,
+    )
+    images = tf.TensorSpec([batch_size, *reader.shape], tf.uint8)
+    labels = tf.TensorSpec([batch_size], tf.int32)
+    return _dataset(reader.batches, (images, labels))
 
 
 def eval_batches(
@@ -126,17 +108,16 @@ def eval_batches(
     shard_set = open_shards(data, split) if isinstance(data, str) else data
     bad = bad if bad is not None else BadRecords(0)
     is_one = isinstance(size, int | InputSpec)
-    shaper = _exact_shaper([_spec(size)] if isinstance(size, int | InputSpec) else size)
+    specs = [_spec(size)] if isinstance(size, int | InputSpec) else size
 
     def generate() -> Iterator[dict[str, Any]]:
-        stream = records.in_order(shard_set, bad)
-        for batch in loading.batches(stream, shard_set, shaper, batch_size, bad, full=False):
+        for batch in evaluation_batches(shard_set, specs, batch_size, bad):
             images = batch.images[0] if is_one else batch.images
             yield {"image": images, "image_id": batch.image_ids, "label": batch.labels}
 
-    specs = tuple(tf.TensorSpec([None, *shape], tf.uint8) for shape in shaper.shapes)
+    images = tuple(tf.TensorSpec([None, *each.shape], tf.uint8) for each in specs)
     signature = {
-        "image": specs[0] if is_one else specs,
+        "image": images[0] if is_one else images,
         "image_id": tf.TensorSpec([None], tf.string),
         "label": tf.TensorSpec([None], tf.int32),
     }
@@ -157,60 +138,6 @@ def plain_errors() -> Iterator[None]:
         if found := re.search(text, error.message):
             raise UserError(found[1].strip()) from None
         raise
-
-
-def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
-    """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
-
-    Args:
-        images: uint8, resized or padded images.
-        size: Side of the images in pixels.
-        config: As given to `train_batches`.
-    """
-    if config.image_mode == "device-resize":
-        return padded_images.resize(images, size, config.antialias) / 255.0
-    return tf.cast(images, tf.float32) / 255.0
-
-
-def _shaper(config: InputConfig, size: int) -> Shaper:
-    if config.image_mode == "device-resize":
-        side = config.canvas
-        wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
-        shape = (side + 1, side, 3)
-
-        def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:
-            padded_images.decode(image_files.shrink(encoded, config.max_side), places[0])
-
-        return Shaper([shape], lay, wanted)
-    spec = InputSpec.of(config, size)
-    if config.exact_resize:
-        return _exact_shaper([spec])
-    fast = decoding.fast_resize(size, config.antialias)
-
-    def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
-        fast(decode_on_host(image_files.shrink(encoded, spec.max_side)), places[0])
-
-    return Shaper([(size, size, 3)], fill)
-
-
-def _exact_shaper(specs: Sequence[InputSpec]) -> Shaper:
-    # TensorFlow resizes as `numpy_resize` does, bit for bit, and large photos faster.
-    resizes = [
-        host_resizer(each)
-        if isinstance(each, ForeignSpec)
-        else decoding.exact_resize(each.size, each.antialias)
-        for each in specs
-    ]
-
-    def fill(encoded: bytes, places: Sequence[np.ndarray]) -> None:
-        decoded: dict[int | None, np.ndarray] = {}
-        for spec, resize, place in zip(specs, resizes, places, strict=True):
-            if spec.max_side not in decoded:
-                shrunk = image_files.shrink(encoded, spec.max_side)
-                decoded[spec.max_side] = decode_on_host(shrunk)
-            resize(decoded[spec.max_side], place)
-
-    return Shaper([each.shape for each in specs], fill)
 
 
 def _spec(size: int | InputSpec) -> InputSpec:

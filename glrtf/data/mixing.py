@@ -6,14 +6,16 @@ the partner and the share are given back: the loss of an image is
 share · loss(own label) + (1 - share) · loss(partner's).
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
 from glrtf.config.data import AugmentConfig
+from glrtf.config.keras_settings import keras
+from glrtf.data import kernels
 
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
+ops = keras.ops
 
 _QUANTILES = 4096
 # Apart from the streams of `augment`, which takes the same seed.
@@ -31,7 +33,7 @@ def mix(images: Tensor, seed: Tensor, config: AugmentConfig) -> tuple[Tensor, Te
     Returns:
         As `mixup`.
     """
-    seed = tf.random.fold_in(seed, _STREAM)
+    seed = kernels.fold_in(seed, _STREAM)
 
     def blended() -> tuple[Tensor, Tensor, Tensor]:
         return mixup(images, seed, config.mixup)
@@ -40,8 +42,8 @@ def mix(images: Tensor, seed: Tensor, config: AugmentConfig) -> tuple[Tensor, Te
         return cutmix(images, seed, config.cutmix)
 
     if config.mixup and config.cutmix:
-        heads = tf.random.stateless_uniform([], tf.random.fold_in(seed, 4)) < 0.5
-        return tf.cond(heads, blended, pasted)
+        heads = kernels.uniform(kernels.fold_in(seed, 4), []) < 0.5
+        return ops.cond(heads, blended, pasted)
     return blended() if config.mixup else pasted()
 
 
@@ -58,7 +60,7 @@ def mixup(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, T
         share float32 (b,), how much of its own image is left.
     """
     others, partner, share = _draw(images, seed, alpha)
-    own = tf.cast(share, images.dtype)[:, None, None, None]
+    own = ops.cast(share, images.dtype)[:, None, None, None]
     return own * images + (1 - own) * others, partner, share
 
 
@@ -77,13 +79,13 @@ def cutmix(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, 
         As `mixup`; the share is exact, counted in pixels.
     """
     others, partner, share = _draw(images, seed, alpha)
-    sides = tf.sqrt(1 - share)
-    middles = tf.random.stateless_uniform([tf.shape(images)[0], 2], tf.random.fold_in(seed, 3))
+    sides = ops.sqrt(1 - share)
+    middles = kernels.uniform(kernels.fold_in(seed, 3), [ops.shape(images)[0], 2])
     rows = _inside(middles[:, 0], sides, images.shape[1])
     columns = _inside(middles[:, 1], sides, images.shape[2])
     box = rows[:, :, None] & columns[:, None, :]
-    mixed = tf.where(box[..., None], others, images)
-    return mixed, partner, 1 - tf.reduce_mean(tf.cast(box, tf.float32), axis=[1, 2])
+    mixed = ops.where(box[..., None], others, images)
+    return mixed, partner, 1 - ops.mean(ops.cast(box, "float32"), axis=[1, 2])
 
 
 def _draw(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,16 +94,16 @@ def _draw(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, T
     The partner lies some rows further on, equally many for all images of a batch: the batch
     is in random order already, and a TPU shifts it faster than it looks up rows.
     """
-    count = tf.shape(images)[0]
-    ahead = tf.random.stateless_uniform([], tf.random.fold_in(seed, 0), 0, count, tf.int32)
-    partner = (tf.range(count) + ahead) % count
-    others = tf.roll(images, -ahead, axis=0)
+    count = ops.shape(images)[0]
+    ahead = kernels.integers(kernels.fold_in(seed, 0), [], count)
+    partner = (ops.arange(count) + ahead) % count
+    others = ops.roll(images, -ahead, axis=0)
     # TensorFlow's gamma draws do not compile with XLA; a table of quantiles does.
-    quantiles = tf.constant(beta_quantiles(alpha))
-    places = tf.random.stateless_uniform([count], tf.random.fold_in(seed, 1)) * _QUANTILES
-    below = tf.minimum(tf.cast(places, tf.int32), _QUANTILES - 1)
-    low, high = tf.gather(quantiles, below), tf.gather(quantiles, below + 1)
-    return others, partner, low + (high - low) * (places - tf.cast(below, tf.float32))
+    quantiles = ops.convert_to_tensor(beta_quantiles(alpha))
+    places = kernels.uniform(kernels.fold_in(seed, 1), [count]) * _QUANTILES
+    below = ops.minimum(ops.cast(places, "int32"), _QUANTILES - 1)
+    low, high = ops.take(quantiles, below), ops.take(quantiles, below + 1)
+    return others, partner, low + (high - low) * (places - ops.cast(below, "float32"))
 
 
 def beta_quantiles(alpha: float) -> np.ndarray:
@@ -119,5 +121,5 @@ def beta_quantiles(alpha: float) -> np.ndarray:
 
 def _inside(middles: Tensor, sides: Tensor, length: int) -> Tensor:
     """Bool (b, length): which pixels' middles lie in the interval of each image."""
-    places = (tf.range(length, dtype=tf.float32) + 0.5) / length
-    return tf.abs(places - middles[:, None]) < sides[:, None] / 2
+    places = (ops.arange(length, dtype="float32") + 0.5) / length
+    return ops.abs(places - middles[:, None]) < sides[:, None] / 2

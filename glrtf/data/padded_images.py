@@ -5,14 +5,15 @@ height and width in four bytes; the photo is below it, at the left; the rest is
 black. A batch is one tensor that can be split and transferred like any other.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import tensorflow as tf
 
-from glrtf.data.decoding import decode_on_host
+from glrtf.config.keras_settings import keras
+from glrtf.data.host_images import decode_on_host
 
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
+ops = keras.ops
 
 
 def decode(encoded: bytes, padded: np.ndarray) -> None:
@@ -69,6 +70,8 @@ def pad(image: Tensor, side: int) -> Tensor:
     Raises:
         tf.errors.InvalidArgumentError: At run time, if a side of the image is longer.
     """
+    import tensorflow as tf
+
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     below = tf.pad(image, [[0, side - height], [0, side - width], [0, 0]])
     numbers = tf.stack([height // 256, height % 256, width // 256, width % 256])
@@ -78,7 +81,7 @@ def pad(image: Tensor, side: int) -> Tensor:
 
 def extents(padded: Tensor) -> tuple[Tensor, Tensor]:
     """Heights and widths, int32 (b,) each, of padded photos (b, side + 1, side, 3)."""
-    sizes = tf.cast(padded[:, 0, :2], tf.int32)
+    sizes = ops.cast(padded[:, 0, :2], "int32")
     return sizes[:, 0, 0] * 256 + sizes[:, 0, 1], sizes[:, 0, 2] * 256 + sizes[:, 1, 0]
 
 
@@ -97,28 +100,28 @@ def resize(padded: Tensor, size: int, antialias: bool = False) -> Tensor:
         Float32 (b, size, size, 3), 0..255, not rounded.
     """
     heights, widths = extents(padded)
-    photos = tf.cast(padded[:, 1:], tf.float32)
+    photos = ops.cast(padded[:, 1:], "float32")
     weigh = _averaging_weights if antialias else _weights
-    rows = tf.einsum("bsh,bhwc->bswc", weigh(heights, size, photos.shape[1]), photos)
-    return tf.einsum("btw,bswc->bstc", weigh(widths, size, photos.shape[2]), rows)
+    rows = ops.einsum("bsh,bhwc->bswc", weigh(heights, size, photos.shape[1]), photos)
+    return ops.einsum("btw,bswc->bstc", weigh(widths, size, photos.shape[2]), rows)
 
 
 def _averaging_weights(lengths: Tensor, size: int, side: int) -> Tensor:
     """As `_weights`, with a triangle as wide as an output pixel; outside pixels have weight 0."""
-    lengths = tf.cast(lengths, tf.float32)[:, None, None]
-    middles = (tf.range(size, dtype=tf.float32)[:, None] + 0.5) * lengths / size - 0.5
-    places = tf.range(side, dtype=tf.float32)
-    reach = tf.maximum(lengths / size, 1.0)
-    weights = tf.maximum(1.0 - tf.abs(middles - places) / reach, 0.0)
-    weights = tf.where(places < lengths, weights, 0.0)
-    return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
+    lengths = ops.cast(lengths, "float32")[:, None, None]
+    middles = (ops.arange(size, dtype="float32")[:, None] + 0.5) * lengths / size - 0.5
+    places = ops.arange(side, dtype="float32")
+    reach = ops.maximum(lengths / size, 1.0)
+    weights = ops.maximum(1.0 - ops.abs(middles - places) / reach, 0.0)
+    weights = ops.where(places < lengths, weights, 0.0)
+    return weights / ops.sum(weights, axis=-1, keepdims=True)
 
 
 def _weights(lengths: Tensor, size: int, side: int) -> Tensor:
     """Weights of `side` input pixels in each of `size` output pixels, (b, size, side)."""
-    lengths = tf.cast(lengths, tf.float32)[:, None]
+    lengths = ops.cast(lengths, "float32")[:, None]
     # Middles of output pixels among the middles of input pixels; beyond the last, the last.
-    middles = (tf.range(size, dtype=tf.float32) + 0.5) * lengths / size - 0.5
-    middles = tf.clip_by_value(middles, 0.0, lengths - 1)
-    distances = tf.abs(middles[..., None] - tf.range(side, dtype=tf.float32))
-    return tf.maximum(1.0 - distances, 0.0)
+    middles = (ops.arange(size, dtype="float32") + 0.5) * lengths / size - 0.5
+    middles = ops.clip(middles, 0.0, lengths - 1)
+    distances = ops.abs(middles[..., None] - ops.arange(side, dtype="float32"))
+    return ops.maximum(1.0 - distances, 0.0)

@@ -9,13 +9,13 @@ takes one histogram of all images. These are the paper's operations on images in
 import functools
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+from glrtf.config.keras_settings import keras
+from glrtf.data import affine, kernels
 
-from glrtf.data import affine
-
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
+ops = keras.ops
 
 _STRENGTHS = 10.0
 _LEVELS = 256
@@ -37,12 +37,12 @@ def rand_augment(
     Returns:
         Float (b, h, w, 3) in [0, 1].
     """
-    count = tf.shape(images)[0]
+    count = ops.shape(images)[0]
     for turn in range(operations):
-        which_seed, sign_seed = tf.unstack(tf.random.split(tf.random.fold_in(seed, turn), 2))
-        which = tf.random.stateless_uniform([count], which_seed, 0, len(OPERATIONS), tf.int32)
-        coin = tf.random.stateless_uniform([count], sign_seed) < 0.5
-        strengths = tf.where(coin, -1.0, 1.0) * (magnitude / _STRENGTHS)
+        which_seed, sign_seed = kernels.split_seed(kernels.fold_in(seed, turn))
+        which = kernels.integers(which_seed, [count], len(OPERATIONS))
+        coin = kernels.uniform(sign_seed, [count]) < 0.5
+        strengths = ops.where(coin, -1.0, 1.0) * (magnitude / _STRENGTHS)
         images = select(images, which, strengths, as_products=as_products)
     return images
 
@@ -61,28 +61,21 @@ def select(
         strengths: Float (b,) in [-1, 1].
         as_products: See `resample`.
     """
-
-    def one(drawn: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        image, number, strength = drawn[0][None], drawn[1], drawn[2][None]
-        branches = [
-            functools.partial(_apply, name, image, strength, as_products) for name in OPERATIONS
-        ]
-        return tf.switch_case(tf.cast(number, tf.int32), branches)[0]
-
-    return tf.map_fn(one, (images, which, strengths), fn_output_signature=images.dtype)
+    branches = [functools.partial(_apply, name, as_products) for name in OPERATIONS]
+    return kernels.one_by_one(branches, images, which, strengths)
 
 
-def _apply(name: str, images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
+def _apply(name: str, as_products: bool, images: Tensor, strengths: Tensor) -> Tensor:
     """One operation on all images."""
     if name == "identity":
-        return tf.identity(images)
+        return images
     if name in _GEOMETRY:
         changed = _GEOMETRY[name](images, strengths, as_products)
     elif name == "equalize":
         changed = (_equalize_by_comparing if as_products else _equalize)(images)
     else:
         changed = _COLOURS[name](images, strengths)
-    return tf.clip_by_value(changed, 0.0, 1.0)
+    return ops.clip(changed, 0.0, 1.0)
 
 
 def _blend(degenerate: Tensor, images: Tensor, strengths: Tensor) -> Tensor:
@@ -92,7 +85,7 @@ def _blend(degenerate: Tensor, images: Tensor, strengths: Tensor) -> Tensor:
 
 def _gray(images: Tensor) -> Tensor:
     """Luma of ITU-R 601-2, (b, h, w, 1); no product, which a TPU would round to 8 bits."""
-    red, green, blue = tf.split(images, 3, axis=-1)
+    red, green, blue = ops.split(images, 3, axis=-1)
     return 0.2989 * red + 0.587 * green + 0.114 * blue
 
 
@@ -101,58 +94,55 @@ def _color(images: Tensor, strengths: Tensor) -> Tensor:
 
 
 def _contrast(images: Tensor, strengths: Tensor) -> Tensor:
-    mean = tf.reduce_mean(_gray(images), axis=[1, 2, 3], keepdims=True)
+    mean = ops.mean(_gray(images), axis=[1, 2, 3], keepdims=True)
     return _blend(mean, images, strengths)
 
 
 def _brightness(images: Tensor, strengths: Tensor) -> Tensor:
-    return _blend(tf.zeros_like(images), images, strengths)
+    return _blend(ops.zeros_like(images), images, strengths)
 
 
 def _sharpness(images: Tensor, strengths: Tensor) -> Tensor:
     """Towards or away from a smoothed image, whose border is left as it was."""
     # A mean rather than a convolution, which a TPU would round to 8 bits.
     height, width = images.shape[1], images.shape[2]
-    smooth = (9.0 * tf.nn.avg_pool2d(images, 3, 1, "SAME") + 4.0 * images) / 13.0
-    rows, columns = tf.range(height), tf.range(width)
+    smooth = (9.0 * ops.average_pool(images, 3, 1, "same") + 4.0 * images) / 13.0
+    rows, columns = ops.arange(height), ops.arange(width)
     inner_rows = (rows > 0) & (rows < height - 1)
     inner_columns = (columns > 0) & (columns < width - 1)
     inner = (inner_rows[:, None] & inner_columns[None, :])[None, :, :, None]
-    return _blend(tf.where(inner, smooth, images), images, strengths)
+    return _blend(ops.where(inner, smooth, images), images, strengths)
 
 
 def _posterize(images: Tensor, strengths: Tensor) -> Tensor:
     """Keeps the 8 to 4 upper bits of a value."""
-    step = tf.pow(2.0, tf.round(4.0 * tf.abs(strengths)))[:, None, None, None]
-    return tf.floor(tf.round(images * 255.0) / step) * step / 255.0
+    step = ops.power(2.0, ops.round(4.0 * ops.abs(strengths)))[:, None, None, None]
+    return ops.floor(ops.round(images * 255.0) / step) * step / 255.0
 
 
 def _solarize(images: Tensor, strengths: Tensor) -> Tensor:
     """Inverts values from 1 - |strength| on."""
-    threshold = 1.0 - tf.abs(strengths)[:, None, None, None]
-    return tf.where(images >= threshold, 1.0 - images, images)
+    threshold = 1.0 - ops.abs(strengths)[:, None, None, None]
+    return ops.where(images >= threshold, 1.0 - images, images)
 
 
 def _auto_contrast(images: Tensor, strengths: Tensor) -> Tensor:
     """Stretches each channel to the whole range."""
-    low = tf.reduce_min(images, axis=[1, 2], keepdims=True)
-    high = tf.reduce_max(images, axis=[1, 2], keepdims=True)
+    low = ops.min(images, axis=[1, 2], keepdims=True)
+    high = ops.max(images, axis=[1, 2], keepdims=True)
     flat = high <= low
-    return tf.where(flat, images, (images - low) / tf.where(flat, 1.0, high - low))
+    return ops.where(flat, images, (images - low) / ops.where(flat, 1.0, high - low))
 
 
 def _equalize(images: Tensor) -> Tensor:
     """Spreads each channel's grey levels evenly, as Pillow counts: in whole numbers."""
     levels = _levels(images)
-    planes = tf.transpose(levels, [0, 3, 1, 2])
-    shape = tf.shape(planes)
-    rows = shape[0] * shape[1]
-    planes = tf.reshape(planes, [rows, -1])
-    bins = planes + _LEVELS * tf.range(rows)[:, None]
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(bins), bins, rows * _LEVELS)
-    table = _equalizing(tf.reshape(counts, [rows, _LEVELS]))
-    equal = tf.reshape(tf.gather(table, planes, batch_dims=1), shape)
-    return tf.cast(tf.transpose(equal, [0, 2, 3, 1]), images.dtype) / 255.0
+    planes = ops.transpose(levels, [0, 3, 1, 2])
+    count, channels, height, width = ops.shape(planes)
+    rows = ops.reshape(planes, [count * channels, height * width])
+    table = _equalizing(kernels.counts_of_levels(rows, _LEVELS))
+    equal = ops.reshape(kernels.looked_up(table, rows), [count, channels, height, width])
+    return ops.cast(ops.transpose(equal, [0, 2, 3, 1]), images.dtype) / 255.0
 
 
 def _equalize_by_comparing(images: Tensor) -> Tensor:
@@ -162,34 +152,34 @@ def _equalize_by_comparing(images: Tensor) -> Tensor:
     """
     levels = _levels(images)
     channels = []
-    for plane in tf.unstack(levels, axis=-1):
-        is_level = plane[:, None] == tf.range(_LEVELS)[:, None, None]
-        table = _equalizing(tf.reduce_sum(tf.cast(is_level, tf.int32), axis=[2, 3]))
-        steps = table - tf.pad(table[:, :-1], [[0, 0], [1, 0]])
-        reached = plane[:, None] >= tf.range(_LEVELS)[:, None, None]
-        channels.append(tf.reduce_sum(tf.where(reached, steps[:, :, None, None], 0), axis=1))
-    return tf.cast(tf.stack(channels, axis=-1), images.dtype) / 255.0
+    for plane in ops.unstack(levels, axis=-1):
+        is_level = plane[:, None] == ops.arange(_LEVELS)[:, None, None]
+        table = _equalizing(ops.sum(ops.cast(is_level, "int32"), axis=[2, 3]))
+        steps = table - ops.pad(table[:, :-1], [[0, 0], [1, 0]])
+        reached = plane[:, None] >= ops.arange(_LEVELS)[:, None, None]
+        channels.append(ops.sum(ops.where(reached, steps[:, :, None, None], 0), axis=1))
+    return ops.cast(ops.stack(channels, axis=-1), images.dtype) / 255.0
 
 
 def _levels(images: Tensor) -> Tensor:
     """Values as whole grey levels, int32."""
-    return tf.cast(tf.round(images * 255.0), tf.int32)
+    return ops.cast(ops.round(images * 255.0), "int32")
 
 
 def _equalizing(counts: Tensor) -> Tensor:
     """The new level of each level, int32 (n, 256), from how often each comes, int32 (n, 256)."""
-    last = tf.reduce_max(tf.where(counts > 0, tf.range(_LEVELS), 0), axis=1)
-    last_count = tf.gather(counts, last, batch_dims=1)
+    last = ops.max(ops.where(counts > 0, ops.arange(_LEVELS), 0), axis=1)
+    last_count = kernels.looked_up(counts, last[:, None])[:, 0]
     # Where a channel has one level, or few pixels before the last, it stays.
-    step = (tf.reduce_sum(counts, axis=1) - last_count)[:, None] // 255
-    divisor = tf.maximum(step, 1)
-    table = (divisor // 2 + tf.cumsum(counts, axis=1, exclusive=True)) // divisor
-    return tf.where(step > 0, tf.minimum(table, 255), tf.range(_LEVELS))
+    step = (ops.sum(counts, axis=1) - last_count)[:, None] // 255
+    divisor = ops.maximum(step, 1)
+    table = (divisor // 2 + ops.cumsum(counts, axis=1) - counts) // divisor
+    return ops.where(step > 0, ops.minimum(table, 255), ops.arange(_LEVELS))
 
 
 def _rotate(images: Tensor, strengths: Tensor, as_products: bool) -> Tensor:
-    zero, one = tf.zeros_like(strengths), tf.ones_like(strengths)
-    nothing, no_zoom = tf.stack([zero, zero], -1), tf.stack([one, one], -1)
+    zero, one = ops.zeros_like(strengths), ops.ones_like(strengths)
+    nothing, no_zoom = ops.stack([zero, zero], -1), ops.stack([one, one], -1)
     maps = affine.matrices(strengths * (math.pi / 6), zero, no_zoom, nothing)
     return affine.transform(images, maps, far_turns=False, as_products=as_products)
 

@@ -10,11 +10,13 @@ computed without products, in float32, and rounded to 1/256 pixel, so that both 
 a sample are exact in 8 bits. The values are rounded: those within 1/2 of zero by at most 1/1024.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+from glrtf.config.keras_settings import keras
+from glrtf.data import kernels
 
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
+ops = keras.ops
 
 STEPS_PER_PIXEL = 256
 """Positions are multiples of one over this: at most 1/512 pixel from where they should be."""
@@ -33,7 +35,7 @@ def resample(images: Tensor, positions: Tensor, *, as_products: bool) -> Tensor:
     Returns:
         Float32 (b, h, u, c).
     """
-    positions = tf.round(positions * STEPS_PER_PIXEL) / STEPS_PER_PIXEL
+    positions = ops.round(positions * STEPS_PER_PIXEL) / STEPS_PER_PIXEL
     sample = _multiplied if as_products else _gathered
     return sample(images, positions)
 
@@ -49,53 +51,28 @@ def resample_rows(images: Tensor, positions: Tensor, *, as_products: bool) -> Te
     Returns:
         Float32 (b, u, w, c).
     """
-    turned = resample(tf.transpose(images, [0, 2, 1, 3]), positions, as_products=as_products)
-    return tf.transpose(turned, [0, 2, 1, 3])
+    turned = resample(ops.transpose(images, [0, 2, 1, 3]), positions, as_products=as_products)
+    return ops.transpose(turned, [0, 2, 1, 3])
 
 
 def _gathered(images: Tensor, positions: Tensor) -> Tensor:
     """The two neighbours of each place, looked up and blended."""
-    low = tf.floor(positions)
+    low = ops.floor(positions)
     share = (positions - low)[..., None]
-    left = tf.cast(low, tf.int32)
-    right = tf.minimum(left + 1, images.shape[2] - 1)
-    if positions.shape[1] == 1:
-        left, right = left[:, 0], right[:, 0]
-        before = tf.gather(images, left, axis=2, batch_dims=1)
-        after = tf.gather(images, right, axis=2, batch_dims=1)
-    else:
-        before = tf.gather(images, left, batch_dims=2)
-        after = tf.gather(images, right, batch_dims=2)
-    return before * (1 - share) + after * share
+    left = ops.cast(low, "int32")
+    right = ops.minimum(left + 1, images.shape[2] - 1)
+    return kernels.blended_neighbours(images, left, right, share)
 
 
 def _multiplied(images: Tensor, positions: Tensor) -> Tensor:
     """Every row times a matrix that holds two weights, which add up to 1, for each place."""
     rows, columns, channels = images.shape[1:]
-    distances = tf.abs(positions[..., None] - tf.range(columns, dtype=tf.float32))
-    weights = tf.maximum(1.0 - distances, 0.0)
+    distances = ops.abs(positions[..., None] - ops.arange(columns, dtype="float32"))
+    weights = ops.maximum(1.0 - distances, 0.0)
     if positions.shape[1] > 1:
-        return _product(weights, images)
+        return kernels.multiplied(weights, images)
     # One matrix for all rows: they lie side by side in one product.
-    lying = tf.reshape(tf.transpose(images, [0, 2, 1, 3]), [-1, columns, rows * channels])
-    result = _product(weights[:, 0], lying)
-    result = tf.reshape(result, [-1, positions.shape[2], rows, channels])
-    return tf.transpose(result, [0, 2, 1, 3])
-
-
-def _product(weights: Tensor, values: Tensor) -> Tensor:
-    """Batched matrices (…, u, v) times (…, v, n), in one pass of a TPU's multiplier.
-
-    Not `tf.matmul`, whose precision is the process's: where that is float32, as for a
-    head's logits, a TPU takes six passes.
-    """
-    # Not at the top: the module loads a library of its own, which only this needs.
-    from tensorflow.compiler.tf2xla.python import xla
-
-    dims = xla.DotDimensionNumbers()
-    batch = range(weights.shape.rank - 2)
-    dims.lhs_batch_dimensions.extend(batch)
-    dims.rhs_batch_dimensions.extend(batch)
-    dims.lhs_contracting_dimensions.append(len(batch) + 1)
-    dims.rhs_contracting_dimensions.append(len(batch))
-    return xla.dot_general(weights, values, dims)
+    lying = ops.reshape(ops.transpose(images, [0, 2, 1, 3]), [-1, columns, rows * channels])
+    result = kernels.multiplied(weights[:, 0], lying)
+    result = ops.reshape(result, [-1, positions.shape[2], rows, channels])
+    return ops.transpose(result, [0, 2, 1, 3])

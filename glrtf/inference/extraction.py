@@ -8,29 +8,25 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
-from glrtf.data.input_pipeline import eval_batches, plain_errors
+from glrtf.config.keras_settings import ON_JAX
+from glrtf.data.host_batches import evaluation_batches
+from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
 from glrtf.embeddings.part_files import as_ids, load_array
 from glrtf.inference import receipts
 from glrtf.inference.embedder import Embedder
-from glrtf.inference.host_views import HostRunner
 from glrtf.inference.shard_plans import first_difference
-from glrtf.inference.sides import scaled_side
-from glrtf.inference.tta import embed_views
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, json_shapes, temporary_files
 from tfrecords_tools.storage.local_copies import listed
-
-Tensor: TypeAlias = tf.Tensor
 
 PLAN_NAME = "plan.json"
 # What plans of earlier versions do not say.
@@ -42,70 +38,26 @@ _EARLIER: dict[str, Any] = {
 _BATCHES_IN_FLIGHT = 2
 
 
-class BatchRunner:
-    """Embeds batches of any length up to one, on all replicas of a strategy.
+class Runner(Protocol):
+    """Embeds batches of any length up to one on an engine's devices."""
 
-    Args:
-        embedder: The model, loaded inside the strategy's scope.
-        views: Names of views to add up.
-        batch_size: Images of each replica.
-        strategy: Where to run.
-        scales: Of the model's input size, at each of which every view is embedded.
+    @property
+    def total_batch(self) -> int:
+        """Images of a whole batch."""
 
-    Attributes:
-        total_batch: Images of a whole batch.
-        specs: How the images at each scale are made.
-    """
+    @property
+    def specs(self) -> Sequence[InputSpec]:
+        """How the images at each scale are made."""
 
-    def __init__(
-        self,
-        embedder: Embedder,
-        views: Sequence[str],
-        batch_size: int,
-        strategy: tf.distribute.Strategy,
-        scales: Sequence[float] = (1.0,),
-    ) -> None:
-        self._strategy = strategy
-        self._batch_size = batch_size
-        self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.specs = [
-            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
-        ]
-        shapes = [[batch_size, *spec.shape] for spec in self.specs]
-
-        def embed(*scaled: Tensor) -> Tensor:
-            known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
-            return embed_views(embedder.embed, known, views, embedder.unit_views)
-
-        @tf.function(autograph=False)
-        def step(*scaled: Tensor) -> Any:
-            return strategy.run(embed, args=scaled)
-
-        self._step = step
-
-    def __call__(self, *scaled: Tensor) -> Any:
+    def __call__(self, *scaled: Any) -> Any:
         """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
 
         Args:
-            *scaled: The same images made by each of `specs`, uint8 (n, side, side, 3).
+            *scaled: The same images made by each of `specs`, uint8 (n, *spec.shape).
         """
-        return self._step(*(self._dealt_out(images) for images in scaled))
-
-    def _dealt_out(self, images: Tensor) -> Any:
-        """The images, filled up to a whole batch, a share for each replica."""
-        missing = self.total_batch - images.shape[0]
-        padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images
-
-        def share(context: Any) -> Tensor:
-            first = context.replica_id_in_sync_group * self._batch_size
-            return padded[first : first + self._batch_size]
-
-        return self._strategy.experimental_distribute_values_from_function(share)
 
     def rows(self, result: Any, count: int) -> np.ndarray:
         """The float32 (count, d) rows of a result, waited for."""
-        parts = self._strategy.experimental_local_results(result)
-        return np.concatenate([part.numpy() for part in parts])[:count]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +71,7 @@ class Job:
     """
 
     embedder: Embedder
-    runner: BatchRunner | HostRunner
+    runner: Runner
     folder: str
 
 
@@ -233,16 +185,30 @@ def _results(
     started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
     specs = [spec for job in jobs for spec in job.runner.specs]
     total_batch = jobs[0].runner.total_batch
-    with plain_errors():
-        for batch in eval_batches(shard_set, size=specs, batch_size=total_batch, bad=bad):
-            ids = _checked_ids(batch["image_id"].numpy(), shard_set)
-            images = iter(batch["image"])
-            shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
-            results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
-            started.append((results, ids))
-            if len(started) == _BATCHES_IN_FLIGHT:
-                yield started.popleft()
+    for batch, names in _read(shard_set, specs, total_batch, bad):
+        ids = _checked_ids(names, shard_set)
+        images = iter(batch)
+        shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
+        results = [job.runner(*scaled) for job, scaled in zip(jobs, shares, strict=True)]
+        started.append((results, ids))
+        if len(started) == _BATCHES_IN_FLIGHT:
+            yield started.popleft()
     yield from started
+
+
+def _read(
+    shard_set: ShardSet, specs: Sequence[InputSpec], batch_size: int, bad: BadRecords
+) -> Iterator[tuple[Sequence[Any], np.ndarray]]:
+    """Yields the engine's images for each of `specs`, and their ids, bytes."""
+    if ON_JAX:
+        for arrays in evaluation_batches(shard_set, specs, batch_size, bad):
+            yield arrays.images, arrays.image_ids
+        return
+    from glrtf.data.input_pipeline import eval_batches, plain_errors
+
+    with plain_errors():
+        for batch in eval_batches(shard_set, size=specs, batch_size=batch_size, bad=bad):
+            yield batch["image"], batch["image_id"].numpy()
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:

@@ -17,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from glrtf.config.keras_settings import keras
 from glrtf.data.input_spec import InputSpec
 from glrtf.inference.model_folders import export_info_path
-from glrtf.inference.serving import TOLERANCE, to_unit_range, weights_digest
-from glrtf.models.keras_settings import keras
+from glrtf.inference.serving import TOLERANCE, to_unit_range
+from glrtf.inference.weights_digest import weights_digest
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files
 

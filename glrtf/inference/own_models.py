@@ -9,7 +9,8 @@ from glrtf.inference import export_info
 from glrtf.inference.embedder import Embedder, Precision
 from glrtf.inference.export_info import spec_of
 from glrtf.inference.model_folders import INFO_NAME
-from glrtf.inference.serving import to_unit_range, weights_digest
+from glrtf.inference.serving import to_unit_range
+from glrtf.inference.weights_digest import weights_digest
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders
 

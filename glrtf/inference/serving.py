@@ -1,9 +1,7 @@
 """The exported model: its signatures, and the comparison with the model."""
 
 import dataclasses
-import hashlib
 import io
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -11,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from glrtf.config.keras_settings import keras
 from glrtf.data import decoding
 from glrtf.data.input_spec import InputSpec
 from glrtf.inference.graph_photos import prepare, read_photo
 from glrtf.inference.model_folders import INFO_NAME
-from glrtf.models.keras_settings import keras
+from glrtf.inference.weights_digest import weights_digest
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, folders
 
@@ -103,15 +102,6 @@ def to_unit_range(images: Tensor) -> Tensor:
 
 def _reason(error: tf.errors.OpError) -> str:
     return error.message.splitlines()[0].rpartition(";")[2].strip()
-
-
-def weights_digest(model: keras.Model) -> str:
-    """SHA-256 of a model's weights: equal for a run's checkpoint and its export."""
-    digest = hashlib.sha256()
-    for variable in model.variables:
-        value = np.ascontiguousarray(variable.value.numpy(), np.float32)
-        digest.update(json.dumps(value.shape).encode() + value.tobytes())
-    return digest.hexdigest()
 
 
 def export(

@@ -1,20 +1,13 @@
 """One process's share of an embedding: from settings to models, input and parts."""
 
 import dataclasses
-import sys
 
-import tensorflow as tf
-
-from glrtf.config.descriptor import DescriptorConfig
 from glrtf.config.inference import EmbedConfig
+from glrtf.config.keras_settings import ON_JAX
 from glrtf.data.photo_folders import PhotoSet, open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.inference.embedder import RUNTIME_NAMES, Embedder
-from glrtf.inference.embedders import load_embedder
-from glrtf.inference.extraction import BatchRunner, Job, embed_split
-from glrtf.inference.host_views import HostRunner
-from glrtf.training.strategy import describe, is_one_cpu, make_strategy
+from glrtf.inference.extraction import Job, embed_split
 
 
 def open_input(config: EmbedConfig) -> ShardSet:
@@ -26,39 +19,13 @@ def open_input(config: EmbedConfig) -> ShardSet:
 
 def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models on their devices."""
-    strategy = make_strategy(config.strategy, config.tpu)
-    print(f"embedding on {describe(strategy)}", file=sys.stderr)
-    jobs = []
-    for number, (model, output) in enumerate(config.jobs):
-        with strategy.scope():
-            any_size = any(scale != 1 for scale in config.scales)
-            embedder = load_embedder(
-                model,
-                config.checkpoint,
-                any_size,
-                config.precision,
-                DescriptorConfig() if number else config.descriptor,
-                runtime=config.runtime,
-                on_cpu=is_one_cpu(strategy),
-            )
-        jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
-    return jobs
+    if ON_JAX:
+        from glrtf.inference.jax_runner import load_jobs as load_on_jax
 
+        return load_on_jax(config)
+    from glrtf.inference.tensorflow_jobs import load_jobs as load_on_tensorflow
 
-def _runner(
-    embedder: Embedder, config: EmbedConfig, strategy: tf.distribute.Strategy
-) -> BatchRunner | HostRunner:
-    """What runs a model: the strategy's devices, or one replica on this machine's CPU."""
-    if embedder.in_graph:
-        return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
-    print(
-        f"{embedder.name}: run by {RUNTIME_NAMES[embedder.runtime]}, one replica on this machine's"
-        " CPU",
-        file=sys.stderr,
-    )
-    # As many photos as the models share for which there are several replicas.
-    total = config.batch_size * strategy.num_replicas_in_sync
-    return HostRunner(embedder, config.tta, total, config.scales)
+    return load_on_tensorflow(config)
 
 
 def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:

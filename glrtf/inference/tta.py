@@ -1,11 +1,11 @@
 """Test-time augmentation: the embeddings of several views added up."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+from glrtf.models import kernels
 
-Tensor: TypeAlias = tf.Tensor
+Tensor: TypeAlias = Any
 
 
 def view(images: Tensor, name: str) -> Tensor:
@@ -36,5 +36,5 @@ def embed_views(
     """
     rows = [embed(view(images, name)) for images in scaled for name in views]
     if unit_views:
-        rows = [tf.math.l2_normalize(each, axis=-1) for each in rows]
-    return tf.math.l2_normalize(tf.add_n(rows), axis=-1)
+        rows = [kernels.unit_rows(each) for each in rows]
+    return kernels.unit_rows(sum(rows[1:], rows[0]))

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator
 
 from glrtf.config.backbone_names import BACKBONES, family
+from glrtf.config.keras_settings import keras
 from glrtf.models import efficientnet_lite, efficientnet_v2
-from glrtf.models.keras_settings import keras
 
 # Of RGB in [0, 1]; what `keras.applications` bakes into the B variants.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

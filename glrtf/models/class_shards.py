@@ -8,7 +8,7 @@ variable that is not split, so files know nothing of replicas.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +16,12 @@ import numpy as np
 if TYPE_CHECKING:  # Checkpoints are listed and read without TensorFlow.
     import tensorflow as tf
 
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
 
 # Where a Keras variable keeps its layout.
 _ATTRIBUTE = "class_shards"
+# Where it keeps the replicas' parts on JAX; the variable itself has a part's shape.
+_PARTS = "class_parts"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,11 @@ def made_split(shards: ClassShards | None) -> Iterator[None]:
 
     Mark them with `mark` afterwards. None leaves variables as they are.
     """
+    from glrtf.config.keras_settings import ON_JAX
+
+    if shards is None or ON_JAX:  # On JAX values are split when they are placed on the mesh.
+        yield
+        return
     import tensorflow as tf
 
     def create(next_creator: Any, **options: Any) -> "tf.Variable":
@@ -80,14 +87,19 @@ def made_split(shards: ClassShards | None) -> Iterator[None]:
         options["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return next_creator(**options)
 
-    with tf.variable_creator_scope(create) if shards else contextlib.nullcontext():
+    with tf.variable_creator_scope(create):
         yield
 
 
 def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Variable":
     """Marks how a variable is split; returns it."""
+    from glrtf.config.keras_settings import ON_JAX
+
     if shards is not None:
         setattr(variable, _ATTRIBUTE, shards)
+        if ON_JAX:
+            parts = [_HostPart(np.array(variable.value)) for _ in range(shards.num_replicas)]
+            setattr(variable, _PARTS, parts)
     return variable
 
 
@@ -108,8 +120,8 @@ def read_whole(variable: Any) -> np.ndarray:
     """The value over all replicas; not for use inside a step."""
     shards = shards_of(variable)
     if shards is None:
-        return variable.numpy()
-    return shards.join([part.numpy() for part in _parts(variable)])
+        return _value(variable)
+    return shards.join([part.numpy() for part in parts_of(variable)])
 
 
 def assign_whole(variable: Any, value: np.ndarray) -> None:
@@ -118,22 +130,46 @@ def assign_whole(variable: Any, value: np.ndarray) -> None:
     if shards is None:
         variable.assign(value)
         return
-    for replica, part in enumerate(_parts(variable)):
+    for replica, part in enumerate(parts_of(variable)):
         part.assign(shards.part(value, replica))
 
 
 def copy(source: Any, target: Any) -> None:
     """Gives a variable the value of another that is split alike; not for use inside a step."""
     if shards_of(source) is None:
-        target.assign(source.numpy())
+        target.assign(_value(source))
         return
-    for part, other in zip(_parts(source), _parts(target), strict=True):
+    for part, other in zip(parts_of(source), parts_of(target), strict=True):
         other.assign(part.numpy())
 
 
-def _parts(variable: "keras.Variable") -> "tuple[tf.Variable, ...]":
-    """The part of each replica, in order."""
+def _value(variable: Any) -> np.ndarray:
+    from glrtf.config.keras_settings import ON_JAX
+
+    # Keras converts values of JAX in a way that NumPy 2 warns of.
+    return np.asarray(variable.value) if ON_JAX else variable.numpy()
+
+
+def parts_of(variable: "keras.Variable") -> Sequence[Any]:
+    """The part of each replica, in order: each has `numpy` and `assign`."""
+    if parts := getattr(variable, _PARTS, None):
+        return parts
     import tensorflow as tf
 
     value = variable.value
     return value.values if isinstance(value, tf.distribute.DistributedValues) else (value,)
+
+
+@dataclasses.dataclass
+class _HostPart:
+    """A replica's rows on JAX while they are not on its device."""
+
+    value: np.ndarray
+
+    def numpy(self) -> np.ndarray:
+        """The rows."""
+        return self.value
+
+    def assign(self, value: np.ndarray) -> None:
+        """Gives it other rows."""
+        self.value = np.array(value, self.value.dtype)

@@ -2,7 +2,8 @@
 
 import zlib
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
+from glrtf.models import kernels
 
 
 class ConvLayers:
@@ -55,7 +56,7 @@ class ConvLayers:
 
     def norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         """BatchNorm."""
-        return keras.layers.BatchNormalization(
+        return kernels.BatchNormalization(
             momentum=0.9,
             epsilon=1e-3,
             synchronized=self._sync,

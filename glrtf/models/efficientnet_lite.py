@@ -7,9 +7,9 @@ and the first and last stage are not scaled.
 import dataclasses
 import math
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.conv_layers import ConvLayers
 from glrtf.models.efficientnet_v2 import letters, round_filters
-from glrtf.models.keras_settings import keras
 
 _STEM, _TOP = 32, 1280
 

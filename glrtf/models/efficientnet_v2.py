@@ -9,8 +9,8 @@ import dataclasses
 import math
 import re
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.conv_layers import ConvLayers
-from glrtf.models.keras_settings import keras
 
 _BLOCK = re.compile(
     r"r(?P<repeats>\d+)k(?P<kernel_size>\d+)s(?P<strides>\d+)e(?P<expand_ratio>\d+)"

@@ -6,17 +6,17 @@ one-hot matrix and no kept copy of the normalised weights.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+from glrtf.config.keras_settings import keras
+from glrtf.models import kernels
+from glrtf.models.margins import add_angular_margin
 
-from glrtf.models.cosine import cosines
-from glrtf.models.keras_settings import keras
-from glrtf.models.margins import add_angular_margin, bend_true_logits
+Tensor: TypeAlias = Any
 
 # With what each image of a batch is mixed: the row of another (batch,) int32, and how much of
 # its own is left (batch,) float32.
-Pairing: TypeAlias = tuple[tf.Tensor, tf.Tensor]
+Pairing: TypeAlias = tuple[Tensor, Tensor]
 
 
 class ArcFaceHead(keras.layers.Layer):
@@ -67,20 +67,19 @@ class ArcFaceHead(keras.layers.Layer):
             name="centers",
         )
 
-    def cosine(self, embeddings: tf.Tensor) -> tf.Tensor:
+    def cosine(self, embeddings: Tensor) -> Tensor:
         """Margin-free cosines `(batch, num_classes)` float32, of the nearest centre each."""
-        result = cosines(
-            tf.cast(embeddings, tf.float32), tf.convert_to_tensor(self.centers, tf.float32)
-        )
+        ops = keras.ops
+        result = kernels.cosines(ops.cast(embeddings, "float32"), kernels.tensor_of(self.centers))
         if self.num_centers == 1:
             return result
         shape = (-1, self.num_centers, result.shape[1] // self.num_centers)
-        return tf.reduce_max(tf.reshape(result, shape), axis=1)
+        return ops.max(ops.reshape(result, shape), axis=1)
 
-    def logits(self, cosine: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def logits(self, cosine: Tensor, labels: Tensor, training: bool = False) -> Tensor:
         """Logits with margin, `(batch, num_classes)` float32, from the cosines without."""
         margin = self.margin_of(labels)
-        return bend_true_logits(
+        return kernels.bend_true_logits(
             cosine,
             self.columns(labels),
             self.scale,
@@ -88,19 +87,19 @@ class ArcFaceHead(keras.layers.Layer):
         )
 
     def call(
-        self, embeddings: tf.Tensor, labels: tf.Tensor, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self, embeddings: Tensor, labels: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Logits with margin and cosines without."""
         cosine = self.cosine(embeddings)
         return self.logits(cosine, labels, training), cosine
 
     def losses(
         self,
-        embeddings: tf.Tensor,
-        labels: tf.Tensor,
+        embeddings: Tensor,
+        labels: Tensor,
         pairing: Pairing | None = None,
         training: bool = False,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """Cross entropy with margin, and whether the nearest class is the right one.
 
         Args:
@@ -118,43 +117,44 @@ class ArcFaceHead(keras.layers.Layer):
         losses = self.cross_entropy(self.logits(cosine, labels, training), labels)
         if pairing is not None:
             partner, share = pairing
-            others = tf.gather(labels, partner)
+            others = keras.ops.take(labels, partner)
             of_others = self.cross_entropy(self.logits(cosine, others), others)
             losses = share * losses + (1 - share) * of_others
-            labels = tf.where(share < 0.5, others, labels)
+            labels = keras.ops.where(share < 0.5, others, labels)
         return losses, self.nearest_is(cosine, labels)
 
-    def plain_losses(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def plain_losses(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """As `losses`, without margin: for validation."""
         cosine = self.cosine(embeddings)
         losses = self.cross_entropy(cosine * self.scale, labels)
         return losses, self.nearest_is(cosine, labels)
 
-    def margin_of(self, labels: tf.Tensor) -> tf.Tensor:
+    def margin_of(self, labels: Tensor) -> Tensor:
         """The margin of each label, `(batch,)` or a scalar, float32."""
         if isinstance(self.margin, (int, float)):
-            return tf.constant(self.margin, tf.float32)
-        return tf.gather(tf.constant(self.margin, tf.float32), labels)
+            return keras.ops.convert_to_tensor(self.margin, "float32")
+        return keras.ops.take(keras.ops.convert_to_tensor(self.margin, "float32"), labels)
 
-    def columns(self, labels: tf.Tensor) -> tf.Tensor:
+    def columns(self, labels: Tensor) -> Tensor:
         """In which column of the cosines each label's lies, `(batch,)`."""
         return labels
 
-    def where_here(self, labels: tf.Tensor, here: tf.Tensor, elsewhere: tf.Tensor) -> tf.Tensor:
+    def where_here(self, labels: Tensor, here: Tensor, elsewhere: Tensor) -> Tensor:
         """`here` for the labels whose column is among these cosines: all, unless split."""
         return here
 
-    def true_cosines(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def true_cosines(self, cosine: Tensor, labels: Tensor) -> Tensor:
         """Each label's cosine, `(batch,)`."""
-        return tf.gather(cosine, self.columns(labels), axis=1, batch_dims=1)
+        return kernels.true_values(cosine, self.columns(labels))
 
-    def cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy of the softmax over all classes, `(batch,)`."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        return kernels.cross_entropy(logits, labels)
 
-    def nearest_is(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def nearest_is(self, cosine: Tensor, labels: Tensor) -> Tensor:
         """Whether the nearest of all classes is the label's, `(batch,)` float32."""
-        return tf.cast(tf.argmax(cosine, axis=1, output_type=labels.dtype) == labels, tf.float32)
+        nearest = kernels.largest_column(cosine, labels.dtype)
+        return keras.ops.cast(nearest == labels, "float32")
 
 
 class CurricularFaceHead(ArcFaceHead):
@@ -172,20 +172,19 @@ class CurricularFaceHead(ArcFaceHead):
             shape=(), initializer="zeros", trainable=False, name="progress"
         )
 
-    def logits(self, cosine: tf.Tensor, labels: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def logits(self, cosine: Tensor, labels: Tensor, training: bool = False) -> Tensor:
         """Logits with margin and hard negatives raised; in training t moves first."""
+        ops, columns = keras.ops, self.columns(labels)
         true = self.true_cosines(cosine, labels)
         bent = add_angular_margin(true, self.margin_of(labels))
-        progress = tf.convert_to_tensor(self.progress)
+        progress = kernels.tensor_of(self.progress)
         if training:
-            progress = 0.01 * tf.reduce_mean(tf.stop_gradient(true)) + 0.99 * progress
+            progress = 0.01 * ops.mean(ops.stop_gradient(true)) + 0.99 * progress
             self.progress.assign(progress)
-        hard = cosine > tf.stop_gradient(bent)[:, tf.newaxis]
-        raised = tf.where(hard, cosine * (progress + cosine), cosine)
-        rows = tf.range(tf.shape(labels)[0], dtype=labels.dtype)
-        places = tf.stack([rows, self.columns(labels)], axis=1)
-        values = self.where_here(labels, bent, tf.gather_nd(raised, places))
-        return tf.tensor_scatter_nd_update(raised, places, values) * self.scale
+        hard = cosine > ops.stop_gradient(bent)[:, None]
+        raised = ops.where(hard, cosine * (progress + cosine), cosine)
+        values = self.where_here(labels, bent, kernels.true_values(raised, columns))
+        return kernels.with_true_values(raised, columns, values) * self.scale
 
 
 KINDS: Mapping[str, type[ArcFaceHead]] = {

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from glrtf.config.descriptor import HUB_PREFIX
-from glrtf.models.keras_settings import keras as keras  # Before KerasHub imports it.
+from glrtf.config.keras_settings import keras as keras  # Before KerasHub imports it.
 from tfrecords_tools.errors import UserError
 
 

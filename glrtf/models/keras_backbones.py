@@ -8,7 +8,7 @@ import numpy as np
 
 from glrtf.config.backbone_names import KERAS_PREFIX, plain_name
 from glrtf.config.descriptor import HUB_PREFIX
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 from tfrecords_tools.command.near_words import did_you_mean
 from tfrecords_tools.errors import UserError
 

@@ -5,8 +5,8 @@ import os
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.models import efficientnet_lite
-from glrtf.models.keras_settings import keras
 from glrtf.models.torch_file import read_tensors
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files

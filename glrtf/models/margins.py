@@ -1,54 +1,18 @@
 """Angular margins: how the true class's cosine is bent, and by how much."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+from glrtf.config.keras_settings import keras
+
+Tensor: TypeAlias = Any
 
 # 1 - cos² of a float32 cosine is only known to about 1e-7; below, the slope of
 # the square root is noise.
 _SMALLEST_SQUARED_SINE = 1e-7
 
 
-def bend_true_logits(
-    cosine: tf.Tensor,
-    labels: tf.Tensor,
-    scale: float,
-    bend: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.Tensor:
-    """`scale · cos`, the true class's cosine bent first.
-
-    Args:
-        cosine: `(batch, classes)` float32.
-        labels: `(batch,)` int, each in [0, classes).
-        scale: The factor s on all logits.
-        bend: From the true cosines `(batch,)` to their replacements.
-
-    Returns:
-        `(batch, classes)` float32 logits.
-    """
-    places = tf.stack([tf.range(tf.shape(labels)[0], dtype=labels.dtype), labels], axis=1)
-
-    # Autodiff would build a matrix of zeros for the gather and another for the
-    # scatter; only the true entries' slope differs from `scale`.
-    @tf.custom_gradient
-    def bent(cosine: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        true = tf.gather_nd(cosine, places)
-        with tf.GradientTape() as tape:
-            tape.watch(true)
-            replaced = bend(true)
-        slope = tape.gradient(replaced, true)
-        logits = tf.tensor_scatter_nd_update(cosine * scale, places, replaced * scale)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            at_true = tf.gather_nd(upstream, places) * slope * scale
-            return tf.tensor_scatter_nd_update(upstream * scale, places, at_true)
-
-        return logits, gradient
-
-    return bent(cosine)
-
-
-def add_angular_margin(cosine: tf.Tensor, margin: tf.Tensor | float) -> tf.Tensor:
+def add_angular_margin(cosine: Tensor, margin: Tensor | float) -> Tensor:
     """cos(θ + m) while θ + m ≤ π, else cos θ − m·sin m (ArcFace, arXiv 1801.07698).
 
     The second branch keeps the function falling in θ. Slopes are finite at
@@ -58,13 +22,15 @@ def add_angular_margin(cosine: tf.Tensor, margin: tf.Tensor | float) -> tf.Tenso
         cosine: cos θ, any shape, float32; rounding beyond ±1 is cut off.
         margin: m in radians, of a shape that broadcasts.
     """
-    cosine = tf.clip_by_value(cosine, -1.0, 1.0)
+    ops = keras.ops
+    # Not `clip`, whose slope at the ends differs between backends.
+    cosine = ops.where(cosine > 1.0, 1.0, ops.where(cosine < -1.0, -1.0, cosine))
     squared_sine = (1.0 - cosine) * (1.0 + cosine)
-    sine = tf.sqrt(tf.maximum(squared_sine, _SMALLEST_SQUARED_SINE))
-    margin = tf.convert_to_tensor(margin, cosine.dtype)
-    bent = cosine * tf.cos(margin) - sine * tf.sin(margin)
+    sine = ops.sqrt(ops.maximum(squared_sine, _SMALLEST_SQUARED_SINE))
+    margin = ops.convert_to_tensor(margin, "float32")
+    bent = cosine * ops.cos(margin) - sine * ops.sin(margin)
     # θ + m ≤ π  ⇔  cos θ ≥ cos(π − m) = −cos m.
-    return tf.where(cosine >= -tf.cos(margin), bent, cosine - margin * tf.sin(margin))
+    return ops.where(cosine >= -ops.cos(margin), bent, cosine - margin * ops.sin(margin))
 
 
 def margins_from_counts(

@@ -1,6 +1,6 @@
 """From a feature map to one vector an image."""
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 from tfrecords_tools.errors import UserError
 
 

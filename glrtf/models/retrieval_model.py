@@ -1,18 +1,19 @@
 """Backbone, pooling and embedding; with a head on top while training."""
 
 from collections.abc import Sequence
-
-import tensorflow as tf
+from typing import Any, TypeAlias
 
 from glrtf.config.backbone_names import family, plain_name
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
-from glrtf.models.keras_settings import keras
+from glrtf.models.kernels import Replicas, unit_rows
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel
-from glrtf.models.replicas import Replicas
 from glrtf.models.sharded_head import SHARDED_KINDS
+
+Tensor: TypeAlias = Any
 
 
 @keras.saving.register_keras_serializable(package="glrtf")
@@ -22,9 +23,9 @@ class UnitRows(keras.layers.Layer):
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
 
-    def call(self, rows: tf.Tensor) -> tf.Tensor:
+    def call(self, rows: Tensor) -> Tensor:
         """The rows, each of length 1; a row of zeros stays so."""
-        return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=-1, epsilon=1e-12)
+        return unit_rows(rows)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """The input's shape."""
@@ -163,11 +164,11 @@ class RetrievalModel(keras.layers.Layer):
 
     def call(
         self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
+        images: Tensor,
+        labels: Tensor,
         pairing: Pairing | None = None,
         training: bool = False,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """Losses of the images and whether their nearest class is right, `(batch,)` float32 each.
 
         See `ArcFaceHead.losses`.

@@ -7,14 +7,17 @@ slots of a replica are the head's divided by the replicas, and so are the logits
 of an image; only embeddings and a few numbers an image cross replicas.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-import tensorflow as tf
+import numpy as np
 
+from glrtf.config.keras_settings import keras
+from glrtf.models import kernels
 from glrtf.models.class_shards import ClassShards, assign_whole, made_split, mark
 from glrtf.models.heads import ArcFaceHead, CurricularFaceHead, Pairing
-from glrtf.models.keras_settings import keras
-from glrtf.models.replicas import LoneReplica, Replicas
+
+Tensor: TypeAlias = Any
 
 # A cosine and a logit of no class, below any that a class may have; finite, since
 # the difference of two infinities is no number.
@@ -32,7 +35,7 @@ class _ClassSharded(ArcFaceHead):
 
     # Asked by the training step: micro-batches talk across replicas.
     synchronized = True
-    replicas = Replicas()
+    replicas = kernels.Replicas()
 
     def make_centers(self, dimension: int) -> keras.Variable:
         """This replica's centres, `(num_centers · size, dimension)`.
@@ -48,112 +51,93 @@ class _ClassSharded(ArcFaceHead):
                 name="centers",
             )
         mark(centers, self.shards)
-        if isinstance(self.replicas, LoneReplica):
+        if isinstance(self.replicas, kernels.LoneReplica):
             return centers  # The step is never run, and the whole might not fit this machine.
-        with tf.device("/cpu:0"):
+        with keras.device("cpu:0"):
             whole = self.initial_centers((self.num_centers * self.num_classes, dimension))
-        assign_whole(centers, whole.numpy())
+        assign_whole(centers, np.asarray(whole))
         return centers
 
-    def cosine(self, embeddings: tf.Tensor) -> tf.Tensor:
+    def cosine(self, embeddings: Tensor) -> Tensor:
         """Margin-free cosines of this replica's classes, `(batch, size)` float32."""
         result = super().cosine(embeddings)
         return self._without_padding(result, _NO_COSINE)
 
     def losses(
         self,
-        embeddings: tf.Tensor,
-        labels: tf.Tensor,
+        embeddings: Tensor,
+        labels: Tensor,
         pairing: Pairing | None = None,
         training: bool = False,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """See `ArcFaceHead.losses`."""
         rows, all_labels = self._gathered(embeddings, labels)
         if pairing is not None:
             partner, share = pairing
-            partner = partner + self.replicas.own * tf.shape(partner)[0]
+            partner = partner + self.replicas.own * keras.ops.shape(partner)[0]
             pairing = self.replicas.gather_rows(partner), self.replicas.gather_rows(share)
         losses, right = super().losses(rows, all_labels, pairing, training)
         return self.replicas.own_rows(losses), self.replicas.own_rows(right)
 
-    def plain_losses(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def plain_losses(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `ArcFaceHead.plain_losses`."""
         losses, right = super().plain_losses(*self._gathered(embeddings, labels))
         return self.replicas.own_rows(losses), self.replicas.own_rows(right)
 
-    def columns(self, labels: tf.Tensor) -> tf.Tensor:
+    def columns(self, labels: Tensor) -> Tensor:
         """Where the labels' cosines lie here, `(batch,)`; any place for those that do not."""
-        return tf.clip_by_value(labels - self._first(labels.dtype), 0, self.shards.size - 1)
+        return keras.ops.clip(labels - self._first(labels.dtype), 0, self.shards.size - 1)
 
-    def where_here(self, labels: tf.Tensor, here: tf.Tensor, elsewhere: tf.Tensor) -> tf.Tensor:
+    def where_here(self, labels: Tensor, here: Tensor, elsewhere: Tensor) -> Tensor:
         """`here` for labels of this replica's classes, else `elsewhere`; `(batch,)` each."""
         place = labels - self._first(labels.dtype)
-        return tf.where((place >= 0) & (place < self.shards.size), here, elsewhere)
+        return keras.ops.where((place >= 0) & (place < self.shards.size), here, elsewhere)
 
-    def true_cosines(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def true_cosines(self, cosine: Tensor, labels: Tensor) -> Tensor:
         """Each label's cosine, `(batch,)`, from the replica that has it.
 
         Its path here it has its gradient, which is the whole one: the
         other replicas' logits do not contain it.
         """
         own = super().true_cosines(cosine, labels)
-        all_over = self.replicas.total(self.where_here(labels, own, tf.zeros_like(own)))
+        all_over = self.replicas.total(self.where_here(labels, own, keras.ops.zeros_like(own)))
         return self.where_here(labels, own, all_over)
 
-    def cross_entropy(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy over all replicas' classes, `(batch,)`, equal on all replicas."""
-        rows = tf.range(tf.shape(labels)[0], dtype=labels.dtype)
-        places = tf.stack([rows, self.columns(labels)], axis=1)
+        logits = self._without_padding(logits, _NO_LOGIT)
 
-        def masked(values: tf.Tensor) -> tf.Tensor:
-            return self.where_here(labels, values, tf.zeros_like(values))
+        def masked(values: Tensor) -> Tensor:
+            return self.where_here(labels, values, keras.ops.zeros_like(values))
 
-        @tf.custom_gradient
-        def entropy(logits: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-            logits = self._without_padding(logits, _NO_LOGIT)
-            largest = tf.reduce_max(logits, axis=1)
-            summed = tf.reduce_sum(tf.exp(logits - largest[:, tf.newaxis]), axis=1)
-            true = masked(tf.gather_nd(logits, places))
-            found = self.replicas.gather(tf.stack([largest, summed, true]))
-            highest = tf.reduce_max(found[:, 0], axis=0)
-            whole = tf.reduce_sum(found[:, 1] * tf.exp(found[:, 0] - highest), axis=0)
-            losses = tf.math.log(whole) - (tf.reduce_sum(found[:, 2], axis=0) - highest)
+        return kernels.split_cross_entropy(logits, self.columns(labels), masked, self.replicas)
 
-            def gradient(upstream: tf.Tensor) -> tf.Tensor:
-                # Of the softmax: only the logits were kept.
-                factor = upstream / whole
-                shares = tf.exp(logits - highest[:, tf.newaxis]) * factor[:, tf.newaxis]
-                return tf.tensor_scatter_nd_sub(shares, places, masked(upstream))
-
-            return losses, gradient
-
-        return entropy(logits)
-
-    def nearest_is(self, cosine: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def nearest_is(self, cosine: Tensor, labels: Tensor) -> Tensor:
         """Whether the nearest of all replicas' classes is the label's, `(batch,)` float32."""
-        nearest = tf.argmax(cosine, axis=1, output_type=labels.dtype) + self._first(labels.dtype)
-        hit = tf.cast(nearest == labels, tf.float32)
-        found = self.replicas.gather(tf.stack([tf.reduce_max(cosine, axis=1), hit]))
+        ops = keras.ops
+        nearest = kernels.largest_column(cosine, labels.dtype) + self._first(labels.dtype)
+        hit = ops.cast(nearest == labels, "float32")
+        found = self.replicas.gather(ops.stack([ops.max(cosine, axis=1), hit]))
         # Of equals the first, as on one device: replicas hold the classes in order.
-        best = tf.argmax(found[:, 0], axis=0, output_type=tf.int32)
-        return tf.gather(tf.transpose(found[:, 1]), best, axis=1, batch_dims=1)
+        best = kernels.largest_column(ops.transpose(found[:, 0]), labels.dtype)
+        return kernels.true_values(ops.transpose(found[:, 1]), best)
 
-    def _gathered(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _gathered(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The embeddings and labels of all replicas' images."""
-        rows = self.replicas.gather_rows(tf.cast(embeddings, tf.float32))
+        rows = self.replicas.gather_rows(keras.ops.cast(embeddings, "float32"))
         # Apart from the embeddings, and integers: a float32 knows no label above 2^24.
         return rows, self.replicas.gather_rows(labels)
 
-    def _first(self, dtype: tf.DType) -> tf.Tensor:
+    def _first(self, dtype: Any) -> Tensor:
         """This replica's first class."""
-        return tf.cast(self.replicas.own, dtype) * self.shards.size
+        return keras.ops.cast(self.replicas.own, dtype) * self.shards.size
 
-    def _without_padding(self, values: tf.Tensor, filler: float) -> tf.Tensor:
+    def _without_padding(self, values: Tensor, filler: float) -> Tensor:
         """`(batch, size)`, the columns of no class filled."""
         if not self.shards.padded:
             return values
-        classes = self._first(tf.int32) + tf.range(self.shards.size)
-        return tf.where(classes < self.num_classes, values, filler)
+        classes = self._first("int32") + keras.ops.arange(self.shards.size, dtype="int32")
+        return keras.ops.where(classes < self.num_classes, values, filler)
 
 
 class ShardedArcFaceHead(_ClassSharded, ArcFaceHead):

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from glrtf.config.backbone_names import LITE, V2, family
+from glrtf.config.keras_settings import keras
 from glrtf.config.weights import checkpoint_url, how_to_convert, published_weights
 from glrtf.models import automl
 from glrtf.models.arrays import assign, read_arrays
-from glrtf.models.keras_settings import keras
+from glrtf.models.class_shards import read_whole
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -139,7 +140,7 @@ def _load_keras_file(model: keras.Model, backbone: str, path: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             model.load_weights(path)
-        empty = [v.path for v in model.weights if np.isnan(v.numpy()).any()]
+        empty = [v.path for v in model.weights if np.isnan(read_whole(v)).any()]
         if empty:
             raise ValueError(f"no values for {empty[0]}")
     except Exception as error:

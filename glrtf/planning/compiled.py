@@ -4,12 +4,13 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,6 +21,7 @@ from tfrecords_tools.storage import files, json_shapes
 
 # The extra "plan": what gave the figures of docs/plan.md.
 COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"
+_ROOT = str(Path(__file__).parents[2])
 _SCRIPT = Path(__file__).with_name("tpu_compiler.py")
 _SECONDS_BETWEEN_LINES = 30.0
 _LINES_OF_A_REFUSAL = 40
@@ -89,16 +91,67 @@ def compile_step(
     Raises:
         UserError: If the interpreter lacks them, or the compiler broke.
     """
-    topology = _TOPOLOGIES[tpu.device.generation]
+
+    def command(folder: str, topology: str, answer: str) -> list[str]:
+        program = files.join(folder, "step.hlo")
+        files.write_bytes(program, lower())
+        return [python, str(_SCRIPT), program, topology, answer]
+
+    return _compiled(command, key, tpu, _TOPOLOGIES, python, cache)
+
+
+def compile_update(
+    settings: dict[str, Any], key: str, tpu: Slice, *, python: str, cache: str
+) -> Compiled:
+    """Compiles the update of JAX for a host of a slice, or finds it done before.
+
+    Args:
+        settings: Of `jax_compiler.settings_of`.
+        key: As of `compile_step`.
+        tpu: The slice.
+        python: An interpreter that has jax, libtpu and Keras.
+        cache: The folder of earlier results.
+
+    Raises:
+        UserError: If the interpreter lacks them, or the compiler broke.
+    """
+    topologies = {tpu.device.generation: _host_topology(tpu)}
+
+    def command(folder: str, topology: str, answer: str) -> list[str]:
+        path = files.join(folder, "settings.json")
+        files.write_json(path, settings)
+        return [python, "-m", "glrtf.planning.jax_compiler", path, topology, answer]
+
+    return _compiled(command, key, tpu, topologies, python, cache, ("keras",))
+
+
+def _host_topology(tpu: Slice) -> str:
+    """The chips of one host of the slice, which its whole update is compiled for."""
+    kind = tpu.device.generation
+    if kind in ("v5e", "v6e"):
+        each = min(tpu.num_devices, 8 if tpu.num_hosts == 1 else 4)
+        return f"{kind}:{ {1: '1x1', 4: '2x2', 8: '2x4'}[each] }".replace(" ", "")
+    return _TOPOLOGIES[kind]
+
+
+def _compiled(
+    command: Callable[[str, str, str], list[str]],
+    key: str,
+    tpu: Slice,
+    topologies: Mapping[str, str],
+    python: str,
+    cache: str,
+    packages: Sequence[str] = (),
+) -> Compiled:
+    """The cache's answer, else that of a command: (its folder, the topology, where to write)."""
+    topology = topologies[tpu.device.generation]
     result = _path(key, tpu, cache)
     if not files.exists(result):
-        _check_compiler(python)
+        _check_compiler(python, packages)
         # In a folder of this process alone: another may plan the same at once.
         with tempfile.TemporaryDirectory(prefix="glrtf-plan-") as folder:
-            program = files.join(folder, "step.hlo")
-            files.write_bytes(program, lower())
             answer = files.join(folder, "answer.json")
-            _run([python, str(_SCRIPT), program, topology, answer], f"compile for {topology}")
+            _run(command(folder, topology, answer), f"compile for {topology}")
             found = json_shapes.read(answer, dict[str, Any])
         today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
         files.write_json(result, {**found, "date": today, "program": json.loads(key)})
@@ -129,26 +182,37 @@ def _read(path: str) -> Compiled:
     )
 
 
-def _check_compiler(python: str) -> None:
-    """Asks for jax and libtpu before minutes are spent on lowering."""
-    look = "import importlib.metadata as m; print(m.version('jax'), m.version('libtpu'))"
+def _check_compiler(python: str, packages: Sequence[str]) -> None:
+    """Looks for jax, libtpu and further packages before minutes are spent on lowering."""
+    names = ("jax", "libtpu", *packages)
+    look = f"import importlib.metadata as m; [m.version(name) for name in {names}]"
     try:
         found = subprocess.run([python, "-c", look], capture_output=True, text=True, check=False)
     except OSError as error:
         raise UserError(f"--compiler_python: cannot run {python} ({error.strerror})") from None
     if found.returncode:
+        packages_named = " ".join([COMPILER_PACKAGES, *packages])
         raise UserError(
-            f"--compile: {python} lacks jax or libtpu; make an environment for them with "
-            f"'python -m venv plan && plan/bin/pip install {COMPILER_PACKAGES}' and name it with "
+            f"--compile: {python} lacks {' or '.join(names)}; make an environment for them with "
+            f"'python -m venv plan && plan/bin/pip install {packages_named}' and name it with "
             "--compiler_python plan/bin/python"
         )
+
+
+def _python_path() -> list[str]:
+    return [path for path in [os.environ.get("PYTHONPATH", "")] if path]
 
 
 def _run(command: list[str], description: str) -> None:
     """Runs the compiler, saying from time to time that it still does."""
     began = said = time.monotonic()
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # So that another environment's interpreter finds this project.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, *_python_path()])},
     )
     while True:
         try:

@@ -58,7 +58,7 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
     """
     import tensorflow as tf
 
-    from glrtf.models.replicas import LoneReplica
+    from glrtf.models.kernels import LoneReplica
     from glrtf.training.accumulation import TrainStep
     from glrtf.training.inputs import Augmentation
     from glrtf.training.state import build_state

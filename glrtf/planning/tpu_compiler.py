@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 # Without these libtpu looks for a TPU machine's metadata server, and waits.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -112,7 +112,7 @@ def _alias_within_tuple(module: Any) -> None:
 def main(argv: list[str]) -> int:
     """Reads the program, writes the result to a temporary file, then moves it in place."""
     program, topology_name, output = argv
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     result = compile_program(Path(program).read_bytes(), topology_name)
     partial = Path(f"{output}.{os.getpid()}.partial")
     partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")

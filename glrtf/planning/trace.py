@@ -71,7 +71,7 @@ def trace_workload(
 
 def _trace_head(config: TrainConfig, num_classes: int, fused: bool) -> GraphCost:
     """The cost of a head on embeddings that are trained too."""
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
     from glrtf.models.retrieval_model import RetrievalModel, head_from_config
 
     dimension = config.embedding_dim

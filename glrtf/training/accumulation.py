@@ -10,20 +10,16 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.heads import Pairing
-from glrtf.models.keras_settings import keras
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.optimizers import Updater
 from glrtf.training.reduction import reduce_gradients
-
-# Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
-_SEED_STRIDE = 1_000_003
+from glrtf.training.state import SEED_STRIDE, is_seed, statistics
 
 # (images uint8, replica, micro-batch number over the whole run) -> float images in [0, 1], and
 # where they are mixed, with which others.
 Prepare = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Pairing | None]]
-
-METRICS = ("loss", "accuracy", "gradient_norm")
 
 
 class TrainStep:
@@ -67,7 +63,7 @@ class TrainStep:
             labels: `(batch,)` int32.
 
         Returns:
-            `METRICS` of this replica's batch, `(3,)` float32: mean loss,
+            `engine.METRICS` of this replica's batch, `(3,)` float32: mean loss,
             accuracy without margin, norm of the reduced gradient.
         """
         gradients, state, sums = self._accumulate(images, labels)
@@ -166,7 +162,7 @@ class TrainStep:
         accuracy = tf.reduce_mean(right)
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
         pairs = zip(self._model.non_trainable_variables, after, strict=True)
-        new_state = [tf.convert_to_tensor(value) for v, value in pairs if not _is_seed(v)]
+        new_state = [tf.convert_to_tensor(value) for v, value in pairs if not is_seed(v)]
         return tf.stack([loss, accuracy]), new_state, gradients
 
     def _state_with_seeds(
@@ -181,20 +177,15 @@ class TrainStep:
         values = iter(state)
         result = []
         for variable in self._model.non_trainable_variables:
-            if _is_seed(variable):
+            if is_seed(variable):
                 base = tf.convert_to_tensor(variable)
                 shift = tf.stack(
-                    [tf.cast(replica, base.dtype) * _SEED_STRIDE, tf.cast(number, base.dtype)]
+                    [tf.cast(replica, base.dtype) * SEED_STRIDE, tf.cast(number, base.dtype)]
                 )
                 result.append(base + shift)
             else:
                 result.append(next(values))
         return result
-
-
-def statistics(model: keras.Model) -> list[keras.Variable]:
-    """The non-trainable weights that training moves, such as BatchNorm's; no random seeds."""
-    return [v for v in model.non_trainable_variables if not _is_seed(v)]
 
 
 def average_statistics(model: keras.Model) -> None:
@@ -223,10 +214,6 @@ def _is_to_unroll(model: keras.Model) -> bool:
     if isinstance(strategy, tf.distribute.TPUStrategy) or strategy.num_replicas_in_sync == 1:
         return False
     return any(getattr(layer, "synchronized", False) for layer in model._flatten_layers())
-
-
-def _is_seed(variable: keras.Variable) -> bool:
-    return variable.name == "seed_generator_state"
 
 
 def _split(values: tf.Tensor, parts: int) -> tf.Tensor:

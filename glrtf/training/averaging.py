@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
-
+from glrtf.config.keras_settings import keras
 from glrtf.models.class_shards import assign_whole, copy, made_split, mark, read_whole, shards_of
-from glrtf.models.keras_settings import keras
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class WeightAverage:
@@ -30,18 +32,23 @@ class WeightAverage:
         self._iterations = iterations
         self.variables = [_another(variable) for variable in variables]
 
-    def update(self, strategy: tf.distribute.Strategy) -> None:
+    def update(self, strategy: "tf.distribute.Strategy") -> None:
         """One step of the average; called in cross-replica context, after an update."""
-        updates = tf.cast(self._iterations.value, tf.float32)
-        momentum = tf.minimum(self._momentum, (1.0 + updates) / (10.0 + updates))
-
-        def move(average: tf.Variable, weight: tf.Variable, momentum: tf.Tensor) -> None:
-            average.assign_sub((1.0 - momentum) * (average - weight))
-
+        momentum = self._current_momentum()
         for average, weight in zip(self.variables, self._sources, strict=True):
             strategy.extended.update(
-                average.value, move, args=(weight.value, momentum), group=False
+                average.value, _move, args=(weight.value, momentum), group=False
             )
+
+    def update_here(self) -> None:
+        """One step of the average, of variables as this process or this scope has them."""
+        momentum = self._current_momentum()
+        for average, weight in zip(self.variables, self._sources, strict=True):
+            _move(average, weight, momentum)
+
+    def _current_momentum(self) -> Any:
+        updates = keras.ops.cast(self._iterations.value, "float32")
+        return keras.ops.minimum(self._momentum, (1.0 + updates) / (10.0 + updates))
 
     @contextlib.contextmanager
     def swapped_in(self) -> Iterator[None]:
@@ -59,6 +66,10 @@ class WeightAverage:
         """Starts again from the weights as they are."""
         for average, weight in zip(self.variables, self._sources, strict=True):
             copy(weight, average)
+
+
+def _move(average: Any, weight: Any, momentum: Any) -> None:
+    average.assign_sub((1.0 - momentum) * (average - weight))
 
 
 def _another(variable: keras.Variable) -> keras.Variable:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from glrtf.training.event_files import EventFile
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files
 
@@ -95,27 +96,18 @@ class TensorBoardLogger:
     """
 
     def __init__(self, folder: str) -> None:
-        import tensorflow as tf
-
         self._remote = folder if files.is_remote(folder) else ""
         self._folder = tempfile.mkdtemp(prefix="glrtf-logs-") if self._remote else folder
-        self._writer = tf.summary.create_file_writer(self._folder)
+        self._writer = EventFile(self._folder)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """Adds one point to each figure's curve."""
-        import tensorflow as tf
-
-        with self._writer.as_default(_step(update, values)):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
+        self._writer.scalars(_step(update, values), values)
         self._upload()
 
     def images(self, update: int, name: str, images: np.ndarray) -> None:
         """Adds pictures."""
-        import tensorflow as tf
-
-        with self._writer.as_default(update):
-            tf.summary.image(name, images, max_outputs=len(images))
+        self._writer.images(update, name, images)
         self._upload()
 
     def close(self) -> None:

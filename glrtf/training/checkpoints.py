@@ -25,7 +25,7 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
 if TYPE_CHECKING:
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
 
 _NAME = re.compile(r"(images-\d{12,}|step-\d{8,})\.json")
 _FORMAT = 1

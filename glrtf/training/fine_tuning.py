@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 
 from glrtf.config.backbone_names import plain_name
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
-from glrtf.models.keras_settings import keras
 
 _BLOCK = re.compile(r"(block\d+[a-z]+)_")
 

@@ -9,12 +9,10 @@ import tensorflow as tf
 
 from glrtf.config.data import InputConfig
 from glrtf.config.training import TrainConfig
-from glrtf.data.augment import augment, step_seed
+from glrtf.data.augmentation import Augmentation as Augmentation
 from glrtf.data.graph_pipeline import graph_batches
-from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
-from glrtf.data.mixing import mix
+from glrtf.data.input_pipeline import plain_errors, train_batches
 from glrtf.data.shards import ShardSet
-from glrtf.models.heads import Pairing
 from glrtf.training.strategy import drives_other_hosts
 from tfrecords_tools.errors import UserError
 
@@ -112,41 +110,3 @@ def readable_errors(folder: str) -> Iterator[None]:
             f"{folder}: expected shards that every host reads at this path, found: {reason[:300]}; "
             "use a folder on gs://, or have the same one on each host"
         ) from None
-
-
-class Augmentation:
-    """Converts uint8 images to float and augments them, each micro-batch separately.
-
-    Args:
-        config: The run's settings.
-        size: Side of the images that the model takes, in pixels; None is the run's own.
-        as_products: Whether geometry is to suit a TPU; see `glrtf.data.resample`.
-    """
-
-    def __init__(
-        self, config: TrainConfig, size: int | None = None, *, as_products: bool = False
-    ) -> None:
-        self._config = config
-        self._as_products = as_products
-        self._size = size or config.size
-
-    def __call__(
-        self, images: tf.Tensor, replica: tf.Tensor, number: tf.Tensor
-    ) -> tuple[tf.Tensor, Pairing | None]:
-        """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], varied.
-
-        Args:
-            images: uint8, resized or padded.
-            replica: This replica's number.
-            number: The micro-batch's number over the whole run.
-
-        Returns:
-            The images, and with which others they are mixed, if they are.
-        """
-        scaled = float_images(images, self._size, self._config.input)
-        seed = step_seed(self._config.seed, number, replica)
-        varied = augment(scaled, seed, self._config.augment, as_products=self._as_products)
-        if not self._config.augment.mixes:
-            return varied, None
-        mixed, partner, share = mix(varied, seed, self._config.augment)
-        return mixed, (partner, share)

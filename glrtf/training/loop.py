@@ -4,28 +4,24 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import ShardSet
 from glrtf.models.arrays import not_finite
-from glrtf.training import checkpoints, inputs, pictures, workdir
-from glrtf.training.accumulation import METRICS, TrainStep, average_statistics
+from glrtf.training import checkpoints, pictures, workdir
 from glrtf.training.callbacks import Logger
+from glrtf.training.engine import METRICS, Engine, Validate
 from glrtf.training.plan import RunPlan, Stage
 from glrtf.training.state import TrainState
 from glrtf.training.stop_request import StopRequest
-from glrtf.training.strategy import told_of_lost_workers
 from tfrecords_tools.command import stopping
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files, temporary_files
-
-# Figures of the state as it is, such as {"validation_map": 0.4}.
-Validate = Callable[[], Mapping[str, float]]
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SHOWN = 16
@@ -51,7 +47,7 @@ class Trainer:
 
     Args:
         config: The run's settings.
-        strategy: The devices; the state was made in its scope.
+        engine: The devices; the state was made in its scope.
         shards: The train split.
         plan: The run in updates.
         state: What is trained.
@@ -64,7 +60,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainConfig,
-        strategy: tf.distribute.Strategy,
+        engine: Engine,
         shards: ShardSet,
         plan: RunPlan,
         state: TrainState,
@@ -75,7 +71,7 @@ class Trainer:
         validate: Validate | None = None,
     ) -> None:
         self._config = config
-        self._strategy = strategy
+        self._engine = engine
         self._shards = shards
         self._plan = plan
         self._state = state
@@ -85,11 +81,10 @@ class Trainer:
         self._validate = validate
         self._folder = files.join(config.folder, "checkpoints")
         self._data = workdir.data_digest(config.data)
-        self._pending: list[tf.Tensor] = []
+        self._pending: list[Any] = []
         self._seen: list[np.ndarray] = []
-        self._stop = StopRequest(strategy)
-        self._saved = int(state.updater.iterations.numpy())
-        self._average_statistics = _compile_average(strategy, state)
+        self._stop = StopRequest(engine.alone)
+        self._saved = state.updater.count
 
     def run(self) -> Result:
         """Trains from where the state is to the plan's end, or until SIGTERM or Ctrl-C.
@@ -101,12 +96,12 @@ class Trainer:
             UserError: If the loss stops being a number, the data is bad, or another worker
                 is gone.
         """
-        update = int(self._state.updater.iterations.numpy())
+        update = self._state.updater.count
         metrics: dict[str, float] = {}
         images = (self._plan.total_updates - update) * self._plan.global_batch_size
         with (
             stopping.handled([signal.SIGTERM, signal.SIGINT], self._stop.on_signal),
-            told_of_lost_workers(self._strategy),
+            self._engine.told_of_lost_workers(),
             Progress("train", images, unit="image") as progress,
         ):
             for stage in self._plan.stages:
@@ -119,25 +114,19 @@ class Trainer:
     def _run_stage(
         self, stage: Stage, update: int, progress: Progress, metrics: dict[str, float]
     ) -> tuple[int, dict[str, float]]:
-        batches = inputs.distributed_batches(
-            self._strategy,
-            self._shards,
-            self._config,
-            stage.size,
-            self._num_classes,
-            update,
-            stage.end,
+        batches = self._engine.batches(
+            self._shards, self._config, stage.size, self._num_classes, update, stage.end
         )
-        step = self._compile_step(stage.size)
+        step = self._engine.make_step(self._config, self._state, stage.size)
         looked = epoch_began = time.monotonic()
-        with inputs.readable_errors(self._config.data):
+        with self._engine.readable_errors(self._config.data):
             while update < stage.end and not self._stop.agreed:
                 batch = next(batches)
                 if update == 0:
                     self._show(batch, stage.size)
                 values = step(batch, self._stop.answer())
                 self._pending.append(values)
-                self._stop.take(values[-1])
+                self._stop.take(values)
                 update += 1
                 due = time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS
                 if due or self._plan.ends_epoch(update):
@@ -154,15 +143,13 @@ class Trainer:
 
     def _show(self, batch: tuple, size: int) -> None:
         """Hands the loggers a grid of the run's first photos as the model sees them."""
-        images = pictures.first_replica(batch[0], self._strategy)[:_SHOWN]
-        prepare = inputs.Augmentation(self._config, size)
-        varied, _ = prepare(images, tf.constant(0), tf.constant(0))
+        varied = self._engine.pictures(self._config, size, batch, _SHOWN)
         for logger in self._loggers:
-            logger.images(0, "augmented", pictures.grid(varied.numpy()))
+            logger.images(0, "augmented", pictures.grid(varied))
 
     def _look(self, update: int) -> str:
         """Fetches the figures of the updates since the last look; stops where one is no number."""
-        values = [tensor.numpy()[: len(METRICS)] for tensor in self._pending]
+        values = [np.asarray(each)[: len(METRICS)] for each in self._pending]
         self._pending.clear()
         self._seen.extend(values)
         for place, name in enumerate(METRICS):
@@ -179,7 +166,7 @@ class Trainer:
         )
 
     def _peak(self) -> float:
-        return self._config.peak_learning_rate(self._strategy.num_replicas_in_sync)
+        return self._config.peak_learning_rate(self._engine.replicas)
 
     def _end_epoch(self, update: int, seconds: float) -> dict[str, float]:
         """Averages the epoch's figures, validates when due, and passes them to the loggers."""
@@ -187,13 +174,13 @@ class Trainer:
         metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
         metrics["epoch"] = round(self._plan.epoch(update), 4)
         metrics["images"] = update * self._plan.global_batch_size
-        metrics["learning_rate"] = float(self._state.updater.learning_rate)
+        metrics["learning_rate"] = self._state.updater.rate_at(update)
         metrics["images_per_second"] = len(self._seen) * self._plan.global_batch_size / seconds
         self._seen.clear()
         every = self._config.validate_every
         due = every and math.floor(self._plan.epoch(update) + 1e-9) % every == 0
         if self._validate and every and (due or update == self._plan.total_updates):
-            self._average_statistics()
+            self._engine.settle(self._state)
             metrics |= self._validated()
         for logger in self._loggers:
             logger.scalars(update, metrics)
@@ -213,7 +200,7 @@ class Trainer:
 
     def _save(self, update: int, metrics: Mapping[str, float]) -> None:
         self._look(update)
-        self._average_statistics()
+        self._engine.settle(self._state)
         self._saved = update
         if not self._chief:
             return
@@ -231,38 +218,6 @@ class Trainer:
             raise self._no_number(name, update)
         checkpoints.write(self._folder, arrays, position)
         checkpoints.prune(self._folder, self._config.keep_checkpoints)
-
-    def _compile_step(self, size: int) -> Callable[[tuple, tf.Tensor], tf.Tensor]:
-        """The update on a distributed batch as a graph, for one stage's size.
-
-        Its second argument is this process's answer to whether to stop; the result is the
-        means over the replicas of METRICS and, behind them, of those answers.
-        """
-        step = TrainStep(
-            self._state.model,
-            self._state.updater,
-            accumulation_steps=self._config.accumulation_steps,
-            prepare=inputs.Augmentation(
-                self._config,
-                size,
-                as_products=isinstance(self._strategy, tf.distribute.TPUStrategy),
-            ),
-            clip_norm=self._config.clip_norm,
-            average=self._state.average,
-        )
-        strategy = self._strategy
-
-        def of_replica(images: tf.Tensor, labels: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-            return tf.concat([step(images, labels), stop[tf.newaxis]], axis=0)
-
-        # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be.
-        # Nothing in the step needs AutoGraph, which would take longer than the trace itself.
-        @tf.function(autograph=False, jit_compile=False)
-        def train_step(batch: tuple, stop: tf.Tensor) -> tf.Tensor:
-            metrics = strategy.run(of_replica, args=(*batch, stop))
-            return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
-
-        return train_step
 
 
 def resume(
@@ -293,13 +248,3 @@ def resume(
     if found.position.global_batch_size != plan.global_batch_size:
         state.updater.iterations.assign(plan.update_at(found.position.images))
     return found
-
-
-def _compile_average(strategy: tf.distribute.Strategy, state: TrainState) -> Callable[[], None]:
-    """The averaging of BatchNorm statistics as a graph; nothing to do on one replica."""
-
-    @tf.function(autograph=False, jit_compile=False)
-    def average() -> None:
-        strategy.run(average_statistics, args=(state.model,))
-
-    return average if strategy.num_replicas_in_sync > 1 else lambda: None

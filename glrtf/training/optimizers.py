@@ -1,12 +1,17 @@
 """Keras optimizers by name, applied to gradients that are already reduced."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import tensorflow as tf
-
-from glrtf.models.class_shards import made_split, mark, shards_of
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
+from glrtf.models import kernels
+from glrtf.models.class_shards import made_split, mark, read_whole, shards_of
 from glrtf.training.fine_tuning import Frozen
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Tensor: TypeAlias = Any
 
 # Pulling a BatchNorm scale or a bias towards zero regularises nothing.
 _NOT_DECAYED = ("bias", "gamma", "beta", "power")
@@ -47,6 +52,7 @@ class Updater:
         self._optimizer.build(list(variables))
         self._variables = list(variables)
         self._weight_decay = weight_decay
+        self._rate = learning_rate
         self._factors = list(factors) if factors is not None else [1.0] * len(variables)
         self.frozen = frozen or Frozen()
 
@@ -56,14 +62,23 @@ class Updater:
         return self._optimizer.iterations
 
     @property
-    def learning_rate(self) -> tf.Tensor:
-        """The next update's rate, a float32 scalar."""
-        return tf.cast(self._optimizer.learning_rate, tf.float32)
+    def count(self) -> int:
+        """How many updates the counter says; not for use inside a step."""
+        return int(read_whole(self.iterations))
 
     @property
-    def is_frozen(self) -> tf.Tensor:
+    def learning_rate(self) -> Tensor:
+        """The next update's rate, a float32 scalar."""
+        return keras.ops.cast(self._optimizer.learning_rate, "float32")
+
+    def rate_at(self, update: int) -> float:
+        """The rate of the update after so many."""
+        return float(self._rate(update)) if callable(self._rate) else self._rate
+
+    @property
+    def is_frozen(self) -> Tensor:
         """Whether `frozen` keeps its values in the next update, a bool scalar."""
-        return tf.cast(self.iterations.value, tf.int64) < self.frozen.updates
+        return keras.ops.cast(self.iterations.value, "int64") < self.frozen.updates
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -73,7 +88,7 @@ class Updater:
         """
         return [v for v in self._optimizer.variables if v.name != "learning_rate"]
 
-    def apply(self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor]) -> None:
+    def apply(self, strategy: "tf.distribute.Strategy", gradients: Sequence[Tensor]) -> None:
         """One update; called in cross-replica context.
 
         Args:
@@ -81,27 +96,43 @@ class Updater:
             gradients: One a variable, in the same order, equal on all replicas; of a variable
                 that is split over them, each replica's own.
         """
-        rate = self.learning_rate
-        for variable, gradient, factor in zip(
-            self._variables, gradients, self._factors, strict=True
-        ):
+        rates = self._rates()
+        for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
             decay = self._weight_decay if is_decayed(variable) else 0.0
-            own = rate if factor == 1 else rate * factor
-            if self.frozen.holds(variable):
-                own = tf.where(self.is_frozen, 0.0, own)
             strategy.extended.update(
                 variable.value,
                 self._update,
-                args=(gradient, own, decay, variable.constraint),
+                args=(gradient, rate, decay, variable.constraint),
                 group=False,
             )
         self._optimizer.iterations.assign_add(1)
 
+    def apply_here(self, gradients: Sequence[Tensor]) -> None:
+        """One update of the variables as this process or this scope has them.
+
+        Args:
+            gradients: One a variable, in the same order.
+        """
+        rates = self._rates()
+        for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
+            decay = self._weight_decay if is_decayed(variable) else 0.0
+            self._update(variable, gradient, rate, decay, variable.constraint)
+        self._optimizer.iterations.assign_add(1)
+
+    def _rates(self) -> list[Tensor]:
+        """Each variable's learning rate in the next update; 0 while it is frozen."""
+        rate = self.learning_rate
+        rates = [rate if factor == 1 else rate * factor for factor in self._factors]
+        return [
+            keras.ops.where(self.is_frozen, 0.0, own) if self.frozen.holds(variable) else own
+            for variable, own in zip(self._variables, rates, strict=True)
+        ]
+
     def _update(
         self,
-        variable: tf.Variable,
-        gradient: tf.Tensor,
-        rate: tf.Tensor,
+        variable: Any,
+        gradient: Tensor,
+        rate: Tensor,
         decay: float,
         constraint: keras.constraints.Constraint | None,
     ) -> None:
@@ -112,7 +143,7 @@ class Updater:
                 variable.assign_sub(variable * (decay * rate))
             self._optimizer.update_step(gradient, variable, rate)
         if constraint is not None:
-            variable.assign(constraint(tf.convert_to_tensor(variable)))
+            variable.assign(constraint(kernels.tensor_of(variable)))
 
 
 def is_decayed(variable: keras.Variable) -> bool:
@@ -144,9 +175,9 @@ class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
 
     def update_step(
         self,
-        gradient: tf.Tensor,
-        variable: tf.Variable,
-        learning_rate: tf.Tensor,
+        gradient: Tensor,
+        variable: Any,
+        learning_rate: Tensor,
         decay: float = 0.0,
     ) -> None:
         """Moves a variable by rate × its length, against the update u of unit length.
@@ -154,17 +185,19 @@ class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
         u is m / (sqrt(v) + epsilon) + decay × variable, with Adam's corrected moments m and
         v. Where the variable or u is zero, by rate × u.
         """
+        ops = keras.ops
         place = self._get_variable_index(variable)
-        first, second = self._momentums[place].value, self._velocities[place].value
-        first.assign_add((gradient - first) * (1 - self.beta_1))
-        second.assign_add((tf.square(gradient) - second) * (1 - self.beta_2))
-        step = tf.cast(self.iterations, tf.float32) + 1.0
-        mean = first / (1.0 - tf.pow(self.beta_1, step))
-        spread = tf.sqrt(second / (1.0 - tf.pow(self.beta_2, step))) + self.epsilon
+        first, second = self._momentums[place], self._velocities[place]
+        self.assign_add(first, (gradient - first) * (1 - self.beta_1))
+        self.assign_add(second, (ops.square(gradient) - second) * (1 - self.beta_2))
+        step = ops.cast(self.iterations, "float32") + 1.0
+        mean = first / (1.0 - ops.power(self.beta_1, step))
+        spread = ops.sqrt(second / (1.0 - ops.power(self.beta_2, step))) + self.epsilon
         update = mean / spread + decay * variable
-        lengths = tf.norm(variable), tf.norm(update)
-        ratio = tf.where((lengths[0] > 0) & (lengths[1] > 0), tf.math.divide_no_nan(*lengths), 1.0)
-        variable.assign_sub(learning_rate * ratio * update)
+        lengths = ops.norm(variable), ops.norm(update)
+        both = (lengths[0] > 0) & (lengths[1] > 0)
+        ratio = ops.where(both, lengths[0] / ops.where(both, lengths[1], 1.0), 1.0)
+        self.assign_sub(variable, learning_rate * ratio * update)
 
 
 class _SGD(_SlotsAsVariables, keras.optimizers.SGD):

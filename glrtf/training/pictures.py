@@ -1,11 +1,8 @@
 """Plots: the learning rate schedule, a grid of augmented photos."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import tensorflow as tf
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 from glrtf.training.plan import RunPlan
 from tfrecords_tools.errors import UserError, how_to_install
 from tfrecords_tools.storage import files
@@ -59,9 +56,3 @@ def grid(images: np.ndarray, columns: int = 4) -> np.ndarray:
     filled[:count] = images
     tiles = filled.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     return tiles.reshape(1, rows * height, columns * width, channels)
-
-
-def first_replica(values: tf.Tensor, strategy: tf.distribute.Strategy) -> np.ndarray:
-    """The first local replica's part of a distributed batch."""
-    local: Sequence[tf.Tensor] = strategy.experimental_local_results(values)
-    return local[0].numpy()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from glrtf.config.keras_settings import keras
 from glrtf.models.class_shards import shards_of
-from glrtf.models.keras_settings import keras
 
 
 def reduce_gradients(

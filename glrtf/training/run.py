@@ -4,22 +4,19 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-import tensorflow as tf
-
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
-from glrtf.models.keras_settings import keras
 from glrtf.models.margins import margins_from_counts
-from glrtf.training import loop, workdir
+from glrtf.training import engines, loop, workdir
 from glrtf.training.callbacks import CsvLogger, Logger, TensorBoardLogger, WandbLogger
+from glrtf.training.engine import Engine, Score, Validate
 from glrtf.training.pictures import plot_schedule
 from glrtf.training.plan import RunPlan, plan_run
 from glrtf.training.schedules import make_schedule
-from glrtf.training.state import TrainState, build_state
-from glrtf.training.strategy import choose_precision, describe, is_chief, make_strategy
+from glrtf.training.state import TrainState
 from glrtf.training.transfer import initialise
-from glrtf.training.validation import Score, Validator
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
@@ -33,6 +30,8 @@ def train(
 ) -> loop.Result:
     """Trains, or goes on training, what the settings describe.
 
+    Where the engine may be JAX, call `engines.select` before this module is imported.
+
     Args:
         config: The settings; `data` names real shards.
         most_updates: Where the run ends at the latest.
@@ -42,27 +41,24 @@ def train(
         UserError: On bad data, a workdir of another run, missing devices, a
             damaged checkpoint, or a loss that is no number.
     """
-    keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
     shards = open_shards(config.data, "train")
     num_classes = _num_classes(shards, config.data)
     config = with_max_side(config, shards)
     # The embedded sample is for trying things out: the CPU does for it.
     on_sample = most_updates is not None
-    strategy = make_strategy(config.strategy, config.tpu, fall_back=on_sample)
-    replicas = strategy.num_replicas_in_sync
+    engine, why = engines.start(config, fall_back=on_sample)
+    replicas = engine.replicas
     plan = plan_run(shards.num_examples, config.batch_size * replicas, config.stages, most_updates)
-    precision = choose_precision(config.precision, strategy)
+    precision = engine.precision(config.precision)
     if config.plot_schedule:
         plot_schedule(schedule_of(config, plan, replicas), plan, config.plot_schedule)
         return loop.Result(0, True, {})
     rate = workdir.claim(config).peak_learning_rate(replicas)
     config = dataclasses.replace(config, learning_rate=rate)
     schedule = schedule_of(config, plan, replicas)
-    with strategy.scope():
+    with engine.scope():
         freeze_updates = round(config.freeze_epochs * plan.updates_per_epoch)
-        state = build_state(
+        state = engine.build(
             config,
             num_classes,
             _margin(config),
@@ -73,21 +69,20 @@ def train(
         found = loop.resume(state, plan, config, num_classes)
         # Only if there is no checkpoint: one of update 0 has weights too.
         begun = initialise(state, config) if found is None else found.arrays_path
-    seen = int(state.updater.iterations.numpy()) * plan.global_batch_size
-    _tell(config, plan, begun, shards, num_classes, strategy, precision)
-    chief = is_chief(strategy)
-    loggers = _loggers(config, seen, plan.num_examples) if chief else []
+    seen = state.updater.count * plan.global_batch_size
+    _tell(config, plan, begun, shards, num_classes, engine, precision, why)
+    loggers = _loggers(config, seen, plan.num_examples) if engine.chief else []
     try:
         return loop.Trainer(
             config,
-            strategy,
+            engine,
             shards,
             plan,
             state,
             num_classes=num_classes,
             loggers=loggers,
-            chief=chief,
-            validate=_validator(config, strategy, state, score),
+            chief=engine.chief,
+            validate=_validator(config, engine, state, score),
         ).run()
     finally:
         for logger in loggers:
@@ -138,35 +133,36 @@ def _tell(
     begun: str,
     shards: ShardSet,
     num_classes: int,
-    strategy: tf.distribute.Strategy,
+    engine: Engine,
     precision: str,
+    why: str,
 ) -> None:
-    """One line on what is about to be done, and on which devices."""
-    replicas = strategy.num_replicas_in_sync
+    """One line on what is about to be done, by which engine, and on which devices."""
+    replicas = engine.replicas
     print(
-        f"{config.folder}: on {describe(strategy)}: {config.backbone} at {config.size} on "
-        f"{shards.num_examples} images of {num_classes} landmarks, from {begun}; "
-        f"{plan.total_updates} updates of {plan.global_batch_size} images ({replicas} x "
-        f"{config.accumulation_steps} x {config.micro_batch}), {precision}, peak learning rate "
-        f"{config.peak_learning_rate(replicas):.3g}; the first update takes longest",
+        f"{config.folder}: {engine.name} on {engine.describe()} ({why}): {config.backbone} "
+        f"at {config.size} on {shards.num_examples} images of {num_classes} landmarks, "
+        f"from {begun}; {plan.total_updates} updates of {plan.global_batch_size} images "
+        f"({replicas} x {config.accumulation_steps} x {config.micro_batch}), {precision}, "
+        f"peak learning rate {config.peak_learning_rate(replicas):.3g}; "
+        "the first update takes longest",
         file=sys.stderr,
     )
 
 
 def _validator(
-    config: TrainConfig, strategy: tf.distribute.Strategy, state: TrainState, score: Score | None
-) -> Validator | None:
+    config: TrainConfig, engine: Engine, state: TrainState, score: Score | None
+) -> Validate | None:
     """The validation fold that the builder wrote next to train/, if any."""
     folder = files.join(config.data, "validation")
     if not config.validate_every or not files.exists(folder):
         return None
-    return Validator(
-        strategy,
-        state.model,
+    return engine.validator(
+        state,
         open_shards(config.data, "validation"),
-        size=InputSpec.of(config.input, config.size),
-        batch_size=config.micro_batch,
-        score=score,
+        InputSpec.of(config.input, config.size),
+        config.micro_batch,
+        score,
     )
 
 

@@ -1,8 +1,10 @@
 """The learning rate's course over a run, per update."""
 
-import tensorflow as tf
+from typing import Any, TypeAlias
 
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
+
+Tensor: TypeAlias = Any
 
 _EXPONENTIAL_START = 1e-6
 _EXPONENTIAL_WARMUP_UNITS = 4
@@ -25,15 +27,15 @@ class WarmupExponential(keras.optimizers.schedules.LearningRateSchedule):
         self.peak = peak
         self.updates_per_epoch = updates_per_epoch
 
-    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
+    def __call__(self, step: Tensor | int) -> Tensor:
         """The rate at an update, a float32 scalar."""
-        units = tf.cast(step, tf.float32) * (_UNITS_PER_EPOCH / self.updates_per_epoch)
+        units = keras.ops.cast(step, "float32") * (_UNITS_PER_EPOCH / self.updates_per_epoch)
         rising = (
             _EXPONENTIAL_START
             + (self.peak - _EXPONENTIAL_START) * units / _EXPONENTIAL_WARMUP_UNITS
         )
         falling = self.peak * _EXPONENTIAL_DECAY ** (units - _EXPONENTIAL_WARMUP_UNITS)
-        return tf.where(units < _EXPONENTIAL_WARMUP_UNITS, rising, falling)
+        return keras.ops.where(units < _EXPONENTIAL_WARMUP_UNITS, rising, falling)
 
     def get_config(self) -> dict:
         """What rebuilds the schedule."""

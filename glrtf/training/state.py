@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import read_whole
-from glrtf.models.keras_settings import keras
-from glrtf.models.replicas import Replicas
+from glrtf.models.kernels import Replicas
 from glrtf.models.retrieval_model import (
     RetrievalModel,
     embedding_model_from_config,
@@ -16,6 +16,9 @@ from glrtf.training import checkpoints
 from glrtf.training.averaging import WeightAverage
 from glrtf.training.fine_tuning import frozen_backbone, rate_factors
 from glrtf.training.optimizers import Updater
+
+# Apart from each layer's own seed; a prime, so that sums of the two rarely meet.
+SEED_STRIDE = 1_000_003
 
 
 class TrainState:
@@ -111,3 +114,13 @@ def build_state(
         frozen_backbone(config, embedding_model, freeze_updates),
     )
     return TrainState(model, updater, config.ema_momentum)
+
+
+def statistics(model: keras.layers.Layer) -> list[keras.Variable]:
+    """The non-trainable weights that training moves, such as BatchNorm's; no random seeds."""
+    return [v for v in model.non_trainable_variables if not is_seed(v)]
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is a layer's random state: (seed, calls so far)."""
+    return variable.name == "seed_generator_state"

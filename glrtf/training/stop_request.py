@@ -3,8 +3,9 @@
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
-import tensorflow as tf
+import numpy as np
 
 
 class StopRequest:
@@ -16,13 +17,13 @@ class StopRequest:
     devices idle until the next begins.
 
     Args:
-        strategy: The devices.
+        alone: Whether the run has this process only.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy) -> None:
-        self._alone = not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    def __init__(self, alone: bool) -> None:
+        self._alone = alone
         self._asked = False
-        self._shares: list[tf.Tensor] = []
+        self._shares: list[Any] = []
         self.agreed = False
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -38,18 +39,19 @@ class StopRequest:
         hint = " (Ctrl-C again: stop at once, without saving)" if number == signal.SIGINT else ""
         print(f"stopping: this update is finished and saved{hint}", file=sys.stderr, flush=True)
 
-    def answer(self) -> tf.Tensor:
+    def answer(self) -> float:
         """This process's value for the next update: 1 if it should stop, else 0."""
-        return tf.constant(float(self._asked))
+        return float(self._asked)
 
-    def take(self, share: tf.Tensor) -> None:
+    def take(self, figures: Any) -> None:
         """Takes the mean of all replicas' values in the update that has just started.
 
         Args:
-            share: A float32 scalar, equal on all processes.
+            figures: The update's, `(n,)` float32, the mean of those values last; equal on all
+                processes.
         """
         if self._alone:
             return
-        self._shares.append(share)
+        self._shares.append(figures)
         if len(self._shares) > 1:
-            self.agreed = self._shares.pop(0).numpy() > 0
+            self.agreed = np.asarray(self._shares.pop(0))[-1] > 0

@@ -1,19 +1,15 @@
 """Figures of the model on a held-out fold: loss and accuracy without margin, and ranking."""
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import tensorflow as tf
 
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
 from glrtf.models.retrieval_model import RetrievalModel
+from glrtf.training.engine import Score
 from glrtf.training.fold import FILLING, fold_batches
+from glrtf.training.fold_figures import figures_of
 from tfrecords_tools.progress import Progress
-
-# From unit rows (n, dimension) float32 and labels (n,) to figures such as {"map": 0.4}. The search
-# belongs to the rooms above, so the command hands it in.
-Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
 
 class Validator:
@@ -62,10 +58,7 @@ class Validator:
         self._step = step
 
     def __call__(self) -> dict[str, float]:
-        """`validation_loss`, `validation_accuracy`, and `validation_<name>` of each score.
-
-        Loss and accuracy are of the head without margin, over all classes.
-        """
+        """See `fold_figures.figures_of`."""
         count = self._shards.num_examples
         values = np.empty((count, self._dimension + 2), np.float32)
         labels = np.empty(count, np.int32)
@@ -78,14 +71,4 @@ class Validator:
                 places = numbers[is_record, 0]
                 values[places], labels[places] = found[is_record], numbers[is_record, 1]
                 progress.update(len(places))
-        embeddings, loss, right = np.split(values, [self._dimension, self._dimension + 1], axis=1)
-        figures = {
-            "validation_loss": float(loss.mean()),
-            "validation_accuracy": float(right.mean()),
-        }
-        if self._score is not None:
-            figures |= {
-                f"validation_{name}": value
-                for name, value in self._score(embeddings, labels).items()
-            }
-        return figures
+        return figures_of(values, labels, self._dimension, self._score)

@@ -14,7 +14,15 @@ from tfrecords_tools.storage import files, temporary_files
 # What may change between two starts of one run: where it runs, what it logs, how it is computed
 # and read. The data may move; `_refuse_other_data` looks at what they are.
 _FREE = (
-    *("workdir", "strategy", "tpu", "keep_checkpoints", "checkpoint_every", "validate_every"),
+    *(
+        "workdir",
+        "engine",
+        "strategy",
+        "tpu",
+        "keep_checkpoints",
+        "checkpoint_every",
+        "validate_every",
+    ),
     *("wandb_project", "plot_schedule", "remat", "head_sharding", "accumulation_steps", "data"),
     *("input.max_bad_records", "input.exact_resize", "input.files_at_once"),
 )

@@ -20,7 +20,7 @@ from tfrecords_tools.command import (
     stopping,
 )
 from tfrecords_tools.command.near_words import did_you_mean as did_you_mean
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 ConfigT = TypeVar("ConfigT")
 
@@ -103,6 +103,11 @@ def run(
         if error.errno is None:
             raise
         return _refuse(prog, _os_trouble(error))
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        # The extra `jax` brings none: training and embedding on JAX need none.
+        return _refuse(prog, f"needs the package tensorflow, found none; {how_to_install('cpu')}")
     except KeyboardInterrupt as error:
         message, code = stopping.outcome(error, resumes)
         print(f"{prog}: {message}", file=sys.stderr)

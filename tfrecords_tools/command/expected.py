@@ -47,6 +47,8 @@ def new_folder(option: str, path: str) -> None:
     """An output that is or will be a folder."""
     if _is_local_file(path):
         raise UserError(f"{option} {path}: expected a folder to write to, found a file")
+    if not files.is_remote(path) and os.path.islink(path) and not os.path.exists(path):
+        raise UserError(f"{option} {path}: expected a folder to write to, found a link to nothing")
     _place(option, path)
 
 

@@ -29,7 +29,13 @@ def atomic_folder(folder: str) -> Iterator[str]:
 
     Yields:
         The lent folder's path.
+
+    Raises:
+        UserError: If something that is no folder has that name.
     """
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        what = "a file" if os.path.exists(folder) else "a link to nothing"
+        raise UserError(f"{folder}: expected a folder to write to, found {what}")
     parent, name = os.path.split(os.path.abspath(folder))
     files.make_folder(parent)
     _remove_stale(parent, name)

@@ -5,7 +5,7 @@ from typing import Any
 
 from glrtf.inference.descriptors.raw_models import RawModel
 from glrtf.inference.descriptors.tensorflow_models import of_keras
-from glrtf.inference.serving import weights_digest
+from glrtf.inference.weights_digest import weights_digest
 from glrtf.models.hub import image_converter, input_scale, load_preset
 
 

@@ -51,7 +51,7 @@ def load_keras(path: str) -> RawModel:
     Raises:
         UserError: If it is none, or needs code that is not Keras's own.
     """
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
 
     try:
         model = keras.saving.load_model(local_copy(path), compile=False, safe_mode=True)

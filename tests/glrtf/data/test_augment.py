@@ -185,16 +185,16 @@ def rounded_to_bfloat16(values):
 
 def multiplied_in_bfloat16(monkeypatch):
     """Every product that TensorFlow offers takes its operands in bfloat16, as on a TPU."""
-    from glrtf.data import resample
+    from glrtf.data import kernels
 
-    exact = resample._product
+    exact = kernels.multiplied
 
     def rounding(function):
         return lambda *operands, **options: function(
             *(rounded_to_bfloat16(o) if hasattr(o, "dtype") else o for o in operands), **options
         )
 
-    monkeypatch.setattr(resample, "_product", rounding(exact))
+    monkeypatch.setattr(kernels, "multiplied", rounding(exact))
     for name in ("einsum", "matmul"):
         monkeypatch.setattr(tf, name, rounding(getattr(tf, name)))
 

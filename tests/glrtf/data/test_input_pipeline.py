@@ -255,15 +255,15 @@ def test_past_the_limit_the_error_names_shard_and_position(tmp_path):
 
 
 def test_any_exception_of_a_decoder_is_a_counted_broken_record(tmp_path, monkeypatch):
-    from glrtf.data import input_pipeline
+    from glrtf.data import host_batches
 
     def unknown(encoded):
         if encoded == photo(7):
             raise KeyError(6)
         return decode(encoded)
 
-    decode = input_pipeline.decode_on_host
-    monkeypatch.setattr(input_pipeline, "decode_on_host", unknown)
+    decode = host_batches.decode_on_host
+    monkeypatch.setattr(host_batches, "decode_on_host", unknown)
     ids, bad = read_all(str(write_split(tmp_path / "train", (6, 6))), limit=1)
     assert ids == [n for n in range(12) if n != 7]
     [broken] = bad.report()

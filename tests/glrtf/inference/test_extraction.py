@@ -12,7 +12,7 @@ from glrtf.commands import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.shards import open_shards
 from glrtf.embeddings import embedding_set
-from glrtf.inference import extraction
+from glrtf.inference import extraction, tensorflow_runner
 from glrtf.inference.embedders import load_embedder
 from tfrecords_tools import example, schema
 from tfrecords_tools.errors import UserError
@@ -259,7 +259,7 @@ def test_a_model_that_gives_nan_stops_with_the_image(saved_model, tmp_path):
 
     embedder = replace(sound, embed=nan_for_the_second)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
-    runner = extraction.BatchRunner(embedder, ("plain",), 4, strategy)
+    runner = tensorflow_runner.BatchRunner(embedder, ("plain",), 4, strategy)
     with pytest.raises(UserError, match="0000000000000001"):
         extraction.embed_split(
             [extraction.Job(embedder, runner, str(tmp_path / "set"))],
@@ -278,7 +278,7 @@ def test_two_replicas_give_the_rows_of_one(saved_model, tmp_path):
     ):
         with strategy.scope():
             embedder = load_embedder(saved_model)
-        runner = extraction.BatchRunner(embedder, ("plain", "hflip"), 2, strategy)
+        runner = tensorflow_runner.BatchRunner(embedder, ("plain", "hflip"), 2, strategy)
         job = extraction.Job(embedder, runner, str(tmp_path / name))
         [done] = extraction.embed_split([job], shard_set, views=("plain", "hflip"))
         rows.append(np.concatenate([done.part(i)[0] for i in range(3)]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glrtf.models import backbones, efficientnet_v2, remat
+from glrtf.models import backbones, efficientnet_v2, kernels
 from glrtf.models.heads import build_head
 from glrtf.models.retrieval_model import RetrievalModel, build_embedding_model
 from glrtf.training.accumulation import TrainStep, statistics
@@ -83,7 +83,7 @@ def test_xla_does_not_find_the_second_run_equal_to_the_first():
             with tf.GradientTape() as tape:
                 tape.watch([x, *weights])
                 if rematerialised:
-                    result, _ = remat._rematerialise(run, x, weights)
+                    result, _ = kernels.rematerialise(run, x, weights)
                 else:
                     result, _ = run(x, weights)
                 result = tf.tanh(result)

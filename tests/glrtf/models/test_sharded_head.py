@@ -7,7 +7,7 @@ from tf_devices import two_replicas
 
 from glrtf.models.class_shards import ClassShards, assign_whole, read_whole, whole_shape
 from glrtf.models.heads import build_head
-from glrtf.models.replicas import LoneReplica
+from glrtf.models.kernels import LoneReplica
 from glrtf.models.sharded_head import SHARDED_KINDS
 
 DIMENSION, EACH = 6, 4  # EACH: images a replica.

@@ -26,10 +26,10 @@ class Stopper(Recorder):
     """Stops a trainer after an update, whether that ends an epoch or not."""
 
     def stop(self, made, at):
-        compile_step = made._compile_step
+        make_step = made._engine.make_step
 
-        def stopping(size):
-            step = compile_step(size)
+        def stopping(*of):
+            step = make_step(*of)
 
             def counted(*arguments):
                 self.count += 1
@@ -40,7 +40,7 @@ class Stopper(Recorder):
             return counted
 
         self.count = int(made._state.updater.iterations.numpy())
-        made._compile_step = stopping
+        made._engine.make_step = stopping
 
 
 def images(config):

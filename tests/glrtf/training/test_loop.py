@@ -104,10 +104,10 @@ def test_a_loss_that_is_no_number_stops_before_anything_is_saved(config):
 def test_a_gradient_of_nan_at_a_finite_loss_is_not_saved(config, norm, what):
     config = dataclasses.replace(config, checkpoint_every=2)
     made, state = trainer(config)
-    compile_step = made._compile_step
+    make_step = made._engine.make_step
 
-    def spoilt(size):
-        step = compile_step(size)
+    def spoilt(*of):
+        step = make_step(*of)
 
         def run(batch, stop):
             values = step(batch, stop)
@@ -120,7 +120,7 @@ def test_a_gradient_of_nan_at_a_finite_loss_is_not_saved(config, norm, what):
 
         return run
 
-    made._compile_step = spoilt
+    made._engine.make_step = spoilt
     with pytest.raises(UserError, match=rf"^{what}: expected a number.*-0+8\.json"):
         made.run()
     assert updates(config) == [2]
@@ -166,13 +166,13 @@ def test_stages_change_the_size_of_the_images(config):
     config = dataclasses.replace(config, sizes=[32, 64], stage_epochs=[1, 1])
     made, _ = trainer(config)
     sizes = []
-    compile_step = made._compile_step
+    make_step = made._engine.make_step
 
-    def noting(size):
-        step = compile_step(size)
-        return lambda batch, stop: sizes.append((size, batch[0].shape[1])) or step(batch, stop)
+    def noting(*of):
+        step = make_step(*of)
+        return lambda batch, stop: sizes.append((of[-1], batch[0].shape[1])) or step(batch, stop)
 
-    made._compile_step = noting
+    made._engine.make_step = noting
     made.run()
     assert sizes == [(32, 32)] * 5 + [(64, 64)] * 5
 

@@ -44,8 +44,8 @@ def test_a_run_traces_its_step_once_a_stage_and_validation_once(tmp_path, monkey
     )
     made._validate = lambda: validations.append(1) or validator()
     steps = []
-    compile_step = made._compile_step
-    made._compile_step = lambda size: steps.append(compile_step(size)) or steps[-1]
+    compile_step = made._engine._compile
+    made._engine._compile = lambda *of: steps.append(compile_step(*of)) or steps[-1]
     assert made.run().update == 20
     assert [step.experimental_get_tracing_count() for step in steps] == [1, 1]
     assert len(passes) == 2  # The loop over micro-batches traces its body once a stage.
@@ -65,7 +65,7 @@ def test_two_replicas_trace_the_pass_once_each(tmp_path, monkeypatch):
     )
     made, _ = trainer(config, strategy=two_replicas())
     steps = []
-    compile_step = made._compile_step
-    made._compile_step = lambda size: steps.append(compile_step(size)) or steps[-1]
+    compile_step = made._engine._compile
+    made._engine._compile = lambda *of: steps.append(compile_step(*of)) or steps[-1]
     assert made.run().update == 10
     assert [step.experimental_get_tracing_count() for step in steps] == [1]

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from tfrecords_tools.command import expected
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import folders
 
@@ -48,6 +49,22 @@ with folders.atomic_folder(sys.argv[1]) as lent:
     open(os.path.join(lent, "half"), "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nothing"])
+def test_what_is_no_folder_is_refused_before_any_work(tmp_path, kind):
+    path = tmp_path / "out"
+    if kind == "a file":
+        path.write_text("notes")
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    for refusing in (
+        lambda: folders.atomic_folder(str(path)).__enter__(),
+        lambda: expected.new_folder("--output", str(path)),
+    ):
+        with pytest.raises(UserError, match=f"out: expected a folder to write to, found {kind}$"):
+            refusing()
+    assert os.listdir(tmp_path) == ["out"]
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_lives_is_not(tmp_path):

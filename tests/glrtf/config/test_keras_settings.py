@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
-from glrtf.models.keras_settings import keras
 from glrtf.models.retrieval_model import embedding_model_from_config
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,7 @@ import json, sys
 import numpy as np
 from glrtf.config.training import TrainConfig
 from glrtf.models.retrieval_model import embedding_model_from_config
-from glrtf.models.keras_settings import keras
+from glrtf.config.keras_settings import keras
 keras.utils.set_random_seed(0)
 model = embedding_model_from_config(TrainConfig(size=32, embedding_dim=8), precision="float32")
 image = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
@@ -65,7 +65,7 @@ _REFUSE = """
 from tfrecords_tools.errors import UserError
 {before}
 try:
-    import glrtf.models.keras_settings
+    import glrtf.config.keras_settings
 except UserError as error:
     print(error)
 """

@@ -5,14 +5,14 @@ the user's home that any program may write. With ``floatx: float16`` embeddings 
 fourth digit, with ``channels_first`` no model here can be built. So the modules of this project
 import Keras from here:
 
-    from glrtf.models.keras_settings import keras
+    from glrtf.config.keras_settings import keras
 """
 
 import os
 
+from glrtf.config import keras_backend
 from tfrecords_tools.errors import UserError
 
-_BACKEND = "tensorflow"
 # What Keras itself begins with if there is no keras.json.
 _FLOATX = "float32"
 _EPSILON = 1e-7
@@ -24,11 +24,15 @@ except ValueError as error:
     home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))
     raise UserError(f"{home}/keras.json: refused by Keras ({error}); fix or remove it") from None
 
-if keras.config.backend() != _BACKEND:
+if keras.config.backend() != keras_backend.chosen():
     raise UserError(
-        f"Keras: expected the backend {_BACKEND}, found {keras.config.backend()}, which was chosen "
-        f"before glrtf was imported; set KERAS_BACKEND={_BACKEND}"
+        f"Keras: expected the backend {keras_backend.chosen()}, found {keras.config.backend()}, "
+        "which was chosen before glrtf was imported; set KERAS_BACKEND="
+        f"{keras_backend.chosen()}"
     )
 keras.config.set_floatx(_FLOATX)
 keras.config.set_epsilon(_EPSILON)
 keras.config.set_image_data_format(_IMAGE_DATA_FORMAT)
+
+ON_JAX = keras_backend.chosen() == "jax"
+"""Whether models run on JAX in this process, not on TensorFlow."""

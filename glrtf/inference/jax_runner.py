@@ -1,0 +1,127 @@
+"""Embedding on JAX devices, from a training run's checkpoint."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from glrtf.config.inference import EmbedConfig
+from glrtf.config.keras_settings import keras
+from glrtf.data.input_spec import InputSpec
+from glrtf.inference.descriptors.kinds import kind_of
+from glrtf.inference.embedder import Embedder, Precision
+from glrtf.inference.extraction import Job
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views
+from glrtf.inference.weights_digest import weights_digest
+from glrtf.training import jax_devices
+from glrtf.training.jax_placement import BY_DEVICE, EVERYWHERE, place_variables
+from tfrecords_tools.errors import UserError
+
+
+def load_jobs(config: EmbedConfig) -> list[Job]:
+    """Loads the models of an embedding on this process's devices.
+
+    Raises:
+        UserError: See `load_embedder`; or if the devices are not there.
+    """
+    devices = jax_devices.find_devices(config.strategy, config.tpu, alone=True)
+    print(f"embedding with jax on {jax_devices.describe(devices)}", file=sys.stderr)
+    mesh = jax_devices.make_mesh(devices, split_classes=False)
+    any_size = any(scale != 1 for scale in config.scales)
+    jobs = []
+    for model, output in config.jobs:
+        embedder = load_embedder(model, config.checkpoint, any_size, config.precision)
+        runner = JaxRunner(embedder, config.tta, config.batch_size, mesh, config.scales)
+        jobs.append(Job(embedder, runner, output))
+    return jobs
+
+
+def load_embedder(
+    path: str, checkpoint: str = "", any_size: bool = False, precision: Precision = "float32"
+) -> Embedder:
+    """Loads a training run's model into the host's memory.
+
+    Args:
+        path: A workdir.
+        checkpoint: Which checkpoint of it.
+        any_size: Whether images of any size are to be embedded at their size.
+        precision: Of the network's arithmetic.
+
+    Raises:
+        UserError: If it is none, or does not load, or is an export.
+    """
+    from glrtf.training.checkpoints import load_embedding_model
+
+    if (kind := kind_of("--model", path)) != "workdir":
+        raise UserError(
+            f"--model {path}: expected a training run's workdir with --engine jax, found a model "
+            f"of the kind {kind}; name the workdir, or use --engine tensorflow"
+        )
+    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    with jax.default_device(jax_devices.host()):
+        model, config = load_embedding_model(path, checkpoint or None, policy, any_size)
+
+    def embed(images: jax.Array) -> jax.Array:
+        return model(images.astype(jnp.float32) / 255.0, training=False)
+
+    dimension = int(model.output_shape[-1])
+    spec = InputSpec.of(config.input, config.size)
+    return Embedder(path, spec, dimension, weights_digest(model), embed, model, precision)
+
+
+class JaxRunner:
+    """See `Runner`; the weights are on all devices, each embeds its share of a batch.
+
+    Args:
+        embedder: Of `load_embedder`.
+        views: Names of views to add up.
+        batch_size: Images of each device.
+        mesh: The devices.
+        scales: Of the model's input size, at each of which every view is embedded.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        views: Sequence[str],
+        batch_size: int,
+        mesh: Mesh,
+        scales: Sequence[float] = (1.0,),
+    ) -> None:
+        self.total_batch = batch_size * mesh.size
+        self.specs = [
+            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
+        ]
+        self._sharding = NamedSharding(mesh, BY_DEVICE)
+        variables = embedder.source.variables
+        self._weights = place_variables(variables, mesh)
+
+        def of_device(weights: Sequence[jax.Array], *scaled: jax.Array) -> jax.Array:
+            with keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True))):
+                return embed_views(embedder.embed, scaled, views)
+
+        specs = (EVERYWHERE, *(BY_DEVICE for _ in scales))
+        self._step = jax.jit(
+            jax.shard_map(
+                of_device, mesh=mesh, in_specs=specs, out_specs=BY_DEVICE, check_vma=False
+            )
+        )
+
+    def __call__(self, *scaled: np.ndarray) -> jax.Array:
+        """See `Runner`."""
+        return self._step(self._weights, *(self._dealt_out(images) for images in scaled))
+
+    def _dealt_out(self, images: np.ndarray) -> jax.Array:
+        """The images, filled up to a whole batch; a copy, the reader fills its arrays again."""
+        whole = np.zeros((self.total_batch, *images.shape[1:]), images.dtype)
+        whole[: len(images)] = images
+        return jax.device_put(whole, self._sharding)
+
+    def rows(self, result: Any, count: int) -> np.ndarray:
+        """See `Runner`."""
+        return np.array(result)[:count]

@@ -1,0 +1,51 @@
+"""Models and what runs them, where Keras runs on TensorFlow."""
+
+import sys
+
+import tensorflow as tf
+
+from glrtf.config.descriptor import DescriptorConfig
+from glrtf.config.inference import EmbedConfig
+from glrtf.inference.embedder import RUNTIME_NAMES, Embedder
+from glrtf.inference.embedders import load_embedder
+from glrtf.inference.extraction import Job
+from glrtf.inference.host_views import HostRunner
+from glrtf.inference.tensorflow_runner import BatchRunner
+from glrtf.training.strategy import describe, is_one_cpu, make_strategy
+
+
+def load_jobs(config: EmbedConfig) -> list[Job]:
+    """Loads the models on their devices."""
+    strategy = make_strategy(config.strategy, config.tpu)
+    print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
+    jobs = []
+    for number, (model, output) in enumerate(config.jobs):
+        with strategy.scope():
+            any_size = any(scale != 1 for scale in config.scales)
+            embedder = load_embedder(
+                model,
+                config.checkpoint,
+                any_size,
+                config.precision,
+                DescriptorConfig() if number else config.descriptor,
+                runtime=config.runtime,
+                on_cpu=is_one_cpu(strategy),
+            )
+        jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
+    return jobs
+
+
+def _runner(
+    embedder: Embedder, config: EmbedConfig, strategy: tf.distribute.Strategy
+) -> BatchRunner | HostRunner:
+    """What runs a model: the strategy's devices, or one replica on this machine's CPU."""
+    if embedder.in_graph:
+        return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
+    print(
+        f"{embedder.name}: run by {RUNTIME_NAMES[embedder.runtime]}, one replica on this machine's"
+        " CPU",
+        file=sys.stderr,
+    )
+    # As many photos as the models share for which there are several replicas.
+    total = config.batch_size * strategy.num_replicas_in_sync
+    return HostRunner(embedder, config.tta, total, config.scales)

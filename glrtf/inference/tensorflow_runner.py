@@ -1,0 +1,79 @@
+"""Embedding on the replicas of a `tf.distribute` strategy."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from glrtf.inference.embedder import Embedder
+from glrtf.inference.sides import scaled_side
+from glrtf.inference.tta import embed_views
+
+Tensor: TypeAlias = tf.Tensor
+
+
+class BatchRunner:
+    """Embeds batches of any length up to one, on all replicas of a strategy.
+
+    Args:
+        embedder: The model, loaded inside the strategy's scope.
+        views: Names of views to add up.
+        batch_size: Images of each replica.
+        strategy: Where to run.
+        scales: Of the model's input size, at each of which every view is embedded.
+
+    Attributes:
+        total_batch: Images of a whole batch.
+        specs: How the images at each scale are made.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        views: Sequence[str],
+        batch_size: int,
+        strategy: tf.distribute.Strategy,
+        scales: Sequence[float] = (1.0,),
+    ) -> None:
+        self._strategy = strategy
+        self._batch_size = batch_size
+        self.total_batch = batch_size * strategy.num_replicas_in_sync
+        self.specs = [
+            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
+        ]
+        shapes = [[batch_size, *spec.shape] for spec in self.specs]
+
+        def embed(*scaled: Tensor) -> Tensor:
+            known = [tf.ensure_shape(*pair) for pair in zip(scaled, shapes, strict=True)]
+            return embed_views(embedder.embed, known, views, embedder.unit_views)
+
+        @tf.function(autograph=False)
+        def step(*scaled: Tensor) -> Any:
+            return strategy.run(embed, args=scaled)
+
+        self._step = step
+
+    def __call__(self, *scaled: Tensor) -> Any:
+        """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
+
+        Args:
+            *scaled: The same images made by each of `specs`, uint8 (n, side, side, 3).
+        """
+        return self._step(*(self._dealt_out(images) for images in scaled))
+
+    def _dealt_out(self, images: Tensor) -> Any:
+        """The images, filled up to a whole batch, a share for each replica."""
+        missing = self.total_batch - images.shape[0]
+        padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images
+
+        def share(context: Any) -> Tensor:
+            first = context.replica_id_in_sync_group * self._batch_size
+            return padded[first : first + self._batch_size]
+
+        return self._strategy.experimental_distribute_values_from_function(share)
+
+    def rows(self, result: Any, count: int) -> np.ndarray:
+        """The float32 (count, d) rows of a result, waited for."""
+        parts = self._strategy.experimental_local_results(result)
+        return np.concatenate([part.numpy() for part in parts])[:count]

@@ -1,0 +1,58 @@
+"""What models compute that one formula for both engines would slow down, under one name each.
+
+TensorFlow gathers and scatters single values in its own kernels, and would hold every mask of a
+matrix of logits. XLA, which compiles all of JAX's steps, computes masks where they are used and
+scatters value by value. On a TPU and over a split class axis only masks will do.
+"""
+
+from glrtf.config.keras_settings import ON_JAX, keras
+
+if ON_JAX:
+    from glrtf.models.kernels.jax_norm import BatchNormalization
+    from glrtf.models.kernels.jax_remat import rematerialise
+    from glrtf.models.kernels.jax_replicas import LoneReplica, Replicas
+    from glrtf.models.kernels.on_jax import (
+        bend_true_logits,
+        cosines,
+        cross_entropy,
+        largest_column,
+        split_cross_entropy,
+        tensor_of,
+        true_values,
+        unit_rows,
+        with_true_values,
+    )
+else:
+    BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
+    from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
+        bend_true_logits,
+        cosines,
+        cross_entropy,
+        largest_column,
+        split_cross_entropy,
+        tensor_of,
+        true_values,
+        unit_rows,
+        with_true_values,
+    )
+    from glrtf.models.kernels.tensorflow_remat import rematerialise
+    from glrtf.models.kernels.tensorflow_replicas import (  # type: ignore[assignment]
+        LoneReplica,
+        Replicas,
+    )
+
+__all__ = [
+    "BatchNormalization",
+    "LoneReplica",
+    "Replicas",
+    "bend_true_logits",
+    "cosines",
+    "cross_entropy",
+    "largest_column",
+    "rematerialise",
+    "split_cross_entropy",
+    "tensor_of",
+    "true_values",
+    "unit_rows",
+    "with_true_values",
+]

@@ -1,0 +1,160 @@
+"""Compiles the training step of JAX for TPUs that are not there; a program of its own.
+
+    python -m glrtf.planning.jax_compiler SETTINGS.json TOPOLOGY RESULT.json
+
+It needs this project, Keras, jax and libtpu, and no TensorFlow. The result is that of
+`tpu_compiler`, of the whole update over all devices of the topology.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from glrtf.planning.tpu_compiler import ENVIRONMENT
+
+_COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+
+
+def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, Any]:
+    """Compiles the update of `glrtf.train --engine jax` for a topology such as ``"v5e:2x2"``.
+
+    Args:
+        settings: Of `TrainConfig`, and `num_classes`.
+        topology_name: As libtpu names it.
+
+    Returns:
+        As of `tpu_compiler.compile_program`; and how many operations cross devices, by name.
+    """
+    from glrtf.config import keras_backend
+
+    keras_backend.use("jax")
+    import jax
+    from jax.experimental import topologies
+
+    jax.config.update("jax_default_matmul_precision", "highest")
+    devices = topologies.get_topology_desc(topology_name, "tpu").devices
+    began = time.monotonic()
+    result: dict[str, Any] = {
+        "topology": topology_name,
+        "jax": jax.__version__,
+        "libtpu": importlib.metadata.version("libtpu"),
+        "devices": len(devices),
+    }
+    lowered = _lowered(settings, devices)
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        result["refused"] = str(error)
+    else:
+        statistics = compiled.memory_analysis()
+        names = [name for name in dir(statistics) if name.endswith("_in_bytes")]
+        result["memory"] = {name: getattr(statistics, name) for name in names}
+        costs = compiled.cost_analysis()
+        text = compiled.as_text()
+        cycles = sum(map(int, re.findall(r'estimated_cycles":"(\d+)"', text)))
+        result["cost"] = {
+            "bytes_accessed": float(costs.get("bytes accessed", 0.0)),
+            "flops": float(costs.get("flops", 0.0)),
+            "cycles": float(cycles),
+        }
+        result["collectives"] = {
+            name: len(re.findall(rf"= .*\b{name}(?:-start)?\(", text)) for name in _COLLECTIVES
+        }
+    result["seconds"] = time.monotonic() - began
+    return result
+
+
+def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
+    """The update, lowered for these devices; weights are made, images are not."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from jax.sharding import NamedSharding
+
+    from glrtf.config.data import AugmentConfig, InputConfig
+    from glrtf.config.training import TrainConfig
+    from glrtf.data.augmentation import Augmentation
+    from glrtf.models.kernels import Replicas
+    from glrtf.training import jax_devices
+    from glrtf.training.jax_placement import BY_DEVICE, specs_of, variables_of
+    from glrtf.training.jax_step import make_update
+    from glrtf.training.state import build_state
+
+    settings = dict(settings)
+    num_classes = settings.pop("num_classes")
+    augment = AugmentConfig(**settings.pop("augment"))
+    config = TrainConfig(**settings, augment=augment, input=InputConfig())
+    split = config.head_sharding == "classes"
+    mesh = jax_devices.make_mesh(devices, split_classes=split)
+    state = build_state(
+        config,
+        num_classes,
+        config.margin,
+        1e-4,
+        "mixed_bfloat16",
+        Replicas(mesh.size if split else 1),
+    )
+    update = make_update(
+        state,
+        mesh,
+        Augmentation(config, as_products=True),
+        accumulation_steps=config.accumulation_steps,
+        clip_norm=config.clip_norm,
+    )
+
+    def shaped(shape: tuple[int, ...], dtype: Any, spec: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, spec))
+
+    variables, specs = variables_of(state), specs_of(state)
+
+    def of_group(name: str) -> list[jax.ShapeDtypeStruct]:
+        found = []
+        for variable, spec in zip(getattr(variables, name), getattr(specs, name), strict=True):
+            shape = tuple(variable.shape)
+            if name == "statistics":
+                shape = (mesh.size, *shape)
+            elif spec != jax.sharding.PartitionSpec():
+                shape = (shape[0] * mesh.size, *shape[1:])
+            found.append(shaped(shape, np.dtype(variable.dtype), spec))
+        return found
+
+    values = type(variables)(*(of_group(name) for name in variables._fields))
+    images = config.batch_size * mesh.size
+    return update.lower(  # type: ignore[attr-defined]  # It is compiled by jax.jit.
+        values,
+        shaped((images, config.size, config.size, 3), jnp.uint8, BY_DEVICE),
+        shaped((images,), jnp.int32, BY_DEVICE),
+        shaped((mesh.size,), jnp.float32, BY_DEVICE),
+    )
+
+
+def settings_of(config: Any, num_classes: int) -> dict[str, Any]:
+    """What `compile_update` needs of a training configuration, JSON values."""
+    from glrtf.config.training import TrainConfig
+
+    names = {each.name for each in dataclasses.fields(TrainConfig)} - {"input"}
+    values = {name: value for name, value in dataclasses.asdict(config).items() if name in names}
+    return {**values, "strategy": "auto", "tpu": "", "num_classes": num_classes}
+
+
+def main(argv: list[str]) -> int:
+    """Reads the settings, writes the result under another name first and then in place."""
+    settings, topology_name, output = argv
+    os.environ.update(ENVIRONMENT)
+    result = compile_update(json.loads(Path(settings).read_text()), topology_name)
+    partial = Path(f"{output}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    partial.replace(output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

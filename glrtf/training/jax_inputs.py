@@ -1,0 +1,79 @@
+"""Training batches on a mesh of JAX devices, labels checked on the host."""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from glrtf.config.training import TrainConfig
+from glrtf.data.host_batches import training_reader
+from glrtf.data.shards import ShardSet
+from glrtf.training.jax_placement import BY_DEVICE
+from tfrecords_tools.errors import UserError
+
+
+def batches_on_mesh(
+    mesh: Mesh,
+    shards: ShardSet,
+    config: TrainConfig,
+    size: int,
+    num_classes: int,
+    start_update: int,
+) -> Iterator[tuple[jax.Array, jax.Array]]:
+    """Batches (images uint8, labels int32), split over the devices, without end.
+
+    Each process reads its own shards, for its own devices: the same records as on TensorFlow,
+    each device's in the same order.
+
+    Args:
+        mesh: The devices.
+        shards: The train split.
+        config: Batch size, seed, and how to read.
+        size: Side of the images in pixels.
+        num_classes: What labels must be below.
+        start_update: Updates whose batches were already used.
+    """
+    local = len(mesh.local_devices)
+    reader = training_reader(
+        shards,
+        size=size,
+        batch_size=config.batch_size * local,
+        seed=config.seed,
+        config=config.input,
+        worker=jax.process_index(),
+        num_workers=jax.process_count(),
+        start_step=start_update,
+    )
+    sharding = NamedSharding(mesh, BY_DEVICE)
+    for images, labels in reader.batches():
+        check_labels(labels, num_classes, config.data)
+        yield on_devices(images, sharding), on_devices(labels, sharding)
+
+
+def check_labels(labels: np.ndarray, num_classes: int, folder: str) -> None:
+    """Refuses labels outside [0, num_classes): a device would read past a matrix's end.
+
+    Raises:
+        UserError: Naming the first.
+    """
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if len(wrong):
+        raise UserError(
+            f"{folder}: label: expected 0 to {num_classes - 1}, found {wrong[0]}; the shards are "
+            "not those of their dataset_info.json: build them again"
+        )
+
+
+def on_devices(values: np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """This process's rows on its devices; a copy, since the reader fills its arrays again."""
+    return jax.make_array_from_process_local_data(sharding, np.array(values))
+
+
+def dealt(values: np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """Rows that every process has, each device its own."""
+    return jax.make_array_from_callback(values.shape, sharding, _rows_of(values))
+
+
+def _rows_of(values: np.ndarray) -> Callable:
+    return lambda index: values[index]

@@ -1,0 +1,277 @@
+"""Training on JAX gives what training on TensorFlow gives.
+
+One process on JAX computes everything that is compared here: see `jax_checks`.
+"""
+
+import csv
+import dataclasses
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax_checks
+import numpy as np
+import pytest
+import tensorflow as tf
+from shard_writing import write_split
+from tf_devices import two_replicas
+from tiny_models import tiny_embedding_model, tiny_model
+from tiny_runs import Recorder, trainer
+
+from glrtf.commands import embed
+from glrtf.config.data import AugmentConfig
+from glrtf.config.inference import EmbedConfig
+from glrtf.config.training import TrainConfig
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.models import retrieval_model
+from glrtf.training.accumulation import TrainStep, average_statistics, statistics
+from glrtf.training.averaging import WeightAverage
+from glrtf.training.optimizers import Updater
+from tfrecords_tools.command import cli
+
+ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="pip install 'glrtf[jax]'"
+)
+OFF = AugmentConfig(hflip=0.0, hue=0.0, saturation=0.0, contrast=0.0, brightness=0.0)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run of 5 updates on TensorFlow: what both engines resume, to 25 updates."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_split(folder / "data" / "train", [12, 8])
+    write_split(folder / "data" / "validation", [5], split="validation")
+    config = TrainConfig(
+        size=32,
+        data=str(folder / "data"),
+        workdir=str(folder / "begun"),
+        epochs=5,
+        batch_size=4,
+        accumulation_steps=2,
+        clip_norm=1.0,
+        ema_momentum=0.9,
+        augment=OFF,
+    )
+    killer = Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    made, _ = trainer(config, loggers=[killer], dropout=0.0)
+    assert made.run().update == 5
+    for name in ("on_tensorflow", "on_jax"):
+        shutil.copytree(config.workdir, folder / name)
+    return config, folder
+
+
+def start(*arguments, **environment):
+    """A process of `jax_checks`."""
+    path = f"{ROOT}:{ROOT / 'tests'}"
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "jax_checks.py"), *arguments],
+        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def found(runs, tmp_path_factory):
+    """What the JAX process computed, by name."""
+    config, folder = runs
+    output = tmp_path_factory.mktemp("jax") / "found.npz"
+    settings = output.with_name("config.yaml")
+    settings.write_text(cli.to_yaml(config))
+    process = start(str(output), str(settings), str(folder / "on_jax"))
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors[-3000:]
+    with np.load(output) as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("kind", jax_checks.HEADS)
+def test_heads_give_tensorflows_losses_and_gradients(found, kind, mixed):
+    case = jax_checks.head_case()
+    head = jax_checks.make_head(kind, case)
+    rows = tf.constant(case["rows"])
+    pairing = (tf.constant(case["partner"]), tf.constant(case["share"])) if mixed else None
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        losses, right = head.losses(rows, tf.constant(case["labels"]), pairing, training=True)
+        total = tf.reduce_sum(losses)
+    to_rows, to_centers = tape.gradient(total, [rows, head.centers.value])
+    name = f"{kind}/{'mixed' if mixed else 'plain'}"
+    np.testing.assert_allclose(found[f"{name}/losses"], losses, rtol=1e-5)
+    np.testing.assert_array_equal(found[f"{name}/right"], right)
+    np.testing.assert_allclose(found[f"{name}/to_rows"], to_rows, atol=1e-5)
+    np.testing.assert_allclose(found[f"{name}/to_centers"], to_centers, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", jax_checks.HEADS)
+def test_a_head_split_over_devices_equals_the_whole_one(found, kind):
+    for name in ("losses", "right", "to_rows", "to_centers"):
+        split, whole = found[f"{kind}/split/{name}"], found[f"{kind}/whole/{name}"]
+        np.testing.assert_allclose(split, whole, atol=1e-5, err_msg=name)
+
+
+def test_forgotten_activations_change_no_gradient(found):
+    kept, again = found["rematerialised/kept"], found["rematerialised/again"]
+    np.testing.assert_allclose(again, kept, rtol=1e-6)
+
+
+def trained_on_tensorflow(optimizer, strategy, steps, sync=False):
+    with strategy.scope():
+        model = tiny_model(batch_norm=True, sync=sync)
+        updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
+        for variable, value in zip(
+            model.trainable_variables, jax_checks.first_weights(), strict=True
+        ):
+            variable.assign(value)
+        average = WeightAverage(model.trainable_variables, 0.9, updater.iterations)
+        average.reset()
+    step = TrainStep(
+        model,
+        updater,
+        accumulation_steps=steps,
+        prepare=jax_checks.to_float,
+        clip_norm=1.0,
+        average=average,
+    )
+
+    @tf.function(autograph=False, jit_compile=False)
+    def run(images, labels):
+        figures = strategy.run(step, args=(images, labels))
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, figures, axis=None)
+
+    @tf.function(autograph=False, jit_compile=False)
+    def settle():
+        strategy.run(average_statistics, args=(model,))
+
+    count = strategy.num_replicas_in_sync
+    figures = []
+    for batch in jax_checks.training_case():
+        dealt = [
+            strategy.experimental_distribute_values_from_function(
+                lambda c, v=values: tf.constant(np.split(v, count)[c.replica_id_in_sync_group])
+            )
+            for values in batch
+        ]
+        figures.append(run(*dealt).numpy())
+    if count > 1:
+        settle()
+    return {
+        "figures": np.array(figures),
+        **{f"weights/{n}": v.numpy() for n, v in enumerate(model.trainable_variables)},
+        **{f"statistics/{n}": v.numpy() for n, v in enumerate(statistics(model))},
+        **{f"averages/{n}": v.numpy() for n, v in enumerate(average.variables)},
+    }
+
+
+def assert_same(found, prefix, expected, tolerance):
+    for name, value in expected.items():
+        got = found[f"{prefix}/{name}"]
+        if name == "figures":
+            got = got[:, :3]  # Behind them, whether to stop.
+        np.testing.assert_allclose(got, value, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", jax_checks.OPTIMIZERS)
+def test_two_devices_train_as_two_replicas_do(found, optimizer):
+    """With accumulation, BatchNorm, weight decay, clipping and averaged weights."""
+    assert_same(found, optimizer, trained_on_tensorflow(optimizer, two_replicas(), 2), 1e-4)
+
+
+def test_one_device_trains_as_one_replica_does(found):
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    assert_same(found, "one", trained_on_tensorflow("adam", strategy, 4), 1e-4)
+
+
+def test_batchnorm_over_all_devices_is_that_over_all_replicas(found):
+    expected = trained_on_tensorflow("adam", two_replicas(), 2, sync=True)
+    assert_same(found, "sync", expected, 1e-4)
+
+
+def test_an_update_crosses_devices_once_and_not_while_it_accumulates(found):
+    assert found["adam/collectives"].tolist() == [1, 0]
+    assert found["one/collectives"].tolist() == [0, 0]
+
+
+def test_two_processes_train_as_one_with_two_devices_does(found, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    outputs = [tmp_path / f"{number}.npz" for number in range(2)]
+    processes = [
+        start(
+            str(output),
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(number),
+            JAX_NUM_CPU_DEVICES="1",
+        )
+        for number, output in enumerate(outputs)
+    ]
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors[-3000:]
+    for output in outputs:
+        with np.load(output) as arrays:
+            assert arrays["processes"] == 2
+            for name in arrays.files:
+                if name not in ("processes", "collectives"):
+                    np.testing.assert_allclose(
+                        arrays[name], found[f"adam/{name}"], rtol=1e-6, atol=1e-6, err_msg=name
+                    )
+
+
+def test_a_run_of_tensorflow_resumes_on_jax(runs, found):
+    """20 updates with the same losses; then the run of JAX resumes on TensorFlow."""
+    config, folder = runs
+    recorder = Recorder()
+    one = dataclasses.replace(config, workdir=str(folder / "on_tensorflow"))
+    made, state = trainer(one, dropout=0.0, loggers=[recorder])
+    assert made.run().update == 25
+    expected = jax_checks.losses_of(recorder)
+    assert len(expected) == 4
+    np.testing.assert_allclose(found["resumed/0/losses"], expected, rtol=1e-3)
+    for name, value in state.arrays().items():
+        got = found[f"resumed/0/arrays/{name}"]
+        np.testing.assert_allclose(got, value, rtol=1e-3, atol=1e-4, err_msg=name)
+
+    _, resumed = trainer(dataclasses.replace(one, workdir=str(folder / "on_jax")), dropout=0.0)
+    assert int(resumed.updater.iterations.numpy()) == 25
+    for name, value in resumed.arrays().items():
+        np.testing.assert_array_equal(value, found[f"resumed/0/arrays/{name}"], err_msg=name)
+
+
+def test_the_commands_train_and_embed_where_tensorflow_cannot_be_imported(
+    runs, found, tmp_path, monkeypatch
+):
+    """With augmentation and validation, on four devices; rows are those of TensorFlow."""
+    _, folder = runs
+    assert found["without_tensorflow"]
+    assert found["commands"].tolist() == [0, 0]
+    with open(folder / "whole" / "logs" / "train.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {"train_loss", "validation_loss", "validation_map"} <= rows[-1].keys()
+    assert list((folder / "whole" / "logs").glob("events.out.tfevents.*"))
+    monkeypatch.setattr(retrieval_model, "embedding_model_from_config", tiny_embedding_model)
+    config = EmbedConfig(
+        model=str(folder / "whole"),
+        data=str(folder / "data"),
+        output=str(tmp_path / "set"),
+        split="train",
+        scales=(1.0, 1.5),
+        strategy="cpu",
+    )
+    expected = embed.embed(config)
+    got = EmbeddingSet.open(str(folder / "rows_of_jax"))
+    assert got.meta["model_digest"] == expected.meta["model_digest"]
+    for part in range(expected.num_parts):
+        (ours, our_ids), (theirs, their_ids) = got.part(part), expected.part(part)
+        np.testing.assert_array_equal(our_ids, their_ids)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)

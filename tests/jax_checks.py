@@ -1,0 +1,367 @@
+"""What the tests of JAX compare with TensorFlow, computed on four virtual CPU devices.
+
+    python tests/jax_checks.py OUTPUT.npz CONFIG.yaml WORKDIR...
+    python tests/jax_checks.py OUTPUT.npz    # one process of a cluster: see `in_a_cluster`
+
+A process runs Keras on one backend, so this one writes arrays and the tests read them. It cannot
+import TensorFlow, as on a machine that has none.
+"""
+
+import dataclasses
+import importlib.abc
+import os
+import re
+import sys
+from typing import Any
+
+import numpy as np
+
+DEVICES = 4
+HEADS = ("arcface", "subcenter", "curricular")
+OPTIMIZERS = ("adam", "lamb", "sgd")
+CLASSES, DIMENSION, IMAGES = 7, 6, 8
+
+
+def head_case() -> dict[str, np.ndarray]:
+    """Unit rows, labels, mixing partners and centres for every head."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(IMAGES, DIMENSION)).astype(np.float32)
+    return {
+        "rows": rows / np.linalg.norm(rows, axis=1, keepdims=True),
+        "labels": rng.integers(0, CLASSES, IMAGES).astype(np.int32),
+        "partner": np.roll(np.arange(IMAGES, dtype=np.int32), 1),
+        "share": rng.random(IMAGES).astype(np.float32),
+        "centers": rng.normal(size=(3 * CLASSES, DIMENSION)).astype(np.float32),
+        "margins": rng.uniform(0.1, 0.5, CLASSES).astype(np.float32),
+    }
+
+
+def make_head(kind: str, case: dict[str, np.ndarray], kinds: Any = None, replicas: Any = None):
+    """A head with the case's centres."""
+    from glrtf.models.class_shards import assign_whole, whole_shape
+    from glrtf.models.heads import KINDS, build_head
+
+    head = build_head(
+        kind,
+        CLASSES,
+        scale=16.0,
+        margin=case["margins"].tolist(),
+        num_centers=3,
+        kinds=kinds or KINDS,
+    )
+    if replicas is not None:
+        head.replicas = replicas
+    head.build((None, DIMENSION))
+    head.built = True
+    assign_whole(head.centers, case["centers"][: whole_shape(head.centers)[0]])
+    return head
+
+
+def training_case(count: int = 3, size: int = 16) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Batches of all replicas together."""
+    rng = np.random.default_rng(1)
+    return [
+        (
+            rng.integers(0, 256, (size, 6, 6, 3)).astype(np.uint8),
+            rng.integers(0, 5, size).astype(np.int32),
+        )
+        for _ in range(count)
+    ]
+
+
+class NoTensorFlow(importlib.abc.MetaPathFinder):
+    """Makes `import tensorflow` fail as where it is not installed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def main() -> None:
+    sys.meta_path.insert(0, NoTensorFlow())
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(DEVICES))
+    from glrtf.config import keras_backend
+
+    keras_backend.use("jax")
+    if len(sys.argv) == 2:
+        in_a_cluster(sys.argv[1])
+        return
+    output, config_path, *runs = sys.argv[1:]
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "highest")
+    found: dict[str, np.ndarray] = {}
+    for kind in HEADS:
+        whole_head(kind, found)
+        split_head(kind, found)
+    for optimizer in OPTIMIZERS:
+        found |= {f"{optimizer}/{k}": v for k, v in trained(optimizer, devices=2).items()}
+    found |= {f"one/{k}": v for k, v in trained("adam", devices=1, steps=4).items()}
+    found |= {f"split/{k}": v for k, v in trained("adam", devices=4, sharded=True).items()}
+    found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
+    rematerialised(found)
+    resumed(config_path, runs, found)
+    commands(config_path, found)
+    np.savez(output, **found)
+
+
+def in_a_cluster(output: str) -> None:
+    """What two devices of one process train, by one device of each of two processes."""
+    from glrtf.training import jax_devices
+
+    devices = jax_devices.find_devices("cpu")
+    found = trained("adam", devices=len(devices))
+    np.savez(output, processes=len({d.process_index for d in devices}), **found)
+
+
+def whole_head(kind: str, found: dict[str, np.ndarray]) -> None:
+    import jax
+    import jax.numpy as jnp
+
+    case = head_case()
+    head = make_head(kind, case)
+
+    def loss(rows: Any, centers: Any, mixed: bool) -> Any:
+        pairing = (case["partner"], case["share"]) if mixed else None
+        # In the order of `head.trainable_variables`.
+        (losses, right), _ = head_losses(head, [centers], rows, case["labels"], pairing)
+        return jnp.sum(losses), (losses, right)
+
+    for mixed in (False, True):
+        centers = np.array(head.centers.value)
+        (_, (losses, right)), gradients = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(
+            case["rows"], centers, mixed
+        )
+        name = f"{kind}/{'mixed' if mixed else 'plain'}"
+        found[f"{name}/losses"], found[f"{name}/right"] = losses, right
+        found[f"{name}/to_rows"], found[f"{name}/to_centers"] = gradients
+
+
+def head_losses(head: Any, weights: Any, rows: Any, labels: Any, pairing: Any) -> Any:
+    """The head's losses with these weights, and its state afterwards."""
+    from glrtf.config.keras_settings import keras
+
+    pairs = list(zip(head.trainable_variables, weights, strict=True))
+    with keras.StatelessScope(state_mapping=pairs) as scope:
+        losses = head.losses(rows, labels, pairing, training=True)
+    return losses, [scope.get_current_value(v) for v in head.non_trainable_variables]
+
+
+def split_head(kind: str, found: dict[str, np.ndarray]) -> None:
+    """The same with classes split over four devices, each with its own two images."""
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import PartitionSpec
+
+    from glrtf.models.class_shards import parts_of, shards_of
+    from glrtf.models.kernels import Replicas
+    from glrtf.models.sharded_head import SHARDED_KINDS
+    from glrtf.training.jax_devices import make_mesh
+
+    case = head_case()
+    head = make_head(kind, case, SHARDED_KINDS, Replicas(DEVICES))
+    centers = np.concatenate([part.numpy() for part in parts_of(head.centers)])
+    mesh = make_mesh(jax.devices(), split_classes=True)
+    each = PartitionSpec(("data", "model"))
+    local = np.arange(IMAGES) // 2 * 2 + (np.arange(IMAGES) + 1) % 2  # The other one of two.
+
+    def of_device(rows: Any, centers: Any, labels: Any, partner: Any, share: Any) -> Any:
+        def loss(rows: Any, centers: Any) -> Any:
+            (losses, right), _ = head_losses(head, [centers], rows, labels, (partner, share))
+            return jnp.sum(losses), (losses, right)
+
+        (_, aux), gradients = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(rows, centers)
+        return *aux, *gradients
+
+    run = jax.jit(
+        jax.shard_map(
+            of_device, mesh=mesh, in_specs=(each,) * 5, out_specs=(each,) * 4, check_vma=False
+        )
+    )
+    partner = (local % 2).astype(np.int32)
+    result = run(case["rows"], centers, case["labels"], partner, case["share"])
+    names = ("losses", "right", "to_rows")
+    for name, value in zip(names, result[:3], strict=True):
+        found[f"{kind}/split/{name}"] = np.asarray(value)
+    parts = np.split(np.asarray(result[3]), DEVICES)
+    shards = shards_of(head.centers)
+    assert shards is not None
+    found[f"{kind}/split/to_centers"] = shards.join(parts)
+    # What it must equal: all images on one device, each mixed with the same other.
+    whole = make_head(kind, case)
+
+    def whole_loss(rows: Any, centers: Any) -> Any:
+        pairing = (local.astype(np.int32), case["share"])
+        (losses, right), _ = head_losses(whole, [centers], rows, case["labels"], pairing)
+        return jnp.sum(losses), (losses, right)
+
+    (_, aux), gradients = jax.value_and_grad(whole_loss, argnums=(0, 1), has_aux=True)(
+        case["rows"], np.array(whole.centers.value)
+    )
+    for name, value in zip((*names, "to_centers"), (*aux, *gradients), strict=True):
+        found[f"{kind}/whole/{name}"] = np.asarray(value)
+
+
+def trained(
+    optimizer: str, *, devices: int, steps: int = 2, sharded: bool = False, sync: bool = False
+) -> dict[str, np.ndarray]:
+    """Weights, statistics and figures after three updates of the tiny model, and HLO counts."""
+    import jax
+    from jax.sharding import NamedSharding
+    from tiny_models import tiny_model
+
+    from glrtf.models.class_shards import assign_whole, read_whole
+    from glrtf.models.kernels import Replicas
+    from glrtf.training import jax_devices, jax_placement, jax_step
+    from glrtf.training.optimizers import Updater
+    from glrtf.training.state import TrainState, statistics
+
+    mesh = jax_devices.make_mesh(jax.devices()[:devices], split_classes=sharded)
+    replicas = Replicas(devices) if sharded else None
+    model = tiny_model(batch_norm=True, sync=sync, sharded=sharded, replicas=replicas)
+    for variable, value in zip(model.trainable_variables, first_weights(), strict=True):
+        assign_whole(variable, value)
+    updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
+    state = TrainState(model, updater, 0.9)
+    if state.average is not None:
+        state.average.reset()
+    update = jax_step.make_update(state, mesh, to_float, accumulation_steps=steps, clip_norm=1.0)
+    values = jax_placement.place(state, mesh)
+    sharding = NamedSharding(mesh, jax_placement.BY_DEVICE)
+    stop = jax.device_put(np.zeros(devices, np.float32), sharding)
+    figures = []
+    for images, labels in training_case():
+        batch = jax.device_put((images, labels), sharding)
+        values, figure = update(values, *batch, stop)
+        figures.append(np.asarray(figure))
+    text = update.lower(values, *batch, stop).compile().as_text()
+    averaged = jax_placement.average_over_devices(values.statistics, mesh)
+    values = values._replace(statistics=averaged)
+    jax_placement.take_back(state, values, jax_devices.host())
+    arrays = {f"weights/{n}": read_whole(v) for n, v in enumerate(model.trainable_variables)}
+    arrays |= {f"statistics/{n}": np.array(v.value) for n, v in enumerate(statistics(model))}
+    arrays |= {f"averages/{n}": read_whole(v) for n, v in enumerate(state.average.variables)}
+    return {**arrays, "figures": np.array(figures), "collectives": np.array(collectives(text))}
+
+
+def first_weights() -> list[np.ndarray]:
+    """Weights that both engines begin with: their own random numbers differ."""
+    rng = np.random.default_rng(2)
+    shapes = [(3, 3, 3, 4), (4,), (4,), (4,), (4, 6), (6,), (5, 6)]
+    values = [rng.normal(size=shape).astype(np.float32) * 0.3 for shape in shapes]
+    values[2] = np.abs(values[2]) + 0.5  # BatchNorm's scale.
+    return values
+
+
+def to_float(images: Any, replica: Any, number: Any) -> Any:
+    """Without augmentation, whose random numbers differ."""
+    from glrtf.config.keras_settings import keras
+
+    return keras.ops.cast(images, "float32") / 255.0, None
+
+
+def collectives(text: str) -> tuple[int, int]:
+    """How many operations cross devices in a compiled program, and how many of them in loops."""
+    bodies = set(re.findall(r"body=%?([\w.\-]+)", text))
+    total = inside = 0
+    name = ""
+    for line in text.splitlines():
+        if match := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):
+            name = match[1]
+        if re.search(r"= .*\b(all-reduce|all-gather|reduce-scatter|all-to-all)(-start)?\(", line):
+            total += 1
+            inside += name in bodies
+    return total, inside
+
+
+def rematerialised(found: dict[str, np.ndarray]) -> None:
+    """A gradient with and without activations kept, and what moves besides."""
+    import jax
+    import jax.numpy as jnp
+
+    from glrtf.models.kernels import rematerialise
+
+    x, weight = np.float32([[0.3, -0.2]]), np.float32([[1.0, 2.0], [0.5, -1.0]])
+
+    def run(x: Any, weights: Any) -> Any:
+        result = jnp.tanh(x @ weights[0])
+        return result, [jnp.mean(result)]
+
+    def loss(weight: Any, again: bool) -> Any:
+        result, moved = rematerialise(run, x, [weight]) if again else run(x, [weight])
+        return jnp.sum(result**2), moved[0]
+
+    for name, again in (("kept", False), ("again", True)):
+        gradient, moved = jax.grad(loss, has_aux=True)(weight, again)
+        found[f"rematerialised/{name}"] = np.append(gradient, moved)
+
+
+def resumed(config_path: str, runs: list[str], found: dict[str, np.ndarray]) -> None:
+    """Resumes runs of the tiny model to their end, each in its own workdir."""
+    import jax
+    from tiny_runs import Recorder, trainer
+
+    from glrtf.config.training import TrainConfig
+    from glrtf.training.jax_devices import make_mesh
+    from glrtf.training.jax_engine import JaxEngine
+    from tfrecords_tools.command import cli
+
+    config = cli.parse(TrainConfig, [f"--config={config_path}"], prog="glrtf.train")
+    for number, workdir in enumerate(runs):
+        recorder = Recorder()
+        engine = JaxEngine(make_mesh(jax.devices()[:1], split_classes=False))
+        one = dataclasses.replace(config, workdir=workdir)
+        made, state = trainer(one, engine=engine, dropout=0.0, loggers=[recorder])
+        made.run()
+        found[f"resumed/{number}/losses"] = losses_of(recorder)
+        found |= {f"resumed/{number}/arrays/{k}": v for k, v in state.arrays().items()}
+
+
+def commands(config_path: str, found: dict[str, np.ndarray]) -> None:
+    """Trains with validation and embeds, by the commands, in `on_jax_whole` beside the workdir.
+
+    The backbone alone is a small one: that of the settings takes a minute to compile.
+    """
+    import yaml
+    from tiny_models import tiny_embedding_model
+
+    from glrtf.commands import embed, train
+    from glrtf.models import retrieval_model
+    from glrtf.training import state
+
+    state.embedding_model_from_config = tiny_embedding_model  # type: ignore[assignment]
+    retrieval_model.embedding_model_from_config = tiny_embedding_model  # type: ignore[assignment]
+    with open(config_path) as file:
+        settings = yaml.safe_load(file)
+    data, folder = settings["data"], os.path.dirname(settings["workdir"])
+    workdir, rows = os.path.join(folder, "whole"), os.path.join(folder, "rows_of_jax")
+    common = ["--engine=jax", "--strategy=cpu"]
+    code = train.main(
+        [
+            *(f"--config={config_path}", f"--workdir={workdir}", "--epochs=2"),
+            *("--learning_rate=0.01", "--augment.hflip=0.5", "--augment.crop=0.5"),
+            *("--augment.affine=true", "--augment.mixup=0.2", "--augment.rand_augment=1"),
+            *("--ema_momentum=0", "--accumulation_steps=1", *common),
+        ]
+    )
+    codes = [code]
+    codes.append(
+        embed.main(
+            [
+                *(f"--model={workdir}", f"--data={data}", "--split=train", f"--output={rows}"),
+                *("--batch_size=3", "--scales", "1", "1.5", *common),
+            ]
+        )
+    )
+    found["commands"] = np.array(codes)
+    found["without_tensorflow"] = np.array("tensorflow" not in sys.modules)
+
+
+def losses_of(recorder: Any) -> np.ndarray:
+    """Losses and gradient norms of all epochs, `(epochs, 2)`."""
+    names = ("train_loss", "train_gradient_norm")
+    return np.array([[row[name] for name in names] for row in recorder.rows.values()])
+
+
+if __name__ == "__main__":
+    main()
