@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_models import tiny_model
 
 from glrtf.config.training import TrainConfig
 from glrtf.training import fine_tuning
+from glrtf.training.accumulation import TrainStep
 from glrtf.training.optimizers import Updater
 
 
@@ -87,3 +89,28 @@ def test_settings_that_mean_nothing_are_refused(settings, part):
 def test_sizes_of_other_backbones_are_free():
     assert TrainConfig(backbone="lite0", size=160).folder == "runs/lite0_160"
     assert TrainConfig(backbone="keras:VGG16", size=150).folder == "runs/keras_VGG16_150"
+
+
+def test_statistics_of_a_frozen_backbone_keep_their_values_too():
+    model = tiny_model(batch_norm=True)
+    backbone = model.embedding_model.weights
+    frozen = fine_tuning.Frozen(1, frozenset(map(id, backbone)))
+    step = TrainStep(
+        model,
+        Updater("adam", 0.1, model.trainable_variables, frozen=frozen),
+        accumulation_steps=2,
+        prepare=lambda images, replica, number: (tf.cast(images, tf.float32) / 255.0, None),
+    )
+    run = tf.function(step, autograph=False)
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)), tf.uint8)
+    before = [v.numpy() for v in backbone]
+    head = model.head.weights[0].numpy()
+    changed = []
+    for _ in range(2):
+        run(images, tf.range(8) % 5)
+        pairs = zip(backbone, before, strict=True)
+        changed.append([not np.array_equal(v.numpy(), b) for v, b in pairs])
+    assert not any(changed[0])
+    # Weights, and BatchNorm's mean and variance; the head has moved from the first update on.
+    assert all(changed[1])
+    assert not np.array_equal(model.head.weights[0].numpy(), head)
