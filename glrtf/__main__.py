@@ -1,6 +1,7 @@
 """The one entry point: ``glrtf COMMAND …`` or ``python -m glrtf COMMAND …``."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +9,8 @@ import glrtf
 from glrtf.commands.catalog import COMMANDS, GROUPS
 from tfrecords_tools.command.near_words import did_you_mean
 
+# What a shell reports of a command that SIGPIPE has ended.
+_BROKEN_PIPE = 141
 _WIDTH = max(map(len, COMMANDS)) + 2
 
 
@@ -26,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     name, *rest = arguments
     if name in ("-h", "--help", "help"):
-        print(help_text())
-        return 0
+        return _show_help()
     if name == "--version":
         print(f"glrtf {glrtf.__version__}")
         return 0
@@ -44,6 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The process is the command's own, as with `python -m` and its module.
     sys.argv = [f"{sys.argv[0]} {name}", *rest]
     return command()
+
+
+def _show_help() -> int:
+    """Prints the commands; ``glrtf --help | head -3`` ends quietly."""
+    try:
+        print(help_text(), flush=True)
+    except BrokenPipeError:
+        # Python's own last flush must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return 0
 
 
 def help_text() -> str:

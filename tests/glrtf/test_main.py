@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -95,3 +96,13 @@ def test_no_command_shows_the_help_as_an_error(capsys):
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"glrtf {glrtf.__version__}\n"
+
+
+def test_help_into_a_closed_pipe_ends_quietly():
+    """As in `glrtf --help | head -1`: the reader is gone before the first line is written."""
+    command = [sys.executable, "-m", "glrtf", "--help"]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, b"")

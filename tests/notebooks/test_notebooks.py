@@ -63,7 +63,7 @@ def run(name: str, folder: Path, parameters: dict, before: str = "") -> str:
     with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
         kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/ipc")
         client = NotebookClient(notebook, km=kernel, timeout=None)
-        client.execute(cwd=str(folder))
+        client.execute(cwd=str(folder), cleanup_kc=True)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [one for one in outputs if "image/png" in one.get("data", {})]
     assert len(pictures) >= 2
