@@ -13,6 +13,8 @@ from glrtf.api import lazy
 # glrtf.config.keras_settings sets the rest.
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"
+# TensorFlow reads this when it is loaded; its notes on the processor would fill a notebook.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 __version__ = "0.1.0"
 __all__ = lazy.offer(__name__)

@@ -14,7 +14,9 @@ from glrtf.commands.catalog import COMMANDS
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 _OURS = re.compile(r"python -m ((?:glrtf|tfrecords_tools)(?:\.\w+)*)(.*)")
-_SHORT = re.compile(rf"(?<![\w./-])(?:python -m )?glrtf ({'|'.join(COMMANDS)})\b(?!\.)(.*)")
+# `glrtf rows import` is `glrtf rows_import`.
+_NAMES = "|".join(name.replace("_", "[_ ]") for name in COMMANDS)
+_SHORT = re.compile(rf"(?<![\w./-])(?:python -m )?glrtf ({_NAMES})\b(?!\.)(.*)")
 _SCRIPT = re.compile(r"python ((?:benchmarks|docs|tests)/\S+\.py)(.*)")
 _LOOP = re.compile(r"^\s*for (\w+) in ([^;]+)")
 _VARIABLE = re.compile(r"^\s*(\w+)=(\S+|\"[^\"]*\"|'[^']*')\s*$")
@@ -97,7 +99,9 @@ def _of_line(line: str, page: str) -> Iterator[Documented]:
 
 def _module(name: str) -> str:
     """What ``python -m`` takes for the command ``glrtf NAME``."""
-    module = COMMANDS[name].module.replace("glrtf.commands.preview", "glrtf.data.preview")
+    module = COMMANDS[name.replace(" ", "_")].module.replace(
+        "glrtf.commands.preview", "glrtf.data.preview"
+    )
     return module.replace("glrtf.commands.", "glrtf.").removesuffix(".draw")
 
 

@@ -94,6 +94,9 @@ NOT_RUN: dict[str, str] = {
     r"docs/your-own-photos\.md: glrtf|docs/your-own-photos\.md: tfr": (
         "run by test_your_own_photos.py"
     ),
+    r"docs/descriptors\.md: glrtf": (
+        "needs models and rows of other programs; run by their own tests"
+    ),
     r": benchmarks/": "measures, for minutes",
     r"tests/faults/campaign\.py": "kills processes, for minutes",
     r"tests/faults/storage_campaign\.py": "runs for minutes; some faults by test_storage_faults.py",

@@ -114,6 +114,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "shorten and whiten embedding sets",
             "glrtf.config.whitening.WhitenConfig",
         ),
+        "adapt": Entry(
+            "glrtf.commands.adapt",
+            "train a map on a frozen model's rows",
+            "glrtf.config.adapting.AdaptConfig",
+        ),
         "retrieve": Entry(
             "glrtf.commands.retrieve",
             "rank index images for every query",

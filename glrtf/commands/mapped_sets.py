@@ -10,11 +10,16 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
+    from glrtf.embeddings.adapter import Adapter
     from glrtf.embeddings.digests import Verify
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import JoinedRows
+    from glrtf.embeddings.rows import JoinedRows, RowSource
 
 ROLES = ("train", "query", "index")
+_PREPARATION = (
+    *("size", "max_side", "antialias", "precision", "preparation", "tta", "scales"),
+    *("runtime", "split"),
+)
 
 
 def open_sets(config: Any) -> "dict[str, list[EmbeddingSet]]":
@@ -84,6 +89,20 @@ def write_set(
             first += length
             progress.update(length)
     embedding_set.finish(folder, len(lengths), **meta)
+
+
+def mapped_part(rows: "RowSource", part: int, adapter: "Adapter") -> np.ndarray:
+    """A part's rows, mapped, float32 (rows, adapter.dimension)."""
+    from glrtf.embeddings.adapter import AdaptedRows
+
+    return AdaptedRows(rows, adapter).read(part, 0, rows.part_lengths[part])
+
+
+def preparation(metas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the photos of one model's set were prepared, which mapping does not change."""
+    if len(metas) > 1:
+        return {}
+    return {name: metas[0][name] for name in _PREPARATION if name in metas[0]}
 
 
 def _require_models_of(

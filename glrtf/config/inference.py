@@ -58,6 +58,8 @@ class EmbedConfig(NoCodeFromFiles):
         photo_ids: For photos: stem, their file names without the ending; path, their paths
             below the folder, with it; or digest, 16 hex digits of the path. photos.csv lists
             ids and paths, left_out.csv the files that are no photos.
+        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps the rows of --model,
+            views added up; empty for none.
         tta: Views whose embeddings are added up: plain, hflip.
         scales: Of the model's input size, such as 0.7071 1 1.4142: every view is embedded at
             each, from photos resized to it, and all are added up.
@@ -91,6 +93,7 @@ class EmbedConfig(NoCodeFromFiles):
     output: str
     split: Literal["train", "index", "test"] = "test"
     photo_ids: Literal["stem", "path", "digest"] = "stem"
+    adapter: str = ""
     tta: tuple[str, ...] = VIEWS
     scales: tuple[float, ...] = (1.0,)
     checkpoint: str = ""

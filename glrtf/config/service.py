@@ -28,6 +28,7 @@ class SearcherConfig(NoCodeFromFiles):
         labels: CSV of the index photos' landmarks, written as --landmarks; empty takes --landmarks,
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
+        adapter: Folder of the adapter by which the sets were mapped; empty for none.
         tta: Views whose embeddings are added up: plain, hflip.
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
         runtime: What computes the model; see glrtf embed.
@@ -45,6 +46,7 @@ class SearcherConfig(NoCodeFromFiles):
     train: str = ""
     landmarks: str = ""
     labels: str = ""
+    adapter: str = ""
     tta: tuple[str, ...] = VIEWS
     precision: Literal["float32", "bfloat16"] = "float32"
     runtime: RuntimeChoice = "auto"

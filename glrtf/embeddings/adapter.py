@@ -7,6 +7,7 @@ them; its result is divided by its length. Its folder holds ``adapter.npz``, the
 
 import dataclasses
 import functools
+import hashlib
 import io
 import itertools
 from collections.abc import Mapping, Sequence
@@ -250,6 +251,14 @@ def load(folder: str) -> Adapter:
         digest=info["digest"],
         fitted=info["fitted"],
     )
+
+
+def digest_of(layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+    """SHA-256 over the layers' shapes and numbers."""
+    content = hashlib.sha256()
+    for array in (each for layer in layers for each in layer):
+        content.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return content.hexdigest()
 
 
 def model_names(metas: Sequence[Mapping[str, Any]]) -> tuple[ModelName, ...]:

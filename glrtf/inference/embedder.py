@@ -4,7 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from glrtf.data.input_spec import InputSpec
+from glrtf.embeddings.adapter import Adapter
+from glrtf.embeddings.adapter import load as load_adapter
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 Runtime: TypeAlias = Literal["tensorflow", "onnx", "openvino", "litert", "python"]
@@ -34,6 +39,7 @@ class Embedder:
         stride: Sides at other scales are multiples of it.
         unit_views: Whether each view's row is divided by its length before the views are added up.
         preparation: The manifest of another project's model; None for this project's.
+        adapter: Maps the rows, views added up, that the sets have; None for none.
     """
 
     name: str
@@ -48,6 +54,30 @@ class Embedder:
     stride: int = 32
     unit_views: bool = True
     preparation: dict[str, Any] | None = None
+    adapter: Adapter | None = None
+
+    def adapted_by(self, folder: str) -> "Embedder":
+        """The same model with an adapter on it, by whose name and digest its sets go.
+
+        Args:
+            folder: The adapter's; empty for none.
+
+        Raises:
+            UserError: If it is missing or damaged, or was fitted on another model's rows.
+        """
+        if not folder:
+            return self
+        adapter = load_adapter(folder)
+        said = {"model": self.name, "model_digest": self.digest}
+        adapter.require_models(f"--adapter {folder}", [said])
+        meta = adapter.meta([said])
+        return dataclasses.replace(
+            self, name=meta["model"], digest=meta["model_digest"], adapter=adapter
+        )
+
+    def finished(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The model's rows (n, dimension), as its sets have them."""
+        return self.adapter.apply(rows) if self.adapter else rows
 
     @property
     def size(self) -> int:

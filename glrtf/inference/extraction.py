@@ -250,7 +250,7 @@ def _embed_part(
         path = _rejects_path(job.folder, part, num_parts)
         new = os.path.basename(path) not in names
         files.write_bytes(path, text.getvalue().encode(), new=new)
-        block = rows.astype(dtype)
+        block = job.embedder.finished(rows).astype(dtype)
         digests.append(
             embedding_set.write_part(job.folder, part, num_parts, block, ids, names=names)
         )

@@ -2,6 +2,7 @@
 
 from glrtf.training import checkpoints
 from tfrecords_tools.command import expected
+from tfrecords_tools.errors import UserError
 
 INFO_NAME = "glrtf_export.json"
 """The description in an exported SavedModel's folder."""
@@ -19,5 +20,10 @@ def require_workdir(option: str, path: str, checkpoint: str = "", backbone: str 
         UserError: If it is not.
     """
     expected.folder(option, path)
-    checkpoints.read_config(path, backbone)
+    found = checkpoints.read_config(path, backbone).backbone
+    if backbone and found != backbone:
+        raise UserError(
+            f"--backbone {backbone}: expected {found} as {path} was trained with, or none; leave it"
+            " out"
+        )
     checkpoints.find(path, checkpoint or None)

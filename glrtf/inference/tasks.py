@@ -18,14 +18,13 @@ def open_input(config: EmbedConfig) -> ShardSet:
 
 
 def load_jobs(config: EmbedConfig) -> list[Job]:
-    """Loads the models on their devices."""
+    """Loads the models on their devices; the first one with the adapter, if there is one."""
     if ON_JAX:
-        from glrtf.inference.jax_runner import load_jobs as load_on_jax
-
-        return load_on_jax(config)
-    from glrtf.inference.tensorflow_jobs import load_jobs as load_on_tensorflow
-
-    return load_on_tensorflow(config)
+        from glrtf.inference.jax_runner import load_jobs as load
+    else:
+        from glrtf.inference.tensorflow_jobs import load_jobs as load
+    first, *others = load(config)
+    return [dataclasses.replace(first, embedder=first.embedder.adapted_by(config.adapter)), *others]
 
 
 def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:

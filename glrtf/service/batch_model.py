@@ -38,7 +38,7 @@ class BatchModel:
             self._run(np.zeros(self._shape(length), np.uint8))
 
     def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Rows float32 (n, d), of length 1, of images uint8 (size, size, 3)."""
+        """Rows float32 (n, d), of length 1, of images uint8 (size, size, 3), as sets have them."""
         most = self.lengths[-1]
         rows = [np.empty((0, self.embedder.dimension), np.float32)]
         for start in range(0, len(images), most):
@@ -50,7 +50,7 @@ class BatchModel:
             padded = np.zeros(self._shape(length), np.uint8)
             padded[: len(chunk)] = chunk
             rows.append(self._run(padded)[: len(chunk)])
-        return np.concatenate(rows)
+        return self.embedder.finished(np.concatenate(rows))
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         length = len(images)

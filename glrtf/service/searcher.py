@@ -66,6 +66,7 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         recorded=index.meta.get("preparation"),
         light=True,
     )
+    embedder = embedder.adapted_by(config.adapter)
     return Searcher(BatchModel(embedder, config.tta, max_batch), index, config)
 
 
@@ -95,7 +96,8 @@ def _refuse_unlike(
             raise UserError(
                 f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
                 f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}… of the model"
-                f" {one.meta.get('model')}; embed it with this model"
+                f" {one.meta.get('model')}; embed it with this model, or name the --adapter that"
+                " mapped it"
             )
     agreement = Agreement()
     ours = {

@@ -21,7 +21,7 @@ _FOR_GOOD = 10**6
 def gate(storage, monkeypatch, tmp_path):
     """The emulator, quick new tries, a bucket that holds x."""
     monkeypatch.setattr(remote, "FIRST_DELAY", 0.001)
-    monkeypatch.setattr(remote, "DEADLINE", 0.2)
+    monkeypatch.setattr(remote, "DEADLINE", 600.0)
     monkeypatch.setenv("TFRECORDS_TOOLS_CACHE", str(tmp_path / "copies"))
     files.write_bytes(f"{_ROOT}/x", b"0123456789")
     storage.requests.clear()
@@ -29,6 +29,11 @@ def gate(storage, monkeypatch, tmp_path):
     storage.faults.clear()
     for name in [name for name, _ in files.walk(_ROOT)]:
         files.delete(f"{_ROOT}/{name}")
+
+
+def _give_up_soon():
+    """For faults that last; those that pass must not fail because the machine is slow."""
+    remote.DEADLINE = 0.2  # Restored with what `gate` has patched.
 
 
 def _read_open():
@@ -50,6 +55,7 @@ _ONLY = {"writing it": "POST", "deleting it": "DELETE"}
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 429, 500, 503])
 @pytest.mark.parametrize("operation", _OPERATIONS)
 def test_every_status_is_one_line_that_names_object_operation_and_status(gate, operation, status):
+    _give_up_soon()
     gate.faults = [Fault(_ONLY.get(operation, "GET"), _FOR_GOOD, status=status)]
     if status == 404 and operation in ("looking it up", "deleting it"):
         _OPERATIONS[operation]()  # It is not there, which is an answer.
@@ -71,6 +77,7 @@ def test_every_status_is_one_line_that_names_object_operation_and_status(gate, o
 
 @pytest.mark.parametrize("operation", _OPERATIONS)
 def test_a_page_in_place_of_an_answer_is_not_taken_for_one(gate, operation):
+    _give_up_soon()
     gate.faults = [Fault(_ONLY.get(operation, "GET"), _FOR_GOOD, status=200, body=_PAGE)]
     if operation == "reading 4 bytes at 2":  # A range carries nothing to compare with.
         assert remote.read_range(f"{_ROOT}/x", 2, 4) == _PAGE
@@ -84,6 +91,7 @@ def test_a_page_in_place_of_an_answer_is_not_taken_for_one(gate, operation):
 def test_spoiled_bytes_are_read_again_and_then_refused(gate, how, read):
     gate.faults = [Fault("alt=media", 2, spoil=how)]
     assert read() == b"0123456789"
+    _give_up_soon()
     gate.faults = [Fault("alt=media", _FOR_GOOD, spoil=how)]
     with pytest.raises(UserError, match=rf"^{_ROOT}/x: .*run the same command again"):
         read()
@@ -189,6 +197,7 @@ def test_what_is_stored_compressed_is_read_decompressed(gate):
         assert file.read() == plain
         assert file.seek(5) == 5 and file.read(4) == plain[5:9]
         assert file.seek(0, 2) == len(plain)
+    _give_up_soon()
     gate.faults = [Fault("alt=media", _FOR_GOOD, spoil="alter")]
     with pytest.raises(UserError, match="do not match the checksum"):
         files.read_bytes(f"{_ROOT}/table.csv")
@@ -238,6 +247,7 @@ def test_a_tar_altered_on_the_way_is_read_again_and_never_indexed(gate, tar, tmp
     gate.faults = [Fault("alt=media", 2, spoil="alter")]
     found = _scan(layout, tmp_path / "memory")
     assert found.members.tolist() == expected.members.tolist()
+    _give_up_soon()
     gate.faults = [Fault("alt=media", _FOR_GOOD, spoil="alter")]
     with pytest.raises(UserError, match=r"images_000\.tar: its bytes do not match the checksum"):
         _scan(layout, tmp_path / "other")
@@ -250,6 +260,7 @@ def test_an_image_altered_on_the_way_is_read_again_and_never_packed(gate, tar, t
     assert read == {int(name[6:22], 16): data for name, data in images.items()}
     gate.faults = [Fault("alt=media", 2, spoil="alter")]
     assert dict(_images(layout, scan)) == read
+    _give_up_soon()
     gate.faults = [Fault("alt=media", _FOR_GOOD, spoil="alter")]
     with pytest.raises(UserError, match=r"images_000\.tar: expected the 700 bytes at 512 that"):
         list(_images(layout, scan))

@@ -11,6 +11,7 @@ from shard_writing import describe_again, photo, record, write_shard, write_spli
 from glrtf.commands import embed
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.shards import open_shards
+from glrtf.embeddings import adapter as adapters
 from glrtf.embeddings import embedding_set
 from glrtf.inference import extraction, tensorflow_runner
 from glrtf.inference.embedders import load_embedder
@@ -128,6 +129,23 @@ def test_long_ids_of_records_are_kept_whole(saved_model, tmp_path):
     embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
     opened = embedding_set.EmbeddingSet.open(tmp_path / "set")
     assert [one.decode() for one in opened.ids] == ids
+
+
+def test_an_adapter_maps_the_rows_and_gives_the_set_its_name(saved_model, tmp_path):
+    data = write_split(tmp_path / "data", [3, 2], split="test")
+    [plain] = embed.embed(config_for(saved_model, data, tmp_path / "plain")).sets
+    draw = np.random.default_rng(0)
+    weight = draw.normal(size=(plain.dimension, 5)).astype(np.float32)
+    models = adapters.model_names([plain.meta])
+    layers = ((weight, np.ones(5, np.float32)),)
+    made = adapters.Adapter(layers, models, (1.0,), "adapted", adapters.digest_of(layers))
+    adapters.save(str(tmp_path / "A"), made)
+    named = config_for(saved_model, data, tmp_path / "set", adapter=str(tmp_path / "A"))
+    [done] = embed.embed(named).sets
+    rows = np.arange(5)
+    np.testing.assert_allclose(done.take(rows), made.apply(plain.take(rows)), atol=1e-6)
+    assert {name: done.meta[name] for name in ("model", "model_digest")} == made.meta([plain.meta])
+    assert done.meta["size"] == plain.meta["size"]
 
 
 @pytest.mark.parametrize("bad", ["x" * 256, " a", "", "a\nb", "a\0"])

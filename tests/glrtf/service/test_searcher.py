@@ -12,11 +12,14 @@ from shard_writing import photo
 from tiny_models import EMBEDDING_SIZE, make_model
 
 from glrtf.commands import search
+from glrtf.commands.whiten import whiten
 from glrtf.config.retrieval import DbaConfig, RetrieveConfig, SearchConfig
 from glrtf.config.service import PhotoSearchConfig
+from glrtf.config.whitening import WhitenConfig
 from glrtf.inference import serving
 from glrtf.service.photo_input import PhotoReader
 from glrtf.service.searcher import open_searcher
+from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 
@@ -32,21 +35,38 @@ def answers_of(config):
 
 
 def test_answers_are_those_of_a_retrieval_without_dba(world, tmp_path):
+    expect_answers_of_retrieval(world, tmp_path, world.test, world.index, world.train)
+
+
+def test_an_adapter_maps_photos_as_it_mapped_the_sets(world, tmp_path, capsys):
+    out = tmp_path / "W"
+    settings = {"query": [world.test], "index": [world.index], "landmarks": world.landmarks}
+    whiten(WhitenConfig([world.train], str(out), **settings))
+    sets = [str(out / role) for role in ("query", "index", "train")]
+    expect_answers_of_retrieval(world, tmp_path, *sets, adapter=str(out))
+    with pytest.raises(UserError, match=r"whitened; embed it .* or name the --adapter"):
+        open_searcher(config_for(world, tmp_path, index=sets[1], train=sets[2]))
+    with pytest.raises(UserError, match=r"expected a set embedded with .*, whitened"):
+        open_searcher(config_for(world, tmp_path, adapter=str(out)))
+
+
+def expect_answers_of_retrieval(world, tmp_path, query, index, train, **searched):
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
     settings = RetrieveConfig(
-        query=[world.test],
-        index=[world.index],
+        query=[query],
+        index=[index],
         output=str(tmp_path),
-        train=[world.train],
+        train=[train],
         landmarks=world.landmarks,
         dba=DbaConfig(rows="none"),
     )
     pipeline = Pipeline(settings, StageCache(str(tmp_path / "stages")))
     ranking = pipeline.rank()
     ids = pipeline.inputs.index.ids
-    for row, answer in enumerate(answers_of(config_for(world, tmp_path, limit=8))):
+    config = config_for(world, tmp_path, limit=8, index=index, train=train, **searched)
+    for row, answer in enumerate(answers_of(config)):
         assert [each.image_id for each in answer.photos] == [
             ids[image].decode() for image in ranking.images[row][:8]
         ]

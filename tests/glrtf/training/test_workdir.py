@@ -132,7 +132,7 @@ def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"workdir of glrtf\.train, found no config\.yaml"):
+    with pytest.raises(UserError, match=r"workdir of glrtf train, found no config\.yaml"):
         checkpoints.read_config(str(tmp_path))
     with pytest.raises(UserError, match="expected a workdir with checkpoints, found none"):
         checkpoints.find(str(tmp_path))
