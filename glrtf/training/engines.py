@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from glrtf.config import keras_backend
 from glrtf.training import accelerators
 from glrtf.training.accelerators import Accelerators
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import UserError, how_to_install
 
 if TYPE_CHECKING:
     from glrtf.config.inference import EmbedConfig
@@ -27,10 +27,10 @@ EngineName: TypeAlias = Literal["tensorflow", "jax"]
 _TENSORFLOW_LIBTPU = "0.0.24"
 _NOT_FOR_TENSORFLOW = ("TPU v7x",)
 _INSTALL = {
-    ("tpu", "tensorflow"): "pip install 'glrtf[tpu]'",
-    ("tpu", "jax"): "pip install 'glrtf[jax]' 'jax[tpu]'",
-    ("gpu", "tensorflow"): "pip install 'glrtf[gpu]'",
-    ("gpu", "jax"): "pip install 'glrtf[jax]' 'jax[cuda12]'",
+    ("tpu", "tensorflow"): how_to_install("tpu"),
+    ("tpu", "jax"): f"{how_to_install('jax')} 'jax[tpu]'",
+    ("gpu", "tensorflow"): how_to_install("gpu"),
+    ("gpu", "jax"): f"{how_to_install('jax')} 'jax[cuda12]'",
 }
 
 
@@ -171,7 +171,7 @@ def _require(engine: EngineName, packages: Packages) -> None:
         extra = "cpu" if engine == "tensorflow" else "jax"
         raise UserError(
             f"--engine: expected the package {engine}, found {packages}; "
-            f"pip install 'glrtf[{extra}]'"
+            f"{how_to_install(extra)}"
         )
 
 
@@ -184,13 +184,13 @@ def _refuse_other_libtpu(engine: EngineName, packages: Packages) -> None:
             raise UserError(
                 f"libtpu: expected {_TENSORFLOW_LIBTPU} for tensorflow-tpu "
                 f"{packages.tensorflow_tpu}, found {packages.libtpu}, which is for JAX; use "
-                "--engine jax, or an environment of its own with pip install 'glrtf[tpu]'"
+                f"--engine jax, or an environment of its own: {_INSTALL['tpu', 'tensorflow']}"
             )
     elif engine == "jax" and packages.jax_libtpu and packages.libtpu == _TENSORFLOW_LIBTPU:
         raise UserError(
             f"libtpu: expected {packages.jax_libtpu} for jax {packages.jax}, found "
             f"{packages.libtpu}, which is for tensorflow-tpu; use --engine tensorflow, or an "
-            f"environment of its own with {_INSTALL['tpu', 'jax']}"
+            f"environment of its own: {_INSTALL['tpu', 'jax']}"
         )
 
 

@@ -40,9 +40,9 @@ def test_auto_takes_what_drives_the_machine(found, packages, engine):
 @pytest.mark.parametrize(
     ("found", "packages", "parts"),
     [
-        (V5E, TF_CPU, ["1 x TPU v5e (/dev/vfio/0)", "tensorflow 2.20.0", "jax[tpu]", "glrtf[tpu]"]),
+        (V5E, TF_CPU, ["1 x TPU v5e (/dev/vfio/0)", "tensorflow 2.20.0", "jax[tpu]", ".[tpu]"]),
         (V7X, TF_TPU, ["TPU v7x", "jax[tpu]"]),
-        (GPU, Packages(jax="0.10.2"), ["NVIDIA GPU", "jax[cuda12]", "glrtf[gpu]"]),
+        (GPU, Packages(jax="0.10.2"), ["NVIDIA GPU", "jax[cuda12]", ".[gpu]"]),
         (V5E, Packages(), ["neither TensorFlow nor JAX"]),
     ],
 )
@@ -53,7 +53,7 @@ def test_an_accelerator_that_nothing_drives_is_named_with_what_would(found, pack
     assert message.startswith("--engine: expected")
     assert "--strategy cpu" in message
     assert all(part in message for part in parts), message
-    assert ("glrtf[tpu]" in message) == (found is V5E)  # TensorFlow never drives a v7x.
+    assert (".[tpu]" in message) == (found is V5E)  # TensorFlow never drives a v7x.
     assert "\n" not in message
 
 

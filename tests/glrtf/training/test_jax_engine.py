@@ -36,7 +36,7 @@ from tfrecords_tools.command import cli
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="pip install 'glrtf[jax]'"
+    importlib.util.find_spec("jax") is None, reason="pip install '.[jax]'"
 )
 OFF = AugmentConfig(hflip=0.0, hue=0.0, saturation=0.0, contrast=0.0, brightness=0.0)
 
