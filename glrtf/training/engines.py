@@ -170,8 +170,7 @@ def _require(engine: EngineName, packages: Packages) -> None:
     if not getattr(packages, engine):
         extra = "cpu" if engine == "tensorflow" else "jax"
         raise UserError(
-            f"--engine: expected the package {engine}, found {packages}; "
-            f"{how_to_install(extra)}"
+            f"--engine: expected the package {engine}, found {packages}; {how_to_install(extra)}"
         )
 
 
