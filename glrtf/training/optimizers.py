@@ -194,10 +194,19 @@ class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
         mean = first / (1.0 - ops.power(self.beta_1, step))
         spread = ops.sqrt(second / (1.0 - ops.power(self.beta_2, step))) + self.epsilon
         update = mean / spread + decay * variable
-        lengths = ops.norm(variable), ops.norm(update)
+        lengths = _length(variable), _length(update)
         both = (lengths[0] > 0) & (lengths[1] > 0)
         ratio = ops.where(both, lengths[0] / ops.where(both, lengths[1], 1.0), 1.0)
         self.assign_sub(variable, learning_rate * ratio * update)
+
+
+def _length(tensor: Tensor) -> Tensor:
+    """The square root of the sum of squares, over all axes.
+
+    `keras.ops.norm` of a convolution's kernel raises ValueError on TensorFlow (Keras 3.15.1);
+    on JAX and NumPy it gives this.
+    """
+    return keras.ops.sqrt(keras.ops.sum(keras.ops.square(tensor)))
 
 
 class _SGD(_SlotsAsVariables, keras.optimizers.SGD):

@@ -88,3 +88,12 @@ def test_lambs_decay_is_inside_the_trust_ratio(decay):
     kernel, bias = updated("lamb", decay)
     np.testing.assert_allclose(kernel, slow_lamb([1.0, -2.0], [0.3, 0.1], decay, 3), rtol=1e-5)
     np.testing.assert_allclose(bias, slow_lamb([0.5], [-0.2], 0.0, 3), rtol=1e-5)
+
+
+def test_lamb_scales_a_convolution_by_all_of_its_kernel():
+    kernel = keras.Variable(np.linspace(-1, 2, 24, dtype="float32").reshape(2, 3, 2, 2))
+    start, gradient = kernel.numpy(), np.full((2, 3, 2, 2), 0.3, np.float32)
+    updater = Updater("lamb", 0.1, [kernel])
+    updater.apply(tf.distribute.get_strategy(), [tf.constant(gradient)])
+    expected = slow_lamb(start.ravel(), gradient.ravel(), 0.0, 1).reshape(start.shape)
+    np.testing.assert_allclose(kernel.numpy(), expected, rtol=1e-5)
