@@ -87,6 +87,9 @@ NOT_RUN: dict[str, str] = {
     r"runner=FnApiRunner": "Beam's processes are slow; run by test_runners_beam.py and others",
     r"--strategy (tpu|multiworker)|--tpu slice": "needs a TPU or several hosts",
     r"docs/gpu\.md: glrtf\.plan": "as in plan.md, for GPUs; run by test_plan.py on a small model",
+    r"glrtf\.train --engine jax": (
+        "a process keeps its engine; test_jax_engine.py trains in processes of its own"
+    ),
     r"--compile\b": "compiles for a TPU with packages of another environment, for minutes",
     r": glrtf\.weights ": "needs a published checkpoint; test_weights.py writes one",
     r": glrtf\.completion ": "run in a shell by test_completion.py",

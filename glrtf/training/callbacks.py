@@ -112,8 +112,8 @@ class TensorBoardLogger:
 
     def close(self) -> None:
         """Writes out the event file."""
-        self._writer.close()
         self._upload()
+        self._writer.close()
         if self._remote:
             shutil.rmtree(self._folder)
 

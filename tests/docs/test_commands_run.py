@@ -38,7 +38,13 @@ def test_every_reason_holds_for_some_command():
 
 
 def test_most_commands_are_run():
-    ours = [each for commands in COMMANDS.values() for each in commands if each.is_ours]
+    mentions = ("named in passing", "lists the arguments only")
+    ours = [
+        each
+        for commands in COMMANDS.values()
+        for each in commands
+        if each.is_ours and reason_not_run(each) not in mentions
+    ]
     run = [each for commands in RUN.values() for each in commands]
     assert len(run) > 55 and len(run) > len(ours) / 2
     assert set(PLACES) <= set(RUN)

@@ -46,10 +46,6 @@ CASES = [
     ("glrtf.export --workdir run --format onxx", "did you mean onnx?"),
     ("glrtf.embed --model none --data shards --output new", f"--model none: {NONE}"),
     ("glrtf.embed --model empty --data shards --output new", "found a folder that is none of them"),
-    (
-        "glrtf.embed --model saved --data shards --output new --precision bfloat16",
-        "found another model, which computes in float32",
-    ),
     ("glrtf.embed --model export --data none --output new", f"--data none: {NONE}"),
     ("glrtf.embed --model export --data shards --output file", TO_FILE),
     ("glrtf.embed --model export --data shards --output new --also none=b", f"--also none: {NONE}"),

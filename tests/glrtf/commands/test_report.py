@@ -116,7 +116,7 @@ def test_a_bare_submission_and_a_baseline(material):
 
 @pytest.fixture
 def drawn(tmp_path):
-    """A retrieval that glrtf.retrieve made from embedding sets, without any photo."""
+    """A retrieval that glrtf retrieve made from embedding sets, without any photo."""
     from glrtf.commands import retrieve
 
     flags = write_inputs(tmp_path)
@@ -306,7 +306,7 @@ def test_fewer_queries_than_there_are(material):
     ("changes", "message"),
     [
         ({"source": "none"}, "none: no such folder"),
-        ({"retrieval": "none"}, "expected what glrtf.retrieve wrote"),
+        ({"retrieval": "none"}, "expected what glrtf retrieve wrote"),
         ({"solution": "none.csv"}, "none.csv: no such file"),
         ({"train_csv": "none.csv"}, "--train_csv none.csv: no such file"),
         ({"max_ranks": 101}, "--max_ranks: expected at most 100, found 101"),

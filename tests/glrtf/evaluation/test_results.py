@@ -83,6 +83,6 @@ def test_a_changed_submission_is_read_by_its_own_name_only(retrieval):
     digests = {path.name: files.sha256(str(path))}
     files.write_json(str(retrieval / "retrieval.json"), {"files": digests})
     path.write_text(f"id,images\n{rf.QUERY_IDS[0]},{rf.X}\n")
-    with pytest.raises(UserError, match=r"submission\.csv: changed since glrtf\.retrieve wrote it"):
+    with pytest.raises(UserError, match=r"submission\.csv: changed since glrtf retrieve wrote it"):
         results.read_result(str(retrieval))
     assert results.read_result(str(path)).rankings == {rf.QUERY_IDS[0]: [rf.X]}

@@ -7,6 +7,7 @@ import pytest
 from shard_writing import write_split
 
 from glrtf.commands import embed
+from glrtf.inference.descriptors import runtimes
 from glrtf.inference.extraction import PLAN_NAME
 
 
@@ -54,10 +55,13 @@ def test_the_set_says_so_and_is_not_continued_in_another(sets, workdir, shards, 
     assert "an embedding with precision float32, found one with bfloat16" in error
 
 
-def test_an_export_is_refused_in_one_line(saved_model, shards, tmp_path, capsys):
+def test_an_export_is_refused_where_the_processor_has_no_bfloat16(
+    saved_model, shards, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(runtimes, "has_bfloat16", lambda: False)
     assert run(saved_model, shards, tmp_path / "out", "--precision", "bfloat16") == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert f"--model {saved_model}: expected a training run's workdir" in line
+    assert "computes in float32" in line
     assert not (tmp_path / "out").exists()
 
 

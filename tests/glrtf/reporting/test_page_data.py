@@ -25,7 +25,7 @@ def test_the_list_of_all_queries():
         "relevant": 3,
         "hits": 1,
         "score": 1.2346,
-        "strip": "a b c",
+        "strip": "a\nb\nc",
         "marks": "rwi",
         "bridged": "100",
     }
