@@ -41,7 +41,8 @@ def test_without_fellows_there_is_nothing_to_rank():
         (["--size", "-5"], "size: expected a positive multiple of 32 .* found -5; try 32"),
         (
             ["--batch_size", "32", "--accumulation_steps", "3"],
-            r"--batch_size: expected a multiple of --accumulation_steps \(3\), found 32; try 30 or 33",
+            r"--batch_size: expected a multiple of --accumulation_steps \(3\), found 32; "
+            r"try 30 or 33",
         ),
         (["--sizes", "64", "128", "--stage_epochs", "15"], "one value for each of the 2 sizes"),
         (["--sizes", "64", "--stage_epochs", "3"], "add up to 15 epochs"),
