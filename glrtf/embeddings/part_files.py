@@ -151,6 +151,7 @@ def load_array(path: str, copy: str = "") -> np.ndarray:
                 f"({error.strerror}); raise it (ulimit -n), or embed from fewer shards"
             ) from None
         if not isinstance(array, np.ndarray):
+            array.close()
             raise ValueError("an archive of arrays")
         return array
 
