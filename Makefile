@@ -56,8 +56,10 @@ contracts: install  ## Check that dependencies point down.
 	$(BIN)/lint-imports
 
 # Two processes: each may hold a gigabyte of TensorFlow. A file's tests share what it prepares.
+# Training runs in processes of its own: TensorFlow keeps what earlier tests compiled, gigabytes in all.
 pytest: install  ## Run the tests.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore=tests/glrtf/training
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/glrtf/training
 
 format: install  ## Format the code.
 	$(BIN)/ruff check --fix .
