@@ -56,10 +56,15 @@ contracts: install  ## Check that dependencies point down.
 	$(BIN)/lint-imports
 
 # Two processes: each may hold a gigabyte of TensorFlow. A file's tests share what it prepares.
-# Training runs in processes of its own: TensorFlow keeps what earlier tests compiled, gigabytes in all.
+# Three runs: tests that signal their own process must not follow ones that load every library,
+# and TensorFlow keeps gigabytes of what earlier tests compiled.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+APART := tests/tfrecords_tools tests/glrtf/training
+
 pytest: install  ## Run the tests.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore=tests/glrtf/training
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/glrtf/training
+	$(PYTEST) $(APART)
+	$(PYTEST) $(foreach place,$(APART) tests/notebooks,--ignore=$(place))
+	$(PYTEST) tests/notebooks
 
 format: install  ## Format the code.
 	$(BIN)/ruff check --fix .
