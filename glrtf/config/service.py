@@ -175,6 +175,8 @@ class ServeConfig(SearcherConfig):
         decode_threads: Processes that decode uploads and make thumbnails.
         decode_seconds: Processor time that decoding one photo may take, seconds; its process is
             ended then, and the photo refused.
+        watch_seconds: How often the sets are looked at, seconds; what `glrtf index` has changed
+            is taken over without a restart. 0 for never; SIGHUP looks at once.
     """
 
     photos: str = ""
@@ -191,6 +193,7 @@ class ServeConfig(SearcherConfig):
     shutdown_timeout: int = 30
     decode_threads: int = 4
     decode_seconds: float = 10.0
+    watch_seconds: float = 2.0
 
     def __post_init__(self) -> None:
         _expect(self, "port", 0, 65_535)
@@ -204,6 +207,7 @@ class ServeConfig(SearcherConfig):
         _expect(self, "shutdown_timeout", 0, 3600)
         _expect(self, "decode_threads", 1, 256)
         _expect(self, "decode_seconds", 0.01, 3600)
+        _expect(self, "watch_seconds", 0, 3600)
         super().__post_init__()
 
     @property

@@ -193,6 +193,11 @@ class EmbeddingSet:
         """Any rows of a part as stored, float64 (len(rows), dimension)."""
         return self._rows(part)[self.parts[part].stored(rows)].astype(np.float64)
 
+    def hold(self) -> None:
+        """Maps all rows, so that they can be read when a later version has deleted their files."""
+        for part in range(self.num_parts):
+            self._rows(part)
+
     def verify(self, verify: Verify = "always") -> None:
         """Compares the set's files with their digests.
 

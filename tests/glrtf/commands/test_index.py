@@ -12,7 +12,7 @@ from glrtf.commands import embed, index_add, index_compact, index_remove
 
 pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
 
-FLAGS = "--descriptor.mean 0.5 0.4 0.3 --descriptor.std 0.2 0.3 0.1 --descriptor.range 0..1"
+FLAGS = "--descriptor.mean 0.5 0.4 0.3 --descriptor.std 0.2 0.3 0.1"
 
 
 def colour(number):
