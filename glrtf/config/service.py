@@ -11,7 +11,7 @@ from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
-_BACKENDS = ("exact", "tensorflow", "annoy")
+_BACKENDS = ("exact", "tensorflow", "faiss", "annoy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class SearcherConfig(NoCodeFromFiles):
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
         runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
-        cache: Folder for what is worked out once for an index: Annoy's trees and the index
-            photos' landmarks; empty means <index>/search.
+        cache: Folder for what is worked out once for an index: faiss's index or Annoy's trees,
+            and the index photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
         descriptor: What the file of another project's model does not say; by default as the
