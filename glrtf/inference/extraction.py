@@ -19,21 +19,14 @@ from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
 from glrtf.embeddings.part_files import as_ids, load_array
-from glrtf.inference import receipts
+from glrtf.inference import extraction_plan, receipts
 from glrtf.inference.embedder import Embedder
-from glrtf.inference.shard_plans import first_difference
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, json_shapes, temporary_files
+from tfrecords_tools.storage import files
 from tfrecords_tools.storage.local_copies import listed
 
-PLAN_NAME = "plan.json"
-# What plans of earlier versions do not say.
-_EARLIER: dict[str, Any] = {
-    **{"max_side": 0, "antialias": False, "precision": "float32"},
-    **{"runtime": "tensorflow", "preparation": None},
-}
 # While the device works on one batch, the one before is fetched.
 _BATCHES_IN_FLIGHT = 2
 
@@ -115,9 +108,9 @@ def embed_split(
             since it was embedded.
     """
     num_parts = len(shard_set.shards)
-    plans = [_plan(job.embedder, shard_set, views, scales, dtype) for job in jobs]
+    plans = [extraction_plan.make(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):
-        _keep_to_plan(job.folder, plan)
+        extraction_plan.keep_to(job.folder, plan)
     names_of = {job.folder: _names(job.folder) for job in jobs}
     mine = range(task_index, num_parts, num_tasks)
     total = sum(shard_set.lengths[part] for part in mine)
@@ -274,48 +267,3 @@ def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_se
 
 def _rejects_path(folder: str, part: int, num_parts: int) -> str:
     return files.join(folder, f"rejects-{part:05d}-of-{num_parts:05d}.csv")
-
-
-def _plan(
-    embedder: Embedder,
-    shard_set: ShardSet,
-    views: Sequence[str],
-    scales: Sequence[float],
-    dtype: str,
-) -> dict[str, Any]:
-    """What the set's bytes depend on, JSON values."""
-    return {
-        "model": embedder.name,
-        "model_digest": embedder.digest,
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
-        # Only where they say something: sets of this project's models stay as they were.
-        **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
-        **({"preparation": embedder.preparation} if embedder.preparation else {}),
-        "split": shard_set.split,
-        "tta": list(views),
-        "scales": list(scales),
-        "row_dtype": dtype,
-        "shards": [[os.path.basename(s.path), s.num_examples, s.sha256] for s in shard_set.shards],
-    }
-
-
-def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
-    """Writes the plan, or refuses a folder that has another one; clears what was killed."""
-    temporary_files.remove_stale(folder)
-    path = files.join(folder, PLAN_NAME)
-    if not files.exists(path):
-        files.write_json(path, plan)
-        return
-    stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
-    for name, value in {**_EARLIER, **plan}.items():
-        if name != "model" and stored.get(name) != value:
-            expected, found = f"{name} {value}", f"{stored.get(name)}"
-            if name == "shards":
-                expected, found = first_difference(value, stored.get(name))
-            raise UserError(
-                f"{folder}: expected to continue an embedding with {expected}, found one with"
-                f" {found}; choose another --output or remove the folder"
-            )
