@@ -1,8 +1,6 @@
 """glrtf evaluate SUBMISSION SOLUTION: scores a submission."""
 
-import csv
 import dataclasses
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from glrtf.config.evaluation import EvaluateConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,10 +163,9 @@ def _write_per_query(path: str, scored: Any) -> None:
 
     precisions = summary.average_precisions(scored)
     firsts = metrics.first_hit_rank(scored.hits)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
+    rows = []
     for row, query_id in enumerate(scored.query_ids):
         counts = (firsts[row], scored.num_relevant[row], scored.hits[row].sum())
-        writer.writerow([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
-    files.write_bytes(path, text.getvalue().encode())
+        rows.append([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
+    header = ["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"]
+    csv_files.write(path, header, rows)

@@ -1,9 +1,7 @@
 """A split's shards to an embedding set, one part for each shard."""
 
 import collections
-import csv
 import dataclasses
-import io
 import itertools
 import os
 import sys
@@ -24,7 +22,7 @@ from glrtf.inference.embedder import Embedder
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 from tfrecords_tools.storage.local_copies import listed
 
 # While the device works on one batch, the one before is fetched.
@@ -232,17 +230,14 @@ def _embed_part(
         print(f"note: {error}; it is read once more", file=sys.stderr)
         bad = BadRecords(max_bad_records)
         rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_id", "position", "reason"])
-    writer.writerows((each.image_id, each.position, each.reason) for each in bad.report())
+    rejects = [(each.image_id, each.position, each.reason) for each in bad.report()]
     num_parts = len(shard_set.shards)
     digests = []
     for job, rows in zip(jobs, rows_of_jobs, strict=True):
         names = names_of[job.folder]
         path = _rejects_path(job.folder, part, num_parts)
         new = os.path.basename(path) not in names
-        files.write_bytes(path, text.getvalue().encode(), new=new)
+        csv_files.write(path, ("image_id", "position", "reason"), rejects, new=new)
         block = job.embedder.finished(rows).astype(dtype)
         digests.append(
             embedding_set.write_part(job.folder, part, num_parts, block, ids, names=names)

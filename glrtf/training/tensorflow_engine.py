@@ -47,7 +47,7 @@ class TensorFlowEngine:
 
         Args:
             config: The run's settings.
-            fall_back: As of `make_strategy`.
+            fall_back: As in `make_strategy`.
         """
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:
@@ -55,7 +55,7 @@ class TensorFlowEngine:
         return cls(make_strategy(config.strategy, config.tpu, fall_back=fall_back))
 
     def describe(self) -> str:
-        """The devices, for people."""
+        """The devices, as text for the user."""
         return describe(self.strategy)
 
     def precision(self, wanted: str) -> str:

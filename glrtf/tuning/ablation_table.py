@@ -1,15 +1,13 @@
 """The ablation table as Markdown, CSV, JSON and a bar chart."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from typing import TypedDict
 
 from glrtf.charts import bar_chart, svg
 from glrtf.tuning.ablation import Row
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import csv_files, files, json_shapes
 
 JSON_FILE = "ablation.json"
 
@@ -85,20 +83,18 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def csv_text(rows: Sequence[Row]) -> str:
     """The table as CSV with plain numbers."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     names = _part_names(rows)
     maps = [f"map@100_{name.lower()}" for name in names]
     ends = ["low", "high", "difference", "difference_low", "difference_high"]
-    writer.writerow(["variant", "switched", *maps, *ends, "seconds"])
+    lines = []
     for row in rows:
         switched = "on in turn" if row.in_turn else "left out"
         values = [row.maps[name] for name in names]
         gain = "" if row.difference is None else row.difference
         gain_ends = row.difference_interval or ("", "")
         seconds = round(row.seconds, 3)
-        writer.writerow([row.name, switched, *values, *row.interval, gain, *gain_ends, seconds])
-    return buffer.getvalue()
+        lines.append([row.name, switched, *values, *row.interval, gain, *gain_ends, seconds])
+    return csv_files.text(["variant", "switched", *maps, *ends, "seconds"], lines)
 
 
 def chart(rows: Sequence[Row]) -> str:

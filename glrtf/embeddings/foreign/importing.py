@@ -1,10 +1,8 @@
 """Foreign rows to embedding sets: cast, normalised, cut into splits, bad ones listed."""
 
-import csv
 import dataclasses
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from glrtf.embeddings.info import INFO_FILE
 from glrtf.embeddings.part_files import NORM_TOLERANCE
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 REJECTS_FILE = "rejects.csv"
 DOUBLES_FILE = "doubles.csv"
@@ -159,8 +157,12 @@ class _Import:
         """Finishes the sets and writes the lists."""
         doubles = self._doubles()
         rejects = sorted(self._rejects, key=lambda reject: reject[1])
-        _write_list(files.join(self._output, REJECTS_FILE), ("image_id", "row", "reason"), rejects)
-        _write_list(files.join(self._output, DOUBLES_FILE), ("image_id", "row", "equals"), doubles)
+        csv_files.write(
+            files.join(self._output, REJECTS_FILE), ("image_id", "row", "reason"), rejects
+        )
+        csv_files.write(
+            files.join(self._output, DOUBLES_FILE), ("image_id", "row", "equals"), doubles
+        )
         sets = {
             name: writer.finish(**meta, **({"split": name} if name else {}))
             for name, writer in self._writers.items()
@@ -262,11 +264,3 @@ def _first_of_each(values: np.ndarray) -> npt.NDArray[np.int64]:
     """For each value the place of the first that equals it."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return first[inverse]
-
-
-def _write_list(path: str, header: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    files.write_bytes(path, text.getvalue().encode())
