@@ -15,7 +15,7 @@ from tfrecords_tools.storage import csv_files, files
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateResult:
-    """What a submission scores.
+    """The scores of a submission.
 
     Attributes:
         task: retrieval, recognition or revisited.
@@ -24,7 +24,7 @@ class EvaluateResult:
         measures: Part of the test set → measures.
         counts: Oddities of a retrieval submission, such as queries that are missing.
         compare: Other submission → part → its difference to this one.
-        notes: What the user should know.
+        notes: Messages for the user.
     """
 
     task: str
@@ -36,7 +36,7 @@ class EvaluateResult:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
+        """The content of ``--json``."""
         values = dataclasses.asdict(self)
         of_retrieval = ("counts", "compare") if self.task == "retrieval" else ()
         return {
@@ -71,7 +71,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     """Scores a submission and writes the files that the settings name.
 
     Raises:
-        UserError: If a file is not as expected, or the two know no common query.
+        UserError: If a file is not as expected, or the two have no query in common.
     """
     config = checked(config, EvaluateConfig)
     from glrtf.evaluation import solutions

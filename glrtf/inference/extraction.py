@@ -1,4 +1,4 @@
-"""A split's shards to an embedding set, one part for each shard."""
+"""Embeds a split's shards into an embedding set, one part for each shard."""
 
 import collections
 import dataclasses
@@ -25,7 +25,7 @@ from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import csv_files, files
 from tfrecords_tools.storage.local_copies import listed
 
-# While the device works on one batch, the one before is fetched.
+# While the device works on one batch, the results of the previous one are fetched.
 _BATCHES_IN_FLIGHT = 2
 
 
@@ -38,7 +38,7 @@ class Runner(Protocol):
 
     @property
     def specs(self) -> Sequence[InputSpec]:
-        """How the images at each scale are made."""
+        """How the images are made at each scale."""
 
     def __call__(self, *scaled: Any) -> Any:
         """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
@@ -48,7 +48,7 @@ class Runner(Protocol):
         """
 
     def rows(self, result: Any, count: int) -> np.ndarray:
-        """The float32 (count, d) rows of a result, waited for."""
+        """Waits for a result and returns its rows, float32 (count, d)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Job:
     Attributes:
         embedder: The model.
         runner: Runs it on its devices.
-        folder: Of the set.
+        folder: The set's folder.
     """
 
     embedder: Embedder
@@ -79,17 +79,16 @@ def embed_split(
 ) -> list[embedding_set.EmbeddingSet]:
     """Writes an embedding set for each model in one pass over the photos.
 
-    Parts that are there, made from the same data, stay. Beside each part stands
-    ``rejects-…csv``, which lists the images that left no row, and a receipt: see
-    `receipts`. ``plan.json`` keeps runs with another model, view or data from
-    continuing this one. A shard that is not the one dataset_info.json describes is
-    read once more; then the command stops.
+    Existing parts made from the same data are kept. Next to each part are ``rejects-…csv``, which
+    lists the images without a row, and a receipt: see `receipts`. ``plan.json`` prevents runs with
+    another model, view or data from continuing this one. A shard that differs from
+    dataset_info.json is read once more; then the command stops.
 
     Args:
         jobs: The models, all with runners of one batch size.
         shard_set: What to embed.
-        views: Names of views to add up.
-        scales: At which the runners embed each view.
+        views: Names of the views to sum.
+        scales: The scales at which the runners embed each view.
         dtype: How rows are stored.
         max_bad_records: Broken images to leave out before giving up; None for
             any number.
@@ -98,7 +97,7 @@ def embed_split(
         num_tasks: How many tasks share the parts.
 
     Returns:
-        The finished sets; none while parts of other tasks are missing.
+        The finished sets; empty while parts of other tasks are missing.
 
     Raises:
         UserError: If a folder belongs to another run, a shard is damaged, an image id is too
@@ -134,7 +133,7 @@ def _embed_missing(
     max_bad_records: int | None,
     names_of: Mapping[str, set[str]],
 ) -> None:
-    """Embeds a part with the models that lack it or had other data."""
+    """Embeds a part with the models that lack it or made it from other data."""
     num_parts = len(shard_set.shards)
     source = receipts.source_digest(shard_set.shards[part])
     missing = [
@@ -203,7 +202,7 @@ def _read(
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
-    """(n,) S dtype; none is cut, by which it would be another image's or come twice."""
+    """(n,) S dtype; refuses ids that an array would truncate."""
     shard = shard_set.shards[0]
     photos = isinstance(shard, PhotoShard)
     where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
@@ -251,7 +250,7 @@ def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_se
         files.join(job.folder, embedding_set.part_file("ids", part, num_parts))
         for part in range(num_parts)
     )
-    # What left no row; rejects-*.csv say why, for people: they carry no checksum.
+    # Images without a row; rejects-*.csv give the reasons to the user and have no checksum.
     with listed(job.folder):
         rejected = shard_set.num_examples - sum(len(load_array(path)) for path in ids)
     written = [receipts.read(job.folder, part, num_parts) for part in range(num_parts)]

@@ -10,7 +10,7 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes, temporary_files
 
 PLAN_NAME = "plan.json"
-# What plans of earlier versions do not say.
+# Settings that plans of earlier versions do not record.
 _EARLIER: dict[str, Any] = {
     **{"max_side": 0, "antialias": False, "precision": "float32"},
     **{"runtime": "tensorflow", "preparation": None},
@@ -24,7 +24,7 @@ def make(
     scales: Sequence[float],
     dtype: str,
 ) -> dict[str, Any]:
-    """What the set's bytes depend on, JSON values."""
+    """Everything that the set's bytes depend on, JSON values."""
     return {
         "model": embedder.name,
         "model_digest": embedder.digest,
@@ -32,7 +32,7 @@ def make(
         "max_side": embedder.max_side or 0,
         "antialias": embedder.antialias,
         "precision": embedder.precision,
-        # Only where they say something: sets of this project's models stay as they were.
+        # Only if they are set: sets of this project's models stay unchanged.
         **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
         **({"preparation": embedder.preparation} if embedder.preparation else {}),
         "split": shard_set.split,
@@ -44,7 +44,7 @@ def make(
 
 
 def keep_to(folder: str, plan: dict[str, Any]) -> None:
-    """Writes the plan, or refuses a folder that has another one; clears what was killed."""
+    """Writes the plan, or refuses a folder that has another one; removes stale temporary files."""
     temporary_files.remove_stale(folder)
     path = files.join(folder, PLAN_NAME)
     if not files.exists(path):
@@ -63,7 +63,7 @@ def keep_to(folder: str, plan: dict[str, Any]) -> None:
 
 
 def _first_difference(shards: list[list], others: Any) -> tuple[str, str]:
-    """The first shard in which two plans differ."""
+    """The first shard that differs between two plans."""
     if not isinstance(others, list) or len(others) != len(shards):
         count = len(others) if isinstance(others, list) else "no"
         return f"{len(shards)} shards", f"{count} shards"

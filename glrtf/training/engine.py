@@ -104,5 +104,5 @@ class Engine(Protocol):
     def readable_errors(self, folder: str) -> contextlib.AbstractContextManager[None]:
         """Wraps a loop over batches: errors in the data are raised as `UserError`."""
 
-    def told_of_lost_workers(self) -> contextlib.AbstractContextManager[None]:
+    def reports_lost_workers(self) -> contextlib.AbstractContextManager[None]:
         """Wraps training: the loss of another process is raised as `UserError`."""

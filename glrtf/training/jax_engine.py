@@ -167,7 +167,7 @@ class JaxEngine:
         return contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def told_of_lost_workers(self) -> Iterator[None]:
+    def reports_lost_workers(self) -> Iterator[None]:
         """The loss of another process is raised as `UserError`."""
         try:
             yield

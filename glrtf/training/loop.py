@@ -100,7 +100,7 @@ class Trainer:
         images = (self._plan.total_updates - update) * self._plan.global_batch_size
         with (
             stopping.handled([signal.SIGTERM, signal.SIGINT], self._stop.on_signal),
-            self._engine.told_of_lost_workers(),
+            self._engine.reports_lost_workers(),
             Progress("train", images, unit="image") as progress,
         ):
             for stage in self._plan.stages:

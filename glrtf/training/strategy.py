@@ -117,7 +117,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 @contextlib.contextmanager
-def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+def reports_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Wraps training: the loss of another worker is raised as `UserError`, not as a traceback."""
     lost = (
         *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),

@@ -20,7 +20,7 @@ from glrtf.training.strategy import (
     describe,
     is_chief,
     make_strategy,
-    told_of_lost_workers,
+    reports_lost_workers,
 )
 from glrtf.training.validation import Validator
 
@@ -159,9 +159,9 @@ class TensorFlowEngine:
         """See `inputs.readable_errors`."""
         return inputs.readable_errors(folder)
 
-    def told_of_lost_workers(self) -> contextlib.AbstractContextManager[None]:
-        """See `strategy.told_of_lost_workers`."""
-        return told_of_lost_workers(self.strategy)
+    def reports_lost_workers(self) -> contextlib.AbstractContextManager[None]:
+        """See `strategy.reports_lost_workers`."""
+        return reports_lost_workers(self.strategy)
 
 
 def _averaging(strategy: tf.distribute.Strategy, state: TrainState) -> Callable[[], None]:

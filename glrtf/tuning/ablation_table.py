@@ -27,7 +27,7 @@ def write_tables(rows: Sequence[Row], folder: str) -> None:
     write("ablation.md", markdown(rows))
     write("ablation.csv", csv_text(rows))
     write("ablation.svg", svg.standalone(chart(rows)))
-    # An object, not a list: its checksum stands in it.
+    # An object, not a list: it contains its checksum.
     content = {"rows": [dataclasses.asdict(row) for row in rows]}
     files.write_json(files.join(folder, JSON_FILE), content)
 
@@ -36,7 +36,7 @@ def read_rows(folder: str) -> list[Row]:
     """Reads ``ablation.json`` back.
 
     Raises:
-        UserError: If the file is missing or is not an ablation's.
+        UserError: If the file is missing or not from an ablation.
     """
     path = files.join(folder, JSON_FILE)
     names = {field.name for field in dataclasses.fields(Row)}
@@ -52,7 +52,7 @@ def read_rows(folder: str) -> list[Row]:
 
 
 def text_rows(rows: Sequence[Row]) -> list[list[str]]:
-    """The table as texts, the header first."""
+    """The table as strings, header first."""
     names = _part_names(rows)
     header = ["", *(f"mAP@100 {name.lower()}" for name in names), "95 %", "difference"]
     lines = [[*header, "95 %", "seconds"]]
@@ -66,7 +66,7 @@ def text_rows(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table in Markdown, one part for each way of switching."""
+    """The table in Markdown, one part for steps in turn, one for steps left out."""
     header, *lines = text_rows(rows)
     notes = {
         True: "Each step switched on in turn; the difference is to the line above.",

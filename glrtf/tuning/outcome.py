@@ -1,4 +1,4 @@
-"""What glrtf tune leaves: best.yaml, tune.json, trials.csv and two plots."""
+"""The files of glrtf tune: best.yaml, tune.json, trials.csv and two plots."""
 
 import dataclasses
 from typing import Any
@@ -49,7 +49,8 @@ def write_result(config: TuneConfig, result: TuneResult) -> None:
 def best_yaml(settings: RetrieveConfig) -> str:
     """The tuned settings as ``glrtf retrieve --config`` takes them.
 
-    Inputs and output are left to the flags: the settings serve other images.
+    Inputs and output are omitted and given as flags, so that the settings can be used for other
+    images.
     """
     values = dataclasses.asdict(settings)
     tuned = {name: value for name, value in values.items() if name not in _INPUTS}
