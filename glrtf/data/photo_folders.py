@@ -1,10 +1,8 @@
 """Folders of photos, read as if they were shards; photos may be nested in any way."""
 
 import collections
-import csv
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -15,7 +13,7 @@ import numpy.typing as npt
 from glrtf.data.shards import PhotoShard, ShardSet
 from tfrecords_tools import file_kinds, image_ids, own_names
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 PHOTOS_A_PART = 1024
 LIST_NAME = "photos.csv"
@@ -104,8 +102,8 @@ def write_list(shard_set: ShardSet, source: str, folder: str) -> None:
         if isinstance(shard, PhotoShard)
         for path, image_id in shard.photos
     ]
-    write_csv(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
-    write_csv(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
+    csv_files.write(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
+    csv_files.write(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
 
 
 def without_known(shard_set: ShardSet, known: npt.NDArray[np.bytes_]) -> tuple[ShardSet, int]:
@@ -129,15 +127,6 @@ def without_known(shard_set: ShardSet, known: npt.NDArray[np.bytes_]) -> tuple[S
             shards.append(PhotoShard(shard.path, len(photos), photos=photos))
     rest = dataclasses.replace(shard_set, shards=tuple(shards))
     return rest, shard_set.num_examples - rest.num_examples
-
-
-def write_csv(path: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Writes a table whole or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    files.write_bytes(path, text.getvalue().encode())
 
 
 def _entries(folder: str) -> Iterator[tuple[str, int, str]]:

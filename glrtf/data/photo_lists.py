@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from glrtf.data.photo_folders import LIST_NAME, write_csv
+from glrtf.data.photo_folders import LIST_NAME
 from tfrecords_tools import csv_rows
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 _COLUMNS = ("image_id", "path")
 
@@ -37,4 +37,4 @@ def _read_list(folder: str) -> dict[str, str]:
 
 
 def _write_list(folder: str, listed: Mapping[str, str]) -> None:
-    write_csv(files.join(folder, LIST_NAME), _COLUMNS, list(listed.items()))
+    csv_files.write(files.join(folder, LIST_NAME), _COLUMNS, list(listed.items()))
