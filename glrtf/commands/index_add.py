@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glrtf.config.index import IndexAddConfig
 from glrtf.config.inference import EmbedConfig
@@ -70,7 +70,7 @@ def _embedded(
 
     known = opened.ids if config.existing == "skip" else opened.ids[:0]
     meta = opened.meta
-    made_like = {
+    made_like: dict[str, Any] = {
         name: tuple(meta[name]) if isinstance(meta[name], list) else meta[name]
         for name in ("tta", "scales", "precision")
         if meta.get(name) is not None

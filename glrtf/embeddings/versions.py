@@ -80,7 +80,7 @@ def add(
         new = np.ones(len(known), bool) if existing == "replace" else ~known
         if not new.any():
             return SetChange(opened, skipped=len(known))
-        kept = opened.parts
+        kept = list(opened.parts)
         if existing == "replace":
             kept = _without(opened, np.isin(opened.ids, addition.ids))
         parts = [*kept, *_written(folder, addition, new, opened)]
