@@ -250,6 +250,7 @@ def _built(database: RowSource, rows: range, config: SearchConfig) -> Any:
     if isinstance(index, faiss.IndexIVF):
         trained = max(trained, _TRAINED_A_LIST * index.nlist)
         index.cp.seed, index.cp.max_points_per_centroid = _SEED, _TRAINED_A_LIST
+        index.cp.min_points_per_centroid = 1  # Or small parts would be warned of.
     chosen = np.linspace(rows.start, rows.stop - 1, min(trained, len(rows))).astype(np.int64)
     with _one_thread():
         index.train(gather_rows(database, np.unique(chosen)).astype(np.float32))

@@ -108,8 +108,8 @@ def write_set(folder, ids, **meta):
 @pytest.mark.parametrize(
     ("command", "argv", "message"),
     [
-        (index_add, "--index {0}/nothing --rows {0}/new", "--index: "),
-        (index_add, "--index {0}/index --rows {0}/nothing", "--rows: "),
+        (index_add, "--index {0}/nothing --rows {0}/new", "--index "),
+        (index_add, "--index {0}/index --rows {0}/nothing", "--rows "),
         (index_add, "--index {0}/index", "expected --rows, or --model and --data, found neither"),
         (index_add, "--index {0}/index --data {0}", "expected --model and --data together"),
         (index_add, "--index {0}/index --rows {0}/other", "size 128"),
