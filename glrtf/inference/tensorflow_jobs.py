@@ -1,4 +1,4 @@
-"""Models and what runs them, where Keras runs on TensorFlow."""
+"""Models and their runners, with Keras on TensorFlow."""
 
 import sys
 
@@ -39,13 +39,13 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
 def _runner(
     embedder: Embedder, config: EmbedConfig, strategy: tf.distribute.Strategy
 ) -> BatchRunner | HostRunner:
-    """What runs a model: the strategy's devices, or one replica on this machine's CPU."""
+    """The runner of a model: on the strategy's devices, or one replica on this machine's CPU."""
     if embedder.in_graph:
         return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
     print(
         f"embedding with {RUNTIME_NAMES[embedder.runtime]} on the CPU: {embedder.name}",
         file=sys.stderr,
     )
-    # As many photos as the models share for which there are several replicas.
+    # The same total batch as that of the models that run on several replicas.
     total = config.batch_size * strategy.num_replicas_in_sync
     return HostRunner(embedder, config.tta, total, config.scales)
