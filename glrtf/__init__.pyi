@@ -90,6 +90,9 @@ from glrtf.commands.index_remove import IndexRemoveResult as IndexRemoveResult
 from glrtf.commands.index_compact import index_compact as index_compact
 from glrtf.config.index import IndexCompactConfig as IndexCompactConfig
 from glrtf.commands.index_compact import IndexCompactResult as IndexCompactResult
+from glrtf.commands.clean import clean as clean
+from glrtf.config.cleaning import CleanConfig as CleanConfig
+from glrtf.commands.clean import CleanResult as CleanResult
 from glrtf.commands.adapt import adapt as adapt
 from glrtf.config.adapting import AdaptConfig as AdaptConfig
 from glrtf.commands.adapt import AdaptResult as AdaptResult

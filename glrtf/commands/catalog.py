@@ -124,6 +124,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "rewrite a changed embedding set in few files",
             "glrtf.config.index.IndexCompactConfig",
         ),
+        "clean": Entry(
+            "glrtf.commands.clean",
+            "find wrong train labels and near-duplicates",
+            "glrtf.config.cleaning.CleanConfig",
+        ),
         "whiten": Entry(
             "glrtf.commands.whiten",
             "shorten and whiten embedding sets",

@@ -24,6 +24,7 @@ class EvaluateResult:
         measures: Part of the test set → measures.
         counts: Oddities of a retrieval submission, such as queries that are missing.
         compare: Other submission → part → its difference to this one.
+        compared: The measure whose difference that is.
         notes: Messages for the user.
     """
 
@@ -34,14 +35,15 @@ class EvaluateResult:
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
     compare: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    compared: str = "mAP@100"
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``--json``."""
         values = dataclasses.asdict(self)
-        of_retrieval = ("counts", "compare") if self.task == "retrieval" else ()
+        more = {"retrieval": ("counts", "compare"), "recognition": ("compare",)}
         return {
             name: values[name]
-            for name in ("task", "measures", "submission", "solution", *of_retrieval)
+            for name in ("task", "measures", "submission", "solution", *more.get(self.task, ()))
         }
 
 
@@ -59,7 +61,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
         print(f"note: {note}", file=sys.stderr)
     print(text_table.measure_table(result.measures))
     for path, difference in result.compare.items():
-        print(f"\nmAP@100 of {path} minus {config.submission}")
+        print(f"\n{result.compared} of {path} minus {config.submission}")
         print(text_table.measure_table(difference))
         for part, values in difference.items():
             low, high = values.get("interval", (1, 1))
@@ -120,13 +122,35 @@ def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
 
 
 def _evaluate_recognition(config: EvaluateConfig) -> EvaluateResult:
-    from glrtf.evaluation import solutions, submissions, summary
+    from glrtf.evaluation import gap_intervals, solutions, submissions, summary
 
-    _refuse_retrieval_options(config, "recognition files")
+    _refuse_retrieval_options(config, "recognition files", ("per_query", "index"))
     solution = solutions.read_recognition_solution(config.solution)
     predictions = submissions.read_recognitions(config.submission)
     measures = summary.recognition_measures(predictions, solution, name=config.submission)
-    return _result(config, "recognition", measures)
+    if config.resamples:
+        known = gap_intervals.intervals(predictions, solution, config.resamples)
+        measures = {part: _with_interval(each, known[part]) for part, each in measures.items()}
+    differences = {}
+    for path in config.compare:
+        others = submissions.read_recognitions(path)
+        summary.recognition_measures(others, solution, name=path)
+        differences[path] = gap_intervals.paired_difference(
+            predictions, others, solution, config.resamples
+        )
+    return dataclasses.replace(
+        _result(config, "recognition", measures), compare=differences, compared="GAP"
+    )
+
+
+def _with_interval(measures: dict[str, Any], interval: list[float]) -> dict[str, Any]:
+    """Measures of a recognition with the interval of GAP behind it."""
+    values = {}
+    for name, value in measures.items():
+        values[name] = value
+        if name == "gap":
+            values["gap_interval"] = interval
+    return values
 
 
 def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
@@ -145,8 +169,12 @@ def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
     return _result(config, "revisited", measures, notes)
 
 
-def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
-    for name in ("compare", "per_query", "index"):
+def _refuse_retrieval_options(
+    config: EvaluateConfig,
+    found: str,
+    names: Sequence[str] = ("compare", "per_query", "index"),
+) -> None:
+    for name in names:
         if getattr(config, name):
             raise UserError(f"--{name}: expected retrieval files, found {found}")
 
