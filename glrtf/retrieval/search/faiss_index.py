@@ -36,6 +36,7 @@ _MOST_TAIL = 0.05
 _SEED = 20210831
 _ROWS_AT_ONCE = 16_384
 _TRAINED_A_LIST = 64
+_ITERATIONS = 10
 _TRAINED_CODES = 65_536
 _SAMPLED = 256
 _CODES = {"sq8": "SQ8", "fp16": "SQfp16", "float32": "Flat"}
@@ -249,11 +250,14 @@ def _built(database: RowSource, rows: range, config: SearchConfig) -> Any:
     trained = _TRAINED_CODES
     if isinstance(index, faiss.IndexIVF):
         trained = max(trained, _TRAINED_A_LIST * index.nlist)
-        index.cp.seed, index.cp.max_points_per_centroid = _SEED, _TRAINED_A_LIST
+        index.cp.seed, index.cp.niter = _SEED, _ITERATIONS
+        index.cp.max_points_per_centroid = _TRAINED_A_LIST
         index.cp.min_points_per_centroid = 1  # Or small parts would be warned of.
     chosen = np.linspace(rows.start, rows.stop - 1, min(trained, len(rows))).astype(np.int64)
+    sample = np.concatenate(list(_blocks(database, chosen)))
     with _one_thread():
-        index.train(gather_rows(database, np.unique(chosen)).astype(np.float32))
+        index.train(sample)
+    del sample
     _add(index, database, np.arange(rows.start, rows.stop))
     return index
 
@@ -267,10 +271,21 @@ def _extended(path: str, database: RowSource, rows: npt.NDArray[np.int64]) -> An
 
 def _add(index: Any, database: RowSource, rows: npt.NDArray[np.int64]) -> None:
     with Progress("faiss index", len(rows), "row") as progress, _one_thread():
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            chunk = rows[start : start + _ROWS_AT_ONCE]
-            index.add(gather_rows(database, chunk).astype(np.float32))
-            progress.update(len(chunk))
+        for block in _blocks(database, rows):
+            index.add(block)
+            progress.update(len(block))
+
+
+def _blocks(database: RowSource, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.float32]]:
+    """Rows as float32, some at a time."""
+    if len(rows) == len(database.ids):  # All of them, in order: read without copies in float64.
+        for part, length in enumerate(database.part_lengths):
+            for start in range(0, length, _ROWS_AT_ONCE):
+                yield database.read(part, start, min(start + _ROWS_AT_ONCE, length))
+        return
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        chunk = rows[start : start + _ROWS_AT_ONCE]
+        yield gather_rows(database, chunk).astype(np.float32)
 
 
 def _tuned(
@@ -284,8 +299,8 @@ def _tuned(
     chosen = rows[np.linspace(0, len(rows) - 1, _SAMPLED).astype(np.int64)]
     sample = SubsetRows(database, chosen)
     # A row finds itself however little is looked at: it does not count.
-    true = exact.search(sample, SubsetRows(database, rows), k + 1).indices
-    true = rows[true]
+    among = database if len(rows) == len(database.ids) else SubsetRows(database, rows)
+    true = rows[exact.search(sample, among, k + 1).indices]
     queries = sample.read(0, 0, len(chosen))
     recall = 0.0
     efforts = [config.faiss_effort] if config.faiss_effort else _efforts(opened.index, k)
