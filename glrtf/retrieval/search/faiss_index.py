@@ -45,6 +45,7 @@ _CODES = {"sq8": "SQ8", "fp16": "SQfp16", "float32": "Flat"}
 class _Description(Written):
     key: dict[str, Any]
     known: Known
+    mapped: bool
     effort: int
     recall: float
 
@@ -127,7 +128,7 @@ def open_index(
     row_of = _row_of(known, growth.places_in(known), rows)
     effort, recall = _tuned(FaissIndex(index, row_of, every[:0]), database, every, config, k)
     print(
-        f"faiss: {len(rows)} rows, {_factory(len(rows), config)}, {_named(index, effort)}:"
+        f"faiss: {len(rows)} rows, {_named(index, effort)}:"
         f" recall@{k} {recall:.3f} of {_SAMPLED} sampled rows",
         file=sys.stderr,
     )
@@ -136,6 +137,7 @@ def open_index(
         path,
         lambda temporary: library().write_index(index, temporary),
         **{"key": growth.key, "known": known, "effort": effort, "recall": recall},
+        mapped=isinstance(index, library().IndexIVF),
     )
     if earlier and earlier.path != path:
         files.delete(index_files.description_of(earlier.path))
@@ -151,9 +153,7 @@ def _opened(path: str, row_of: npt.NDArray[np.int64], tail: npt.NDArray[np.int64
     described = index_files.refuse_damaged(path, "a faiss index", _Description)
     faiss = library()
     # Lists are mapped; graphs and plain codes are read.
-    index = faiss.read_index(
-        path, faiss.IO_FLAG_MMAP if "IVF" in described["key"]["factory"] else 0
-    )
+    index = faiss.read_index(path, faiss.IO_FLAG_MMAP if described["mapped"] else 0)
     return FaissIndex(index, row_of, tail, described["effort"], described["recall"])
 
 
@@ -223,7 +223,9 @@ def _key(database: RowSource, is_whole: bool, config: SearchConfig) -> dict[str,
         "build": BUILD,
         "whole": is_whole,
         "dimension": database.dimension,
-        "factory": _factory(0, config),
+        "kind": config.faiss_kind,
+        "code": config.faiss_code,
+        "links": config.faiss_links,
         "lists": config.faiss_lists,
         "recall": config.faiss_recall,
         "rescored": config.faiss_rescored,
@@ -301,22 +303,26 @@ def _tuned(
     # A row finds itself however little is looked at: it does not count.
     among = database if len(rows) == len(database.ids) else SubsetRows(database, rows)
     true = rows[exact.search(sample, among, k + 1).indices]
-    queries = sample.read(0, 0, len(chosen))
-    recall = 0.0
-    efforts = [config.faiss_effort] if config.faiss_effort else _efforts(opened.index, k)
-    for effort in efforts:
+    queries, wanted = sample.read(0, 0, len(chosen)), config.faiss_recall
+
+    def recall(effort: int) -> float:
         near = opened.candidates(queries, rescored(config, k + 1), effort)
         found = [
             np.isin(row[row != own], candidates).mean()
             for row, own, candidates in zip(true, chosen, near, strict=True)
         ]
-        recall = float(np.mean(found))
-        if recall >= config.faiss_recall:
-            break
-    return effort, recall
+        return float(np.mean(found))
+
+    efforts = [config.faiss_effort] if config.faiss_effort else _efforts(opened.index)
+    # More effort finds no less: the least that finds enough is found by bisection.
+    low, high = 0, len(efforts) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if recall(efforts[middle]) >= wanted else (middle + 1, high)
+    return efforts[low], recall(efforts[low])
 
 
-def _efforts(index: Any, k: int) -> Sequence[int]:
+def _efforts(index: Any) -> Sequence[int]:
     """What is tried, ascending, about a quarter more each time."""
     faiss = library()
     if isinstance(index, faiss.IndexIVF):
@@ -337,8 +343,8 @@ def rescored(config: SearchConfig, k: int) -> int:
 def _named(index: Any, effort: int) -> str:
     faiss = library()
     if isinstance(index, faiss.IndexIVF):
-        return f"{effort} lists probed"
-    return f"ef {effort}" if isinstance(index, faiss.IndexHNSW) else "all rows"
+        return f"{effort} of {index.nlist} lists"
+    return f"a graph, ef {effort}" if isinstance(index, faiss.IndexHNSW) else "all rows"
 
 
 @contextlib.contextmanager
