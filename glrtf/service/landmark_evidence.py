@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.rows import JoinedRows, RowSource
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
@@ -72,7 +73,11 @@ class LandmarkFinder:
     """
 
     def __init__(
-        self, train: EmbeddingSet, landmarks_csv: str, search: SearchConfig, folder: str
+        self,
+        train: EmbeddingSet | JoinedRows | AdaptedRows,
+        landmarks_csv: str,
+        search: SearchConfig,
+        folder: str,
     ) -> None:
         self.train = PublishedParts(train)
         self._landmarks_csv = landmarks_csv
@@ -93,8 +98,13 @@ class LandmarkFinder:
             )
         return self._evidence(near)
 
-    def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
-        """The landmarks of all index photos, found once and kept on disk."""
+    def of_index(self, index: RowSource, title: str = "landmarks of the index") -> LandmarkEvidence:
+        """The landmarks of all photos of a set, found once and kept on disk.
+
+        Args:
+            index: The photos' rows.
+            title: What the progress bar is called.
+        """
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
             wanted = self._neighbors
@@ -105,7 +115,7 @@ class LandmarkFinder:
                 wanted.per_part,
                 self._search,
                 self._folder,
-                "landmarks of the index",
+                title,
             ):
                 found = self._evidence(near)
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
@@ -134,7 +144,7 @@ class LandmarkFinder:
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 
-    def _key(self, index: EmbeddingSet) -> dict[str, Any]:
+    def _key(self, index: RowSource) -> dict[str, Any]:
         """All that the index photos' evidence depends on."""
         return {
             "index": index.digest,
