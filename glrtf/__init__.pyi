@@ -117,13 +117,14 @@ from glrtf.commands.completion import CompletionResult as CompletionResult
 # Settings from files, and groups of settings.
 from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
-from glrtf.config.retrieval import DbaConfig as DbaConfig
+from glrtf.config.reranking import DbaConfig as DbaConfig
 from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
 from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig
-from glrtf.config.retrieval import QueryExpansionConfig as QueryExpansionConfig
-from glrtf.config.retrieval import RerankConfig as RerankConfig
+from glrtf.config.reranking import LandmarkRerankConfig as LandmarkRerankConfig
+from glrtf.config.reranking import QueryExpansionConfig as QueryExpansionConfig
+from glrtf.config.reranking import RerankConfig as RerankConfig
 from glrtf.config.retrieval import SearchConfig as SearchConfig
 from glrtf.config.retrieval import TrainNeighborsConfig as TrainNeighborsConfig
 

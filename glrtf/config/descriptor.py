@@ -26,7 +26,7 @@ def names_function(model: str) -> bool:
 
 
 class NoCodeFromFiles:
-    """Settings whose models and backbones may be functions only where the command line says so.
+    """Settings whose models, backbones and verifiers may be functions only on the command line.
 
     A settings file may have come with a model; importing what it names would run its code.
     """
@@ -40,7 +40,7 @@ class NoCodeFromFiles:
         """
         also = values.get("also") or ()
         pairs = [("also", str(pair).partition("=")[0]) for pair in also]
-        named = [(name, values.get(name)) for name in ("model", "backbone")]
+        named = [(name, values.get(name)) for name in ("model", "backbone", "verifier")]
         for name, model in [*named, *pairs]:
             if isinstance(model, str) and names_function(model):
                 raise UserError(

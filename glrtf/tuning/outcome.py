@@ -30,6 +30,8 @@ _INPUTS = (
     "votes",
     "adapter",
     "search",
+    "verifier",
+    "verifier_images",
 )
 
 
