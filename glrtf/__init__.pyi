@@ -20,6 +20,7 @@ from glrtf.retrieval.search.neighbors import Neighbors as Neighbors
 from glrtf.api.ranking import rank as rank
 from glrtf.api.ranking import RankResult as RankResult
 from glrtf.api.scoring import score as score
+from glrtf.api.scoring import score_labels as score_labels
 
 # Photos next to each other, for notebooks.
 from glrtf.api.pictures import photo_row as photo_row

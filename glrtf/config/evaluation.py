@@ -13,17 +13,25 @@ class EvaluateConfig:
     Retrieval files (id,images) get mAP@100 as in the Google Landmark Retrieval
     competitions, precision, recall and the rank of the first hit; recognition
     files (id,landmarks) get GAP and top-1; rankings of Revisited Oxford or Paris
-    get mAP and mP@k, easy, medium and hard.
+    get mAP and mP@k, easy, medium and hard. With any table of labels as solution
+    rankings get mAP, recall, precision, R-precision, mMP@5, MRR and nDCG.
 
     Attributes:
         submission: The submission: a CSV file, or the folder that glrtf retrieve wrote.
-        solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, or the
-            ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd).
+        solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, the
+            ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd), a CSV of
+            labels (id,label or id,landmark_id) or of each query's relevant images (id,images).
         json: File that also gets the measures, as JSON.
-        per_query: CSV file that gets every scored query's average precision (retrieval only).
+        per_query: CSV file that gets every scored query's average precision (retrieval), or all
+            its measures (labels).
         compare: Further submissions; the paired difference of each to the first is shown.
         index: index.csv or the index's embedding set: a predicted image that is not in it is
-            refused (retrieval only).
+            refused (retrieval). With labels, only its images count as relevant.
+        index_labels: The labels of index images, where the solution labels the queries alone.
+        per_label: CSV file that gets every label's mean measures (labels only).
+        ranks: The k of mAP@k, recall@k, hit@k, precision@k and nDCG@k (labels only).
+        own: Whether an index image with the query's id is dropped (leave-one-out) or kept as a
+            relevant image (labels only).
         resamples: Bootstrap resamples of the 95 % intervals; 0 leaves the intervals out.
         verify: Whether the files of an embedding set given as index are compared with their
             digests once, as long as they are unchanged, or always.
@@ -35,12 +43,16 @@ class EvaluateConfig:
     per_query: str | None = None
     compare: list[str] = dataclasses.field(default_factory=list)
     index: str | None = None
+    index_labels: str | None = None
+    per_label: str | None = None
+    ranks: list[int] = dataclasses.field(default_factory=lambda: [1, 5, 10, 100])
+    own: Literal["drop", "keep"] = "drop"
     resamples: int = 1000
     verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
-        if self.resamples < 0:
-            raise ValueError(f"resamples: expected 0 or more, found {self.resamples}")
+        _at_least("resamples", self.resamples, 0)
+        _at_least("ranks", min(self.ranks, default=1), 1)
 
 
 @dataclasses.dataclass(frozen=True)
