@@ -45,6 +45,9 @@ from tfrecords_tools.arrange import ArrangeResult as ArrangeResult
 from glrtf.commands.prepare_revisited import prepare_revisited as prepare_revisited
 from glrtf.config.evaluation import PrepareRevisitedConfig as PrepareRevisitedConfig
 from glrtf.commands.prepare_revisited import PrepareRevisitedResult as PrepareRevisitedResult
+from glrtf.commands.prepare_benchmark import prepare_benchmark as prepare_benchmark
+from glrtf.config.evaluation import PrepareBenchmarkConfig as PrepareBenchmarkConfig
+from glrtf.commands.prepare_benchmark import PrepareBenchmarkResult as PrepareBenchmarkResult
 from tfrecords_tools.build import build as build
 from tfrecords_tools.build_config import BuildConfig as BuildConfig
 from tfrecords_tools.build import BuildResult as BuildResult

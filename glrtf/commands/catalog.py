@@ -44,6 +44,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "glrtf.config.evaluation.PrepareRevisitedConfig",
             True,
         ),
+        "prepare_benchmark": Entry(
+            "glrtf.commands.prepare_benchmark",
+            "lay out GPR1200, ILIAS, INSTRE or UnED",
+            "glrtf.config.evaluation.PrepareBenchmarkConfig",
+            True,
+        ),
         "build": Entry(
             "tfrecords_tools.build",
             "build TFRecord shards from GLDv2 photos",

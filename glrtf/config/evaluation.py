@@ -74,6 +74,38 @@ class PrepareRevisitedConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PrepareBenchmarkConfig:
+    """Lays out the photos of a published benchmark so that shards can be built from them.
+
+    Every photo gets an image_id, and what is right for a query is written in these ids. The
+    commands that follow are printed.
+
+    Attributes:
+        layout: gpr1200 (a folder of photos named CLASS_NAME.jpg), ilias (ilias_core), instre
+            (gnd_instre.mat and the photos) or uned (info_files and images).
+        source: Folder of the benchmark as it was published.
+        output: Folder to be made: index/, test/ and metadata/.
+        domains: uned: the domains wanted, such as cars; by default all.
+        crop: ilias: whether queries are cut to the box around their object. Those of instre
+            always are.
+        distractors: Folder of further photos for the index, which are right for no query.
+    """
+
+    layout: Literal["gpr1200", "ilias", "instre", "uned"]
+    source: str
+    output: str
+    domains: list[str] = dataclasses.field(default_factory=list)
+    crop: bool = False
+    distractors: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses settings of other layouts."""
+        for name, layout in (("domains", "uned"), ("crop", "ilias")):
+            if getattr(self, name) and self.layout != layout:
+                raise ValueError(f"{name}: expected layout {layout}, found {self.layout}")
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportConfig:
     """Makes a folder with an HTML page that shows what a retrieval found.
 
