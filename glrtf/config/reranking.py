@@ -11,7 +11,7 @@ class DbaConfig:
     Attributes:
         rows: Which rows are replaced.
         n: How many nearest rows are averaged, the row itself included.
-        alpha: Weights are similarity to this power; none gives the published sqrt(1 + similarity).
+        alpha: Weights are similarity to this power; none uses the published sqrt(1 + similarity).
     """
 
     rows: Literal["test", "index", "both", "none"] = "test"
@@ -30,7 +30,7 @@ class QueryExpansionConfig:
 
     Attributes:
         n: How many index images are added to the query; 0 for none.
-        alpha: They are weighted by similarity to this power.
+        alpha: Their weights are similarity to this power.
     """
 
     n: int = 0
@@ -52,10 +52,10 @@ class RerankConfig:
         k2: k_reciprocal: over how many nearest a description is averaged.
         share: k_reciprocal: the share of plain similarity; the rest is Jaccard's.
         graph_k: diffusion: how many neighbours an index image has in the graph.
-        start_k: diffusion: at how many of a query's nearest it starts.
+        start_k: diffusion: the number of a query's nearest images at which it starts.
         gamma: diffusion: affinities are similarity to this power.
         alpha: diffusion: how far it spreads, 0 to below 1.
-        steps: diffusion: the most steps of the conjugate gradient.
+        steps: diffusion: the largest number of conjugate gradient steps.
         top_m: superglobal: how many of a query's nearest are refined and ranked again.
         refine_k: superglobal: how many of them refine each other and the query.
         beta: superglobal: weight of a neighbour, times its similarity; the image itself has 1.

@@ -15,7 +15,7 @@ from glrtf.config.reranking import (
 PRESETS = ("fifth_place", "direct_dba", "direct")
 MAX_RANKED = 100
 PUBLISHED_PARTS = 20
-"""How many parts the train rows of the published run had."""
+"""The number of parts of the train rows in the published run."""
 
 
 @dataclasses.dataclass
@@ -28,7 +28,7 @@ class SearchConfig:
         backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
             annoy (approximate, trees on disk).
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
-        annoy_trees: annoy only: how many trees are built; more find more.
+        annoy_trees: annoy only: how many trees are built; more trees find more.
         annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
     """
 
@@ -46,11 +46,11 @@ class SearchConfig:
 
 @dataclasses.dataclass
 class TrainNeighborsConfig:
-    """The train images near to a test or index image.
+    """The nearest train images of a test or index image.
 
     Attributes:
-        per_part: How many are taken from each of 20 equal parts of the train set, which is cut
-            by image id, however its files are; 0 takes the k nearest of all.
+        per_part: How many are taken from each of 20 equal parts of the train set, which is divided
+            by image id, independently of its files; 0 takes the k nearest of all.
         k: How many are taken when per_part is 0.
     """
 
@@ -65,14 +65,14 @@ class TrainNeighborsConfig:
 
 @dataclasses.dataclass
 class LandmarkConfig:
-    """How sure an image shows a landmark.
+    """How confident it is that an image shows a landmark.
 
     Attributes:
         non_landmark_weight: How much similarity to non-landmark images counts against a neighbour.
         non_landmark_neighbors: How many non-landmark images that similarity is averaged over.
         per_landmark: How many neighbours of one landmark count.
         aggregate: Whether their confidences are summed or averaged.
-        best_bonus: What is added to an image's best landmark.
+        best_bonus: The bonus for an image's best landmark.
         keep: How many landmarks an image keeps.
     """
 
@@ -95,11 +95,11 @@ class LandmarkConfig:
 
 @dataclasses.dataclass
 class FusionConfig:
-    """How direct and bridged confidence make one ranking.
+    """How direct and bridged confidence are fused into one ranking.
 
     Attributes:
         direct_k: How many nearest index images have a direct confidence.
-        bridge_divisor: Bridged confidence is divided by this before it is raised.
+        bridge_divisor: Bridged confidence is divided by this before the exponent is applied.
         direct_power: Exponent of the direct confidence.
         bridge_power: Exponent of the bridged confidence.
         tie_break: What decides equal confidences: image_id, or bridge: first the index
@@ -144,14 +144,14 @@ class RetrieveConfig(NoCodeFromFiles):
             as they are read.
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         search: How neighbours are found.
-        train_neighbors: The train images near to a test or index image.
-        landmark: How sure an image shows a landmark.
+        train_neighbors: The nearest train images of a test or index image.
+        landmark: How confident it is that an image shows a landmark.
         dba: Database-side augmentation.
         query_expansion: α-query expansion.
         rerank: Re-ranking of the direct side by neighbourhoods.
         landmark_rerank: Re-ranking by predicted landmarks, after the fusion.
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
-        fusion: How direct and bridged confidence make one ranking.
+        fusion: How direct and bridged confidence are fused into one ranking.
         verifier: package.module:function that scores the first images of a ranking, for example
             by matching local features; they are ordered by its scores. Only on the command line.
         verifier_top: How many images of each query the verifier scores.

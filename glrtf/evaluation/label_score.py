@@ -1,8 +1,6 @@
 """Rankings scored by labels or lists of relevant images: per query, per label and overall."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +12,7 @@ from glrtf.evaluation import bootstrap, rank_measures
 from glrtf.evaluation.id_forms import lost_form_hint
 from glrtf.evaluation.relevance import Relevance
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import csv_files
 
 RANKS = (1, 5, 10, 100)
 
@@ -158,7 +157,7 @@ def query_table(scored: LabelScore) -> str:
         [query_id, " ".join(labels), relevant, ranked, *(f"{one:.6f}" for one in row)]
         for (query_id, labels, relevant, ranked), row in zip(rows, values, strict=True)
     ]
-    return _csv_text([["id", "labels", "relevant", "ranked", *scored.values], *lines])
+    return csv_files.text(["id", "labels", "relevant", "ranked", *scored.values], lines)
 
 
 def label_table(scored: LabelScore) -> str:
@@ -167,13 +166,7 @@ def label_table(scored: LabelScore) -> str:
         [label, means["queries"], *(f"{means[name]:.6f}" for name in scored.values)]
         for label, means in per_label(scored).items()
     ]
-    return _csv_text([["label", "queries", *scored.values], *lines])
-
-
-def _csv_text(rows: Sequence[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    return csv_files.text(["label", "queries", *scored.values], lines)
 
 
 def differences(scored: LabelScore, other: LabelScore, *, resamples: int) -> dict[str, Any]:

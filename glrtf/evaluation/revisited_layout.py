@@ -14,7 +14,7 @@ from glrtf.evaluation.revisited import GroundTruth
 from tfrecords_tools import gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, folders
+from tfrecords_tools.storage import csv_files, files, folders
 
 GROUND_TRUTH_FILE = "ground_truth.json"
 
@@ -58,7 +58,7 @@ def write_layout(ground_truth: str, photos: str, output: str) -> GroundTruth:
         metadata = files.join(folder, "metadata")
         for split, ids, names in (("test", query_ids, queries), ("index", index_ids, index)):
             rows = zip(ids, names, strict=True)
-            photo_files.write_table(files.join(metadata, f"{split}.csv"), ("id", "name"), rows)
+            csv_files.write(files.join(metadata, f"{split}.csv"), ("id", "name"), rows)
         renamed = {"imlist": index_ids, "qimlist": query_ids, "gnd": published["gnd"]}
         files.write_json(files.join(metadata, GROUND_TRUTH_FILE), renamed)
     return revisited.read_ground_truth(files.join(output, "metadata", GROUND_TRUTH_FILE))

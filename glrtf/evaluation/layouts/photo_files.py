@@ -1,10 +1,7 @@
 """Photos under image ids in the layout that shards are built from: SPLIT/a/b/c/ID.jpg."""
 
-import csv
-import io
 import os
 import shutil
-from collections.abc import Iterable, Sequence
 
 from glrtf.evaluation import revisited
 from tfrecords_tools import pixels
@@ -38,15 +35,6 @@ def link(source: str, folder: str, split: str, image_id: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def write_table(path: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes a CSV file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    files.write_bytes(path, text.getvalue().encode())
 
 
 def _place(folder: str, split: str, image_id: str) -> str:

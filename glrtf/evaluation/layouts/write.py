@@ -8,7 +8,7 @@ from glrtf.evaluation.layouts.benchmark import Benchmark, Photo
 from tfrecords_tools import gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, folders
+from tfrecords_tools.storage import csv_files, files, folders
 
 
 def write(benchmark: Benchmark, output: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _write_tables(
     apart: bool,
 ) -> None:
     def table(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        photo_files.write_table(files.join(folder, f"{name}.csv"), header, rows)
+        csv_files.write(files.join(folder, f"{name}.csv"), header, rows)
 
     named = [(index_ids[one.path], one.name) for one in benchmark.index]
     table("index", ("id", "name"), named)
