@@ -13,6 +13,7 @@ from glrtf.api.sets import export_rows as export_rows
 from glrtf.api.sets import join_sets as join_sets
 from glrtf.embeddings.embedding_set import EmbeddingSet as EmbeddingSet
 from glrtf.embeddings.rows import JoinedRows as JoinedRows
+from glrtf.embeddings.versions import SetChange as SetChange
 
 # Search, rank and score, in memory.
 from glrtf.api.ranking import search as search
@@ -84,6 +85,15 @@ from glrtf.embeddings.foreign.importing import RowsImportResult as RowsImportRes
 from glrtf.commands.rows_export import rows_export as rows_export
 from glrtf.config.rows import RowsExportConfig as RowsExportConfig
 from glrtf.commands.rows_export import RowsExportResult as RowsExportResult
+from glrtf.commands.index_add import index_add as index_add
+from glrtf.config.index import IndexAddConfig as IndexAddConfig
+from glrtf.commands.index_add import IndexAddResult as IndexAddResult
+from glrtf.commands.index_remove import index_remove as index_remove
+from glrtf.config.index import IndexRemoveConfig as IndexRemoveConfig
+from glrtf.commands.index_remove import IndexRemoveResult as IndexRemoveResult
+from glrtf.commands.index_compact import index_compact as index_compact
+from glrtf.config.index import IndexCompactConfig as IndexCompactConfig
+from glrtf.commands.index_compact import IndexCompactResult as IndexCompactResult
 from glrtf.commands.clean import clean as clean
 from glrtf.config.cleaning import CleanConfig as CleanConfig
 from glrtf.commands.clean import CleanResult as CleanResult

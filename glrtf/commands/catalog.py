@@ -115,6 +115,21 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "write an embedding set for other programs",
             "glrtf.config.rows.RowsExportConfig",
         ),
+        "index_add": Entry(
+            "glrtf.commands.index_add",
+            "add photos to an embedding set",
+            "glrtf.config.index.IndexAddConfig",
+        ),
+        "index_remove": Entry(
+            "glrtf.commands.index_remove",
+            "remove photos from an embedding set",
+            "glrtf.config.index.IndexRemoveConfig",
+        ),
+        "index_compact": Entry(
+            "glrtf.commands.index_compact",
+            "rewrite a changed embedding set in few files",
+            "glrtf.config.index.IndexCompactConfig",
+        ),
         "clean": Entry(
             "glrtf.commands.clean",
             "find wrong train labels and near-duplicates",
