@@ -53,7 +53,7 @@ def recognize_rows(config: RecognizeConfig) -> Recognitions:
     agreement = Agreement()
     query = _opened(config, "query", config.query, agreement)
     finder, curve, source = _finder_and_curve(config, agreement)
-    found = finder.of_index(query, "landmarks of the queries").confidences
+    found = finder.of_set(query, "landmarks of the queries")
     landmarks, confidences = found.landmarks[:, 0], found.confidences[:, 0]
     if curve is not None:
         confidences = np.array([_probability(curve, each) for each in confidences.tolist()])
