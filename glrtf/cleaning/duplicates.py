@@ -13,6 +13,7 @@ from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.search import backends
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
+_ROUNDING = 1e-6
 _MOST_IN_TRAIN = 20
 """How many near-duplicates in train are looked for of each image of another set."""
 
@@ -34,6 +35,21 @@ class Pairs:
     def take(self, chosen: npt.NDArray) -> "Pairs":
         """Some of them, by a mask."""
         return Pairs(self.left[chosen], self.right[chosen], self.similarities[chosen])
+
+
+def least_similarity(overall: Neighbors, share: float) -> float:
+    """The similarity from which on images are near-duplicates.
+
+    How near the nearest images are depends on the model. So distances are compared with the median
+    distance of an image to its nearest. With a share of 0 only equal rows are near-duplicates.
+
+    Args:
+        overall: (rows, k + 1) neighbours of all rows among themselves.
+        share: The largest distance, 1 - similarity, as a share of that median.
+    """
+    nearest = [near.scores[:, 0] for _, near in overall_blocks(overall, "distances")]
+    # Equal rows have a similarity of 1 up to rounding.
+    return 1 - share * max(0.0, 1 - float(np.median(np.concatenate(nearest)))) - _ROUNDING
 
 
 def within_train(overall: Neighbors, least: float) -> Pairs:

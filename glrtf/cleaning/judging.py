@@ -45,6 +45,7 @@ class Judgement:
         expected_precision: Of the images found mislabelled, how many are expected to be so; None
             if none are.
         expected_recall: The share of labels exchanged on purpose that would be found.
+        duplicate_similarity: From which on images count as near-duplicates.
     """
 
     reasons: npt.NDArray[np.int64]
@@ -57,6 +58,7 @@ class Judgement:
     wrong: mixture.WrongLabels
     expected_precision: float | None
     expected_recall: float
+    duplicate_similarity: float
 
     def has(self, reason: str) -> npt.NDArray[np.bool_]:
         """(rows,) bool: which images have that reason."""
@@ -95,8 +97,9 @@ def judge(
         scattered = _scattered(overall, codes)
         found["non_landmark"] = found["isolated"] & scattered & ~labels.mislabelled
     partner, partner_of = np.full(count, NO_ROW, np.int64), np.zeros(count, np.int8)
-    _find_duplicates(inputs, config, overall, labels, found, partner)
-    _find_leaks(inputs, config, cache.folder, found, partner, partner_of)
+    least = duplicates.least_similarity(overall, config.duplicate_distance)
+    _find_duplicates(inputs, least, overall, labels, found, partner)
+    _find_leaks(inputs, config, least, cache.folder, found, partner, partner_of)
     reasons = np.full(count, -1, np.int64)
     for place in reversed(range(len(REASONS))):
         reasons[found[REASONS[place]]] = place
@@ -112,6 +115,7 @@ def judge(
         labels.wrong,
         labels.expected_precision,
         labels.expected_recall,
+        least,
     )
 
 
@@ -174,7 +178,7 @@ def _scattered_blocks(
 
 def _find_duplicates(
     inputs: Inputs,
-    config: CleanConfig,
+    least: float,
     overall: Neighbors,
     labels: JudgedLabels,
     found: dict[str, npt.NDArray[np.bool_]],
@@ -182,7 +186,7 @@ def _find_duplicates(
 ) -> None:
     """Near-duplicates within landmarks, and of two landmarks, of which one label is wrong."""
     codes, ids = inputs.codes, inputs.train.ids
-    pairs = duplicates.within_train(overall, config.duplicate_similarity)
+    pairs = duplicates.within_train(overall, least)
     same = codes[pairs.left] == codes[pairs.right]
     repeated = duplicates.duplicates_of(pairs.take(same), ids)
     found["duplicate"] = repeated != NO_ROW
@@ -199,6 +203,7 @@ def _find_duplicates(
 def _find_leaks(
     inputs: Inputs,
     config: CleanConfig,
+    least: float,
     folder: str,
     found: dict[str, npt.NDArray[np.bool_]],
     partner: npt.NDArray[np.int64],
@@ -210,9 +215,7 @@ def _find_leaks(
         others = inputs.others.get(role)
         if others is None:
             continue
-        pairs = duplicates.with_others(
-            others, inputs.train, config.duplicate_similarity, config.search, folder, role
-        )
+        pairs = duplicates.with_others(others, inputs.train, least, config.search, folder, role)
         of_each = duplicates.nearest_of_each(pairs, len(inputs.codes))
         # A test image is named rather than an index image.
         new = (of_each != NO_ROW) & ~found["leak"]

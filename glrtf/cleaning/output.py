@@ -113,6 +113,7 @@ def description(
             "listed_without_row": inputs.without_row,
             **{reason: int(judgement.has(reason).sum()) for reason in REASONS},
         },
+        "duplicate_similarity": judgement.duplicate_similarity,
         "wrong_labels": {
             "share": judgement.wrong.share,
             "slope": judgement.wrong.slope,

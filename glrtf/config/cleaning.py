@@ -42,8 +42,8 @@ class CleanConfig(NoCodeFromFiles):
             mislabelled no longer count as evidence.
         min_cluster: Images that agree with each other form clusters; those of smaller clusters are
             isolated.
-        duplicate_similarity: Images at least this similar are near-duplicates; depends on the
-            model.
+        duplicate_distance: Images are near-duplicates if their distance, 1 - similarity, is at most
+            this share of the median distance of a train image to its nearest.
         verifier: package.module:function that confirms agreements, for example by matching local
             features: gets an image id and a list of ids, and returns a number for each. Only on
             the command line.
@@ -66,14 +66,14 @@ class CleanConfig(NoCodeFromFiles):
     votes: list[float] = dataclasses.field(default_factory=list)
     adapter: str = ""
     drop: list[Reason] = dataclasses.field(
-        default_factory=lambda: ["leak", "non_landmark", "mislabelled", "conflict", "isolated"]
+        default_factory=lambda: ["leak", "non_landmark", "mislabelled", "isolated"]
     )
     neighbors: int = 50
     per_landmark: int = 3
     precision: float = 0.9
     rounds: int = 2
     min_cluster: int = 2
-    duplicate_similarity: float = 0.95
+    duplicate_distance: float = 0.2
     verifier: str = ""
     verifier_least: float = 15.0
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
@@ -92,8 +92,8 @@ class CleanConfig(NoCodeFromFiles):
                 raise ValueError(f"{name}: expected {value} or more, found {getattr(self, name)}")
         if not 0.5 <= self.precision < 1:
             raise ValueError(f"precision: expected 0.5 to below 1, found {self.precision:g}")
-        if not 0 < self.duplicate_similarity <= 1:
-            found = self.duplicate_similarity
-            raise ValueError(f"duplicate_similarity: expected above 0 up to 1, found {found:g}")
+        if not 0 <= self.duplicate_distance <= 1:
+            found = self.duplicate_distance
+            raise ValueError(f"duplicate_distance: expected 0 to 1, found {found:g}")
         if self.verifier and not names_function(self.verifier):
             raise ValueError(f"verifier: expected package.module:function, found {self.verifier!r}")

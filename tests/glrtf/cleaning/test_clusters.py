@@ -87,3 +87,15 @@ def test_the_smallest_id_of_near_duplicates_stays():
 def test_the_nearest_partner_of_each():
     pairs = Pairs(np.array([0, 0, 2, 2]), np.array([5, 6, 8, 7]), np.array([0.96, 0.99, 1.0, 1.0]))
     assert duplicates.nearest_of_each(pairs, 4).tolist() == [6, -1, 7, -1]
+
+
+def test_how_similar_near_duplicates_are_depends_on_the_nearest_images():
+    # Rows 0 to 4 and their nearest others, at distances 0.1, 0.1, 0.2, 0.3 and 0.4.
+    scores = np.array([[1, 0.9], [1, 0.9], [1, 0.8], [1, 0.7], [1, 0.6]])
+    indices = np.array([[0, 1], [1, 0], [2, 0], [3, 0], [4, 0]])
+    overall = Neighbors(indices, scores)
+    assert duplicates.least_similarity(overall, 0.2) == pytest.approx(1 - 0.2 * 0.2, abs=2e-6)
+    assert duplicates.least_similarity(overall, 0) == pytest.approx(1, abs=2e-6)
+    pairs = duplicates.within_train(overall, 0.85)
+    assert pairs.left.tolist() == [0, 1]
+    assert pairs.right.tolist() == [1, 0]
