@@ -180,7 +180,7 @@ def test_an_export_may_pool_otherwise(workdir, tmp_path, monkeypatch):
     assert facts["pooling"] == options
     # v2b0 at 32 and 64 pixels.
     assert model.get_layer("scale_gem").sides == (32, 64)
-    with pytest.raises(ValueError, match="gem_power: expected 0, or 1 or more, found 0.5"):
+    with pytest.raises(ValueError, match=r"gem_power: expected 0, or 1 or more, found 0\.5"):
         ExportConfig(workdir, gem_power=0.5)
 
 
