@@ -47,6 +47,7 @@ PLACES: dict[str, dict[str, str]] = {
         },
     },
     "docs/cleaning.md": {"sets": README, "ROOT": SAMPLE},
+    "docs/recognition.md": {"sets": README, "ROOT": SAMPLE},
     "docs/retrieval.md": {
         "SETS": README,
         "a": README,

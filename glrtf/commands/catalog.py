@@ -150,6 +150,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "rank index images for every query",
             "glrtf.config.retrieval.RetrieveConfig",
         ),
+        "recognize": Entry(
+            "glrtf.commands.recognize",
+            "say which landmark every image shows",
+            "glrtf.config.recognition.RecognizeConfig",
+        ),
         "evaluate": Entry(
             "glrtf.commands.evaluate",
             "score a submission",

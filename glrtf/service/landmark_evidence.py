@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.rows import JoinedRows, RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
@@ -74,7 +75,11 @@ class LandmarkFinder:
     """
 
     def __init__(
-        self, train: EmbeddingSet, landmarks_csv: str, search: SearchConfig, folder: str
+        self,
+        train: EmbeddingSet | JoinedRows | AdaptedRows,
+        landmarks_csv: str,
+        search: SearchConfig,
+        folder: str,
     ) -> None:
         self.train = PublishedParts(train)
         self._landmarks_csv = landmarks_csv
@@ -95,6 +100,26 @@ class LandmarkFinder:
             )
         return self._evidence(near)
 
+    def of_set(self, photos: RowSource, title: str) -> LandmarkConfidences:
+        """The landmarks of any number of photos.
+
+        Args:
+            photos: Their rows.
+            title: What the progress bar is called.
+        """
+        found = [block.confidences for block in self._blocks(photos, title)]
+        return LandmarkConfidences(
+            np.concatenate([each.landmarks for each in found]),
+            np.concatenate([each.confidences for each in found]),
+        )
+
+    def _blocks(self, photos: RowSource, title: str) -> Iterator[LandmarkEvidence]:
+        wanted = self._neighbors
+        for near in search_blocks(
+            photos, self.train, wanted.k, wanted.per_part, self._search, self._folder, title
+        ):
+            yield self._evidence(near)
+
     def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
         """The landmarks of all index photos, found once and kept on disk.
 
@@ -102,17 +127,7 @@ class LandmarkFinder:
         """
 
         def blocks(of: RowSource = index) -> Iterator[tuple[np.ndarray, ...]]:
-            wanted = self._neighbors
-            for near in search_blocks(
-                of,
-                self.train,
-                wanted.k,
-                wanted.per_part,
-                self._search,
-                self._folder,
-                "landmarks of the index",
-            ):
-                found = self._evidence(near)
+            for found in self._blocks(of, "landmarks of the index"):
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
         key = self._key(index)
@@ -146,7 +161,7 @@ class LandmarkFinder:
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 
-    def _key(self, index: EmbeddingSet) -> dict[str, Any]:
+    def _key(self, index: RowSource) -> dict[str, Any]:
         """All that the index photos' evidence depends on."""
         return {
             "index": index.digest,
