@@ -19,6 +19,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from glrtf.config.keras_settings import keras
 from glrtf.data.input_spec import InputSpec
+from glrtf.inference.descriptors import tflite_file
 from glrtf.inference.model_folders import export_info_path
 from glrtf.inference.serving import TOLERANCE, to_unit_range
 from glrtf.inference.weights_digest import weights_digest
@@ -130,9 +131,9 @@ def _to_tflite(embed: Any, model: keras.Model) -> bytes:
 
 
 def _run_tflite(path: str) -> Run:
-    interpreter = _needed("ai_edge_litert.interpreter", "tflite").Interpreter(model_path=path)
-    runner = interpreter.get_signature_runner()
-    return lambda images: runner(images=images)["embedding"]
+    _needed("ai_edge_litert", "tflite")
+    model = tflite_file.load(path)
+    return lambda images: model.run(images, "images", "embedding")
 
 
 def _needed(module: str, extra: str) -> types.ModuleType:

@@ -31,6 +31,7 @@ def test_a_plan_in_words_and_as_json(capsys: pytest.CaptureFixture[str], tmp_pat
     assert f"cost per million photos {8 / 3600 * 1e6 / found['images_per_second']:,.2f}" in text
 
 
+@pytest.mark.usefixtures("small_network")
 def test_a_run_that_is_too_large_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     # 20 million classes of 512 float32 numbers are 41 GB before anything else.
     argv = ["--backbone", "v2b0", "--size", "32", "--num_classes", "20000000"]
@@ -40,6 +41,7 @@ def test_a_run_that_is_too_large_says_so(capsys: pytest.CaptureFixture[str]) -> 
     assert "largest micro-batch   none" in text
 
 
+@pytest.mark.usefixtures("small_network")
 def test_a_head_of_ten_million_classes_fits_split(capsys: pytest.CaptureFixture[str]) -> None:
     # 10 million classes of 512 float32 numbers are 20 GB, 2.6 GB on each of eight.
     argv = ["--backbone", "v2b0", "--size", "32", "--num_classes", "10000000", "--optimizer", "sgd"]
@@ -48,11 +50,12 @@ def test_a_head_of_ten_million_classes_fits_split(capsys: pytest.CaptureFixture[
     assert "DOES NOT FIT" in capsys.readouterr().out
     assert plan.main([*argv, "--head_sharding", "classes"]) == 0
     text = capsys.readouterr().out
-    # v2b0 without its head has 6,514,576 parameters.
-    assert f"5,126,514,576, {6_514_576 + 640_000_000:,} a device (head split)" in text
+    # Without its head the small network has 679,314 parameters.
+    assert f"5,120,679,314, {679_314 + 640_000_000:,} a device (head split)" in text
     assert "31.24 GiB: fits" in text
 
 
+@pytest.mark.usefixtures("small_network")
 def test_a_plan_for_gpus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     argv = ["--backbone", "v2b0", "--size", "32", "--num_classes", "1000", "--gpu", "L4"]
@@ -67,6 +70,7 @@ def test_a_plan_for_gpus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert found["largest_micro_batch"] > 12
 
 
+@pytest.mark.usefixtures("small_network")
 def test_several_sizes_are_planned_at_the_largest_that_is_trained_at(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
