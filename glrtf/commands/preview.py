@@ -14,7 +14,7 @@ from tfrecords_tools.storage import files
 
 _GAP = 4
 _HEADER = 16
-# That XLA compiles: written by code that `TF_CPP_MIN_LOG_LEVEL` does not reach.
+# XLA's notes about compiling; code that `TF_CPP_MIN_LOG_LEVEL` does not affect writes them.
 _NOTES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
 
 
@@ -32,7 +32,7 @@ class PreviewResult:
 
 
 def contact_sheet(rows: np.ndarray, titles: Sequence[str]) -> np.ndarray:
-    """Lays images out in rows under column titles, on white.
+    """Arranges images in rows under column titles, on white.
 
     Args:
         rows: uint8 (photos, columns, size, size, 3).
