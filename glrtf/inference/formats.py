@@ -60,7 +60,7 @@ def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str)
 
     pictures = np.random.default_rng(0).integers(0, 256, (_BATCH, size, size, 3), np.uint8)
     expected = embed(pictures)["embedding"].numpy()
-    content = convert(embed, model)
+    content = convert(embed)
     with files.atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -83,7 +83,7 @@ def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str)
     return difference
 
 
-def _to_onnx(embed: Any, model: keras.Model) -> bytes:
+def _to_onnx(embed: Any) -> bytes:
     tf2onnx = _needed("tf2onnx", "onnx")
     frozen = convert_variables_to_constants_v2(embed.get_concrete_function())
     [images], [rows] = frozen.inputs[: -len(frozen.captured_inputs) or None], frozen.outputs
@@ -120,14 +120,20 @@ def _run_onnx(path: str) -> Run:
     return lambda images: session.run(["embedding"], {"images": images})[0]
 
 
-def _to_tflite(embed: Any, model: keras.Model) -> bytes:
-    # The converter only turns a SavedModel's variables into constants; those of a bare Keras model
-    # give NaN.
+def _to_tflite(embed: Any) -> bytes:
+    # Saving and loading hundreds of variables takes longer than the conversion. LiteRT's converter
+    # would make them constants too, but those of a bare Keras model give NaN.
+    frozen = convert_variables_to_constants_v2(embed.get_concrete_function())
+
+    @tf.function(input_signature=embed.input_signature, autograph=False)
+    def without_variables(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        [rows] = frozen(images)
+        return {"embedding": rows}
+
     module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]
-    module.embed = embed
+    module.embed = without_variables
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=embed)
+        tf.saved_model.save(module, folder, signatures=without_variables)
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 
