@@ -13,6 +13,7 @@ from glrtf.cleaning.labels import JudgedLabels, judge_labels
 from glrtf.cleaning.margins import Margins
 from glrtf.cleaning.nearest import LandmarkRows, overall_blocks, own_neighbors
 from glrtf.config.cleaning import CleanConfig
+from glrtf.photos.verifiers import FoundPhotos
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
@@ -153,8 +154,9 @@ def _clusters(
     left, right = clusters.agreements(own, labels.margins, ~labels.mislabelled)
     if verifier is not None:
         name = f"--verifier {config.verifier}" if config.verifier else "verifier"
+        photos = FoundPhotos(config.images, "--images") if config.images else None
         confirmed = clusters.verified(
-            left, right, inputs.train, verifier, config.verifier_least, name
+            left, right, inputs.train, verifier, config.verifier_least, name, photos
         )
         left, right = left[confirmed], right[confirmed]
     names = clusters.components(len(inputs.codes), left, right)

@@ -41,14 +41,15 @@ class CleanResult:
 
 
 def clean(
-    config: CleanConfig, verifier: Callable[[str, list[str]], Sequence[float]] | None = None
+    config: CleanConfig, verifier: Callable[..., Sequence[float]] | None = None
 ) -> CleanResult:
     """Judges every train image and writes what stays, with reasons for what does not.
 
     Args:
         config: The settings.
         verifier: Confirms agreements, in place of the function that the settings name: gets an
-            image id and a list of ids, and returns a number for each.
+            image id and a list of ids, with `images` also the photo's path and a list of paths,
+            and returns a number for each.
 
     Raises:
         UserError: If sets are damaged, of different models or do not fit the table, or the

@@ -29,8 +29,8 @@ class CleanConfig(NoCodeFromFiles):
         index: Embedding sets of the index images, likewise.
         non_landmark: Embedding sets of images without a landmark; train images that are nearer to
             them than to any landmark are reported.
-        images: Folder of the train photos, for the page's contact sheets: GLDv2's published layout
-            or a/b/c/ID.jpg. Empty for no page.
+        images: Folder of the photos, for the page's contact sheets and the verifier: GLDv2's
+            published layout or a/b/c/ID.jpg. Empty for no page.
         votes: How much each model counts; alike when left out.
         adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows.
         drop: The reasons for which images are left out of train_clean.csv; images with other
@@ -45,8 +45,8 @@ class CleanConfig(NoCodeFromFiles):
         duplicate_distance: Images are near-duplicates if their distance, 1 - similarity, is at most
             this share of the median distance of a train image to its nearest.
         verifier: package.module:function that confirms agreements, for example by matching local
-            features: gets an image id and a list of ids, and returns a number for each. Only on
-            the command line.
+            features: gets an image id and a list of ids, with --images also the photo's path and
+            a list of paths, and returns a number for each. Only on the command line.
         verifier_least: The least of these numbers that confirms an agreement.
         search: How neighbours are found.
         seed: Of the labels exchanged on purpose.

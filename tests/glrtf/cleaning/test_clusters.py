@@ -1,5 +1,7 @@
 """Tests of agreements and the clusters that they form."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from glrtf.cleaning import clusters, duplicates
 from glrtf.cleaning.duplicates import Pairs
 from glrtf.cleaning.margins import Margins
 from glrtf.embeddings.rows import ArrayRows
+from glrtf.photos.verifiers import FoundPhotos
 from glrtf.retrieval.search.neighbors import Neighbors
 from tfrecords_tools.errors import UserError
 
@@ -68,6 +71,22 @@ def test_a_verifier_confirms_agreements():
     confirmed = clusters.verified(left, right, train, verifier, 10, "v")
     assert confirmed.tolist() == [False, True, True]
     assert seen == [("a", ["b", "c"]), ("d", ["c"])]
+
+
+def test_a_verifier_gets_the_paths_of_photos(tmp_path):
+    folder = tmp_path / "a" / "a" / "a"
+    folder.mkdir(parents=True)
+    for name in ("aaa1", "aaa2"):
+        (folder / f"{name}.jpg").write_bytes(name.encode())
+    train = ArrayRows(np.eye(2), ids=["aaa1", "aaa2"])
+
+    def same_length(image_id, others, path, paths):
+        sizes = [len(Path(one).read_bytes()) for one in (path, *paths)]
+        return [float(size == sizes[0]) for size in sizes[1:]]
+
+    photos = FoundPhotos(str(tmp_path), "--images")
+    one, two = np.array([0]), np.array([1])
+    assert clusters.verified(one, two, train, same_length, 1, "v", photos).tolist() == [True]
 
 
 @pytest.mark.parametrize("bad", [lambda *_: [1.0, 2.0, 3.0], lambda *_: "x", lambda *_: 1 / 0])

@@ -171,6 +171,15 @@ def test_the_page_shows_what_goes_and_stays(world, tmp_path):
         Image.new("RGB", (20, 16), (90, 120, 30)).save(path)
     output = tmp_path / "out"
     assert command.main(arguments(folder, output, "--images", photos, "--thumbnail", "16")) == 0
+    # The odd ids are no file names: their photos are missing, which a verifier would need.
+    config = glrtf.CleanConfig(
+        train=[str(folder / "train")],
+        landmarks=str(folder / "train.csv"),
+        output=str(tmp_path / "verified"),
+        images=str(photos),
+    )
+    with pytest.raises(glrtf.UserError, match=r"--images .*: expected the photos of all"):
+        glrtf.clean(config, verifier=no_agreement)
     html = (output / "index.html").read_text()
     assert "What stays" in html
     assert "Mislabelled" in html
