@@ -1,6 +1,8 @@
 """Models and their runners, with Keras on TensorFlow."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,11 +16,10 @@ from glrtf.inference.tensorflow_runner import BatchRunner
 from glrtf.training.strategy import describe, is_one_cpu, make_strategy
 
 
-def load_jobs(config: EmbedConfig) -> list[Job]:
-    """Loads the models on their devices."""
+def load_jobs(config: EmbedConfig, recorded: Mapping[str, Any] | None = None) -> list[Job]:
+    """Loads the models on their devices; see `glrtf.inference.tasks.load_jobs`."""
     strategy = make_strategy(config.strategy, config.tpu)
-    print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
-    jobs = []
+    jobs: list[Job] = []
     for number, (model, output) in enumerate(config.jobs):
         with strategy.scope():
             any_size = any(scale != 1 for scale in config.scales)
@@ -28,9 +29,12 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
                 any_size,
                 config.precision,
                 DescriptorConfig() if number else config.descriptor,
+                None if number else recorded,
                 runtime=config.runtime,
                 on_cpu=is_one_cpu(strategy),
             )
+        if embedder.in_graph and not any(job.embedder.in_graph for job in jobs):
+            print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
         jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
     return jobs
 
@@ -42,8 +46,7 @@ def _runner(
     if embedder.in_graph:
         return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
     print(
-        f"{embedder.name}: run by {RUNTIME_NAMES[embedder.runtime]}, one replica on this machine's"
-        " CPU",
+        f"embedding with {RUNTIME_NAMES[embedder.runtime]} on the CPU: {embedder.name}",
         file=sys.stderr,
     )
     # The same total batch as that of the models that run on several replicas.

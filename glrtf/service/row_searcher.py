@@ -1,6 +1,8 @@
 """Answers for embedded photos: index and train photos opened once."""
 
+import copy
 import os
+from typing import Self
 
 import numpy as np
 
@@ -54,21 +56,39 @@ class RowSearcher:
     """
 
     def __init__(self, index: EmbeddingSet, config: SearcherConfig) -> None:
-        folder = config.cache_folder
-        self.index = index
+        self._config = config
         self.train = EmbeddingSet.open(config.train, config.verify) if config.train else None
-        self._refuse_unlike()
-        self.index_landmarks = labels.landmarks_of(config.index_labels, index.ids)
         self.train_rows: RowSource | None = None
         self.train_landmarks = np.empty(0, np.int64)
-        self.calibration = Calibration()
-        self._opened = OpenedDatabase(index, config.search, folder)
         self._finder: LandmarkFinder | None = None
-        self.landmark_names: dict[int, str] = {}
-        self._photo_names = labels.names_of_photos(index.folder)
         if self.train:
+            folder = config.cache_folder
+            self.train.hold()
             self._finder = LandmarkFinder(self.train, config.landmarks, config.search, folder)
             self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
+        self._take_index(index)
+
+    def with_index(self, index: EmbeddingSet) -> Self:
+        """A searcher of another version of the index; the train photos stay opened.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        other = copy.copy(self)
+        other._take_index(index)
+        return other
+
+    def _take_index(self, index: EmbeddingSet) -> None:
+        """Does what belongs to the index once."""
+        config = self._config
+        self.index = index
+        self._refuse_unlike()
+        index.hold()
+        self.index_landmarks = labels.landmarks_of(config.index_labels, index.ids)
+        self.calibration = Calibration()
+        self._opened = OpenedDatabase(index, config.search, config.cache_folder)
+        self.landmark_names: dict[int, str] = {}
+        self._photo_names = labels.names_of_photos(index.folder)
         if config.index_labels:
             known = {*self.train_landmarks.tolist(), *self.index_landmarks.tolist()}
             tables = os.path.dirname(config.landmarks or config.labels) or "."
@@ -85,6 +105,17 @@ class RowSearcher:
         for one in (self.index, self.train):
             if one is not None:
                 agreement.add(one.folder, one.meta)
+
+    @property
+    def finder(self) -> LandmarkFinder:
+        """What finds landmarks.
+
+        Raises:
+            ValueError: Without train photos.
+        """
+        if self._finder is None:
+            raise ValueError("expected train photos, found none")
+        return self._finder
 
     def answer(self, rows: np.ndarray, limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for embedded photos.
