@@ -24,9 +24,9 @@ from tfrecords_tools.progress import Progress
 NO_CLUSTER = -1
 
 Verifier = Callable[..., Sequence[float]]
-"""An image id and others to a number for each of them; the higher, the surer.
+"""From an image id and others to a number for each of them; higher is more certain.
 
-Where photos are at hand, it also gets the path of the image's photo and a list of the others'.
+If photos are available, it also gets the path of the image's photo and a list of the others'.
 """
 
 
@@ -38,7 +38,7 @@ def agreements(
     Args:
         own: (rows, w) neighbours of each row in its landmark.
         margins: Of all rows.
-        counts: (rows,) bool, which images may agree at all.
+        counts: (rows,) bool, the images that may agree with others.
 
     Returns:
         (pairs,) rows, ascending, and (pairs,) the rows they agree with.
@@ -65,13 +65,13 @@ def verified(
         right: (pairs,) the rows they agree with.
         train: The train rows.
         verifier: The function.
-        least: The least of its numbers that confirms.
-        name: What messages call it.
+        least: The smallest number that confirms.
+        name: Its name in messages.
         photos: The photos; None if the function takes only ids.
 
     Raises:
-        UserError: If a photo is missing, or the function fails or returns other than one finite
-            number an image.
+        UserError: If a photo is missing, or the function fails or does not return one finite
+            number per image.
     """
     if photos is not None:
         wanted = np.unique(np.concatenate([left, right]))
@@ -121,7 +121,7 @@ def components(
     """Connected components of an undirected graph.
 
     Every node takes the smallest number among its own and its neighbours', and then that of the
-    node so named, until nothing changes.
+    node with this number, until nothing changes.
 
     Args:
         count: Number of nodes.
@@ -136,7 +136,7 @@ def components(
         lowest = names.copy()
         np.minimum.at(lowest, left, names[right])
         np.minimum.at(lowest, right, names[left])
-        # The node so named may know a smaller one.
+        # That node may have a smaller number itself.
         np.minimum.at(lowest, names, lowest.copy())
         while not np.array_equal(lowest, further := lowest[lowest]):
             lowest = further
@@ -151,9 +151,9 @@ def numbered_by_size(
     """Clusters numbered within their landmark, the largest first, ties by smallest row.
 
     Args:
-        names: (rows,) int64, of `components`, each within one landmark.
+        names: (rows,) int64, from `components`, each within one landmark.
         codes: (rows,) int64, the landmarks.
-        least: The fewest images of a cluster.
+        least: The smallest number of images in a cluster.
 
     Returns:
         (rows,) int64 from 0; -1 for images of smaller clusters.
