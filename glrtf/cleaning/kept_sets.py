@@ -76,5 +76,6 @@ def write(
                 write_part(folder, part, one.num_parts, np.asarray(rows)[chosen], ids[chosen])
                 progress.update(len(ids))
         meta = {name: value for name, value in one.meta.items() if name not in _OF_SHARDS}
-        embedding_set.finish(folder, one.num_parts, **meta, **{_SOURCE: one.digest})
+        meta[_SOURCE] = one.digest
+        embedding_set.finish(folder, one.num_parts, **meta)
     return written
