@@ -69,12 +69,12 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
 
 def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
     """A searcher, the photos to ask it about, and what they are in words."""
-    from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality
     from glrtf.service.row_searcher import RowSearcher
+    from glrtf.service.searched import open_searched
 
     if not config.photos:
-        searcher = RowSearcher(EmbeddingSet.open(config.index, config.verify), config)
+        searcher = RowSearcher(open_searched(config), config)
         photos = index_quality.photos_of_set(searcher.index, searcher.index_landmarks, config.most)
         source = f"{len(photos.rows)} index photos, each searched as if it were new"
         return searcher, photos, source

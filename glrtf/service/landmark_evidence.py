@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
-from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
@@ -19,6 +18,7 @@ from glrtf.retrieval.search.backends import cache_key, search_blocks
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 from glrtf.retrieval.search.opened import OpenedDatabase
 from glrtf.retrieval.stage_cache import StageCache
+from glrtf.service.searched import Searched
 from tfrecords_tools.storage import files
 
 
@@ -57,11 +57,10 @@ class LandmarkEvidence:
 
 
 class LandmarkFinder:
-    """Steps 2 to 4 of a retrieval with the published parameters, without penalties.
+    """Steps 2 to 4 of a retrieval.
 
     Args:
-        train: The train photos.
-        landmarks_csv: What they show.
+        searched: Has train photos, and what they show.
         search: How neighbours are found.
         folder: Where trees and the index photos' evidence are kept.
 
@@ -71,15 +70,21 @@ class LandmarkFinder:
         known: Their landmark ids, ascending.
     """
 
-    def __init__(
-        self, train: EmbeddingSet, landmarks_csv: str, search: SearchConfig, folder: str
-    ) -> None:
-        self.train = PublishedParts(train)
-        self._landmarks_csv = landmarks_csv
+    def __init__(self, searched: Searched, search: SearchConfig, folder: str) -> None:
+        assert searched.train is not None
+        self.train = PublishedParts(searched.train)
+        self._landmarks_csv = searched.landmarks
         self._search, self._folder = search, folder
-        self.of_rows = landmarks.read_landmarks(landmarks_csv, self.train)
+        self.of_rows = landmarks.read_landmarks(searched.landmarks, self.train)
         self.known, self._codes = np.unique(self.of_rows, return_inverse=True)
-        self._neighbors, self._settings = TrainNeighborsConfig(), LandmarkConfig()
+        self._neighbors = searched.ranking.train_neighbors
+        self._settings = searched.ranking.landmark
+        self._penalties_csv = searched.non_landmark_scores
+        similarity = np.ones(len(self.of_rows))
+        if self._penalties_csv:
+            similarity = non_landmark.read_scores(self._penalties_csv, self.train)
+        # The last entry is for missing neighbours: row -1.
+        self._non_landmark_similarity = np.append(similarity, 1.0)
         self._opened = OpenedDatabase(self.train, search, folder)
 
     def of_photos(self, photos: RowSource, left_out: LeftOut | None = None) -> LandmarkEvidence:
@@ -93,7 +98,7 @@ class LandmarkFinder:
             )
         return self._evidence(near)
 
-    def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
+    def of_index(self, index: RowSource) -> LandmarkEvidence:
         """The landmarks of all index photos, found once and kept on disk."""
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
@@ -121,22 +126,27 @@ class LandmarkFinder:
         settings = self._settings
         valid = near.indices != NO_ROW
         codes = np.where(valid, self._codes[near.indices], -1)
-        no_penalty = np.ones(near.scores.shape)
+        similarity = self._non_landmark_similarity[near.indices]
         kept = landmarks.landmark_confidences(
             codes,
-            non_landmark.penalized_distances(near.scores, no_penalty, 0.0),
+            non_landmark.penalized_distances(near.scores, similarity, settings.non_landmark_weight),
             self.known,
             per_landmark=settings.per_landmark,
             best_bonus=settings.best_bonus,
             keep=settings.keep,
+            mean=settings.aggregate == "mean",
         )
         shown = np.where(valid, self.known[codes], NO_LANDMARK)
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 
-    def _key(self, index: EmbeddingSet) -> dict[str, Any]:
+    def _key(self, index: RowSource) -> dict[str, Any]:
         """All that the index photos' evidence depends on."""
+        penalties = {}
+        if self._penalties_csv:
+            penalties = {"non_landmark": files.sha256(self._penalties_csv)}
         return {
+            **penalties,
             "index": index.digest,
             "train": self.train.digest,
             "landmarks": files.sha256(self._landmarks_csv),

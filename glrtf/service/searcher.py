@@ -3,8 +3,6 @@
 import json
 from collections.abc import Sequence
 
-import numpy as np
-
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -13,7 +11,9 @@ from glrtf.inference.embedders import load_embedder
 from glrtf.service.answers import Answer
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
+from glrtf.service.photo_input import Prepared
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import Searched, open_searched
 from tfrecords_tools.errors import UserError
 
 
@@ -22,7 +22,7 @@ class Searcher(RowSearcher):
 
     Args:
         model: The model.
-        index: What is searched.
+        searched: What is searched.
         config: See `RowSearcher`.
 
     Attributes:
@@ -33,18 +33,17 @@ class Searcher(RowSearcher):
             not fit.
     """
 
-    def __init__(self, model: BatchModel, index: EmbeddingSet, config: SearcherConfig) -> None:
+    def __init__(self, model: BatchModel, searched: Searched, config: SearcherConfig) -> None:
         self.model = model
-        _refuse_unlike(model.embedder, config, [index])
-        super().__init__(index, config)
-        if self.train:
-            _refuse_unlike(model.embedder, config, [self.train])
+        sets = [*searched.index_sets, *searched.train_sets]
+        _refuse_unlike(model.embedder, config, sets)
+        super().__init__(searched, config)
 
-    def search(self, photos: Sequence[np.ndarray], limit: int = MOST_ANSWERS) -> list[Answer]:
+    def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for photos.
 
         Args:
-            photos: Pixels uint8 (size, size, 3).
+            photos: As `PhotoReader` makes them by the model's `specs`.
             limit: How many index photos each, at most.
         """
         return self.answer(self.model(photos), limit)
@@ -57,17 +56,17 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         config: What to search with.
         max_batch: Most photos of one model call.
     """
-    index = EmbeddingSet.open(config.index, config.verify)
+    searched = open_searched(config)
     embedder = load_embedder(
         config.model,
         precision=config.precision,
         runtime=config.runtime,
         descriptor=config.descriptor,
-        recorded=index.meta.get("preparation"),
+        recorded=searched.index_sets[0].meta.get("preparation"),
         light=True,
     )
     embedder = embedder.adapted_by(config.adapter)
-    return Searcher(BatchModel(embedder, config.tta, max_batch), index, config)
+    return Searcher(BatchModel(embedder, config.tta, max_batch), searched, config)
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
