@@ -27,7 +27,8 @@ class AblateResult:
     @property
     def markdown(self) -> str:
         """The table in Markdown."""
-        from glrtf.tuning import ablation_table
+        from glrtf.retrieval import bundle
+    from glrtf.tuning import ablation_table
 
         return ablation_table.markdown(self.rows)
 
@@ -52,6 +53,7 @@ def ablate(config: AblateConfig) -> AblateResult:
     from glrtf.tuning import ablation, ablation_table
 
     expected.new_folder("--output", config.output)
+    config = bundle.applied(config)
     rows = ablation.ablate(config)
     ablation_table.write_tables(rows, config.output)
     return AblateResult(config.output, tuple(rows))

@@ -51,9 +51,10 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
 
     searcher, photos, source = _searcher_and_photos(config)
     if not index_quality.are_answerable(searcher, photos).any():
+        where = config.table or searcher.searched.labels or f"--bundle {config.bundle}"
         raise UserError(
-            f"{config.table or config.index_labels}: expected photos with another photo of their"
-            f" landmark in {config.index}, found none; give the CSV the index was made from"
+            f"{where}: expected photos with another photo of their landmark in"
+            f" {searcher.index.name}, found none; give the CSV the index was made from"
         )
     found = index_quality.ask(searcher, photos)
     quality = index_quality.measure(searcher, photos, found)

@@ -45,11 +45,12 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
         UserError: If sets are damaged, were made with different models, or do not fit the table.
     """
     config = checked(config, RetrieveConfig)
-    from glrtf.retrieval import output
+    from glrtf.retrieval import bundle, output
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
     expected.new_folder("--output", config.output)
+    config = bundle.applied(config)
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):

@@ -47,11 +47,11 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
         from glrtf.photos.store import open_stores
         from glrtf.service import server
         from glrtf.service.labels import names_of_photos
+        from glrtf.service.searched import photo_folders
         from glrtf.service.searcher import open_searcher
 
-        plain = {"index": names_of_photos(config.index)}
-        if config.train:
-            plain["train"] = names_of_photos(config.train)
+        folders = photo_folders(config)
+        plain = {role: names_of_photos(folder) for role, folder in folders.items()}
         stores = open_stores(config.photos, f"{config.cache_folder}/source_index", plain)
         searcher = open_searcher(config, config.max_batch)
         searcher.model.warm()

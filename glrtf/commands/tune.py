@@ -38,6 +38,7 @@ def tune(config: TuneConfig) -> "TuneResult":
     from glrtf.tuning import result as tune_result
 
     expected.new_folder("--output", config.output)
+    config = bundle.applied(config)
     problem = study.open_problem(config)
     workers.run_trials(config, problem)
     result = tune_result.judge_best(config, problem)

@@ -81,6 +81,8 @@ class ReportConfig:
             retrieval was made from, where they still are.
         index: Embedding sets of the index images.
         train: Embedding sets of the train images.
+        bundle: The bundle that the retrieval was made with, wherever it is now, in place of index,
+            train and train_csv.
         map: How the map of embeddings is made: tsne (needs scikit-learn), pca, auto (the first
             where it can be had) or none.
         map_points: How many photos the map shows at most.
@@ -103,6 +105,7 @@ class ReportConfig:
     query: list[str] = dataclasses.field(default_factory=list)
     index: list[str] = dataclasses.field(default_factory=list)
     train: list[str] = dataclasses.field(default_factory=list)
+    bundle: str = ""
     map: Literal["auto", "tsne", "pca", "none"] = "auto"
     map_points: int = 1500
     projector: str | None = None
@@ -113,6 +116,11 @@ class ReportConfig:
     verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
+        for name in ("index", "train", "train_csv"):
+            if self.bundle and getattr(self, name):
+                raise ValueError(
+                    f"{name}: expected none with --bundle, which has its own; leave it out"
+                )
         _at_least("max_queries", self.max_queries, 1)
         _at_least("thumbnail", self.thumbnail, 16)
         _at_least("max_ranks", self.max_ranks, 1)

@@ -8,8 +8,10 @@ from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
 from glrtf.config.service import SearcherConfig
 from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.agreement import Agreement
+from glrtf.embeddings.digests import Verify
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows
+from glrtf.retrieval.bundle import Bundle, open_bundle
 
 SearchedRows = EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows
 
@@ -53,9 +55,14 @@ class Searched:
 def open_searched(config: SearcherConfig) -> Searched:
     """Opens what the settings name.
 
+    Args:
+        config: Names the sets and tables, or a bundle.
+
     Raises:
         UserError: If a set is not whole, or index and train photos were embedded otherwise.
     """
+    if config.bundle:
+        return of_bundle(open_bundle(config.bundle, config.verify), config.verify)
     index = EmbeddingSet.open(config.index, config.verify)
     train = EmbeddingSet.open(config.train, config.verify) if config.train else None
     _refuse_unlike([index] if train is None else [index, train])
@@ -67,6 +74,42 @@ def open_searched(config: SearcherConfig) -> Searched:
         config.landmarks,
         config.index_labels,
     )
+
+
+def of_bundle(bundle: Bundle, verify: Verify) -> Searched:
+    """Opens a bundle's sets.
+
+    Args:
+        bundle: The bundle.
+        verify: As `EmbeddingSet.open` takes it.
+
+    Raises:
+        UserError: If a set is not whole.
+    """
+    parts = bundle.files
+    index = [EmbeddingSet.open(one, verify) for one in parts.index]
+    train = [EmbeddingSet.open(one, verify) for one in parts.train]
+    return Searched(
+        bundle.rows("index", index),
+        bundle.rows("train", train) if train else None,
+        tuple(index),
+        tuple(train),
+        parts.landmarks,
+        parts.labels or parts.landmarks,
+        bundle.ranking,
+        parts.non_landmark_scores,
+    )
+
+
+def photo_folders(config: SearcherConfig) -> dict[str, str]:
+    """index, train → the folder of the first set, which may name its photos."""
+    if not config.bundle:
+        both = {"index": config.index, "train": config.train}
+        return {role: folder for role, folder in both.items() if folder}
+    parts = open_bundle(config.bundle, config.verify).files
+    return {
+        role: sets[0] for role, sets in (("index", parts.index), ("train", parts.train)) if sets
+    }
 
 
 def _refuse_unlike(sets: Sequence[EmbeddingSet]) -> None:

@@ -1,27 +1,25 @@
-"""Answers for photos: model, index and train photos opened once."""
+"""Answers for photos: models, index and train photos opened once."""
 
-import json
+import sys
 from collections.abc import Sequence
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
-from glrtf.embeddings.agreement import Agreement
-from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.inference.embedder import Embedder
 from glrtf.inference.embedders import load_embedder
+from glrtf.service import bundled, model_agreement
 from glrtf.service.answers import Answer
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
+from glrtf.service.joined_models import PhotoModel
 from glrtf.service.photo_input import Prepared
 from glrtf.service.row_searcher import RowSearcher
 from glrtf.service.searched import Searched, open_searched
-from tfrecords_tools.errors import UserError
 
 
 class Searcher(RowSearcher):
     """A `RowSearcher` for photos.
 
     Args:
-        model: The model.
+        model: The model, or several joined.
         searched: What is searched.
         config: See `RowSearcher`.
 
@@ -29,14 +27,11 @@ class Searcher(RowSearcher):
         model: The model.
 
     Raises:
-        UserError: If a set was embedded with another model, views, scales or size, or a table does
-            not fit.
+        UserError: If a table does not fit, or photos cannot be ranked so.
     """
 
-    def __init__(self, model: BatchModel, searched: Searched, config: SearcherConfig) -> None:
+    def __init__(self, model: PhotoModel, searched: Searched, config: SearcherConfig) -> None:
         self.model = model
-        sets = [*searched.index_sets, *searched.train_sets]
-        _refuse_unlike(model.embedder, config, sets)
         super().__init__(searched, config)
 
     def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
@@ -50,13 +45,30 @@ class Searcher(RowSearcher):
 
 
 def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
-    """Opens the sets and loads the model; how sure answers are is not known yet.
+    """Opens the sets and loads the models; how sure answers are is not known yet.
 
     Args:
         config: What to search with.
         max_batch: Most photos of one model call.
+
+    Raises:
+        UserError: If a set was embedded with another model, views, scales or size, or a table does
+            not fit.
     """
-    searched = open_searched(config)
+    if config.bundle:
+        searched, model, notes = bundled.load(config, max_batch)
+    else:
+        searched = open_searched(config)
+        model, notes = _load_one(config, searched, max_batch)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return Searcher(model, searched, config)
+
+
+def _load_one(
+    config: SearcherConfig, searched: Searched, max_batch: int
+) -> tuple[BatchModel, list[str]]:
+    """The model that flags name, compared with the sets; notes for the user."""
     embedder = load_embedder(
         config.model,
         precision=config.precision,
@@ -66,7 +78,11 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         light=True,
     )
     embedder = embedder.adapted_by(config.adapter)
-    return Searcher(BatchModel(embedder, config.tta, max_batch), searched, config)
+    sets = [*searched.index_sets, *searched.train_sets]
+    photos = model_agreement.description(embedder, config.tta)
+    model_agreement.refuse_unlike(photos, sets, " (see --tta, --precision)")
+    notes = model_agreement.notes(photos, sets)
+    return BatchModel(embedder, config.tta, max_batch), notes
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
@@ -79,35 +95,3 @@ def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
     searcher = load_searcher(config, max_batch)
     searcher.calibration = calibrated(searcher, config)
     return searcher
-
-
-def _refuse_unlike(
-    embedder: Embedder, config: SearcherConfig, sets: Sequence[EmbeddingSet]
-) -> None:
-    """Photos are embedded here as the sets must have been: by the same model, views and size."""
-    for one in sets:
-        found = one.meta.get("model_digest")
-        if found != embedder.digest and (found or one.meta.get("model") != embedder.name):
-            # A model prepared otherwise has another digest: the setting says more.
-            prepared = Agreement()
-            prepared.add("the photos searched for", {"preparation": embedder.preparation})
-            prepared.add(one.folder, {"preparation": one.meta.get("preparation")})
-            raise UserError(
-                f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
-                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}… of the model"
-                f" {one.meta.get('model')}; embed it with this model, or name the --adapter that"
-                " mapped it"
-            )
-    agreement = Agreement()
-    ours = {
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
-        "preparation": embedder.preparation,
-        "tta": list(config.tta),
-        "scales": [1.0],
-    }
-    agreement.add("the photos searched for (see --tta, --precision)", ours)
-    for one in sets:
-        agreement.add(one.folder, one.meta)

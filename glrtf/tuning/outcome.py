@@ -22,6 +22,7 @@ _INPUTS = (
     "query",
     "index",
     "output",
+    "bundle",
     "train",
     "landmarks",
     "non_landmark",
