@@ -27,8 +27,7 @@ class AblateResult:
     @property
     def markdown(self) -> str:
         """The table in Markdown."""
-        from glrtf.retrieval import bundle
-    from glrtf.tuning import ablation_table
+        from glrtf.tuning import ablation_table
 
         return ablation_table.markdown(self.rows)
 
@@ -50,6 +49,7 @@ def ablate(config: AblateConfig) -> AblateResult:
         UserError: If an input or the output folder is not as expected.
     """
     config = checked(config, AblateConfig)
+    from glrtf.retrieval import bundle
     from glrtf.tuning import ablation, ablation_table
 
     expected.new_folder("--output", config.output)

@@ -40,9 +40,9 @@ def bundle(config: BundleConfig) -> BundleResult:
     for option in ("landmarks", "labels"):
         if path := getattr(config, option):
             expected.file(f"--{option}", path)
-    from glrtf.service import sealing
+    from glrtf.service import bundle_parts, sealing
 
-    parts = sealing.open_parts(config)
+    parts = bundle_parts.open_parts(config)
     sealing.seal(config, parts)
     return BundleResult(
         config.output,

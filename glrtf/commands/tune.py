@@ -34,6 +34,7 @@ def tune(config: TuneConfig) -> "TuneResult":
         UserError: If an input or the output folder is not as expected.
     """
     config = checked(config, TuneConfig)
+    from glrtf.retrieval import bundle
     from glrtf.tuning import outcome, study, workers
     from glrtf.tuning import result as tune_result
 

@@ -55,6 +55,7 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         UserError: If a set was embedded with another model, views, scales or size, or a table does
             not fit.
     """
+    model: PhotoModel
     if config.bundle:
         searched, model, notes = bundled.load(config, max_batch)
     else:
