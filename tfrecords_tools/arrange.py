@@ -1,10 +1,8 @@
 """Your own photos in Google Landmarks v2's layout: `glrtf arrange`."""
 
 import contextlib
-import csv
 import dataclasses
 import hashlib
-import io
 import itertools
 import os
 import re
@@ -18,7 +16,7 @@ from tfrecords_tools.command import cli
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, folders
+from tfrecords_tools.storage import csv_files, files, folders
 
 NAMES = "names.csv"
 _CATEGORY = "http://commons.wikimedia.org/wiki/Category:"
@@ -29,13 +27,13 @@ class ArrangeConfig:
     """Arrange photos of your own as Google Landmarks v2 is published.
 
     Every photo of the table becomes an index photo; those with a landmark become
-    train photos too. Photos are linked where the file system can, else copied.
+    train photos too. Photos are linked if the file system supports it, else copied.
 
     Attributes:
         photos: Folder of the photos.
         table: CSV in UTF-8 with the columns photo (a path below the folder) and landmark (any
             name; empty if it is not known).
-        output: Folder to write: index/, train/ and metadata/, whole or not at all.
+        output: Folder to write: index/, train/ and metadata/, completely or not at all.
     """
 
     photos: str
@@ -48,8 +46,8 @@ class OwnPhoto:
     """One row of the table.
 
     Attributes:
-        name: The photo's path below the folder, as the disk spells it.
-        landmark: What it shows; empty if that is not known.
+        name: The photo's path below the folder, as spelled on disk.
+        landmark: What it shows; empty if unknown.
     """
 
     name: str
@@ -64,7 +62,7 @@ class OwnPhoto:
 
 @dataclasses.dataclass(frozen=True)
 class ArrangeResult:
-    """Photos laid out.
+    """The arranged photos.
 
     Attributes:
         folder: Holds index/, train/ and metadata/.
@@ -196,11 +194,7 @@ def _write_metadata(folder: str, photos: Sequence[OwnPhoto], numbers: dict[str, 
 
 
 def _write_csv(folder: str, name: str, header: list[str], rows: Iterable[list[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    files.write_bytes(gldv2.metadata_path(folder, name), text.getvalue().encode())
+    csv_files.write(gldv2.metadata_path(folder, name), header, rows)
 
 
 def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:

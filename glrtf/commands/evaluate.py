@@ -1,8 +1,6 @@
 """glrtf evaluate SUBMISSION SOLUTION: scores a submission."""
 
-import csv
 import dataclasses
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,12 +10,12 @@ from glrtf.config.evaluation import EvaluateConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateResult:
-    """What a submission scores.
+    """The scores of a submission.
 
     Attributes:
         task: retrieval, recognition or revisited.
@@ -26,7 +24,8 @@ class EvaluateResult:
         measures: Part of the test set → measures.
         counts: Oddities of a retrieval submission, such as queries that are missing.
         compare: Other submission → part → its difference to this one.
-        notes: What the user should know.
+        compared: The measure whose difference that is.
+        notes: Messages for the user.
     """
 
     task: str
@@ -36,14 +35,15 @@ class EvaluateResult:
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
     compare: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    compared: str = "mAP@100"
 
     def as_json(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
+        """The content of ``--json``."""
         values = dataclasses.asdict(self)
-        of_retrieval = ("counts", "compare") if self.task == "retrieval" else ()
+        more = {"retrieval": ("counts", "compare"), "recognition": ("compare",)}
         return {
             name: values[name]
-            for name in ("task", "measures", "submission", "solution", *of_retrieval)
+            for name in ("task", "measures", "submission", "solution", *more.get(self.task, ()))
         }
 
 
@@ -61,7 +61,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
         print(f"note: {note}", file=sys.stderr)
     print(text_table.measure_table(result.measures))
     for path, difference in result.compare.items():
-        print(f"\nmAP@100 of {path} minus {config.submission}")
+        print(f"\n{result.compared} of {path} minus {config.submission}")
         print(text_table.measure_table(difference))
         for part, values in difference.items():
             low, high = values.get("interval", (1, 1))
@@ -73,7 +73,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     """Scores a submission and writes the files that the settings name.
 
     Raises:
-        UserError: If a file is not as expected, or the two know no common query.
+        UserError: If a file is not as expected, or the two have no query in common.
     """
     config = checked(config, EvaluateConfig)
     from glrtf.evaluation import solutions
@@ -122,13 +122,35 @@ def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
 
 
 def _evaluate_recognition(config: EvaluateConfig) -> EvaluateResult:
-    from glrtf.evaluation import solutions, submissions, summary
+    from glrtf.evaluation import gap_intervals, solutions, submissions, summary
 
-    _refuse_retrieval_options(config, "recognition files")
+    _refuse_retrieval_options(config, "recognition files", ("per_query", "index"))
     solution = solutions.read_recognition_solution(config.solution)
     predictions = submissions.read_recognitions(config.submission)
     measures = summary.recognition_measures(predictions, solution, name=config.submission)
-    return _result(config, "recognition", measures)
+    if config.resamples:
+        known = gap_intervals.intervals(predictions, solution, config.resamples)
+        measures = {part: _with_interval(each, known[part]) for part, each in measures.items()}
+    differences = {}
+    for path in config.compare:
+        others = submissions.read_recognitions(path)
+        summary.recognition_measures(others, solution, name=path)
+        differences[path] = gap_intervals.paired_difference(
+            predictions, others, solution, config.resamples
+        )
+    return dataclasses.replace(
+        _result(config, "recognition", measures), compare=differences, compared="GAP"
+    )
+
+
+def _with_interval(measures: dict[str, Any], interval: list[float]) -> dict[str, Any]:
+    """Measures of a recognition with the interval of GAP behind it."""
+    values = {}
+    for name, value in measures.items():
+        values[name] = value
+        if name == "gap":
+            values["gap_interval"] = interval
+    return values
 
 
 def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
@@ -147,8 +169,12 @@ def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
     return _result(config, "revisited", measures, notes)
 
 
-def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
-    for name in ("compare", "per_query", "index"):
+def _refuse_retrieval_options(
+    config: EvaluateConfig,
+    found: str,
+    names: Sequence[str] = ("compare", "per_query", "index"),
+) -> None:
+    for name in names:
         if getattr(config, name):
             raise UserError(f"--{name}: expected retrieval files, found {found}")
 
@@ -165,10 +191,9 @@ def _write_per_query(path: str, scored: Any) -> None:
 
     precisions = summary.average_precisions(scored)
     firsts = metrics.first_hit_rank(scored.hits)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
+    rows = []
     for row, query_id in enumerate(scored.query_ids):
         counts = (firsts[row], scored.num_relevant[row], scored.hits[row].sum())
-        writer.writerow([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
-    files.write_bytes(path, text.getvalue().encode())
+        rows.append([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
+    header = ["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"]
+    csv_files.write(path, header, rows)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class PhotoSearchResult:
-    """What was found for each photo.
+    """The answers for the photos.
 
     Attributes:
         answers: Path → landmarks and index photos, best first.
         refused: Path → why the photo has no answer.
-        calibration: From scores to probabilities of being right, where the index has one.
+        calibration: From scores to probabilities of being right, if the index has one.
     """
 
     answers: "dict[str, Answer]"
@@ -33,7 +33,7 @@ class PhotoSearchResult:
 
 
 def run_search(config: PhotoSearchConfig) -> int:
-    """Searches and prints the answers; the exit code is 2 where some photo has none."""
+    """Searches and prints the answers; the exit code is 2 if a photo has none."""
     result = search_photos(config)
     for path in config.photos:
         if path in result.answers:
@@ -50,7 +50,7 @@ def run_search(config: PhotoSearchConfig) -> int:
 def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
     """Embeds photos and searches an index with them.
 
-    TensorFlow is loaded where the model is not an export with a LiteRT copy.
+    TensorFlow is loaded unless the model is an export with a LiteRT copy.
 
     Raises:
         UserError: If the model or the index is not as expected, or no photo can be read.
@@ -85,7 +85,7 @@ def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
 
 
 def _missing(paths: Sequence[str]) -> dict[str, str]:
-    """Those that cannot be read, and why; found before anything slow."""
+    """The photos that cannot be read, and why; checked before anything slow."""
     missing = {}
     for path in paths:
         try:

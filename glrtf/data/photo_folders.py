@@ -1,10 +1,8 @@
 """Folders of photos, read as if they were shards; photos may be nested in any way."""
 
 import collections
-import csv
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -12,7 +10,7 @@ from typing import Literal
 from glrtf.data.shards import PhotoShard, ShardSet
 from tfrecords_tools import file_kinds, image_ids, own_names
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 PHOTOS_A_PART = 1024
 LIST_NAME = "photos.csv"
@@ -31,8 +29,8 @@ class PhotoSet(ShardSet):
     """The photos of a folder.
 
     Attributes:
-        left_out: Path below the folder and reason of each file, or linked folder, that is no
-            photo of the set; in the order of their paths.
+        left_out: Path below the folder and reason of each file, or linked folder, that is not a
+            photo of the set, in the order of their paths.
     """
 
     left_out: tuple[tuple[str, str], ...] = ()
@@ -43,18 +41,18 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
 
     Args:
         folder: Local or gs://; links to photos are followed, links to folders are not.
-        split: What the set is called.
-        rule: What the image_ids are. ``stem``: file names without their ending, each once.
-            ``path``: paths below the folder, with their ending. Both are in NFC, and as
-            `image_ids.RULE` says. ``digest``: 16 hex digits of the SHA-256 of the path below
-            the folder in NFC, as `glrtf arrange` makes them.
+        split: The set's name.
+        rule: How image_ids are made. ``stem``: unique file names without extension. ``path``: paths
+            below the folder, with extension. Both are in NFC and follow `image_ids.RULE`.
+            ``digest``: 16 hex digits of the SHA-256 of the path below the folder in NFC, as `glrtf
+            arrange` makes them.
 
     Returns:
-        Parts of `PHOTOS_A_PART` photos, whose names tell paths and sizes by a digest, and what
+        Parts of `PHOTOS_A_PART` photos, whose names contain a digest of paths and sizes, and what
         was left out.
 
     Raises:
-        UserError: If there are no photos, or their names are no ids.
+        UserError: If there are no photos, or their names are not valid ids.
     """
     found: list[tuple[str, int]] = []
     left_out: list[tuple[str, str]] = []
@@ -101,16 +99,8 @@ def write_list(shard_set: ShardSet, source: str, folder: str) -> None:
         if isinstance(shard, PhotoShard)
         for path, image_id in shard.photos
     ]
-    _write_csv(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
-    _write_csv(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
-
-
-def _write_csv(path: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    files.write_bytes(path, text.getvalue().encode())
+    csv_files.write(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
+    csv_files.write(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
 
 
 def _entries(folder: str) -> Iterator[tuple[str, int, str]]:

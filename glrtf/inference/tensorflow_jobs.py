@@ -1,4 +1,4 @@
-"""Models and what runs them, where Keras runs on TensorFlow."""
+"""Models and their runners, with Keras on TensorFlow."""
 
 import sys
 
@@ -17,8 +17,7 @@ from glrtf.training.strategy import describe, is_one_cpu, make_strategy
 def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models on their devices."""
     strategy = make_strategy(config.strategy, config.tpu)
-    print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
-    jobs = []
+    jobs: list[Job] = []
     for number, (model, output) in enumerate(config.jobs):
         with strategy.scope():
             any_size = any(scale != 1 for scale in config.scales)
@@ -31,6 +30,8 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
                 runtime=config.runtime,
                 on_cpu=is_one_cpu(strategy),
             )
+        if embedder.in_graph and not any(job.embedder.in_graph for job in jobs):
+            print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
         jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
     return jobs
 
@@ -38,14 +39,13 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
 def _runner(
     embedder: Embedder, config: EmbedConfig, strategy: tf.distribute.Strategy
 ) -> BatchRunner | HostRunner:
-    """What runs a model: the strategy's devices, or one replica on this machine's CPU."""
+    """The runner of a model: on the strategy's devices, or one replica on this machine's CPU."""
     if embedder.in_graph:
         return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
     print(
-        f"{embedder.name}: run by {RUNTIME_NAMES[embedder.runtime]}, one replica on this machine's"
-        " CPU",
+        f"embedding with {RUNTIME_NAMES[embedder.runtime]} on the CPU: {embedder.name}",
         file=sys.stderr,
     )
-    # As many photos as the models share for which there are several replicas.
+    # The same total batch as that of the models that run on several replicas.
     total = config.batch_size * strategy.num_replicas_in_sync
     return HostRunner(embedder, config.tta, total, config.scales)

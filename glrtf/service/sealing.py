@@ -1,7 +1,5 @@
 """Writes a bundle's folder."""
 
-import csv
-import io
 import os
 import tempfile
 
@@ -25,7 +23,7 @@ from glrtf.service.sealed_files import FolderCopier
 from glrtf.service.searched import of_bundle
 from tfrecords_tools.arrange import NAMES
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, folders
+from tfrecords_tools.storage import csv_files, files, folders
 
 
 def seal(config: BundleConfig, parts: Parts) -> None:
@@ -132,9 +130,8 @@ def _write_penalties(settings: RetrieveConfig, copier: FolderCopier) -> str:
         pipeline = Pipeline(settings, StageCache(folder))
         scores = np.array(pipeline.non_landmark_similarities())
         ids = pipeline.inputs.train.ids
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "non_landmark_confidence"])
     pairs = zip(ids.tolist(), scores.tolist(), strict=True)
-    writer.writerows([one.decode(), repr(score)] for one, score in pairs)
-    return copier.text(text.getvalue(), "tables/non_landmark_scores.csv")
+    text = csv_files.text(
+        ["id", "non_landmark_confidence"], ([one.decode(), repr(score)] for one, score in pairs)
+    )
+    return copier.text(text, "tables/non_landmark_scores.csv")

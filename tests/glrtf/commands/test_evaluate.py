@@ -171,8 +171,29 @@ def test_wrong_settings(golden, capsys):
     assert run(golden, "--resamples=-1") == 2
     assert "--resamples: expected 0 or more" in capsys.readouterr().err
     (golden / "solution.csv").write_text("id,landmarks,Usage\nq2,1,Public\n")
-    assert run(golden, "--compare", "x.csv") == 2
-    assert "--compare: expected retrieval files" in capsys.readouterr().err
+    assert run(golden, "--index", "x.csv") == 2
+    assert "--index: expected retrieval files" in capsys.readouterr().err
+
+
+def test_recognitions_are_compared(golden, capsys):
+    solution = "id,landmarks,Usage\n" + "".join(f"q{n},{n % 3},Private\n" for n in range(12))
+    (golden / "solution.csv").write_text(solution)
+    first = [f"q{n},{n % 3 if n % 2 else 9} 0.{50 + n}\n" for n in range(12)]
+    (golden / "submission.csv").write_text("id,landmarks\n" + "".join(first))
+    other = golden / "other.csv"
+    other.write_text("id,landmarks\n" + "".join(f"q{n},{n % 3} 0.5\n" for n in range(12)))
+    assert run(golden, "--compare", str(other), "--json", str(golden / "o.json")) == 0
+    values = json.loads((golden / "o.json").read_text())
+    # The other predictions are all right.
+    measures = values["measures"]["All"]
+    assert values["compare"][str(other)]["All"]["difference"] == pytest.approx(1 - measures["gap"])
+    low, high = measures["gap_interval"]
+    assert low < measures["gap"] < high
+    printed = capsys.readouterr().out
+    assert f"GAP of {other} minus " in printed
+    assert "contains 0" not in printed
+    assert run(golden, "--resamples", "0") == 0
+    assert "gap_interval" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
