@@ -101,6 +101,7 @@ NOT_RUN: dict[str, str] = {
     r"docs/descriptors\.md: glrtf": (
         "needs models and rows of other programs; run by their own tests"
     ),
+    r"docs/reranking\.md: glrtf\.retrieve": "run by test_reranking.py and test_verifiers.py",
     r": benchmarks/": "measures, for minutes",
     r"tests/faults/campaign\.py": "kills processes, for minutes",
     r"tests/faults/storage_campaign\.py": "runs for minutes; some faults by test_storage_faults.py",

@@ -3,20 +3,20 @@
 import dataclasses
 from typing import Any, Literal
 
-from glrtf.config.retrieval import (
+from glrtf.config.reranking import (
     DbaConfig,
-    FusionConfig,
-    LandmarkConfig,
+    LandmarkRerankConfig,
     QueryExpansionConfig,
     RerankConfig,
+)
+from glrtf.config.retrieval import (
+    FusionConfig,
+    LandmarkConfig,
     RetrieveConfig,
     TrainNeighborsConfig,
 )
 
-_NEIGHBORS_OF_ALL = (
-    "k_reciprocal compares every image with all others, queries among them, which takes too long"
-    " for one photo"
-)
+_FOR_PHOTOS = ("none", "diffusion")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,7 @@ class RankingSettings:
         query_expansion: α-query expansion.
         rerank: Re-ranking of the direct side by neighbourhoods.
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
+        landmark_rerank: Re-ranking by predicted landmarks, after the fusion.
         fusion: How direct and bridged confidence make one ranking.
     """
 
@@ -41,6 +42,7 @@ class RankingSettings:
     query_expansion: QueryExpansionConfig = dataclasses.field(default_factory=QueryExpansionConfig)
     rerank: RerankConfig = dataclasses.field(default_factory=RerankConfig)
     label_vote_weight: float = 0.0
+    landmark_rerank: LandmarkRerankConfig = dataclasses.field(default_factory=LandmarkRerankConfig)
     fusion: FusionConfig = dataclasses.field(default_factory=FusionConfig)
 
     @classmethod
@@ -70,8 +72,18 @@ class RankingSettings:
 
     @property
     def impossible_for_photos(self) -> str:
-        """Why single photos cannot be ranked so; empty where they can."""
-        return _NEIGHBORS_OF_ALL if self.rerank.method == "k_reciprocal" else ""
+        """Which setting single photos cannot be ranked by; empty where they can."""
+        if self.rerank.method not in _FOR_PHOTOS:
+            return (
+                f"rerank.method: expected one of {', '.join(_FOR_PHOTOS)} for single photos, found"
+                f" {self.rerank.method}"
+            )
+        if self.landmark_rerank.steps != "none":
+            return (
+                "landmark_rerank.steps: expected none for single photos, found"
+                f" {self.landmark_rerank.steps}"
+            )
+        return ""
 
     @property
     def notes_for_photos(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ BUNDLE_FILE = "bundle.json"
 CACHE_FOLDER = "cache"
 SCHEMA_VERSION = 1
 _FREE = ("query", "output", "search", "verify", "bundle")
+_FREE += ("verifier", "verifier_top", "verifier_images")
 _REMEDY = "make the bundle again with glrtf bundle"
 
 ConfigT = TypeVar("ConfigT", bound=RetrieveConfig)

@@ -23,6 +23,7 @@ from glrtf.service.batching import Batcher
 from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
+from glrtf.service.live_searcher import LiveSearcher
 from glrtf.service.photo_input import PhotoReader, Prepared, RefusedPhotoError
 from glrtf.service.searcher import Searcher
 
@@ -50,7 +51,7 @@ class Service:
     """
 
     def __init__(
-        self, searcher: Searcher, stores: Mapping[str, Photos], config: ServeConfig
+        self, searcher: Searcher | LiveSearcher, stores: Mapping[str, Photos], config: ServeConfig
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
@@ -121,6 +122,7 @@ class Service:
         return {
             "status": "ok",
             "index_photos": len(self._searcher.index.ids),
+            "index_version": self._searcher.version,
             "train_photos": len(train.ids) if train else 0,
             "shown": sorted(self._stores),
             "model_digest": self._searcher.model.digest,
@@ -166,7 +168,9 @@ class Service:
         return await loop.run_in_executor(self._threads, functools.partial(function, *arguments))
 
 
-def make_app(searcher: Searcher, stores: Mapping[str, Photos], config: ServeConfig) -> FastAPI:
+def make_app(
+    searcher: Searcher | LiveSearcher, stores: Mapping[str, Photos], config: ServeConfig
+) -> FastAPI:
     """The ASGI application.
 
     Args:

@@ -120,13 +120,23 @@ def open_parts(config: BundleConfig) -> Parts:
         tuple(models),
         mapped,
         folder,
-        (*notes, *_notes_on_ranking(RankingSettings.of(settings))),
+        (*notes, *_notes_on_ranking(config, RankingSettings.of(settings))),
     )
 
 
-def _notes_on_ranking(ranking: RankingSettings) -> tuple[str, ...]:
+def _notes_on_ranking(config: BundleConfig, ranking: RankingSettings) -> tuple[str, ...]:
+    if config.ranking and ranking_files.read(config.ranking).get("verifier"):
+        verifier = ("the verifier is a function and not sealed; give --verifier to glrtf retrieve",)
+    else:
+        verifier = ()
+    return (*verifier, *_notes_for_photos(ranking))
+
+
+def _notes_for_photos(ranking: RankingSettings) -> tuple[str, ...]:
     if reason := ranking.impossible_for_photos:
-        return (f"search and serve will refuse this bundle: {reason}; retrieve and report open it",)
+        return (
+            f"search and serve will refuse this bundle ({reason}); retrieve and report open it",
+        )
     return ranking.notes_for_photos
 
 

@@ -41,10 +41,7 @@ class DirectPhotos:
         self, index: RowSource, ranking: RankingSettings, search: SearchConfig, folder: str
     ) -> None:
         if reason := ranking.impossible_for_photos:
-            raise UserError(
-                f"rerank.method: expected none or diffusion for single photos, found"
-                f" {ranking.rerank.method}: {reason}; use glrtf retrieve, or tune without it"
-            )
+            raise UserError(f"{reason}; use glrtf retrieve, or tune without it")
         self._stored, self._ranking = index, ranking
         self._opened = self._augmented_opened = OpenedDatabase(index, search, folder)
         cached = CachedSearch(search, StageCache(folder))

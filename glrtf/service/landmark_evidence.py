@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import SearchConfig
+from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.bridging.supporting import supporting_rows
+from glrtf.retrieval.growing import Growth
 from glrtf.retrieval.published_parts import PublishedParts
 from glrtf.retrieval.search.backends import cache_key, search_blocks
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
@@ -99,12 +102,15 @@ class LandmarkFinder:
         return self._evidence(near)
 
     def of_index(self, index: RowSource) -> LandmarkEvidence:
-        """The landmarks of all index photos, found once and kept on disk."""
+        """The landmarks of all index photos, found once and kept on disk.
 
-        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
+        Of a set that was changed, only those of the new photos are looked for.
+        """
+
+        def blocks(of: RowSource = index) -> Iterator[tuple[np.ndarray, ...]]:
             wanted = self._neighbors
             for near in search_blocks(
-                index,
+                of,
                 self.train,
                 wanted.k,
                 wanted.per_part,
@@ -115,8 +121,17 @@ class LandmarkFinder:
                 found = self._evidence(near)
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
+        key = self._key(index)
+        growth = None
+        if isinstance(index, EmbeddingSet):
+            growth = Growth(
+                {name: value for name, value in key.items() if name != "index"},
+                index.groups,
+                lambda rows: blocks(SubsetRows(index, rows)),
+                replaces=True,
+            )
         marks, confidences, rows = StageCache(self._folder).arrays(
-            "index_landmarks", self._key(index), len(index.ids), blocks
+            "index_landmarks", key, len(index.ids), blocks, growth
         )
         return LandmarkEvidence(
             LandmarkConfidences(np.array(marks), np.array(confidences)), np.array(rows)

@@ -1,6 +1,8 @@
 """Answers for embedded photos: index and train photos opened once."""
 
+import copy
 import dataclasses
+from typing import Self
 
 import numpy as np
 
@@ -54,21 +56,40 @@ class RowSearcher:
     """
 
     def __init__(self, searched: Searched, config: SearcherConfig) -> None:
-        folder = config.cache_folder
-        self.searched = searched
-        self.index, self.train = searched.index, searched.train
-        self.index_landmarks = labels.landmarks_of(searched.labels, self.index.ids)
+        self._config = config
+        self.train = searched.train
         self.train_rows: RowSource | None = None
         self.train_landmarks = np.empty(0, np.int64)
+        self._finder: LandmarkFinder | None = None
+        if self.train is not None:
+            for one in searched.train_sets:
+                one.hold()
+            self._finder = LandmarkFinder(searched, config.search, config.cache_folder)
+            self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
+        self._take(searched)
+
+    def with_index(self, searched: Searched) -> Self:
+        """A searcher of another version of the index; the train photos stay opened.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        other = copy.copy(self)
+        other._take(searched)
+        return other
+
+    def _take(self, searched: Searched) -> None:
+        """Does what belongs to the index once."""
+        for one in searched.index_sets:
+            one.hold()
+        self.searched, self.index = searched, searched.index
+        self.index_landmarks = labels.landmarks_of(searched.labels, self.index.ids)
         self.calibration = Calibration()
         self._ranking = searched.ranking
-        self._direct = DirectPhotos(self.index, self._ranking, config.search, folder)
-        self._finder: LandmarkFinder | None = None
+        config = self._config
+        self._direct = DirectPhotos(self.index, self._ranking, config.search, config.cache_folder)
         self.landmark_names: dict[int, str] = {}
         self._photo_names = labels.names_of_photos(searched.folders["index"])
-        if self.train:
-            self._finder = LandmarkFinder(searched, config.search, folder)
-            self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
         if searched.labels:
             known = {*self.train_landmarks.tolist(), *self.index_landmarks.tolist()}
             self.landmark_names = landmark_names(searched.tables, known)
@@ -77,6 +98,11 @@ class RowSearcher:
         if self._finder and self._ranking.bridged:
             self._of_index = self._finder.of_index(self.index)
         self._lists = bridge.list_by_landmark(self._of_index.confidences, id_ranks(self.index.ids))
+
+    @property
+    def version(self) -> int:
+        """How often the index was changed since it was made."""
+        return self.searched.index_sets[0].generation
 
     def answer(self, rows: np.ndarray, limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for embedded photos.

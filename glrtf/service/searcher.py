@@ -1,7 +1,8 @@
 """Answers for photos: models, index and train photos opened once."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
 from glrtf.inference.embedders import load_embedder
@@ -22,6 +23,8 @@ class Searcher(RowSearcher):
         model: The model, or several joined.
         searched: What is searched.
         config: See `RowSearcher`.
+        photos: How the model embeds photos, which versions of the index are compared with; see
+            `model_agreement.description`.
 
     Attributes:
         model: The model.
@@ -30,9 +33,39 @@ class Searcher(RowSearcher):
         UserError: If a table does not fit, or photos cannot be ranked so.
     """
 
-    def __init__(self, model: PhotoModel, searched: Searched, config: SearcherConfig) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: PhotoModel,
+        searched: Searched,
+        config: SearcherConfig,
+        photos: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model, self._photos = model, photos
+        self._refuse_unlike(searched)
         super().__init__(searched, config)
+
+    def with_index(self, searched: Searched) -> Self:
+        """A searcher of another version of the index; model and train photos stay opened.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        self._refuse_unlike(searched)
+        return super().with_index(searched)
+
+    def with_sets(self, searched: Searched) -> "Searcher":
+        """A searcher of other versions of index and train photos; the model stays loaded.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        return Searcher(self.model, searched, self._config, self._photos)
+
+    def _refuse_unlike(self, searched: Searched) -> None:
+        """Photos are embedded here as the sets must have been: by the same model, views, size."""
+        if self._photos is not None:
+            sets = [*searched.index_sets, *searched.train_sets]
+            model_agreement.refuse_unlike(self._photos, sets, " (see --tta, --precision)")
 
     def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for photos.
@@ -55,21 +88,11 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         UserError: If a set was embedded with another model, views, scales or size, or a table does
             not fit.
     """
-    model: PhotoModel
     if config.bundle:
-        searched, model, notes = bundled.load(config, max_batch)
-    else:
-        searched = open_searched(config)
-        model, notes = _load_one(config, searched, max_batch)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    return Searcher(model, searched, config)
-
-
-def _load_one(
-    config: SearcherConfig, searched: Searched, max_batch: int
-) -> tuple[BatchModel, list[str]]:
-    """The model that flags name, compared with the sets; notes for the user."""
+        searched, joined, notes = bundled.load(config, max_batch)
+        _show(notes)
+        return Searcher(joined, searched, config)
+    searched = open_searched(config)
     embedder = load_embedder(
         config.model,
         precision=config.precision,
@@ -79,11 +102,15 @@ def _load_one(
         light=True,
     )
     embedder = embedder.adapted_by(config.adapter)
-    sets = [*searched.index_sets, *searched.train_sets]
     photos = model_agreement.description(embedder, config.tta)
-    model_agreement.refuse_unlike(photos, sets, " (see --tta, --precision)")
-    notes = model_agreement.notes(photos, sets)
-    return BatchModel(embedder, config.tta, max_batch), notes
+    searcher = Searcher(BatchModel(embedder, config.tta, max_batch), searched, config, photos)
+    _show(model_agreement.notes(photos, [*searched.index_sets, *searched.train_sets]))
+    return searcher
+
+
+def _show(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:

@@ -29,6 +29,8 @@ _INPUTS = (
     "votes",
     "adapter",
     "search",
+    "verifier",
+    "verifier_images",
 )
 
 

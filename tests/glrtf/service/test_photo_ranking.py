@@ -7,12 +7,10 @@ import pytest
 import retrieval_worlds as worlds
 
 from glrtf.config.ranking import RankingSettings
+from glrtf.config.reranking import DbaConfig, QueryExpansionConfig, RerankConfig
 from glrtf.config.retrieval import (
-    DbaConfig,
     FusionConfig,
     LandmarkConfig,
-    QueryExpansionConfig,
-    RerankConfig,
     RetrieveConfig,
     TrainNeighborsConfig,
 )
@@ -187,5 +185,5 @@ def _part_and_row(rows, number):
 
 def test_k_reciprocal_is_refused(world, sets, tmp_path):
     ranking = RankingSettings(rerank=RerankConfig(method="k_reciprocal"))
-    with pytest.raises(UserError, match="expected none or diffusion for single photos"):
+    with pytest.raises(UserError, match="expected one of none, diffusion for single photos"):
         searcher_of(world, sets, ranking, tmp_path)
