@@ -108,6 +108,9 @@ from glrtf.commands.whiten import WhitenResult as WhitenResult
 from glrtf.commands.retrieve import retrieve as retrieve
 from glrtf.config.retrieval import RetrieveConfig as RetrieveConfig
 from glrtf.commands.retrieve import RetrieveResult as RetrieveResult
+from glrtf.commands.recognize import recognize as recognize
+from glrtf.config.recognition import RecognizeConfig as RecognizeConfig
+from glrtf.commands.recognize import RecognizeResult as RecognizeResult
 from glrtf.commands.evaluate import evaluate as evaluate
 from glrtf.config.evaluation import EvaluateConfig as EvaluateConfig
 from glrtf.commands.evaluate import EvaluateResult as EvaluateResult

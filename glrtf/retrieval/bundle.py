@@ -25,8 +25,8 @@ from tfrecords_tools.storage import files, json_shapes
 BUNDLE_FILE = "bundle.json"
 CACHE_FOLDER = "cache"
 SCHEMA_VERSION = 1
-_FREE = ("query", "output", "search", "verify", "bundle")
-_FREE += ("verifier", "verifier_top", "verifier_images")
+_FREE = {"query", "output", "search", "verify", "bundle"}
+_FREE |= {"verifier", "verifier_top", "verifier_images"}
 _REMEDY = "make the bundle again with glrtf bundle"
 
 ConfigT = TypeVar("ConfigT", bound=RetrieveConfig)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import RerankConfig, RetrieveConfig
+from glrtf.config.reranking import RerankConfig
+from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embeddings.rows import ConcatenatedRows, RowSource, gather_rows
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences

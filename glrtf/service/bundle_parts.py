@@ -125,18 +125,16 @@ def open_parts(config: BundleConfig) -> Parts:
 
 
 def _notes_on_ranking(config: BundleConfig, ranking: RankingSettings) -> tuple[str, ...]:
+    notes = _notes_for_photos(ranking)
     if config.ranking and ranking_files.read(config.ranking).get("verifier"):
-        verifier = ("the verifier is a function and not sealed; give --verifier to glrtf retrieve",)
-    else:
-        verifier = ()
-    return (*verifier, *_notes_for_photos(ranking))
+        verifier = "the verifier is a function and not sealed; give --verifier to glrtf retrieve"
+        return (verifier, *notes)
+    return notes
 
 
 def _notes_for_photos(ranking: RankingSettings) -> tuple[str, ...]:
     if reason := ranking.impossible_for_photos:
-        return (
-            f"search and serve will refuse this bundle ({reason}); retrieve and report open it",
-        )
+        return (f"search and serve will refuse this bundle ({reason}); retrieve opens it",)
     return ranking.notes_for_photos
 
 

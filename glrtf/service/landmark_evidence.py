@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
 from glrtf.config.retrieval import SearchConfig
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
@@ -21,7 +23,6 @@ from glrtf.retrieval.search.backends import cache_key, search_blocks
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 from glrtf.retrieval.search.opened import OpenedDatabase
 from glrtf.retrieval.stage_cache import StageCache
-from glrtf.service.searched import Searched
 from tfrecords_tools.storage import files
 
 
@@ -63,9 +64,12 @@ class LandmarkFinder:
     """Steps 2 to 4 of a retrieval.
 
     Args:
-        searched: Has train photos, and what they show.
+        train: The train photos.
+        landmarks_csv: What they show.
         search: How neighbours are found.
         folder: Where trees and the index photos' evidence are kept.
+        ranking: The settings.
+        non_landmark_scores: CSV of how much train photos look like non-landmarks; empty for none.
 
     Attributes:
         train: The train photos by ascending id, in the published number of parts.
@@ -73,16 +77,23 @@ class LandmarkFinder:
         known: Their landmark ids, ascending.
     """
 
-    def __init__(self, searched: Searched, search: SearchConfig, folder: str) -> None:
-        assert searched.train is not None
-        self.train = PublishedParts(searched.train)
-        self._landmarks_csv = searched.landmarks
+    def __init__(
+        self,
+        train: EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows,
+        landmarks_csv: str,
+        search: SearchConfig,
+        folder: str,
+        ranking: RankingSettings = PUBLISHED_FOR_PHOTOS,
+        non_landmark_scores: str = "",
+    ) -> None:
+        self.train = PublishedParts(train)
+        self._landmarks_csv = landmarks_csv
         self._search, self._folder = search, folder
-        self.of_rows = landmarks.read_landmarks(searched.landmarks, self.train)
+        self.of_rows = landmarks.read_landmarks(landmarks_csv, self.train)
         self.known, self._codes = np.unique(self.of_rows, return_inverse=True)
-        self._neighbors = searched.ranking.train_neighbors
-        self._settings = searched.ranking.landmark
-        self._penalties_csv = searched.non_landmark_scores
+        self._neighbors = ranking.train_neighbors
+        self._settings = ranking.landmark
+        self._penalties_csv = non_landmark_scores
         similarity = np.ones(len(self.of_rows))
         if self._penalties_csv:
             similarity = non_landmark.read_scores(self._penalties_csv, self.train)
@@ -101,6 +112,26 @@ class LandmarkFinder:
             )
         return self._evidence(near)
 
+    def of_set(self, photos: RowSource, title: str) -> LandmarkConfidences:
+        """The landmarks of any number of photos.
+
+        Args:
+            photos: Their rows.
+            title: What the progress bar is called.
+        """
+        found = [block.confidences for block in self._blocks(photos, title)]
+        return LandmarkConfidences(
+            np.concatenate([each.landmarks for each in found]),
+            np.concatenate([each.confidences for each in found]),
+        )
+
+    def _blocks(self, photos: RowSource, title: str) -> Iterator[LandmarkEvidence]:
+        wanted = self._neighbors
+        for near in search_blocks(
+            photos, self.train, wanted.k, wanted.per_part, self._search, self._folder, title
+        ):
+            yield self._evidence(near)
+
     def of_index(self, index: RowSource) -> LandmarkEvidence:
         """The landmarks of all index photos, found once and kept on disk.
 
@@ -108,17 +139,7 @@ class LandmarkFinder:
         """
 
         def blocks(of: RowSource = index) -> Iterator[tuple[np.ndarray, ...]]:
-            wanted = self._neighbors
-            for near in search_blocks(
-                of,
-                self.train,
-                wanted.k,
-                wanted.per_part,
-                self._search,
-                self._folder,
-                "landmarks of the index",
-            ):
-                found = self._evidence(near)
+            for found in self._blocks(of, "landmarks of the index"):
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
         key = self._key(index)

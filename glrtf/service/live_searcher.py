@@ -96,9 +96,9 @@ class LiveSearcher:
     def _renewed_sets(self) -> Searcher | None:
         """A searcher of the sets' newest versions; None if they hold what they held."""
         searched, current = open_searched(self._config), self._current
-        if searched.train is not None and current.train is not None:
-            if searched.train.digest != current.train.digest:
-                return current.with_sets(searched)
+        train = current.train.digest if current.train is not None else None
+        if searched.train is not None and searched.train.digest != train:
+            return current.with_sets(searched)
         if searched.index.digest == current.index.digest:
             return None
         return current.with_index(searched)

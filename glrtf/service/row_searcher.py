@@ -64,7 +64,14 @@ class RowSearcher:
         if self.train is not None:
             for one in searched.train_sets:
                 one.hold()
-            self._finder = LandmarkFinder(searched, config.search, config.cache_folder)
+            self._finder = LandmarkFinder(
+                self.train,
+                searched.landmarks,
+                config.search,
+                config.cache_folder,
+                searched.ranking,
+                searched.non_landmark_scores,
+            )
             self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
         self._take(searched)
 
@@ -103,6 +110,17 @@ class RowSearcher:
     def version(self) -> int:
         """How often the index was changed since it was made."""
         return self.searched.index_sets[0].generation
+
+    @property
+    def finder(self) -> LandmarkFinder:
+        """What finds landmarks.
+
+        Raises:
+            ValueError: Without train photos.
+        """
+        if self._finder is None:
+            raise ValueError("expected train photos, found none")
+        return self._finder
 
     def answer(self, rows: np.ndarray, limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for embedded photos.

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
 from glrtf.inference.embedders import load_embedder
