@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from shard_writing import photo
+from tiny_runs import write_workdir
 
 from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
@@ -152,10 +153,12 @@ def test_png_with_transparency_and_gray_jpeg_are_taken(saved_model):
     assert call(encoded=tf.constant(files))["embedding"].shape == (2, 16)
 
 
-def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
+def test_embedders_of_the_export_and_of_the_workdir_agree(tmp_path):
+    """A published network as it is; other tests replace it with a few layers."""
     from glrtf.commands import export
     from glrtf.config.inference import ExportConfig
 
+    workdir = write_workdir(tmp_path, SIZE)
     config = ExportConfig(workdir, str(tmp_path / "export"))
     assert export.export(config).difference <= serving.TOLERANCE
     from_run, from_export = load_embedder(workdir), load_embedder(config.target)
