@@ -13,6 +13,7 @@ from glrtf.service import calibrating, calibration, curve_data, index_quality
 from glrtf.service.calibration import Calibration, Curve
 from glrtf.service.landmark_evidence import LeftOut
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 
 LANDMARKS, PHOTOS, DIMENSION = 6, 8, 16
 NOBODY = 900
@@ -61,7 +62,7 @@ def config_of(folder, cache, cls=SearcherConfig, **settings):
 
 
 def searcher_of(config):
-    return RowSearcher(EmbeddingSet.open(config.index), config)
+    return RowSearcher(open_searched(config), config)
 
 
 @pytest.mark.parametrize("part", [0, 7, 23, 47])
