@@ -23,7 +23,7 @@ class Agreement:
     """
 
     def __init__(self) -> None:
-        self._first: dict[tuple[int, str], tuple[str, Any]] = {}
+        self._first: dict[tuple[str, str], tuple[str, Any]] = {}
         self._models: dict[int, list[_Model]] = {}
 
     def add(self, name: str, meta: Mapping[str, Any], place: int = 0) -> None:
@@ -32,7 +32,8 @@ class Agreement:
         Args:
             name: Its name in messages, such as ``--index sets/index``.
             meta: What it says of its rows: model, model_digest, size, max_side (0 for none),
-                antialias, precision, tta, scales, and preparation for another project's model.
+                antialias, precision, tta, scales, and preparation for another project's model;
+                joined, a list of these for the models of mapped rows.
                 Names of models are compared where one of two sets has no digest.
             place: Which model's it is, where several are joined.
 
@@ -41,6 +42,11 @@ class Agreement:
         """
         self._compare_preparations(name, meta, place)
         self._compare_models(name, meta, place)
+        self._compare_options(name, meta, str(place))
+        for number, of_model in enumerate(meta.get("joined") or []):
+            self._compare_options(f"{name}, model {number + 1}", of_model, f"{place}.{number}")
+
+    def _compare_options(self, name: str, meta: Mapping[str, Any], place: str) -> None:
         for key in _OPTIONS:
             if meta.get(key) is None:
                 continue
@@ -58,7 +64,7 @@ class Agreement:
         value = meta.get("preparation")
         if value is None:
             return
-        other, known = self._first.setdefault((place, "preparation"), (name, value))
+        other, known = self._first.setdefault((str(place), "preparation"), (name, value))
         if value != known:
             raise UserError(
                 f"{name}: expected embeddings of photos prepared as for {other}"

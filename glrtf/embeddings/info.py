@@ -46,6 +46,7 @@ class Meta(TypedDict, total=False):
     scales: list[float] | None
     num_rejected: int
     preparation: dict[str, Any] | None
+    joined: list[dict[str, Any]] | None
 
 
 class SetInfo(TypedDict):

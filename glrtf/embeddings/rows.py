@@ -271,9 +271,19 @@ class ConcatenatedRows:
         self.name = ", ".join(source.name for source in sources)
         self.part_lengths = tuple(source.part_lengths[part] for source, part in self._sources)
         self.dimension = sources[0].dimension
-        self.digest = hashlib.sha256("".join(s.digest for s in sources).encode()).hexdigest()
-        self.ids = np.concatenate([source.ids for source in sources])
         self.rounding = max(source.rounding for source in sources)
+        self._whole = tuple(sources)
+
+    # Looked up when first needed: single photos are joined to a large index for each search.
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over the sources' digests."""
+        return hashlib.sha256("".join(s.digest for s in self._whole).encode()).hexdigest()
+
+    @functools.cached_property
+    def ids(self) -> npt.NDArray[np.bytes_]:
+        """(rows,) S dtype, of all sources in order."""
+        return np.concatenate([source.ids for source in self._whole])
 
     @property
     def groups(self) -> tuple[RowGroup, ...]:

@@ -4,9 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
+from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS
 from glrtf.config.service import SearcherConfig
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.service import index_quality
+from glrtf.service import curve_data, index_quality
 from glrtf.service.calibration import Calibration
 from glrtf.service.index_quality import KnownPhotos
 from glrtf.service.row_searcher import RowSearcher
@@ -49,7 +50,7 @@ def _fitted(searcher: RowSearcher, photos: KnownPhotos, source: str) -> Calibrat
     found = index_quality.ask(searcher, photos)
     unknown = index_quality.ask(searcher, photos, unknown=True)
     labelled = float((searcher.index_landmarks != NO_LANDMARK).mean())
-    return index_quality.calibrate(photos, found, unknown, source, labelled)
+    return curve_data.calibrate(photos, found, unknown, source, labelled)
 
 
 def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> None:
@@ -96,11 +97,18 @@ def _kept(searcher: RowSearcher, config: SearcherConfig) -> Calibration | None:
 
 def _key(searcher: RowSearcher, config: SearcherConfig) -> dict[str, Any]:
     """All that it depends on, except for the photos searched with."""
-    tables = [each for each in (config.landmarks, config.labels) if each]
+    searched = searcher.searched
+    # The table of the train photos' landmarks stands for that of the index photos, too.
+    own = searched.labels if searched.labels != searched.landmarks else ""
+    tables = [each for each in (searched.landmarks, own, searched.non_landmark_scores) if each]
+    ranking = {}
+    if searched.ranking != PUBLISHED_FOR_PHOTOS:
+        ranking = {"ranking": dataclasses.asdict(searched.ranking)}
     return {
+        **ranking,
         "version": _VERSION,
-        "index": searcher.index.digest,
-        "train": searcher.train.digest if searcher.train else "",
+        "index": searched.index.digest,
+        "train": searched.train.digest if searched.train else "",
         "tables": [files.sha256(each) for each in tables],
         "search": dataclasses.asdict(config.search),
     }
