@@ -7,7 +7,7 @@ from typing import Any
 from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS
 from glrtf.config.service import SearcherConfig
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.service import index_quality
+from glrtf.service import curve_data, index_quality
 from glrtf.service.calibration import Calibration
 from glrtf.service.index_quality import KnownPhotos
 from glrtf.service.row_searcher import RowSearcher
@@ -50,7 +50,7 @@ def _fitted(searcher: RowSearcher, photos: KnownPhotos, source: str) -> Calibrat
     found = index_quality.ask(searcher, photos)
     unknown = index_quality.ask(searcher, photos, unknown=True)
     labelled = float((searcher.index_landmarks != NO_LANDMARK).mean())
-    return index_quality.calibrate(photos, found, unknown, source, labelled)
+    return curve_data.calibrate(photos, found, unknown, source, labelled)
 
 
 def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> None:

@@ -16,7 +16,7 @@ from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import JoinedRows, join
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.service import calibrating, index_quality
+from glrtf.service import calibrating, curve_data, index_quality
 from glrtf.service.calibration import Curve
 from glrtf.service.landmark_evidence import LandmarkFinder
 from glrtf.service.row_searcher import RowSearcher
@@ -80,7 +80,7 @@ def _finder_and_curve(
         return searcher.finder, calibration.landmark, calibration.source
     finder = LandmarkFinder(train, config.landmarks, config.search, config.cache_folder)
     photos = index_quality.photos_of_set(finder.train, finder.of_rows, calibrating.MOST)
-    curve = index_quality.landmark_curve(finder, photos)
+    curve = curve_data.landmark_curve(finder, photos)
     return finder, curve, f"{len(photos.rows)} train photos, each left out in turn"
 
 
