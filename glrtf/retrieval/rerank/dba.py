@@ -1,4 +1,4 @@
-"""Rows replaced by a weighted mean over their neighbourhood: step 6 and its relatives."""
+"""Rows replaced by a weighted mean over their neighbourhood: step 6 and its variants."""
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,10 @@ class AveragedRows:
         source: Where the neighbours' rows come from.
         indices: (rows, n) int64 rows of `source`; -1 for none.
         weights: (rows, n) float64, 0 or more; those of -1 do not count.
-        ids: (rows,) S dtype, what the averaged rows stand for.
-        name: What messages call them.
-        digest: A SHA-256 of what they are made from.
-        part_lengths: How they are cut; None leaves them in one part.
+        ids: (rows,) S dtype, the ids of the averaged rows.
+        name: Their name in messages.
+        digest: A SHA-256 of their sources.
+        part_lengths: Their division into parts; None makes one part.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ def augmented(
     Args:
         source: The rows that were searched.
         neighbors: Each row's nearest rows of `source`, itself among them.
-        alpha: The weights' power; None takes the published weights.
+        alpha: The weights' power; None uses the published weights.
         ids: (rows,) S dtype.
-        name: What messages call the new rows.
-        digest: A SHA-256 of what they are made from.
-        part_lengths: How they are cut; None leaves them in one part.
+        name: The new rows' name in messages.
+        digest: A SHA-256 of their sources.
+        part_lengths: Their division into parts; None makes one part.
     """
     similarities = np.where(neighbors.indices == NO_ROW, 0, neighbors.scores)
     if alpha is None:

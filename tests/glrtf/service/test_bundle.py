@@ -12,7 +12,9 @@ from bundle_world import TEST, id_of, make_bundle_world
 
 import glrtf
 from glrtf.commands import bundle, retrieve, search, whiten
+from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.service.photo_input import PhotoReader
 
 pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
 pytest.importorskip("onnx", reason="pip install '.[onnx]'")
@@ -126,6 +128,64 @@ def test_an_adapter_of_several_models(material, best, tmp_path, mapped):
     shutil.rmtree(out if not mapped else out / "index")
     ids, final, _ = retrieved(tmp_path, "--bundle", folder, "--query", *query)
     expect_the_same(searched(folder, material.photos, tmp_path), ids, final)
+
+
+def test_an_adapter_in_python(material, tmp_path):
+    out = str(tmp_path / "W")
+    names = ["--train", *material.sets("train", 0), "--landmarks", material.landmarks]
+    assert whiten.main([*names, "--output", out]) == 0
+    plain = glrtf.load_embedder(material.models[0]).embed(material.photos)
+    mapped = glrtf.load_embedder(material.models[0], adapter=out)
+    np.testing.assert_array_equal(mapped.embed(material.photos), load_adapter(out).apply(plain))
+    assert mapped.dimension == 8
+    with pytest.raises(glrtf.UserError, match="on which the adapter was fitted"):
+        glrtf.load_embedder(material.models[1], adapter=out)
+
+
+def test_a_set_without_digest_must_name_the_model(material, tmp_path, capsys):
+    [index] = map(EmbeddingSet.open, material.sets("index", 0))
+    rows, model = index.part(0)[0], material.models[0]
+
+    def searched_in(name, **meta):
+        glrtf.write_set(tmp_path / name, rows, index.ids, **meta)
+        flags = ["--model", model, "--index", str(tmp_path / name)]
+        return search.main([material.photos[0], *flags]), capsys.readouterr().err
+
+    code, error = searched_in("named", model=model)
+    assert code == 0 and "records no digest of its model, nor its preparation and tta" in error
+    known = {name: index.meta[name] for name in ("preparation", "tta")}
+    code, error = searched_in("known", model=model, **known)
+    assert code == 0 and "records no digest of its model; it is taken to match" in error
+    other = {**known, "preparation": {**known["preparation"], "size": 40}}
+    code, error = searched_in("other", model=model, **other)
+    assert code == 2 and "size 32, found 40" in error
+    assert searched_in("unnamed", model="mine")[0] == 2
+
+
+def test_a_running_server_takes_over_another_bundle(material, tmp_path):
+    from glrtf.config.service import ServeConfig
+    from glrtf.service.live_searcher import LiveSearcher
+    from glrtf.service.searcher import open_searcher
+
+    folder = str(tmp_path / "b")
+
+    def make(*flags):
+        assert bundle.main([*flags, "--output", folder]) == 0
+
+    make(*material.flags(), "--preset", "direct")
+    config = ServeConfig(bundle=folder)
+    live = LiveSearcher(config, lambda: open_searcher(config))
+    reader = PhotoReader(live.model.specs)
+    with open(material.photos[0], "rb") as file:
+        photo = reader(file.read())
+    before = live.search([photo])
+    assert not live.renew()
+    make(*material.flags(), "--preset", "direct", "--votes", "1", "9")
+    assert live.renew() and live.search([photo]) != before
+    make(*material.flags(1), "--preset", "direct")
+    with pytest.raises(glrtf.UserError, match="start glrtf serve again"):
+        live.renew()
+    assert len(live.search([photo])[0].photos) == 14
 
 
 def test_from_the_folder_of_a_retrieval(material, tmp_path, capsys):
