@@ -21,6 +21,7 @@ from glrtf.retrieval.search.neighbors import Neighbors as Neighbors
 from glrtf.api.ranking import rank as rank
 from glrtf.api.ranking import RankResult as RankResult
 from glrtf.api.scoring import score as score
+from glrtf.api.scoring import score_labels as score_labels
 
 # Photos next to each other, for notebooks.
 from glrtf.api.pictures import photo_row as photo_row
@@ -28,6 +29,8 @@ from glrtf.api.pictures import photo_row as photo_row
 # Models, photos and shards; they load TensorFlow.
 from glrtf.api.models import load_embedder as load_embedder
 from glrtf.service.photo_embedder import PhotoEmbedder as PhotoEmbedder
+from glrtf.api.models import open_bundle as open_bundle
+from glrtf.service.photo_bundle import PhotoBundle as PhotoBundle
 from glrtf.api.models import build_model as build_model
 from glrtf.models.heads import ArcFaceHead as ArcFaceHead
 from glrtf.api.models import read_shards as read_shards
@@ -45,6 +48,9 @@ from tfrecords_tools.arrange import ArrangeResult as ArrangeResult
 from glrtf.commands.prepare_revisited import prepare_revisited as prepare_revisited
 from glrtf.config.evaluation import PrepareRevisitedConfig as PrepareRevisitedConfig
 from glrtf.commands.prepare_revisited import PrepareRevisitedResult as PrepareRevisitedResult
+from glrtf.commands.prepare_benchmark import prepare_benchmark as prepare_benchmark
+from glrtf.config.evaluation import PrepareBenchmarkConfig as PrepareBenchmarkConfig
+from glrtf.commands.prepare_benchmark import PrepareBenchmarkResult as PrepareBenchmarkResult
 from tfrecords_tools.build import build as build
 from tfrecords_tools.build_config import BuildConfig as BuildConfig
 from tfrecords_tools.build import BuildResult as BuildResult
@@ -102,6 +108,9 @@ from glrtf.commands.whiten import WhitenResult as WhitenResult
 from glrtf.commands.retrieve import retrieve as retrieve
 from glrtf.config.retrieval import RetrieveConfig as RetrieveConfig
 from glrtf.commands.retrieve import RetrieveResult as RetrieveResult
+from glrtf.commands.recognize import recognize as recognize
+from glrtf.config.recognition import RecognizeConfig as RecognizeConfig
+from glrtf.commands.recognize import RecognizeResult as RecognizeResult
 from glrtf.commands.evaluate import evaluate as evaluate
 from glrtf.config.evaluation import EvaluateConfig as EvaluateConfig
 from glrtf.commands.evaluate import EvaluateResult as EvaluateResult
@@ -114,6 +123,9 @@ from glrtf.tuning.result import TuneResult as TuneResult
 from glrtf.commands.ablate import ablate as ablate
 from glrtf.config.evaluation import AblateConfig as AblateConfig
 from glrtf.commands.ablate import AblateResult as AblateResult
+from glrtf.commands.bundle import bundle as bundle
+from glrtf.config.bundle import BundleConfig as BundleConfig
+from glrtf.commands.bundle import BundleResult as BundleResult
 from glrtf.commands.search import search_photos as search_photos
 from glrtf.config.service import PhotoSearchConfig as PhotoSearchConfig
 from glrtf.commands.search import PhotoSearchResult as PhotoSearchResult
@@ -130,13 +142,14 @@ from glrtf.commands.completion import CompletionResult as CompletionResult
 # Settings from files, and groups of settings.
 from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
-from glrtf.config.retrieval import DbaConfig as DbaConfig
+from glrtf.config.reranking import DbaConfig as DbaConfig
 from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
 from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig
-from glrtf.config.retrieval import QueryExpansionConfig as QueryExpansionConfig
-from glrtf.config.retrieval import RerankConfig as RerankConfig
+from glrtf.config.reranking import LandmarkRerankConfig as LandmarkRerankConfig
+from glrtf.config.reranking import QueryExpansionConfig as QueryExpansionConfig
+from glrtf.config.reranking import RerankConfig as RerankConfig
 from glrtf.config.retrieval import SearchConfig as SearchConfig
 from glrtf.config.retrieval import TrainNeighborsConfig as TrainNeighborsConfig
 

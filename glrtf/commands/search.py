@@ -67,7 +67,7 @@ def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
 
     searcher = open_searcher(config)
     existing = [path for path in config.photos if path not in missing]
-    found = dict(zip(existing, read_photos(existing, searcher.model.embedder.spec()), strict=True))
+    found = dict(zip(existing, read_photos(existing, searcher.model.specs), strict=True))
     refused = {**missing, **{p: each for p, each in found.items() if isinstance(each, str)}}
     if len(refused) == len(set(config.photos)):
         raise UserError(refused[config.photos[0]])

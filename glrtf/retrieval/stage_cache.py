@@ -94,6 +94,16 @@ class StageCache:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
         return result
 
+    def add_seconds(self, stage: str, took: float, saved: float) -> None:
+        """Notes what a stage took that keeps its results itself.
+
+        Args:
+            stage: What the stage is called.
+            took: Seconds.
+            saved: Seconds that its kept results saved.
+        """
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + took
+
     def _is_whole(self, name: str) -> bool:
         """Whether a stage's arrays exist and are undamaged; damage is reported."""
         description = files.join(self.folder, f"{name}.json")

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -25,7 +24,7 @@ from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
 from glrtf.service.live_searcher import LiveSearcher
-from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
+from glrtf.service.photo_input import PhotoReader, Prepared, RefusedPhotoError
 from glrtf.service.searcher import Searcher
 
 ResultT = TypeVar("ResultT")
@@ -56,11 +55,10 @@ class Service:
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
-        spec = searcher.model.embedder.spec()
-        self._read = PhotoReader(spec, config.max_pixels, self._decoders)
+        self._read = PhotoReader(searcher.model.specs, config.max_pixels, self._decoders)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
         self._reading = 0
-        self._batcher: Batcher[np.ndarray, Answer] = Batcher(
+        self._batcher: Batcher[Prepared, Answer] = Batcher(
             searcher.search,
             config.max_batch,
             config.batch_wait_ms / 1000,
@@ -123,11 +121,11 @@ class Service:
         train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",
-            "index_photos": self._searcher.index.num_rows,
-            "index_version": self._searcher.index.generation,
-            "train_photos": train.num_rows if train else 0,
+            "index_photos": len(self._searcher.index.ids),
+            "index_version": self._searcher.version,
+            "train_photos": len(train.ids) if train else 0,
             "shown": sorted(self._stores),
-            "model_digest": self._searcher.model.embedder.digest,
+            "model_digest": self._searcher.model.digest,
             "max_upload": self._config.max_upload,
             "calibration": calibration.source if calibration.is_known else "",
             "weak": WEAK,
@@ -162,7 +160,7 @@ class Service:
             message = f"no answer within {config.answer_timeout:g} seconds; try again later"
             raise HTTPException(503, message, {"Retry-After": "5"}) from None
 
-    def _read_until(self, data: bytes, until: float) -> np.ndarray:
+    def _read_until(self, data: bytes, until: float) -> Prepared:
         return self._read(data, until - time.monotonic())
 
     async def _in_thread(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:

@@ -20,6 +20,7 @@ _INPUTS = (
     "query",
     "index",
     "output",
+    "bundle",
     "train",
     "landmarks",
     "non_landmark",
@@ -28,6 +29,8 @@ _INPUTS = (
     "votes",
     "adapter",
     "search",
+    "verifier",
+    "verifier_images",
 )
 
 
