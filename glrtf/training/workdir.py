@@ -22,6 +22,7 @@ _FREE = (
         "keep_checkpoints",
         "checkpoint_every",
         "validate_every",
+        "max_hours",
     ),
     *("wandb_project", "plot_schedule", "remat", "head_sharding", "accumulation_steps", "data"),
     *("input.max_bad_records", "input.exact_resize", "input.files_at_once"),
