@@ -78,7 +78,7 @@ def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
     ]
     if compiled.flops and compiled.bytes_accessed:
         lines.append(
-            f"the compiler counts {compiled.flops / 1e12:.2f} TFLOP and "
+            f"the compiler counts {compiled.flops / 1e9:,.1f} GFLOP and "
             f"{compiled.bytes_accessed / 1e9:.1f} GB accessed on a device, the loop over "
             "micro-batches once"
         )

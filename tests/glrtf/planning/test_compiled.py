@@ -101,7 +101,7 @@ def test_counts_of_the_compiler_are_shown() -> None:
     )
     estimate = SimpleNamespace(memory=SimpleNamespace(total=2**30))
     text = describe.compiled_to_text(found, TPU, estimate)
-    assert "counts 2.50 TFLOP and 32.5 GB accessed on a device" in text
+    assert "counts 2,500.0 GFLOP and 32.5 GB accessed on a device" in text
     assert text.splitlines()[-1] == "operations between devices: 1 all-reduce"
 
 
