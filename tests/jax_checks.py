@@ -232,9 +232,9 @@ def trained(
     figures = []
     for images, labels in training_case():
         batch = jax.device_put((images, labels), sharding)
-        values, figure = update(values, *batch, stop)
+        values, figure = update(values, batch, stop)
         figures.append(np.asarray(figure))
-    text = update.lower(values, *batch, stop).compile().as_text()
+    text = update.lower(values, batch, stop).compile().as_text()
     averaged = jax_placement.average_over_devices(values.statistics, mesh)
     values = values._replace(statistics=averaged)
     jax_placement.take_back(state, values, jax_devices.host())

@@ -6,6 +6,7 @@ from typing import Literal
 from glrtf.config.backbone_names import BACKBONES, Family, canonical, family, plain_name
 from glrtf.config.data import AugmentConfig, InputConfig
 from glrtf.config.descriptor import NoCodeFromFiles
+from glrtf.config.distillation import DistillConfig
 from glrtf.config.weights import published_weights
 from tfrecords_tools.command.near_words import did_you_mean
 
@@ -100,6 +101,7 @@ class TrainConfig(NoCodeFromFiles):
         plot_schedule: Write a picture of the learning rate's course to this PNG and stop.
         augment: How images are varied.
         input: How shards are read.
+        distill: Learning from the rows of a better descriptor.
     """
 
     backbone: str = "v2b0"
@@ -150,6 +152,7 @@ class TrainConfig(NoCodeFromFiles):
     plot_schedule: str = ""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     input: InputConfig = field(default_factory=InputConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "backbone", canonical(self.backbone))
