@@ -7,6 +7,7 @@ import numpy as np
 
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.resizers import host_resizer
+from glrtf.service.boxes import Box
 from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
 from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
@@ -37,22 +38,25 @@ class PhotoReader:
         self._shape = spec.shape
         self._resize = host_resizer(spec)
 
-    def __call__(self, data: bytes, seconds: float = 60.0) -> np.ndarray:
+    def __call__(self, data: bytes, seconds: float = 60.0, box: Box | None = None) -> np.ndarray:
         """Pixels uint8, of `InputSpec.shape`, of an image file's bytes, turned upright.
 
         Args:
             data: The file's bytes.
             seconds: How long a decoder may take, waiting for it included.
+            box: The part that is wanted; None for all.
 
         Raises:
             RefusedPhotoError: If they are not an image, too large or small, animated,
-                truncated or damaged, or cannot be decoded at a bearable cost.
+                truncated or damaged, or cannot be decoded at a bearable cost, or nothing of the
+                box lies on it.
             DecoderTimeoutError: If the time is up.
         """
+        ends = box.ends if box is not None else None
         if self._decoders is None:
-            pixels = read_pixels(data, self._max_pixels, self._max_side)
+            pixels = read_pixels(data, self._max_pixels, self._max_side, ends)
         else:
-            pixels = self._decoders.pixels(data, self._max_pixels, seconds, self._max_side)
+            pixels = self._decoders.pixels(data, self._max_pixels, seconds, self._max_side, ends)
         # The resize makes a copy: one of a large photo at a time is enough.
         with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
             prepared = np.empty(self._shape, np.uint8)

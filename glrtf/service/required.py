@@ -12,13 +12,14 @@ def require_inputs(config: SearcherConfig) -> None:
     Raises:
         UserError: On the first that is not there or cannot be written.
     """
-    require_model(
-        "--model",
-        config.model,
-        precision=config.precision,
-        descriptor=config.descriptor,
-        runtime=config.runtime,
-    )
+    if config.model:
+        require_model(
+            "--model",
+            config.model,
+            precision=config.precision,
+            descriptor=config.descriptor,
+            runtime=config.runtime,
+        )
     expected.folder("--index", config.index, holding=INFO_FILE)
     if config.train:
         expected.folder("--train", config.train, holding=INFO_FILE)

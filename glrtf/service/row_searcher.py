@@ -1,22 +1,23 @@
 """Answers for embedded photos: index and train photos opened once."""
 
+import collections
 import os
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from glrtf.config.retrieval import FusionConfig
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
+from glrtf.data.input_spec import InputSpec
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, RowSource
+from glrtf.embeddings.rows import ArrayRows, RowSource, gather_rows
 from glrtf.photos.landmark_tables import landmark_names
-from glrtf.retrieval.bridging import bridge
 from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.ranking import rank_block
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
-from glrtf.retrieval.search.opened import OpenedDatabase
 from glrtf.service import labels
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.calibration import Calibration
@@ -26,7 +27,12 @@ from glrtf.service.landmark_evidence import (
     LeftOut,
     no_evidence,
 )
+from glrtf.service.queries import IndexPhotos, Query, Within, mean_row
+from glrtf.service.search_space import SearchSpace, part_of, whole_space
 from tfrecords_tools.arrange import read_names
+from tfrecords_tools.errors import UserError
+
+_SPACES_KEPT = 4
 
 
 class RowSearcher:
@@ -62,7 +68,6 @@ class RowSearcher:
         self.train_rows: RowSource | None = None
         self.train_landmarks = np.empty(0, np.int64)
         self.calibration = Calibration()
-        self._opened = OpenedDatabase(index, config.search, folder)
         self._finder: LandmarkFinder | None = None
         self.landmark_names: dict[int, str] = {}
         self._photo_names = labels.names_of_photos(index.folder)
@@ -77,7 +82,12 @@ class RowSearcher:
         self._of_index = (
             self._finder.of_index(index) if self._finder else no_evidence(index.num_rows)
         )
-        self._lists = bridge.list_by_landmark(self._of_index.confidences, id_ranks(index.ids))
+        self._folder = folder
+        self._whole = whole_space(index, self._of_index.confidences, config.search, folder)
+        self._spaces: collections.OrderedDict[Within, SearchSpace] = collections.OrderedDict()
+        self._photos = IndexPhotos(
+            index.ids, self._photo_names, self.index_landmarks, self.landmark_names
+        )
 
     def _refuse_unlike(self) -> None:
         """Index and train photos must have been embedded alike."""
@@ -86,21 +96,104 @@ class RowSearcher:
             if one is not None:
                 agreement.add(one.folder, one.meta)
 
-    def answer(self, rows: np.ndarray, limit: int = MOST_ANSWERS) -> list[Answer]:
+    def ask(self, queries: Sequence[Query], limit: int = MOST_ANSWERS) -> list[Answer | UserError]:
+        """Answers for queries.
+
+        Args:
+            queries: What is searched for.
+            limit: How many index photos each, at most.
+
+        Returns:
+            One for each query, in order; an error where a query names a photo, a label or a
+            folder that the index does not have.
+        """
+        found: list[Answer | UserError | None] = [None] * len(queries)
+        liked: dict[int, npt.NDArray[np.int64]] = {}
+        spaces: dict[int, SearchSpace] = {}
+        for place, query in enumerate(queries):
+            try:
+                like, space = self._photos.rows_of(query.like), self._space(query.within)
+                liked[place], spaces[place] = like, space
+            except UserError as error:
+                found[place] = error
+        rows = self._query_rows([queries[place] for place in spaces], list(liked.values()))
+        row_of = dict(zip(spaces, rows, strict=True))
+        # Most queries are of one kind: these share one pass over the index.
+        plain = [p for p in spaces if spaces[p] is self._whole and not len(liked[p])]
+        if plain:
+            answers = self.answer(np.stack([row_of[place] for place in plain]), limit)
+            for place, answer in zip(plain, answers, strict=True):
+                found[place] = answer
+        for place in spaces.keys() - set(plain):
+            [found[place]] = self.answer(row_of[place][None], limit, spaces[place], liked[place])
+        return [each for each in found if each is not None]
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """How photos are made for the model: see `Searcher`."""
+        raise UserError("--model: expected the model of the index for photos, found none")
+
+    def embedded(self, photos: Sequence[np.ndarray]) -> npt.NDArray[np.float32]:
+        """Rows of photos, which take a model: see `Searcher`."""
+        if photos:
+            raise UserError("--model: expected the model of the index for photos, found none")
+        return np.empty((0, self.index.dimension), np.float32)
+
+    def _query_rows(
+        self, queries: Sequence[Query], liked: Sequence[npt.NDArray[np.int64]]
+    ) -> list[npt.NDArray[np.float32]]:
+        """One row (d,) for each query; of several photos their mean."""
+        embedded = iter(self.embedded([photo for query in queries for photo in query.photos]))
+        result = []
+        for query, rows in zip(queries, liked, strict=True):
+            stored = gather_rows(self.index, rows).astype(np.float32) if len(rows) else []
+            own = [*(next(embedded) for _ in query.photos), *stored]
+            result.append(own[0] if len(own) == 1 else mean_row(np.stack(own)))
+        return result
+
+    def _space(self, within: Within) -> SearchSpace:
+        if within.is_all:
+            return self._whole
+        # Two threads may make one twice; the last one stays.
+        space = self._spaces.get(within)
+        if space is None:
+            chosen = self._photos.chosen(within)
+            space = part_of(self.index, self._of_index.confidences, chosen, self._folder)
+            self._spaces[within] = space
+            while len(self._spaces) > _SPACES_KEPT:
+                self._spaces.popitem(last=False)
+        return space
+
+    def answer(
+        self,
+        rows: np.ndarray,
+        limit: int = MOST_ANSWERS,
+        space: SearchSpace | None = None,
+        unwanted: npt.NDArray[np.int64] | None = None,
+    ) -> list[Answer]:
         """Answers for embedded photos.
 
         Args:
             rows: Float32 (photos, d), of length 1.
             limit: How many index photos each, at most.
+            space: What is searched; None for the whole index.
+            unwanted: Index rows that are no answers.
         """
-        evidence, ranking = self.rank(rows, limit)
+        more = 0 if unwanted is None else len(unwanted)
+        evidence, ranking = self.rank(rows, limit + more, space=space)
+        if unwanted is not None and more:
+            ranking = without(ranking, np.isin(ranking.images, unwanted), limit)
         return [
             Answer(self._landmarks_of(evidence, photo), self._found(ranking, photo))
             for photo in range(len(rows))
         ]
 
     def rank(
-        self, rows: np.ndarray, limit: int, left_out: LeftOut | None = None
+        self,
+        rows: np.ndarray,
+        limit: int,
+        left_out: LeftOut | None = None,
+        space: SearchSpace | None = None,
     ) -> tuple[LandmarkEvidence, Ranking]:
         """The landmarks of embedded photos and the index photos, ranked.
 
@@ -111,26 +204,31 @@ class RowSearcher:
             rows: Float32 (photos, d), of length 1.
             limit: How many index photos each, at most.
             left_out: What is searched as if it were not in the index and the train set.
+            space: What is searched; None for the whole index.
         """
         photos = ArrayRows(rows, "photos")
         finder = self._finder
         evidence = finder.of_photos(photos, left_out) if finder else no_evidence(len(rows))
-        near = self._opened.nearest(photos, FusionConfig.direct_k)
+        space = space or self._whole
+        near = space.opened.nearest(photos, FusionConfig.direct_k)
         if left_out is None:
-            return evidence, self._fused(near, evidence, limit)
+            return evidence, space.in_index(self._fused(near, evidence, limit, space))
         ids, known = self.index.ids, self.index_landmarks
         gone = left_out.covers(ids[near.indices], known[near.indices])
         near = Neighbors(np.where(gone, NO_ROW, near.indices), near.scores)
         same = np.isin(known, left_out.landmarks[left_out.landmarks != NO_LANDMARK])
-        ranking = self._fused(near, evidence, limit + 1 + int(same.sum()))
+        ranking = self._fused(near, evidence, limit + 1 + int(same.sum()), space)
         gone = left_out.covers(ids[ranking.images], known[ranking.images])
         return evidence, without(ranking, gone, limit)
 
-    def _fused(self, near: Neighbors, evidence: LandmarkEvidence, limit: int) -> Ranking:
+    @staticmethod
+    def _fused(
+        near: Neighbors, evidence: LandmarkEvidence, limit: int, space: SearchSpace
+    ) -> Ranking:
         """Steps 5, 7 and 8 of a retrieval."""
         settings = FusionConfig(limit=limit)
         direct = np.clip(near.scores, 0, 1)
-        return rank_block(near, direct, evidence.confidences, self._lists, settings)
+        return rank_block(near, direct, evidence.confidences, space.lists, settings)
 
     def _landmarks_of(self, evidence: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
         marks, confidences = (

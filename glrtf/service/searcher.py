@@ -4,8 +4,10 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
+from glrtf.data.input_spec import InputSpec
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.inference.embedder import Embedder
@@ -48,6 +50,15 @@ class Searcher(RowSearcher):
             limit: How many index photos each, at most.
         """
         return self.answer(self.model(photos), limit)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """How photos are made for the model."""
+        return self.model.embedder.spec()
+
+    def embedded(self, photos: Sequence[np.ndarray]) -> npt.NDArray[np.float32]:
+        """Rows float32 (photos, d) of pixels uint8 (size, size, 3)."""
+        return self.model(photos)
 
 
 def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:

@@ -5,6 +5,7 @@ from tiny_models import tiny_model
 
 from glrtf.config.distillation import DistillConfig
 from glrtf.models.distillation import Distillation
+from glrtf.models.heads import build_head
 from glrtf.models.retrieval_model import RetrievalModel
 
 ROWS = np.array([[0.6, 0.8], [1.0, 0.0]], np.float32)
@@ -84,7 +85,8 @@ def gradients(label_weight):
     """Losses with and without distances, and the gradients of their sum."""
     plain = tiny_model()
     made = Distillation(DistillConfig(rows="set", weight=4.0, label_weight=label_weight), 6, 6)
-    model = RetrievalModel(plain.embedding_model, plain.head, distillation=made)
+    head = build_head("arcface", 5, scale=8.0, margin=0.3, seed=3)  # That of `tiny_model`.
+    model = RetrievalModel(tiny_model().embedding_model, head, distillation=made)
     rng = np.random.default_rng(0)
     images = tf.constant(rng.random((3, 6, 6, 3)), tf.float32)
     labels = tf.constant([0, 3, 1])
