@@ -62,6 +62,8 @@ class TrainConfig(NoCodeFromFiles):
             holds all of them.
         embedding_dim: Length of an embedding.
         pooling: avg, gem with a trainable power, or cls, the first token of a transformer.
+        neck: What follows the embedding layer: none; bn, BatchNorm without offset (BNNeck); or
+            prelu, BatchNorm and PReLU, as in recognition models of 2020 and 2021.
         dropout: Rate before the embedding layer.
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Take BatchNorm's batch statistics over all replicas.
@@ -126,6 +128,7 @@ class TrainConfig(NoCodeFromFiles):
     head_sharding: Literal["none", "classes"] = "none"
     embedding_dim: int = 512
     pooling: Literal["avg", "gem", "cls"] = "avg"
+    neck: Literal["none", "bn", "prelu"] = "none"
     dropout: float = 0.2
     drop_connect_rate: float = 0.2
     sync_batchnorm: bool = False

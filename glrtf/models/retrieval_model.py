@@ -10,6 +10,7 @@ from glrtf.models.backbones import build_backbone, deep_recursion
 from glrtf.models.distillation import Distillation
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
 from glrtf.models.kernels import Replicas, unit_rows
+from glrtf.models.necks import add_neck
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel
 from glrtf.models.sharded_head import SHARDED_KINDS
@@ -44,6 +45,7 @@ def build_embedding_model(
     sync_batchnorm: bool = False,
     precision: str = "float32",
     seed: int = 0,
+    neck: str = "none",
 ) -> keras.Model:
     """Builds the model that is left after training.
 
@@ -58,6 +60,7 @@ def build_embedding_model(
         precision: `float32` or `mixed_bfloat16`, of the backbone; what follows
             the pooling is float32 always.
         seed: Of initial weights, dropout and stochastic depth.
+        neck: What follows the embedding layer; see `add_neck`.
 
     Returns:
         A functional model, float RGB in [0, 1] `(batch, size, size, 3)` ->
@@ -81,6 +84,7 @@ def build_embedding_model(
         dtype="float32",
         name="embedding",
     )(x)
+    x = add_neck(x, neck, sync_batchnorm)
     with deep_recursion():
         outputs = UnitRows(name="unit_rows")(x)
         return keras.Model(images, outputs, name=f"{plain_name(backbone)}_{size or 'any'}")
@@ -108,6 +112,7 @@ def embedding_model_from_config(
         sync_batchnorm=config.sync_batchnorm,
         precision=precision,
         seed=config.seed,
+        neck=config.neck,
     )
 
 
