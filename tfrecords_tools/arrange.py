@@ -1,10 +1,8 @@
 """Your own photos in Google Landmarks v2's layout: `glrtf arrange`."""
 
 import contextlib
-import csv
 import dataclasses
 import hashlib
-import io
 import itertools
 import os
 import re
@@ -18,7 +16,7 @@ from tfrecords_tools.command import cli
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, folders
+from tfrecords_tools.storage import csv_files, files, folders
 
 NAMES = "names.csv"
 _CATEGORY = "http://commons.wikimedia.org/wiki/Category:"
@@ -196,11 +194,7 @@ def _write_metadata(folder: str, photos: Sequence[OwnPhoto], numbers: dict[str, 
 
 
 def _write_csv(folder: str, name: str, header: list[str], rows: Iterable[list[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    files.write_bytes(gldv2.metadata_path(folder, name), text.getvalue().encode())
+    csv_files.write(gldv2.metadata_path(folder, name), header, rows)
 
 
 def _count_unlisted(folder: str, photos: Sequence[OwnPhoto]) -> int:

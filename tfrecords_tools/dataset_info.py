@@ -11,7 +11,7 @@ import numpy as np
 
 from tfrecords_tools import schema
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import csv_files, files, json_shapes
 
 FILE_NAME = "dataset_info.json"
 LABELS_NAME = "labels.csv"
@@ -168,12 +168,4 @@ def write_labels(folder: str, landmark_ids: np.ndarray, class_counts: np.ndarray
     """Writes the label map, ``label,landmark_id,num_examples``, one row a label."""
     pairs = zip(landmark_ids.tolist(), class_counts.tolist(), strict=True)
     rows = ([label, *pair] for label, pair in enumerate(pairs))
-    write_csv(files.join(folder, LABELS_NAME), ["label", "landmark_id", "num_examples"], rows)
-
-
-def write_csv(path: str, header: list[str], rows: Any) -> None:
-    """Writes a CSV file, whole or not at all."""
-    with files.atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    csv_files.write(files.join(folder, LABELS_NAME), ["label", "landmark_id", "num_examples"], rows)

@@ -51,7 +51,7 @@ def decode(serialized: bytes) -> dict[str, bytes | int]:
 def _feature(value: bytes | int) -> list[bytes]:
     if isinstance(value, bytes):
         return _field(1, _field(1, [value]))
-    return _field(3, _field(1, [_varint(value & 0xFFFFFFFFFFFFFFFF)]))
+    return _field(3, _field(1, [varint(value & 0xFFFFFFFFFFFFFFFF)]))
 
 
 @functools.cache
@@ -62,10 +62,11 @@ def _key(name: str) -> bytes:
 def _field(number: int, payload: list[bytes]) -> list[bytes]:
     """A length-delimited field, in parts, so that images are copied once only."""
     length = sum(map(len, payload))
-    return [_SMALL[number << 3 | _LENGTH_DELIMITED], _varint(length), *payload]
+    return [_SMALL[number << 3 | _LENGTH_DELIMITED], varint(length), *payload]
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number of 0 or more as Protocol Buffers write it, 7 bits a byte."""
     if value < 0x80:
         return _SMALL[value]
     result = bytearray()

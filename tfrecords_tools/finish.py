@@ -16,7 +16,7 @@ from tfrecords_tools.inventory import Inventory
 from tfrecords_tools.labels import Labels
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.specs import Fold
-from tfrecords_tools.storage import files, json_shapes, temporary_files
+from tfrecords_tools.storage import csv_files, files, json_shapes, temporary_files
 
 _PLAN_NAME = "plan.json"
 _PREVIOUS_NAME = "previous_info.json"
@@ -153,7 +153,7 @@ def finish(
     """Writes the label map, the lists of what was left out, and dataset_info.json last."""
     rejects = sorted(reject for shard in stats for reject in shard.rejects)
     _write_rejects(files.join(fold.folder, dataset_info.REJECTS_NAME), rejects, config.source)
-    dataset_info.write_csv(
+    csv_files.write(
         files.join(fold.folder, dataset_info.LEFT_OUT_NAME),
         ["name", "reason", "tar"],
         found.left_out_rows(),
@@ -185,10 +185,10 @@ def _write_rejects(path: str, rejects: list[tuple[str, str]], source: str) -> No
     """Writes rejects.csv; of photos that `arrange` laid out with their own names."""
     names = read_names(files.join(source, "metadata"))
     if not names:
-        dataset_info.write_csv(path, ["image_id", "reason"], rejects)
+        csv_files.write(path, ["image_id", "reason"], rejects)
         return
     rows = [(image_id, reason, names.get(image_id, "")) for image_id, reason in rejects]
-    dataset_info.write_csv(path, ["image_id", "reason", "photo"], rows)
+    csv_files.write(path, ["image_id", "reason", "photo"], rows)
 
 
 def describe(info: DatasetInfo) -> str:

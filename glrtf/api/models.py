@@ -23,10 +23,11 @@ def load_embedder(
     """Loads a model to embed photos with; loads TensorFlow.
 
     Args:
-        model: As for `glrtf embed`: an export, a training run's workdir, or another project's.
+        model: As for `glrtf embed`: an export, a training run's workdir, or another project's
+            model.
         checkpoint: Which checkpoint of the workdir; empty takes the last.
         tta: Views to add up, plain and hflip; by default those of `glrtf embed`.
-        **descriptor: What the file of another project's model does not say, such as
+        **descriptor: What the file of another project's model does not define, such as
             ``range="0..1"``; see `glrtf describe`.
 
     Raises:
@@ -68,7 +69,7 @@ def build_model(
         A `keras.Model`: RGB in [0, 1] (batch, size, size, 3) -> unit rows (batch, embedding_dim).
 
     Raises:
-        UserError: If the weights' file is missing or another model's.
+        UserError: If the file of weights is missing or from another model.
         ValueError: If there is no backbone of that name.
     """
     from glrtf.config.backbone_names import canonical
@@ -103,7 +104,7 @@ def read_shards(
         training: Endless shuffled batches (images uint8 (b, size, size, 3), labels int32 (b,)).
             Otherwise one pass in order, of mappings with ``image``, ``image_id`` (b,) string and
             ``label`` (b,) int32, -1 if there is none.
-        seed: Gives the order, when training.
+        seed: Determines the order, when training.
         config: How shards are read, when training.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Photos next to each other, for notebooks."""
+"""Rows of photos, for notebooks."""
 
 import io
 import os
@@ -23,15 +23,15 @@ def photo_row(
     Args:
         source: The photos: a folder in GLDv2's published layout (tars), or of a/b/c/ID.jpg files.
         ids: The image ids.
-        captions: A text for each; by default its id.
+        captions: A caption for each; by default its id.
         side: Longest side of a photo in pixels.
 
     Returns:
-        A picture of Pillow, which notebooks show. A photo that is not found or does not decode
-        leaves its place empty.
+        A Pillow image, which notebooks display. The place of a photo that is missing or cannot be
+        decoded stays empty.
 
     Raises:
-        UserError: If the folder is missing, there are no ids, or another number of captions.
+        UserError: If the folder is missing, there are no ids, or the number of captions differs.
     """
     from PIL import Image, ImageDraw
 

@@ -29,6 +29,7 @@ def search(
         k: How many neighbours each query gets.
         config: The back end and its settings; None searches exactly.
 
+
     Returns:
         ``indices`` (queries, k) int64 into the database and ``scores`` (queries, k) float64,
         descending; -1 and -inf where the database has fewer rows.
@@ -72,9 +73,9 @@ class RankResult:
         images: (queries, limit) int64 rows of the index, -1 beyond the last.
         final: (queries, limit) float64, the confidence that orders them.
         direct: (queries, limit) float64, by similarity of query and image.
-        bridged: (queries, limit) float64, by train images of a landmark that both resemble.
+        bridged: (queries, limit) float64, by train images of a landmark that resemble both.
         landmarks: (queries, limit) int64, that landmark; -1 if there is none.
-        notes: What the user should know.
+        notes: Messages for the user.
     """
 
     query_ids: "npt.NDArray[np.bytes_]"
@@ -128,7 +129,7 @@ def rank(
 
     Raises:
         UserError: If sets are damaged, were made with different models, or do not fit the table.
-        ValueError: On settings that do not go together.
+        ValueError: On settings that contradict each other.
     """
     from glrtf.retrieval.given_inputs import GivenInputs
     from glrtf.retrieval.pipeline import Pipeline
@@ -137,7 +138,7 @@ def rank(
     given = {"query": query, "index": index, "train": train, "non_landmark": non_landmark}
     sources = {role: sources_of(rows, role) for role, rows in given.items() if rows is not None}
     settings.setdefault("preset", "direct_dba" if train is None else "fifth_place")
-    # The roles stand for what is given; no folder of that name is read.
+    # The role names are placeholders for the given rows; no folder of that name is read.
     named: dict[str, Any] = {role: [role] for role in sources}
     of_ids = None if landmarks is None or isinstance(landmarks, str | os.PathLike) else landmarks
     table = os.fspath(landmarks) if isinstance(landmarks, str | os.PathLike) else None

@@ -1,4 +1,4 @@
-"""Rows as callers give them, folders, sets or arrays, opened for a search."""
+"""Opens rows for a search: folders, sets or arrays."""
 
 import os
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -17,18 +17,18 @@ Rows: TypeAlias = Union[
 ]
 """Rows of length 1: a set's folder, an open set, an array (n, d), or a pair (ids, array)."""
 Sets: TypeAlias = Rows | list[Union[Path, "EmbeddingSet"]]
-"""As `Rows`; a list holds one embedding set a model, over the same images."""
+"""As `Rows`; a list has one embedding set per model, over the same images."""
 
 
 def opened(one: "Path | EmbeddingSet") -> "EmbeddingSet":
-    """The set, opened unless it is."""
+    """The set, opened if it is a folder."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
 
     return one if isinstance(one, EmbeddingSet) else EmbeddingSet.open(one)
 
 
 def row_source(rows: Any, name: str) -> Any:
-    """What a search reads, of whatever `Rows` may be."""
+    """The `RowSource` of any kind of `Rows`."""
     import numpy as np
 
     from glrtf.embeddings.rows import ArrayRows
@@ -46,7 +46,7 @@ def row_source(rows: Any, name: str) -> Any:
 
 
 def sources_of(rows: Any, role: str) -> list[Any]:
-    """The sets, one a model, or the one array of a role."""
+    """The sets, one per model, or the single array of a role."""
     from glrtf.embeddings.rows import JoinedRows
 
     if isinstance(rows, list):
@@ -59,7 +59,7 @@ def sources_of(rows: Any, role: str) -> list[Any]:
 
 
 def require_one_model(*sources: Any) -> None:
-    """Raises a `UserError` for embedding sets of different models; arrays say none."""
+    """Raises a `UserError` for embedding sets of different models; arrays have no model."""
     from glrtf.embeddings.agreement import Agreement
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.rows import JoinedRows

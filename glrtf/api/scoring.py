@@ -19,14 +19,14 @@ def score(
     Args:
         submission: A CSV file, a retrieval folder, a `RankResult`, or query id -> ranked ids.
         solution: retrieval_solution CSV, or query id -> the ids of its relevant images.
-        resamples: Bootstrap resamples of the interval of mAP; 0 leaves it out.
+        resamples: Bootstrap resamples for the interval of mAP; 0 omits it.
 
     Returns:
-        Part (``Public``, ``Private``, ``All``) -> measures such as ``map@100``; of a mapping as
-        solution ``All`` alone.
+        Part (``Public``, ``Private``, ``All``) -> measures such as ``map@100``; only ``All`` if the
+        solution is a mapping.
 
     Raises:
-        UserError: If a file is not as expected, or the two know no common query.
+        UserError: If a file is not as expected, or the two have no query in common.
     """
     from glrtf.evaluation import scoring, summary
     from glrtf.evaluation.solutions import RetrievalSolution, read_retrieval_solution

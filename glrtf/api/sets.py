@@ -20,8 +20,8 @@ def open_set(folder: Path, verify: Literal["once", "always"] = "once") -> "Embed
 
     Args:
         folder: The set's folder, a path or gs://.
-        verify: ``once`` skips files that were compared with their digests before and stand
-            unchanged; ``always`` compares all.
+        verify: ``once`` skips files that were compared with their digests before and have not
+            changed; ``always`` compares all.
 
     Raises:
         UserError: If the set is missing, unfinished or damaged.
@@ -46,8 +46,8 @@ def write_set(
         The set, opened.
 
     Raises:
-        UserError: If the folder holds a set already, a row is not finite or not of length 1, or
-            an id occurs twice or has other characters.
+        UserError: If the folder already contains a set, a row is not finite or not of length 1, or
+            an id occurs twice or is invalid.
     """
     from glrtf.embeddings import embedding_set
     from glrtf.embeddings.info import INFO_FILE
@@ -81,13 +81,13 @@ def import_rows(
         dtype: How rows are stored.
         max_rejects: How many rows may be left out, of zeros, NaN or a repeated id; None for any
             number. rejects.csv in the folder lists them.
-        **meta: What else is to be known of the rows, JSON values.
+        **meta: Further facts about the rows, JSON values.
 
     Returns:
         The set, opened.
 
     Raises:
-        UserError: If rows and ids do not fit, or the folder holds a set already.
+        UserError: If rows and ids do not match, or the folder already contains a set.
     """
     import numpy as np
 
@@ -134,11 +134,11 @@ def export_rows(rows: Rows, path: Path) -> str:
 def join_sets(
     sets: "Sequence[Path | EmbeddingSet]", votes: Sequence[float] | None = None
 ) -> "JoinedRows":
-    """Joins the sets that several models made of the same images, matched by image id.
+    """Joins the sets of several models over the same images, matched by image id.
 
     Args:
-        sets: Folders or open sets, one a model; the order of the first one's images holds.
-        votes: How much each counts, positive; None counts them alike.
+        sets: Folders or open sets, one a model; the result has the order of the first set.
+        votes: The weight of each, positive; None weights them equally.
 
     Returns:
         L2(vote_1·row_1, vote_2·row_2, …), computed as the rows are read.

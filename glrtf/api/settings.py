@@ -18,7 +18,7 @@ def load_settings(kind: type[ConfigT], path: Path, **settings: Any) -> ConfigT:
         **settings: Settings that override the file's: text, numbers, booleans and lists.
 
     Raises:
-        UserError: If the file is missing, or names or values are not those of the class.
+        UserError: If the file is missing, or has names or values that the class does not accept.
     """
     from tfrecords_tools.command import cli
 

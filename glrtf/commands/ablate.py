@@ -1,4 +1,4 @@
-"""glrtf ablate: what each step of the retrieval brings."""
+"""glrtf ablate: measures what each step of the retrieval contributes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class AblateResult:
-    """What an ablation found.
+    """The result of an ablation.
 
     Attributes:
         folder: Holds ablation.md, ablation.csv, ablation.svg and ablation.json.
-        rows: The lines of the table, one a variant.
+        rows: The lines of the table, one per variant.
     """
 
     folder: str

@@ -23,8 +23,8 @@ class AdaptResult:
     Attributes:
         adapter: The adapter's folder.
         sets: train, query, index → the folder of the mapped set.
-        held_out: Measured on landmarks that were not trained on; None where that is switched
-            off, there are too few, or the adapter was there.
+        held_out: The measurement on landmarks that were not trained on; None if that is switched
+            off, there are too few, or the adapter existed.
     """
 
     adapter: str
@@ -33,11 +33,11 @@ class AdaptResult:
 
 
 def adapt(config: AdaptConfig) -> AdaptResult:
-    """Trains the adapter, or reads it, and writes the mapped sets that are missing.
+    """Trains the adapter, or reads an existing one, and writes missing mapped sets.
 
     Raises:
-        UserError: If sets are damaged or of different models, landmarks are missing, or the
-            output holds another adapter.
+        UserError: If sets are damaged or of different models, landmarks are missing, or the output
+            contains another adapter.
     """
     config = checked(config, AdaptConfig)
     expected.new_folder("--output", config.output)
@@ -94,7 +94,7 @@ def _trained(
 
 
 def _train(config: AdaptConfig, rows: Any) -> "tuple[Any, HeldOut | None]":
-    """The map of all landmarks, and how maps of half of them serve the others."""
+    """Trains the map on all landmarks, and measures maps of one half on the other half."""
     import numpy as np
 
     from glrtf.config.keras_settings import ON_JAX
@@ -133,7 +133,7 @@ def _train(config: AdaptConfig, rows: Any) -> "tuple[Any, HeldOut | None]":
 
 
 def _note(config: AdaptConfig, rows: Any) -> dict[str, Any]:
-    """What the adapter depends on, JSON values."""
+    """Everything that the adapter depends on, JSON values."""
     paths = ("train", "query", "index", "output", "landmarks", "votes", "verify")
     others = ("measure", "write_train")
     settings = dataclasses.asdict(config)

@@ -1,4 +1,4 @@
-"""All commands by name, with a line each, in the order in which they are used."""
+"""All commands by name, with one line each, in the order of use."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ class Entry(NamedTuple):
         module: The module whose `main` runs it.
         summary: What it does, in one line.
         settings: The dataclass of its settings.
-        positional: Whether settings without a default are given by their position.
+        positional: Whether settings without a default are positional arguments.
     """
 
     module: str

@@ -46,7 +46,7 @@ def _add_settings(parser: argparse.ArgumentParser, entry: Entry) -> None:
             if field.default is field.default_factory is dataclasses.MISSING:
                 _complete_files(parser.add_argument(field.name, choices=choices.get(field.name)))
     for option in option_names(config_class, entry.positional):
-        if option == "help":  # Every parser has it.
+        if option == "help":  # Every parser has this option.
             continue
         flag = f"--{option}"
         if option == "print_config":
@@ -64,7 +64,7 @@ def _complete_files(action: argparse.Action) -> None:
 
 
 def _choices(config_class: type, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
-    """The settings that take some words alone, and those words."""
+    """The settings with a fixed list of values, and those values."""
     for name, hint in typing.get_type_hints(config_class).items():
         if dataclasses.is_dataclass(hint):
             yield from _choices(typing.cast(type, hint), f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""Command: the whole way on the embedded sample, and what each ranking scores on it."""
+"""Command: runs every stage on the embedded sample and scores each ranking."""
 
 import dataclasses
 import os
@@ -29,11 +29,11 @@ SPLITS = ("train", "index", "test")
 
 @dataclasses.dataclass(frozen=True)
 class DemoResult:
-    """What a demonstration found.
+    """The result of the demo.
 
     Attributes:
         scores: Ranking → mAP@100 over all scored queries, by the names in `RANKINGS`.
-        chance: What a random order of the index is expected to score.
+        chance: The expected score of a random order of the index.
         seconds: Stage → how long it took.
         page: The report's HTML page.
     """
@@ -51,7 +51,7 @@ def demo(config: DemoConfig) -> DemoResult:
     """Runs every stage that has not been run yet.
 
     Raises:
-        UserError: If the output folder holds a demonstration with other settings.
+        UserError: If the output folder contains a demo with other settings.
     """
     config = checked(config, DemoConfig)
     expected.new_folder("--output", config.output)
@@ -73,7 +73,7 @@ def demo(config: DemoConfig) -> DemoResult:
 
 
 def read_result(output: str, seconds: dict[str, float]) -> DemoResult:
-    """What a finished demonstration found.
+    """The result of a finished demo.
 
     Args:
         output: Its folder.
@@ -94,7 +94,7 @@ def read_result(output: str, seconds: dict[str, float]) -> DemoResult:
 
 
 class _Place:
-    """The demonstration's folder, and the command that makes each thing in it."""
+    """The demo's folder, and the command that makes each of its files."""
 
     def __init__(self, config: DemoConfig) -> None:
         self._config = config
@@ -125,7 +125,7 @@ class _Place:
         from glrtf.training.run import train
 
         result = train(self.training)
-        if not result.finished:  # Nothing after it may be made of an unfinished model.
+        if not result.finished:  # Later stages must not use an unfinished model.
             raise Stopped(f"train: stopped and saved after update {result.update}")
 
     def export(self) -> None:
@@ -190,7 +190,7 @@ class _Place:
 
 
 def chance_map(num_relevant: np.ndarray, index_size: int, k: int = 100) -> float:
-    """The mAP@k that a random order of the index is expected to have.
+    """The expected mAP@k of a random order of the index.
 
     At rank r the image is relevant with probability R/N, and then each of the
     r - 1 before it is so with probability (R - 1)/(N - 1). So the expected AP is
@@ -216,7 +216,7 @@ def _training_settings(config: DemoConfig, data: str, workdir: str) -> TrainConf
 
 
 def table(result: DemoResult) -> str:
-    """The demonstration's outcome as text."""
+    """The demo's result as text."""
     lines = ["ranking            mAP@100"]
     for preset, name in RANKINGS.items():
         lines.append(f"{name:<18} {result.scores[preset]:7.3f}")

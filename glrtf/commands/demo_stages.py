@@ -1,4 +1,4 @@
-"""Stages of a longer piece of work, each done once: their settings, products and seconds."""
+"""Stages of a longer job, each done once: their settings, outputs and seconds."""
 
 import hashlib
 import json
@@ -23,14 +23,13 @@ class _Done(TypedDict):
 
 
 class Stages:
-    """Does what is missing of a row of stages in one folder.
+    """Runs the missing stages of a sequence in one folder.
 
-    A stage counts as done when the record names it with the same settings and
-    its products are there. Once a stage has had to be done, what an earlier run
-    made of its products is done again too.
+    A stage counts as done if the record names it with the same settings and its outputs exist. Once
+    a stage is repeated, all stages that depend on its outputs are repeated too.
 
     Args:
-        folder: Where the products lie; the record is its ``stages.json``.
+        folder: Contains the outputs; the record is its ``stages.json``.
     """
 
     def __init__(self, folder: str) -> None:
@@ -49,13 +48,13 @@ class Stages:
     def run(
         self, name: str, settings: Any, products: Sequence[str], work: Callable[[], None]
     ) -> None:
-        """Does one stage, unless it is done.
+        """Runs one stage, unless it is done.
 
         Args:
-            name: What the stage is called.
-            settings: What it depends on besides the stages before; JSON can hold it.
-            products: The names, below the folder, of what it makes.
-            work: Makes them. Interrupted, it must be able to go on.
+            name: The stage's name.
+            settings: What it depends on in addition to the stages before; a JSON value.
+            products: The names of its outputs, below the folder.
+            work: Makes them. It must be able to resume after an interruption.
 
         Raises:
             UserError: If the folder's stage was done with other settings.

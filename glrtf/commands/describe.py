@@ -1,4 +1,4 @@
-"""Shows what a model takes and gives: ``glrtf describe MODEL``."""
+"""Shows a model's inputs and outputs: ``glrtf describe MODEL``."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class DescribeResult:
-    """What a model takes and gives.
+    """A model's inputs and outputs.
 
     Attributes:
-        model: As the settings name it.
-        kind: What it is, such as ``onnx``.
+        model: Its name in the settings.
+        kind: Its kind, such as ``onnx``.
         manifest: The drafted manifest as YAML; empty for a model of glrtf, which needs none.
         dimension: Values of a row.
         digest: Of the model and its manifest.
@@ -39,7 +39,7 @@ class DescribeResult:
 
 
 def run_describe(config: DescribeConfig) -> None:
-    """Prints the description as it is found."""
+    """Prints the description line by line."""
     describe(config, show=print)
 
 
@@ -50,7 +50,7 @@ def describe(
 
     Args:
         config: The settings.
-        show: Gets the lines of the description as they are found, also those before an error.
+        show: Receives the lines of the description one by one, including those before an error.
 
     Raises:
         UserError: If the model does not load, or the manifest leaves a setting open.

@@ -19,7 +19,7 @@ class EmbedResult:
     """What was embedded.
 
     Attributes:
-        sets: The finished sets, one a model; none while parts of other tasks are missing.
+        sets: The finished sets, one per model; empty while parts of other tasks are missing.
     """
 
     sets: "tuple[EmbeddingSet, ...]"
@@ -53,7 +53,7 @@ def embed(config: EmbedConfig) -> EmbedResult:
 
 
 def _check_inputs(config: EmbedConfig) -> None:
-    """Looks at paths and packages before TensorFlow is loaded."""
+    """Checks paths and packages before TensorFlow is loaded."""
     from glrtf.inference.descriptors.required import require_model
 
     for number, (model, output) in enumerate(config.jobs):

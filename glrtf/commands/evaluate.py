@@ -1,8 +1,6 @@
 """glrtf evaluate SUBMISSION SOLUTION: scores a submission."""
 
-import csv
 import dataclasses
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -12,12 +10,12 @@ from glrtf.config.evaluation import EvaluateConfig
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateResult:
-    """What a submission scores.
+    """The scores of a submission.
 
     Attributes:
         task: retrieval, recognition or revisited.
@@ -26,7 +24,7 @@ class EvaluateResult:
         measures: Part of the test set → measures.
         counts: Oddities of a retrieval submission, such as queries that are missing.
         compare: Other submission → part → its difference to this one.
-        notes: What the user should know.
+        notes: Messages for the user.
     """
 
     task: str
@@ -38,7 +36,7 @@ class EvaluateResult:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
+        """The content of ``--json``."""
         values = dataclasses.asdict(self)
         of_retrieval = ("counts", "compare") if self.task == "retrieval" else ()
         return {
@@ -73,7 +71,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     """Scores a submission and writes the files that the settings name.
 
     Raises:
-        UserError: If a file is not as expected, or the two know no common query.
+        UserError: If a file is not as expected, or the two have no query in common.
     """
     config = checked(config, EvaluateConfig)
     from glrtf.evaluation import solutions
@@ -165,10 +163,9 @@ def _write_per_query(path: str, scored: Any) -> None:
 
     precisions = summary.average_precisions(scored)
     firsts = metrics.first_hit_rank(scored.hits)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"])
+    rows = []
     for row, query_id in enumerate(scored.query_ids):
         counts = (firsts[row], scored.num_relevant[row], scored.hits[row].sum())
-        writer.writerow([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
-    files.write_bytes(path, text.getvalue().encode())
+        rows.append([query_id, scored.usage[row], f"{precisions[row]:.6f}", *counts])
+    header = ["id", "Usage", "average_precision", "first_hit_rank", "relevant", "hits"]
+    csv_files.write(path, header, rows)

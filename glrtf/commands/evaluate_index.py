@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateIndexResult:
-    """How good an index is.
+    """The measured quality of an index.
 
     Attributes:
-        source: The photos that it was searched with, in words.
+        source: A description of the photos used as queries.
         quality: How often its answers were right.
         calibration: From scores to probabilities of being right.
     """
@@ -68,7 +68,7 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
 
 
 def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
-    """A searcher, the photos to ask it about, and what they are in words."""
+    """A searcher, the photos to search with, and a description of them."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality
     from glrtf.service.row_searcher import RowSearcher

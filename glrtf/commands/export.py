@@ -59,7 +59,7 @@ def export(config: ExportConfig) -> ExportResult:
 
 
 def _check_inputs(config: ExportConfig) -> None:
-    """Looks at paths and packages before TensorFlow is loaded."""
+    """Checks paths and packages before TensorFlow is loaded."""
     from glrtf.inference.model_folders import require_workdir
 
     require_workdir("--workdir", config.workdir, config.checkpoint, config.backbone)

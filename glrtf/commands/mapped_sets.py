@@ -1,4 +1,4 @@
-"""What `whiten` and `adapt` share: sets of several models in, sets of mapped rows out."""
+"""Shared by `whiten` and `adapt`: reads the sets of several models, writes sets of mapped rows."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -23,13 +23,13 @@ _PREPARATION = (
 
 
 def open_sets(config: Any) -> "dict[str, list[EmbeddingSet]]":
-    """The sets of each role, one a model, compared with those of the train images.
+    """The sets of each role, one per model, checked against those of the train images.
 
     Args:
         config: Has `train`, `query`, `index` and `verify`.
 
     Raises:
-        UserError: If a set is not whole, or the roles' sets are of different models.
+        UserError: If a set is incomplete, or the roles' sets are of different models.
     """
     from glrtf.embeddings.agreement import Agreement
     from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -60,17 +60,17 @@ def write_set(
     meta: dict[str, Any],
     verify: "Verify",
 ) -> None:
-    """Writes a set of mapped rows, unless it is there.
+    """Writes a set of mapped rows, unless it exists.
 
     Args:
-        folder: Of the set.
-        rows: What is mapped.
+        folder: The set's folder.
+        rows: The rows to map.
         part_of: Maps the rows of a part.
-        meta: What the set says of itself.
-        verify: As `EmbeddingSet.open` takes it.
+        meta: The set's description.
+        verify: As in `EmbeddingSet.open`.
 
     Raises:
-        UserError: If the folder holds another set.
+        UserError: If the folder contains another set.
     """
     from glrtf.embeddings import embedding_set
     from glrtf.embeddings.info import INFO_FILE

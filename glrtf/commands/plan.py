@@ -1,4 +1,4 @@
-"""Says, before a TPU or GPU is rented, whether a training run fits it and how fast it will be."""
+"""Estimates, before a TPU or GPU is rented, whether a training run fits it and how fast it is."""
 
 import dataclasses
 import sys
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PAPER_UTILIZATION = {"v2s": 0.16, "v2m": 0.22, "v2l": 0.27, "v2xl": 0.27}
 _SMALL_UTILIZATION = 0.16
 
-# The settings that change the compiled program, augmentation besides.
+# The settings, besides augmentation, that change the compiled program.
 _SHAPING = (
     *("backbone", "size", "batch_size", "accumulation_steps", "num_classes", "optimizer"),
     *("weight_decay", "clip_norm", "ema_momentum", "head", "num_centers", "embedding_dim"),
@@ -32,22 +32,22 @@ _SHAPING = (
 )
 _OPTIONS = ("remat", "head_sharding")
 _OFF = (None, False, 0, "", "none")
-# Which program affine, crop, RandAugment and mixing compile to; 1 was one of gathers. With far
-# turns it is the third.
+# The version of the program that affine, crop, RandAugment and mixing compile to; 1 used gathers.
+# With large rotations it is 3.
 _GEOMETRY = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class PlanResult:
-    """What is known of a configuration on a slice before it runs.
+    """The plan of a configuration on a slice.
 
     Attributes:
         config: The configuration, at its largest size.
         tpu: The slice.
         work: The configuration in numbers.
-        utilization: Share of the peak rate that is assumed.
+        utilization: The assumed share of the peak rate.
         found: Memory and speed, estimated.
-        compiled: The compiler's figures, None if it was not run.
+        compiled: The compiler's figures, None if the compiler was not run.
     """
 
     config: PlanConfig
@@ -58,13 +58,13 @@ class PlanResult:
     compiled: "Compiled | None"
 
     def as_text(self) -> str:
-        """The estimate for a terminal; the compiler's figures are left out."""
+        """The estimate for a terminal; without the compiler's figures."""
         from glrtf.planning import describe
 
         return describe.to_text(self.config, self.work, self.found, self.tpu, self.utilization)
 
     def as_json(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
+        """The content of ``--json``."""
         from glrtf.planning import describe
 
         values = describe.to_json(self.config, self.work, self.found, self.tpu, self.utilization)
@@ -79,15 +79,15 @@ def plan(
     known_only: bool = False,
     on_estimate: Callable[[PlanResult], None] | None = None,
 ) -> PlanResult:
-    """Estimates memory and time of a training; asks the compiler where `config.compile` says so.
+    """Estimates memory and time of a training run; runs the compiler if `config.compile` is set.
 
     Args:
         config: The configuration and the slice.
         known_only: Use the compiler's figures only if they are cached.
-        on_estimate: Gets the estimate before the compiler runs, which takes minutes.
+        on_estimate: Receives the estimate before the compiler runs, which takes minutes.
 
     Raises:
-        UserError: On an unknown TPU or GPU, or where the compiler is missing or broke.
+        UserError: On an unknown TPU or GPU, or if the compiler is missing or failed.
     """
     config = checked(config, PlanConfig)
     from glrtf.planning.compiled import cache_key, find_compiled
@@ -121,7 +121,7 @@ def find_devices(config: PlanConfig) -> "Slice":
     """The GPUs that the settings name, else the TPU slice.
 
     Raises:
-        UserError: If there are none of that name.
+        UserError: If that name is unknown.
     """
     from glrtf.planning.accelerators import find_slice
     from glrtf.planning.gpus import find_gpus
@@ -130,7 +130,7 @@ def find_devices(config: PlanConfig) -> "Slice":
 
 
 def run_plan(config: PlanConfig) -> None:
-    """Plans and prints: the estimate at once, the compiler's word when it comes."""
+    """Plans and prints: the estimate at once, the compiler's result when it is ready."""
     result = plan(config, on_estimate=lambda estimate: print(estimate.as_text(), flush=True))
     if result.compiled:
         from glrtf.planning import describe
@@ -139,13 +139,13 @@ def run_plan(config: PlanConfig) -> None:
 
 
 def _at_largest_size(config: PlanConfig) -> PlanConfig:
-    """Where a run trains at several sizes, or at another than it extracts at, the largest."""
+    """The configuration at the largest of its training sizes."""
     largest = max(config.sizes, default=config.size)
     return dataclasses.replace(config, size=largest, sizes=[], stage_epochs=[])
 
 
 def _compile(config: PlanConfig, tpu: "Slice") -> "Compiled":
-    """The step's memory by the compiler; the cache knows it by what shapes the program."""
+    """The step's memory according to the compiler, cached by what affects the program."""
     from glrtf.planning.compiled import cache_key, compile_step, compile_update
     from glrtf.planning.jax_compiler import settings_of
     from glrtf.planning.step_hlo import lowered_apart
@@ -165,9 +165,9 @@ def _compile(config: PlanConfig, tpu: "Slice") -> "Compiled":
 
 
 def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
-    """What the program depends on; options that are off are left out.
+    """The settings that the program depends on, without options that are off.
 
-    So a result stays known when a later version brings another option.
+    So cached results stay valid when a later version adds an option.
     """
     values = dataclasses.asdict(config)
     shaping = {name: values[name] for name in _SHAPING}

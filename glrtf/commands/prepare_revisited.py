@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class PrepareRevisitedResult:
-    """Photos laid out.
+    """The prepared photos.
 
     Attributes:
         folder: Holds test/, index/ and metadata/.
@@ -57,7 +57,7 @@ def prepare_revisited(config: PrepareRevisitedConfig) -> PrepareRevisitedResult:
 
 
 def run_prepare_revisited(config: PrepareRevisitedConfig) -> None:
-    """Lays out the photos and says how they are embedded, ranked and scored."""
+    """Writes the photos and prints the commands that embed, rank and score them."""
     done = prepare_revisited(config)
     print(f"{done.num_queries} queries, {done.num_index} index photos -> {done.folder}\n")
     print(_NEXT.format(output=done.folder, index=done.num_index))

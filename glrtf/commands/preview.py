@@ -34,7 +34,7 @@ class PreviewResult:
 
 
 def contact_sheet(rows: np.ndarray, titles: Sequence[str]) -> np.ndarray:
-    """Lays images out in rows under column titles, on white.
+    """Arranges images in rows under column titles, on white.
 
     Args:
         rows: uint8 (photos, columns, size, size, 3).
@@ -92,9 +92,9 @@ def augmented(config: PreviewConfig) -> np.ndarray:
 
 @contextlib.contextmanager
 def _without_notes() -> Iterator[None]:
-    """Keeps XLA's notes that it compiles off the screen; its other messages appear afterwards.
+    """Hides XLA's notes about compiling; its other messages appear afterwards.
 
-    They are written to the file descriptor by code that `TF_CPP_MIN_LOG_LEVEL` does not reach.
+    Code that `TF_CPP_MIN_LOG_LEVEL` does not affect writes them to the file descriptor.
     """
     sys.stderr.flush()
     screen = os.dup(2)

@@ -19,7 +19,7 @@ class ReportResult:
     Attributes:
         page: The HTML page.
         measures: Part of the test set → measures, as `glrtf.score` returns them.
-        notes: What could not be shown.
+        notes: Messages about what could not be shown.
     """
 
     page: str
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_report(config: ReportConfig) -> None:
-    """Writes the report and says where it is."""
+    """Writes the report and prints its path."""
     done = report(config)
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -22,11 +22,11 @@ class RetrieveResult:
     Attributes:
         folder: The output folder.
         submission: submission.csv: ``id,images``.
-        evidence: evidence.npz: what speaks for every image.
+        evidence: evidence.npz: the evidence for every image.
         description: retrieval.json: settings, digests and seconds.
         num_queries: Queries ranked.
         num_index: Index images.
-        notes: What the user should know.
+        notes: Messages for the user.
     """
 
     folder: str
@@ -76,7 +76,7 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
 
 
 def run_retrieve(config: RetrieveConfig) -> None:
-    """Ranks, and prints notes and where the submission is."""
+    """Ranks, and prints notes and the path of the submission."""
     done = retrieve(config)
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -84,7 +84,7 @@ def run_retrieve(config: RetrieveConfig) -> None:
 
 
 def _cache_folder(output: str) -> str:
-    """Where stages are kept: below the output, or for gs:// next to the copies of its sets."""
+    """Where stages are cached: below the output, or for gs:// among the local copies."""
     if not files.is_remote(output):
         return files.join(output, "cache")
     return files.join(copies_folder(), f"stages-{hashlib.sha256(output.encode()).hexdigest()[:24]}")

@@ -23,7 +23,7 @@ def rows_export(config: RowsExportConfig) -> RowsExportResult:
     """Writes the rows and their ids.
 
     Raises:
-        UserError: If a set is not whole, or a package that the format needs is missing.
+        UserError: If a set is incomplete, or a package that the format needs is missing.
     """
     config = checked(config, RowsExportConfig)
     expected.new_file("--output", config.output)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class PhotoSearchResult:
-    """What was found for each photo.
+    """The answers for the photos.
 
     Attributes:
-        answers: What was searched with → landmarks and index photos, best first: a photo's path,
-            the id of --like, or with --together all of them, joined by " + ".
-        refused: The same → why there is no answer.
-        calibration: From scores to probabilities of being right, where the index has one.
+        answers: Result for each query name: landmarks and index photos, best first. The name is the
+            photo's path, the id of --like, or with --together all of them, joined by " + ".
+        refused: The same names → why there is no answer.
+        calibration: From scores to probabilities of being right, if the index has one.
     """
 
     answers: "dict[str, Answer]"
@@ -39,7 +39,7 @@ class PhotoSearchResult:
 
 
 def run_search(config: PhotoSearchConfig) -> int:
-    """Searches and prints the answers; the exit code is 2 where something has none."""
+    """Searches and prints the answers; the exit code is 2 if a query has none."""
     result = search_photos(config)
     for name in _names(config):
         if name in result.answers:
@@ -56,7 +56,7 @@ def run_search(config: PhotoSearchConfig) -> int:
 def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
     """Embeds photos and searches an index with them.
 
-    TensorFlow is loaded where the model is not an export with a LiteRT copy.
+    TensorFlow is loaded unless the model is an export with a LiteRT copy.
 
     Raises:
         UserError: If the model or the index is not as expected, or there is no answer at all.
@@ -185,7 +185,7 @@ def _queries(
 
 
 def _missing(paths: Sequence[str]) -> dict[str, str]:
-    """Those that cannot be read, and why; found before anything slow."""
+    """The photos that cannot be read, and why; checked before anything slow."""
     missing = {}
     for path in paths:
         try:

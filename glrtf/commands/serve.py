@@ -18,7 +18,7 @@ class ServeResult:
 
     Attributes:
         host: The address it answered on.
-        port: Its port, also where the settings let the system choose one.
+        port: Its port, also if the system chose it.
     """
 
     host: str
@@ -64,7 +64,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A bound socket.
 
     Raises:
-        UserError: If the address is in use, is none of this machine's, or may not be used.
+        UserError: If the address is in use, does not belong to this machine, or not permitted.
     """
     with contextlib.ExitStack() as opened:
         try:
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
 
     def command(config: ServeConfig) -> None:
-        # Without arguments given, the process is this command's own.
+        # Without explicit arguments, the process belongs to this command.
         serve(config, ends_process=argv is None)
 
     return cli.run(ServeConfig, command, argv=argv)

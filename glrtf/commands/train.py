@@ -25,9 +25,9 @@ class TrainResult:
     Attributes:
         folder: The workdir.
         update: Updates made over the whole run.
-        finished: Whether the run is at its end; False if it was stopped and can be resumed.
+        finished: Whether the run is finished; False if it was stopped and can be resumed.
         metrics: The last epoch's figures, such as ``train_loss``.
-        schedule_plot: The picture of the learning rate, where only that was wanted.
+        schedule_plot: The plot of the learning rate, if only that was requested.
     """
 
     folder: str
@@ -38,7 +38,7 @@ class TrainResult:
 
 
 def run_train(config: TrainConfig) -> None:
-    """Trains and says how it ended."""
+    """Trains and prints how it ended."""
     result = train(config)
     if result.schedule_plot:
         print(result.schedule_plot)
@@ -52,7 +52,7 @@ def run_train(config: TrainConfig) -> None:
 
 
 def train(config: TrainConfig) -> TrainResult:
-    """Trains what the settings describe, on the embedded sample where they name no data.
+    """Trains what the settings describe, on the embedded sample if they name no data.
 
     A workdir with checkpoints of the same settings is resumed.
 
@@ -77,7 +77,7 @@ def train(config: TrainConfig) -> TrainResult:
 
 
 def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float]:
-    """Ranks each image's fold for it, by exact search.
+    """Ranks the fold for each of its images, by exact search.
 
     Args:
         rows: (n, dimension) float32 unit rows.
@@ -86,7 +86,7 @@ def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float
     Returns:
         `map`, the mean average precision at 100, and `recall_at_1`, the share of
         queries whose first neighbour is right, over images that share their
-        landmark with another one; nothing if there are none.
+        landmark with another one; empty if there are none.
     """
     import numpy as np
 
@@ -99,7 +99,7 @@ def rank_validation(rows: "np.ndarray", labels: "np.ndarray") -> dict[str, float
     if not len(queries):
         return {}
     found = search(ArrayRows(rows[queries]), ArrayRows(rows), min(101, len(rows))).indices
-    # A query's own row is among its neighbours, mostly first; without it 100 are left.
+    # A query's own row is among its neighbours, usually first; without it 100 remain.
     own = found == queries[:, np.newaxis]
     order = np.argsort(own, axis=1, kind="stable")
     ranked = np.take_along_axis(found, order, axis=1)[:, :-1]

@@ -1,4 +1,4 @@
-"""glrtf tune: searches the retrieval settings that rank best."""
+"""glrtf tune: searches for the retrieval settings that rank best."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_tune(config: TuneConfig) -> None:
-    """Tunes and prints what was found."""
+    """Tunes and prints the result."""
     result = tune(config)
     from glrtf.tuning import outcome
 
@@ -25,10 +25,10 @@ def run_tune(config: TuneConfig) -> None:
 
 
 def tune(config: TuneConfig) -> "TuneResult":
-    """Runs the study up to its number of trials, judges the best, writes the result.
+    """Runs the study up to its number of trials, measures the best trial and writes the result.
 
     Returns:
-        What it found; ``best.yaml`` and the other files lie in the output folder.
+        The result; ``best.yaml`` and the other files are in the output folder.
 
     Raises:
         UserError: If an input or the output folder is not as expected.

@@ -16,8 +16,8 @@ class WeightsResult:
 
     Attributes:
         path: The file, for ``--weights``.
-        num_variables: Arrays in it.
-        num_parameters: Numbers in them.
+        num_variables: Number of arrays.
+        num_parameters: Number of values in them.
     """
 
     path: str
@@ -29,7 +29,7 @@ def weights(config: WeightsConfig) -> WeightsResult:
     """Converts one published checkpoint.
 
     Raises:
-        UserError: If the checkpoint is missing or another backbone's.
+        UserError: If the checkpoint is missing or for another backbone.
     """
     config = checked(config, WeightsConfig)
     if not os.path.exists(config.checkpoint) and not os.path.exists(f"{config.checkpoint}.index"):

@@ -26,9 +26,9 @@ class WhitenResult:
     Attributes:
         whitening: The file of the transformation.
         sets: train, query, index → the folder of the whitened set.
-        held_out: Measured on landmarks that were not fitted on; None without landmarks, where
-            there are too few, or where the transformation was there.
-        was_there: Whether the transformation was read, not fitted.
+        held_out: The measurement on landmarks that were not fitted on; None without landmarks, with
+            too few of them, or if the transformation existed.
+        was_there: Whether an existing transformation was read.
     """
 
     whitening: str
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_whiten(config: WhitenConfig) -> None:
-    """Whitens and prints what it does for other landmarks, and the folders."""
+    """Whitens and prints the measurement on other landmarks, and the folders."""
     done = whiten(config)
     if done.held_out:
         print(done.held_out.as_line())
@@ -54,10 +54,10 @@ def run_whiten(config: WhitenConfig) -> None:
 
 
 def whiten(config: WhitenConfig) -> WhitenResult:
-    """Fits the transformation, or reads it, and writes the sets that are missing.
+    """Fits the transformation, or reads an existing one, and writes missing sets.
 
     Raises:
-        UserError: If sets are damaged or of different models, or the output holds others.
+        UserError: If sets are damaged or of different models, or the output contains others.
     """
     config = checked(config, WhitenConfig)
     expected.new_folder("--output", config.output)
@@ -84,7 +84,7 @@ def whiten(config: WhitenConfig) -> WhitenResult:
 
 
 def _fitted(config: WhitenConfig, train: Any) -> "tuple[Any, str, HeldOut | None]":
-    """The transformation, its file's SHA-256, and what it does for other landmarks, if fitted."""
+    """The transformation, its file's SHA-256 and, if fitted now, the measurement."""
     from glrtf.retrieval.rerank import whitening
 
     note = {"train": train.digest, "dimension": config.dimension, "max_rows": config.max_rows}
@@ -116,7 +116,7 @@ def _fitted(config: WhitenConfig, train: Any) -> "tuple[Any, str, HeldOut | None
 
 
 def _fit_by_landmarks(config: WhitenConfig, train: Any) -> "tuple[Any, HeldOut | None]":
-    """The whitening of all landmarks, and how one of half of them serves the others."""
+    """Fits the whitening on all landmarks, and measures that of one half on the other half."""
     from glrtf.evaluation import held_out_landmarks
     from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
     from glrtf.retrieval.rerank import whitening
@@ -138,7 +138,7 @@ def _fit_by_landmarks(config: WhitenConfig, train: Any) -> "tuple[Any, HeldOut |
 
 
 def _write_adapter(config: WhitenConfig, train: Sequence[Any], whitening: Any, digest: str) -> None:
-    """The transformation as `glrtf retrieve --adapter` and others take it."""
+    """Writes the transformation in the form that `--adapter` reads."""
     from glrtf.embeddings import adapter
 
     if files.exists(files.join(config.output, adapter.INFO_FILE)):
@@ -156,7 +156,7 @@ def _write_adapter(config: WhitenConfig, train: Sequence[Any], whitening: Any, d
 
 
 def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
-    """The description of a whitened set; its model names its sources' models and the whitening."""
+    """The description of a whitened set; its model name includes the whitening."""
     models = [one.meta.get("model_digest", one.meta.get("model")) for one in sets]
     return {
         "model": " + ".join(str(one.meta.get("model", "unnamed")) for one in sets) + ", whitened",

@@ -1,10 +1,8 @@
 """Folders of photos, read as if they were shards; photos may be nested in any way."""
 
 import collections
-import csv
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -12,7 +10,7 @@ from typing import Literal
 from glrtf.data.shards import PhotoShard, ShardSet
 from tfrecords_tools import file_kinds, image_ids, own_names
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 PHOTOS_A_PART = 1024
 LIST_NAME = "photos.csv"
@@ -101,16 +99,8 @@ def write_list(shard_set: ShardSet, source: str, folder: str) -> None:
         if isinstance(shard, PhotoShard)
         for path, image_id in shard.photos
     ]
-    _write_csv(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
-    _write_csv(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
-
-
-def _write_csv(path: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    files.write_bytes(path, text.getvalue().encode())
+    csv_files.write(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
+    csv_files.write(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
 
 
 def _entries(folder: str) -> Iterator[tuple[str, int, str]]:

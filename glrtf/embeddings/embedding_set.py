@@ -11,8 +11,7 @@ rows: see `glrtf.embeddings.rows`.
 import dataclasses
 import functools
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,14 @@ import numpy.typing as npt
 
 from glrtf.embeddings import digests as embedding_digests
 from glrtf.embeddings import part_files as arrays
+from glrtf.embeddings import part_writer
 from glrtf.embeddings.digests import Verify
-from glrtf.embeddings.info import INFO_FILE, SCHEMA_VERSION, digest_of, read_info
-from tfrecords_tools import image_ids
-from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import array_files, files, open_files
-from tfrecords_tools.storage.local_copies import listed, local_copy
+from glrtf.embeddings.info import INFO_FILE, digest_of, read_info
+from glrtf.embeddings.part_writer import FLOATS, KINDS, part_file, write_part
+from tfrecords_tools.storage import files, open_files
+from tfrecords_tools.storage.local_copies import listed
 
-KINDS = ("embeddings", "ids")
-"""The files of a part."""
-
-_FLOATS: dict[str, np.dtype] = {"float16": np.dtype("float16"), "float32": np.dtype("float32")}
-_PART_FILE = re.compile(r"^(?:embeddings|ids)-(\d{5})-of-(\d{5})\.npy$")
-_ROWS_A_CHECK = 8192
+__all__ = ["KINDS", "EmbeddingSet", "finish", "part_file", "write_part"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +70,7 @@ class EmbeddingSet:
             folder=folder,
             part_lengths=tuple(part["num_rows"] for part in info["parts"]),
             dimension=info["dimension"],
-            dtype=_FLOATS[info["dtype"]],
+            dtype=FLOATS[info["dtype"]],
             meta=dict(info["meta"]),
             digest=digest_of(info),
         )
@@ -225,59 +219,6 @@ class EmbeddingSet:
         return arrays.load_array(path, copy)
 
 
-def part_file(kind: str, part: int, num_parts: int) -> str:
-    """A part's file name; `kind` is ``"embeddings"`` or ``"ids"``."""
-    return f"{kind}-{part:05d}-of-{num_parts:05d}.npy"
-
-
-def write_part(
-    folder: str,
-    part: int,
-    num_parts: int,
-    rows: npt.ArrayLike,
-    ids: npt.ArrayLike,
-    *,
-    names: Collection[str] | None = None,
-) -> dict[str, str]:
-    """Writes one part, each of its two files whole or not at all.
-
-    Args:
-        folder: The set's folder, created if missing.
-        part: Which part, 0..num_parts-1.
-        num_parts: How many parts the set will have.
-        rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
-        ids: (n,) image ids, text or bytes, as `image_ids.RULE` says.
-        names: The names in the folder, where they are known; saves looking for each on gs://.
-
-    Returns:
-        embeddings_sha256 and ids_sha256, the digests of the two files as they were written.
-
-    Raises:
-        UserError: On a NaN, infinite or not normalised row, or an id that some file would not
-            carry (`image_ids.RULE`).
-        ValueError: On shapes, dtypes or part numbers that do not fit.
-    """
-    rows, ids = np.ascontiguousarray(rows), arrays.as_ids(ids)
-    if not 0 <= part < num_parts:
-        raise ValueError(f"part {part} of {num_parts} parts")
-    if rows.ndim != 2 or ids.shape != rows.shape[:1]:
-        raise ValueError(f"expected (n, dimension) rows and n ids, found {rows.shape}, {ids.shape}")
-    if rows.dtype.name not in _FLOATS:
-        raise ValueError(f"expected float32 or float16 rows, found {rows.dtype}")
-    image_ids.refuse_unsafe(folder, ids, "embed photos with --photo_ids digest, or rename them")
-    for start in range(0, len(rows), _ROWS_A_CHECK):
-        block = slice(start, start + _ROWS_A_CHECK)
-        arrays.refuse_bad_rows(
-            folder, rows[block].astype(np.float32), ids[block], range(start, len(rows))
-        )
-    digests = {}
-    for kind, array in (("ids", ids), ("embeddings", rows)):
-        name = part_file(kind, part, num_parts)
-        new = names is not None and name not in names
-        digests[f"{kind}_sha256"] = array_files.save(files.join(folder, name), array, new=new)
-    return digests
-
-
 def finish(
     folder: str,
     num_parts: int,
@@ -301,55 +242,8 @@ def finish(
         UserError: If a part is missing or is not what its receipt says, parts of another cut
             are left over, or parts disagree in dimension or dtype.
     """
-    _refuse_other_parts(folder, num_parts)
+    part_writer.refuse_other_parts(folder, num_parts)
     with listed(folder):
-        return _finish(folder, num_parts, receipts, meta)
-
-
-def _finish(
-    folder: str,
-    num_parts: int,
-    receipts: Sequence[Mapping[str, str]] | None,
-    meta: dict[str, Any],
-) -> EmbeddingSet:
-    described: list[dict[str, Any]] = []
-    kinds: set[tuple[int, str]] = set()
-    for part in range(num_parts):
-        paths = {k: files.join(folder, part_file(k, part, num_parts)) for k in KINDS}
-        rows = arrays.load_array(paths["embeddings"])
-        if rows.ndim == 2:
-            kinds.add((rows.shape[1], rows.dtype.name))
-        digests = {f"{kind}_sha256": files.sha256(local_copy(path)) for kind, path in paths.items()}
-        for kind in KINDS:
-            if receipts and digests[f"{kind}_sha256"] != receipts[part][f"{kind}_sha256"]:
-                raise UserError(
-                    f"{paths[kind]}: changed since it was embedded; delete it, and the same "
-                    "command embeds the part again"
-                )
-        described.append({"num_rows": len(rows), **digests})
-    if len(kinds) != 1:
-        raise UserError(
-            f"{folder}: expected parts of one dimension and dtype, found {sorted(kinds)}; "
-            "delete the parts of the other run"
-        )
-    dimension, dtype = kinds.pop()
-    info = {
-        "schema_version": SCHEMA_VERSION,
-        "dimension": dimension,
-        "dtype": dtype,
-        "num_rows": sum(part["num_rows"] for part in described),
-        "parts": described,
-        "meta": meta,
-    }
-    files.write_json(files.join(folder, INFO_FILE), info)
-    return EmbeddingSet.open(folder)
-
-
-def _refuse_other_parts(folder: str, num_parts: int) -> None:
-    for name in files.list_names(folder):
-        found = _PART_FILE.match(name)
-        if found and int(found[2]) != num_parts:
-            raise UserError(
-                f"{folder}: expected parts of {num_parts} only, found {name}; "
-                "delete what another run left"
-            )
+        described = part_writer.describe(folder, num_parts, receipts)
+        files.write_json(files.join(folder, INFO_FILE), {**described, "meta": meta})
+        return EmbeddingSet.open(folder)

@@ -5,8 +5,6 @@ an image_id of 16: a database image its place in ``imlist``, a query an ``f``
 and its place in ``qimlist``. The ground truth is written again in these ids.
 """
 
-import csv
-import io
 import os
 import shutil
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from glrtf.evaluation.revisited import GroundTruth
 from tfrecords_tools import gldv2, pixels
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, folders
+from tfrecords_tools.storage import csv_files, files, folders
 
 GROUND_TRUTH_FILE = "ground_truth.json"
 _FIRST_QUERY = 0xF << 60
@@ -104,8 +102,4 @@ def _link(source: str, target: str) -> None:
 
 
 def _write_ids(path: str, ids: Sequence[str], names: Sequence[str]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "name"))
-    writer.writerows(zip(ids, names, strict=True))
-    files.write_bytes(path, text.getvalue().encode())
+    csv_files.write(path, ("id", "name"), zip(ids, names, strict=True))

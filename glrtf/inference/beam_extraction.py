@@ -1,7 +1,7 @@
 """Embedding on Apache Beam: this machine, Dataflow, Flink, Spark.
 
-A worker does what one task of `--task_index` does: it writes its part whole or
-not at all, so parts that a worker tries again come out the same.
+A worker does what one task of `--task_index` does: it writes its part completely or not at all, so
+a retried part has the same bytes.
 """
 
 import dataclasses

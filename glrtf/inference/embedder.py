@@ -18,7 +18,7 @@ RUNTIME_NAMES = {
     **{"tensorflow": "TensorFlow", "onnx": "ONNX Runtime", "openvino": "OpenVINO"},
     **{"litert": "LiteRT", "python": "Python"},
 }
-"""What a runtime is called."""
+"""The name of a runtime."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Embedder:
         input: How a photo becomes its input.
         dimension: Length of its rows.
         digest: SHA-256 of its weights; of another project's model, of its bytes and manifest.
-        embed: Prepared images uint8 (b, *input.shape) to float32 (b, dimension): TensorFlow's
-            tensors where `in_graph`, else NumPy's arrays, one photo at a time with keep.
+        embed: Prepared images uint8 (b, *input.shape) to float32 (b, dimension): TensorFlow tensors
+            if `in_graph`, else NumPy arrays, one photo at a time with keep.
         source: Keeps the loaded model alive.
         precision: Of the network's arithmetic, float32 or bfloat16.
-        runtime: What computes it.
+        runtime: Its runtime.
         in_graph: Whether `embed` is for TensorFlow's graphs and replicas.
-        stride: Sides at other scales are multiples of it.
+        stride: Sides at other scales are multiples of this.
         unit_views: Whether each view's row is divided by its length before the views are added up.
         preparation: The manifest of another project's model; None for this project's.
-        adapter: Maps the rows, views added up, that the sets have; None for none.
+        adapter: Maps the sums of the views to the rows of the sets; None for none.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Embedder:
     adapter: Adapter | None = None
 
     def adapted_by(self, folder: str) -> "Embedder":
-        """The same model with an adapter on it, by whose name and digest its sets go.
+        """The same model with an adapter, which gives its sets their model name and digest.
 
         Args:
             folder: The adapter's; empty for none.
@@ -76,7 +76,7 @@ class Embedder:
         )
 
     def finished(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The model's rows (n, dimension), as its sets have them."""
+        """The model's rows (n, dimension) as stored in its sets."""
         return self.adapter.apply(rows) if self.adapter else rows
 
     @property
@@ -86,12 +86,12 @@ class Embedder:
 
     @property
     def max_side(self) -> int | None:
-        """As of `InputSpec`."""
+        """See `InputSpec`."""
         return self.input.max_side
 
     @property
     def antialias(self) -> bool:
-        """As of `InputSpec`."""
+        """See `InputSpec`."""
         return self.input.antialias
 
     def spec(self, size: int | None = None) -> InputSpec:

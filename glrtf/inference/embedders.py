@@ -22,24 +22,25 @@ def load_embedder(
     on_cpu: bool = True,
     light: bool = False,
 ) -> Embedder:
-    """Loads a model; call it inside the strategy's scope where TensorFlow runs it.
+    """Loads a model; call it inside the strategy's scope if TensorFlow runs the model.
 
     Args:
         path: An export's folder or file, a workdir, or another project's model; see
             `glrtf.inference.descriptors.kinds`.
         checkpoint: Which checkpoint of the workdir.
-        any_size: Whether images of any size are to be embedded at their size.
+        any_size: Whether it must take images of any size, unresized.
         precision: Of the network's arithmetic.
-        descriptor: What the file of another project's model does not say.
-        recorded: The preparation of the set that its rows are compared with, if any; it counts
-            where neither `descriptor` nor a manifest says something.
+        descriptor: What the file of another project's model does not define.
+        recorded: The preparation of the set that its rows are compared with, if any; used for
+            settings in neither `descriptor` nor a manifest.
         runtime: What computes it.
         on_cpu: Whether TensorFlow would compute it on one CPU.
-        light: Whether an export's LiteRT copy will do; where it has one and LiteRT is
+        light: Whether an export's LiteRT copy may be used instead: if there is one and LiteRT is
             installed, TensorFlow is not loaded.
 
     Raises:
-        UserError: If it is none of these, or does not load, or cannot compute so.
+        UserError: If it is none of these, does not load, or does not support the precision or
+            runtime.
     """
     descriptor = descriptor or DescriptorConfig()
     kind = require_model("model", path, checkpoint, precision, descriptor, runtime)

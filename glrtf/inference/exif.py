@@ -56,13 +56,13 @@ def orientation(encoded: Tensor) -> Tensor:
 
 
 def with_adobe(encoded: Tensor) -> Tensor:
-    """As `jpeg.with_adobe`, a scalar string: TensorFlow then makes no negative of the CMYK."""
+    """As `jpeg.with_adobe`, a scalar string: TensorFlow then does not invert the CMYK values."""
     rest = tf.strings.substr(encoded, 2, tf.strings.length(encoded) - 2)
     return tf.strings.join([b"\xff\xd8", jpeg.ADOBE_CMYK, rest])
 
 
 def upright(image: Tensor, value: Tensor) -> Tensor:
-    """Turns and mirrors an image (h, w, 3) as its orientation, a scalar of 1 to 8, asks."""
+    """Turns and mirrors an image (h, w, 3) according to its orientation, a scalar of 1 to 8."""
     branches = [
         lambda: image,
         lambda: image[:, ::-1],
@@ -77,11 +77,10 @@ def upright(image: Tensor, value: Tensor) -> Tensor:
 
 
 def _swapped(image: Tensor) -> Tensor:
-    """Rows and columns exchanged.
+    """Exchanges rows and columns by gathering pixels.
 
-    By looking pixels up: TensorFlow's transposition of uint8 logs an error on
-    processors for which oneDNN lacks one, and a detour by another type is
-    optimised away.
+    TensorFlow's transposition of uint8 logs an error on processors for which oneDNN has
+    none, and a cast to another type and back is optimised away.
     """
     height, width = tf.shape(image)[0], tf.shape(image)[1]
     places = tf.range(height)[tf.newaxis, :] * width + tf.range(width)[:, tf.newaxis]
@@ -113,7 +112,7 @@ def _walk_jpeg(encoded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         block, has_block, components, has_adobe = found
         mark = tf.strings.substr(encoded, position + 4, 6)
         is_block = (marker == 0xE1) & (mark == exif.MARK) & ~has_block
-        # What is too long is cut at the file's end.
+        # A segment that is too long ends at the file's end.
         start = tf.minimum(position + 10, size)
         content = tf.strings.substr(encoded, start, tf.maximum(length - 8, 0))
         block = tf.where(is_block, content, block)
@@ -174,7 +173,7 @@ def _block_orientation(tiff: Tensor) -> Tensor:
         stated = _number(_bytes(tf.strings.substr(tiff, place, 2)), 2, little)
         available = tf.minimum(stated, (size - directory - 2) // 12)
         content = tf.strings.substr(tiff, place + 2, tf.cast(12 * available, tf.int32))
-        # A row of zeros behind them: there may be no entry.
+        # A row of zeros is appended, because there may be no entry.
         rows = tf.reshape(_bytes(tf.strings.join([content, bytes(12)])), [-1, 12])
         is_it = _number(rows[:, 0:2], 2, little) == _ORIENTATION_TAG
         first = tf.argmax(tf.cast(is_it, tf.int32))

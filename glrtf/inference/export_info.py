@@ -7,12 +7,12 @@ from glrtf.data.input_spec import InputSpec
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import json_shapes
 
-# Of an image in pixels: no JPEG is longer.
+# Longest side of an image in pixels: no JPEG is longer.
 _LONGEST_SIDE = 65_535
 
 
 class ExportInfo(TypedDict):
-    """What is read of glrtf_export.json, and of the JSON next to an ONNX or TFLite file."""
+    """The values read from glrtf_export.json, or from the JSON next to an ONNX or TFLite file."""
 
     size: int
     dimension: int
@@ -26,7 +26,7 @@ def read(path: str) -> ExportInfo:
     """Reads the description of an export.
 
     Raises:
-        UserError: If it is missing or damaged, or has values that no export has.
+        UserError: If it is missing or damaged, or has invalid values.
     """
     info: ExportInfo = json_shapes.read(path, ExportInfo, "export it again")
     sides = range(1, _LONGEST_SIDE + 1)
@@ -47,5 +47,5 @@ def read(path: str) -> ExportInfo:
 
 def spec_of(info: ExportInfo) -> InputSpec:
     """How a photo becomes the export's input."""
-    # Exports of earlier versions say nothing: they resize at once.
+    # Exports of earlier versions do not record it: they do not shrink first.
     return InputSpec(info["size"], info.get("max_side"), info.get("antialias", False))

@@ -1,9 +1,7 @@
-"""A split's shards to an embedding set, one part for each shard."""
+"""Embeds a split's shards into an embedding set, one part for each shard."""
 
 import collections
-import csv
 import dataclasses
-import io
 import itertools
 import os
 import sys
@@ -19,22 +17,15 @@ from glrtf.data.records import BadRecords
 from glrtf.data.shards import PhotoShard, ShardSet
 from glrtf.embeddings import embedding_set
 from glrtf.embeddings.part_files import as_ids, load_array
-from glrtf.inference import receipts
+from glrtf.inference import extraction_plan, receipts
 from glrtf.inference.embedder import Embedder
-from glrtf.inference.shard_plans import first_difference
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, json_shapes, temporary_files
+from tfrecords_tools.storage import csv_files, files
 from tfrecords_tools.storage.local_copies import listed
 
-PLAN_NAME = "plan.json"
-# What plans of earlier versions do not say.
-_EARLIER: dict[str, Any] = {
-    **{"max_side": 0, "antialias": False, "precision": "float32"},
-    **{"runtime": "tensorflow", "preparation": None},
-}
-# While the device works on one batch, the one before is fetched.
+# While the device works on one batch, the results of the previous one are fetched.
 _BATCHES_IN_FLIGHT = 2
 
 
@@ -47,7 +38,7 @@ class Runner(Protocol):
 
     @property
     def specs(self) -> Sequence[InputSpec]:
-        """How the images at each scale are made."""
+        """How the images are made at each scale."""
 
     def __call__(self, *scaled: Any) -> Any:
         """Starts embedding images, n ≤ total_batch of them, at each scale; see `rows`.
@@ -57,7 +48,7 @@ class Runner(Protocol):
         """
 
     def rows(self, result: Any, count: int) -> np.ndarray:
-        """The float32 (count, d) rows of a result, waited for."""
+        """Waits for a result and returns its rows, float32 (count, d)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +58,7 @@ class Job:
     Attributes:
         embedder: The model.
         runner: Runs it on its devices.
-        folder: Of the set.
+        folder: The set's folder.
     """
 
     embedder: Embedder
@@ -88,17 +79,16 @@ def embed_split(
 ) -> list[embedding_set.EmbeddingSet]:
     """Writes an embedding set for each model in one pass over the photos.
 
-    Parts that are there, made from the same data, stay. Beside each part stands
-    ``rejects-…csv``, which lists the images that left no row, and a receipt: see
-    `receipts`. ``plan.json`` keeps runs with another model, view or data from
-    continuing this one. A shard that is not the one dataset_info.json describes is
-    read once more; then the command stops.
+    Existing parts made from the same data are kept. Next to each part are ``rejects-…csv``, which
+    lists the images without a row, and a receipt: see `receipts`. ``plan.json`` prevents runs with
+    another model, view or data from continuing this one. A shard that differs from
+    dataset_info.json is read once more; then the command stops.
 
     Args:
         jobs: The models, all with runners of one batch size.
         shard_set: What to embed.
-        views: Names of views to add up.
-        scales: At which the runners embed each view.
+        views: Names of the views to sum.
+        scales: The scales at which the runners embed each view.
         dtype: How rows are stored.
         max_bad_records: Broken images to leave out before giving up; None for
             any number.
@@ -107,7 +97,7 @@ def embed_split(
         num_tasks: How many tasks share the parts.
 
     Returns:
-        The finished sets; none while parts of other tasks are missing.
+        The finished sets; empty while parts of other tasks are missing.
 
     Raises:
         UserError: If a folder belongs to another run, a shard is damaged, an image id is too
@@ -115,9 +105,9 @@ def embed_split(
             since it was embedded.
     """
     num_parts = len(shard_set.shards)
-    plans = [_plan(job.embedder, shard_set, views, scales, dtype) for job in jobs]
+    plans = [extraction_plan.make(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):
-        _keep_to_plan(job.folder, plan)
+        extraction_plan.keep_to(job.folder, plan)
     names_of = {job.folder: _names(job.folder) for job in jobs}
     mine = range(task_index, num_parts, num_tasks)
     total = sum(shard_set.lengths[part] for part in mine)
@@ -143,7 +133,7 @@ def _embed_missing(
     max_bad_records: int | None,
     names_of: Mapping[str, set[str]],
 ) -> None:
-    """Embeds a part with the models that lack it or had other data."""
+    """Embeds a part with the models that lack it or made it from other data."""
     num_parts = len(shard_set.shards)
     source = receipts.source_digest(shard_set.shards[part])
     missing = [
@@ -212,7 +202,7 @@ def _read(
 
 
 def _checked_ids(ids: np.ndarray, shard_set: ShardSet) -> np.ndarray:
-    """(n,) S dtype; none is cut, by which it would be another image's or come twice."""
+    """(n,) S dtype; refuses ids that an array would truncate."""
     shard = shard_set.shards[0]
     photos = isinstance(shard, PhotoShard)
     where = os.path.dirname(shard.path) if photos or len(shard_set.shards) > 1 else shard.path
@@ -239,17 +229,14 @@ def _embed_part(
         print(f"note: {error}; it is read once more", file=sys.stderr)
         bad = BadRecords(max_bad_records)
         rows_of_jobs, ids = embed_shards(jobs, shard_set.select([part]), bad)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image_id", "position", "reason"])
-    writer.writerows((each.image_id, each.position, each.reason) for each in bad.report())
+    rejects = [(each.image_id, each.position, each.reason) for each in bad.report()]
     num_parts = len(shard_set.shards)
     digests = []
     for job, rows in zip(jobs, rows_of_jobs, strict=True):
         names = names_of[job.folder]
         path = _rejects_path(job.folder, part, num_parts)
         new = os.path.basename(path) not in names
-        files.write_bytes(path, text.getvalue().encode(), new=new)
+        csv_files.write(path, ("image_id", "position", "reason"), rejects, new=new)
         block = job.embedder.finished(rows).astype(dtype)
         digests.append(
             embedding_set.write_part(job.folder, part, num_parts, block, ids, names=names)
@@ -263,7 +250,7 @@ def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_se
         files.join(job.folder, embedding_set.part_file("ids", part, num_parts))
         for part in range(num_parts)
     )
-    # What left no row; rejects-*.csv say why, for people: they carry no checksum.
+    # Images without a row; rejects-*.csv give the reasons to the user and have no checksum.
     with listed(job.folder):
         rejected = shard_set.num_examples - sum(len(load_array(path)) for path in ids)
     written = [receipts.read(job.folder, part, num_parts) for part in range(num_parts)]
@@ -274,48 +261,3 @@ def _finish(job: Job, plan: dict[str, Any], shard_set: ShardSet) -> embedding_se
 
 def _rejects_path(folder: str, part: int, num_parts: int) -> str:
     return files.join(folder, f"rejects-{part:05d}-of-{num_parts:05d}.csv")
-
-
-def _plan(
-    embedder: Embedder,
-    shard_set: ShardSet,
-    views: Sequence[str],
-    scales: Sequence[float],
-    dtype: str,
-) -> dict[str, Any]:
-    """What the set's bytes depend on, JSON values."""
-    return {
-        "model": embedder.name,
-        "model_digest": embedder.digest,
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
-        # Only where they say something: sets of this project's models stay as they were.
-        **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
-        **({"preparation": embedder.preparation} if embedder.preparation else {}),
-        "split": shard_set.split,
-        "tta": list(views),
-        "scales": list(scales),
-        "row_dtype": dtype,
-        "shards": [[os.path.basename(s.path), s.num_examples, s.sha256] for s in shard_set.shards],
-    }
-
-
-def _keep_to_plan(folder: str, plan: dict[str, Any]) -> None:
-    """Writes the plan, or refuses a folder that has another one; clears what was killed."""
-    temporary_files.remove_stale(folder)
-    path = files.join(folder, PLAN_NAME)
-    if not files.exists(path):
-        files.write_json(path, plan)
-        return
-    stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
-    for name, value in {**_EARLIER, **plan}.items():
-        if name != "model" and stored.get(name) != value:
-            expected, found = f"{name} {value}", f"{stored.get(name)}"
-            if name == "shards":
-                expected, found = first_difference(value, stored.get(name))
-            raise UserError(
-                f"{folder}: expected to continue an embedding with {expected}, found one with"
-                f" {found}; choose another --output or remove the folder"
-            )

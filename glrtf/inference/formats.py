@@ -1,6 +1,6 @@
 """The embedding model as one ONNX or TFLite file, compared with the model before it is kept.
 
-Both take ``images``, uint8 (n, size, size, 3), decoded, upright and resized as
+Both formats take ``images``, uint8 (n, size, size, 3), decoded, upright and resized as
 `glrtf.data.decoding.resize` does, and give ``embedding``, float32 unit rows (n, d).
 """
 
@@ -31,14 +31,14 @@ _BATCH = 3
 
 
 def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str) -> float:
-    """Converts a model, runs the file in its own runtime, compares, and then gives it its name.
+    """Converts a model, compares the file in its own runtime, and moves it into place.
 
-    A JSON file next to it says how photos are prepared, so that `glrtf embed` takes it.
+    A JSON file next to it says how photos are prepared, so that `glrtf embed` accepts it.
 
     Args:
         model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32.
         spec: How its input is made, or only the input's side in pixels.
-        path: The file; one that stands there is replaced.
+        path: The file; an existing one is replaced.
         kind: ``onnx`` or ``tflite``.
 
     Returns:
@@ -64,7 +64,7 @@ def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str)
         with open(temporary, "wb") as file:
             file.write(content)
         found = load(temporary)
-        # One image and several: the batch's length is left open.
+        # One image and several: the batch size is not fixed.
         rows = np.concatenate([found(pictures[:1]), found(pictures[1:])])
         difference = float(np.abs(rows - expected).max())
         if not difference <= TOLERANCE:
@@ -97,7 +97,7 @@ def _to_onnx(embed: Any, model: keras.Model) -> bytes:
 
 
 def _with_constants(frozen: Any) -> Any:
-    """The graph of a function, the tensors that it captured (a layer's fixed mean) put into it."""
+    """The graph of a function, its captured tensors (a layer's fixed mean) as constants."""
     graph = frozen.graph.as_graph_def()
     captured = frozen.captured_inputs
     places = frozen.inputs[len(frozen.inputs) - len(captured) :]
@@ -120,7 +120,8 @@ def _run_onnx(path: str) -> Run:
 
 
 def _to_tflite(embed: Any, model: keras.Model) -> bytes:
-    # Only a SavedModel's variables are made constants; those of a bare Keras model give NaN.
+    # The converter only turns a SavedModel's variables into constants; those of a bare Keras model
+    # give NaN.
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     module.embed = embed

@@ -1,10 +1,10 @@
-"""A photo's bytes to the pixels that the shards hold of it, inside a TensorFlow graph.
+"""Decodes a photo to the pixels that the shards have of it, inside a TensorFlow graph.
 
-What `tfrecords_tools.images` does to a file, as far as TensorFlow's operations can: upright
-gray and RGB JPEGs are kept, everything else is turned upright, laid on white, resized, and
-encoded as a JPEG again, by the same rules and to the same pixels. WebP, AVIF, BMP and TIFF
-cannot be decoded; and what the builder refuses as too small, animated, damaged or too
-costly is taken as far as it can be decoded.
+It does what `tfrecords_tools.images` does to a file, as far as TensorFlow's operations allow:
+upright gray and RGB JPEGs are kept, everything else is turned upright, composited on white,
+resized, and encoded as a JPEG again, by the same rules and to the same pixels. WebP, AVIF, BMP and
+TIFF cannot be decoded; images that the builder refuses as too small, animated, damaged or too
+costly are accepted if they can be decoded.
 """
 
 from typing import TypeAlias
@@ -28,7 +28,7 @@ def read_photo(encoded: Tensor, max_side: int | None = None) -> Tensor:
 
     Args:
         encoded: Scalar string, bytes of a JPEG, PNG or GIF.
-        max_side: As given to the builder; None or 0 for any length.
+        max_side: As for the builder; None or 0 for any length.
 
     Returns:
         uint8 (h, w, 3), upright.
@@ -61,7 +61,7 @@ def _must_change(header: exif.Header) -> Tensor:
 
 
 def _decode_png(encoded: Tensor) -> Tensor:
-    """Transparency laid on white; gray of 16 bits scaled to 8, not cut. uint8 (h, w, 3)."""
+    """Composites transparency on white; scales 16-bit gray to 8 bits; uint8 (h, w, 3)."""
     # After the signature, the header chunk's length and name: width, height, depth, colour type.
     numbers = tf.io.decode_raw(tf.strings.substr(encoded, 24, 2), tf.uint8)
     is_deep_gray = tf.reduce_all(numbers == tf.constant([16, _GRAY], tf.uint8))
@@ -71,7 +71,7 @@ def _decode_png(encoded: Tensor) -> Tensor:
 
 def _deep_gray(encoded: Tensor) -> Tensor:
     samples = tf.cast(tf.io.decode_png(encoded, channels=1, dtype=tf.uint16), tf.float64)
-    # The builder's rule: a file that holds no value above 255 holds 8 bits after all.
+    # The builder's rule: a file without a value above 255 has 8-bit values.
     scale = tf.where(tf.reduce_max(samples) > 255, 255.0 / 65535, 1.0)
     levels = tf.cast(tf.round(samples * tf.cast(scale, tf.float64)), tf.uint8)
     return tf.repeat(levels, 3, axis=-1)

@@ -1,4 +1,4 @@
-"""Views added up outside TensorFlow: for models that ONNX Runtime, LiteRT or OpenVINO runs."""
+"""Sums views outside TensorFlow, for models that ONNX Runtime, LiteRT or OpenVINO runs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Rows = npt.NDArray[np.float32]
 def embed_on_host(
     embedder: Embedder, scaled: Sequence[npt.NDArray[np.uint8]], views: Sequence[str]
 ) -> Rows:
-    """As `glrtf.inference.tta.embed_views`, with NumPy's arrays.
+    """Like `glrtf.inference.tta.embed_views`, on NumPy arrays.
 
     Args:
         embedder: A model that is not `in_graph`.
@@ -39,13 +39,14 @@ class HostRunner:
 
     Args:
         embedder: The model.
-        views: Names of views to add up.
-        batch_size: Images of a batch.
-        scales: Of the model's input size, at each of which every view is embedded.
+        views: Names of the views to sum.
+        batch_size: Images per batch.
+        scales: Factors on the model's input size; every view is
+            embedded at each.
 
     Attributes:
         total_batch: Images of a whole batch.
-        specs: How the images at each scale are made.
+        specs: How the images are made at each scale.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class HostRunner:
 
 
 def unit(rows: Rows) -> Rows:
-    """Rows divided by their length; one of zeros stays so."""
+    """Rows divided by their length; a row of zeros stays zero."""
     lengths = np.sqrt(np.maximum(np.square(rows).sum(-1, keepdims=True), 1e-12))
     return rows / lengths
 

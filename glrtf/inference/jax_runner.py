@@ -27,7 +27,7 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models of an embedding on this process's devices.
 
     Raises:
-        UserError: See `load_embedder`; or if the devices are not there.
+        UserError: See `load_embedder`; or if the devices are missing.
     """
     devices = jax_devices.find_devices(config.strategy, config.tpu, alone=True)
     print(f"embedding with jax on {jax_devices.describe(devices)}", file=sys.stderr)
@@ -48,12 +48,12 @@ def load_embedder(
 
     Args:
         path: A workdir.
-        checkpoint: Which checkpoint of it.
-        any_size: Whether images of any size are to be embedded at their size.
+        checkpoint: Which checkpoint.
+        any_size: Whether it must take images of any size, unresized.
         precision: Of the network's arithmetic.
 
     Raises:
-        UserError: If it is none, or does not load, or is an export.
+        UserError: If it is not a workdir, or does not load.
     """
     from glrtf.training.checkpoints import load_embedding_model
 
@@ -75,14 +75,13 @@ def load_embedder(
 
 
 class JaxRunner:
-    """See `Runner`; the weights are on all devices, each embeds its share of a batch.
+    """See `Runner`; all devices have the weights, and each embeds its share of a batch.
 
     Args:
-        embedder: Of `load_embedder`.
-        views: Names of views to add up.
-        batch_size: Images of each device.
+        embedder: From `load_embedder`. views: Names of the views to sum.
+        batch_size: Images per device.
         mesh: The devices.
-        scales: Of the model's input size, at each of which every view is embedded.
+        scales: Factors on the model's input size; every view is embedded at each.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class JaxRunner:
         return self._step(self._weights, *(self._dealt_out(images) for images in scaled))
 
     def _dealt_out(self, images: np.ndarray) -> jax.Array:
-        """The images, filled up to a whole batch; a copy, the reader fills its arrays again."""
+        """The images, padded to a whole batch; copied, since the reader reuses its arrays."""
         whole = np.zeros((self.total_batch, *images.shape[1:]), images.dtype)
         whole[: len(images)] = images
         return jax.device_put(whole, self._sharding)

@@ -1,7 +1,7 @@
-"""The LiteRT copy in an export's folder: what searches for single photos load.
+"""The LiteRT copy in an export's folder: the model that searches for single photos load.
 
 TensorFlow takes ten seconds of processor time and 900 MB before it embeds one photo. LiteRT
-takes a fifth of a second and 100 MB, and gives the same rows to 1e-5.
+takes a fifth of a second and 100 MB, and its rows agree to 1e-5.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ def path_in(folder: str) -> str:
 
 
 def is_installed() -> bool:
-    """Whether LiteRT is; it writes no copy without, since it compares what it writes."""
+    """Whether LiteRT is installed; without it no copy is written, since each copy is verified."""
     return importlib.util.find_spec(MODULE) is not None
 
 

@@ -22,10 +22,10 @@ def from_export(path: str, any_size: bool) -> Embedder:
 
     Args:
         path: The export's folder.
-        any_size: Whether images of any size are to be embedded at their size.
+        any_size: Whether it must take images of any size, unresized.
 
     Raises:
-        UserError: If it has changed since, or does not load, or takes one size only.
+        UserError: If it has changed since the export, does not load, or takes only one size.
     """
     info = export_info.read(files.join(path, INFO_NAME))
     folders.verify(path, info.get("files", {}))
@@ -61,7 +61,7 @@ def from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precisio
     Args:
         path: The workdir.
         checkpoint: Which checkpoint; empty takes the last.
-        any_size: Whether images of any size are to be embedded at their size.
+        any_size: Whether it must take images of any size, unresized.
         precision: Of the network's arithmetic.
 
     Raises:
@@ -72,7 +72,7 @@ def from_workdir(path: str, checkpoint: str, any_size: bool, precision: Precisio
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
     model, config = load_embedding_model(path, checkpoint or None, policy, any_size)
 
-    # One graph, traced once however many views and replicas call it.
+    # One graph, traced once for all views and replicas.
     embed = tf.function(
         lambda images: model(to_unit_range(images), training=False),
         input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],

@@ -1,7 +1,7 @@
 """Receipts: for each part of an embedding set, what it was made from and its digests.
 
-A receipt is written last, so that a part with one is whole. It keeps rows of other data from
-being taken up when a run is resumed, and rows that changed since from being sealed.
+A receipt is written last, so a part with a receipt is complete. It prevents a resumed run from
+using rows of other data, and a set from being finished with rows that changed since.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from tfrecords_tools.storage.local_copies import local_copy
 
 
 class Receipt(TypedDict):
-    """What a part was made from, and the digests of its files."""
+    """The source of a part, and the digests of its files."""
 
     source: str
     embeddings_sha256: str

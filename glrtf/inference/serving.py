@@ -21,19 +21,19 @@ from tfrecords_tools.storage import files, folders
 Tensor: TypeAlias = tf.Tensor
 
 TOLERANCE = 1e-5
-"""Largest difference of an embedding's value between the export and the model."""
+"""The largest accepted difference between an embedding's values in the export and the model."""
 
 
 class ServingModel(tf.Module):
-    """An embedding model with its input side, as functions that TensorFlow can save.
+    """An embedding model with its preprocessing, as functions that TensorFlow can save.
 
     Images are resized to the model's size and rounded to uint8, as they were for
     training; those longer than the shards' max_side are first resized to that.
 
     Args:
-        model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32; where it
-            takes any size, there is a signature that does not resize.
-        spec: How the others make the model's input.
+        model: Images in [0, 1] (b, size, size, 3) to unit rows (b, d) float32; if it takes any
+            size, there is a signature that does not resize.
+        spec: How the other signatures make the model's input.
     """
 
     def __init__(self, model: keras.Model, spec: InputSpec) -> None:
@@ -41,7 +41,7 @@ class ServingModel(tf.Module):
         self._spec = spec
         self._size = spec.size
         self._takes_any_size = model.input_shape[1] is None
-        # Plain variables: what is saved knows nothing of Keras.
+        # Plain variables: the saved model does not depend on Keras.
         self.weights = [variable.value for variable in model.variables]
         # One function for all signatures: the network is traced, and saved, once.
         self._network = tf.function(
@@ -77,7 +77,7 @@ class ServingModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8, name="input_image")])
     def from_image(self, input_image: Tensor) -> dict[str, Tensor]:
-        """One image uint8 (h, w, 3) to ``global_descriptor`` (d,), as Kaggle's graders call it."""
+        """One image uint8 (h, w, 3) to ``global_descriptor`` (d,), which Kaggle's graders call."""
         image = prepare(input_image, self._spec)
         return {"global_descriptor": self._embed(image[None])[0]}
 
@@ -111,20 +111,20 @@ def export(
     facts: Mapping[str, Any],
     add: Callable[[str], None] | None = None,
 ) -> float:
-    """Writes a SavedModel, loads it again and compares it, then gives it its name.
+    """Writes a SavedModel, loads it again and compares it, then moves it into place.
 
     Args:
         model: See `ServingModel`.
         spec: How its input is made, or only the input's side in pixels.
-        folder: Where it goes; an export that stands there is replaced.
-        facts: More values for its description, JSON.
-        add: Is called with the folder before it gets its name, to write more files into it.
+        folder: The output folder; an existing export is replaced.
+        facts: Further values for its description, JSON.
+        add: Called with the temporary folder, to write further files into it.
 
     Returns:
         The largest difference found, at most `TOLERANCE`.
 
     Raises:
-        UserError: If something else stands in the folder.
+        UserError: If the folder contains something else.
         ArithmeticError: If the export disagrees with the model.
     """
     _refuse_foreign(folder)
@@ -157,9 +157,9 @@ def export(
 def parity(model: keras.Model, spec: InputSpec, folder: str) -> float:
     """The largest difference between a SavedModel's values and the model's.
 
-    All signatures are called with drawn pictures of several sizes. The model is
-    traced too: run op by op it rounds in other places, which a model shown
-    sizes that it was not trained at can make as large as any fault.
+    All signatures are called with synthetic pictures of several sizes. The model is traced too: run
+    eagerly it rounds differently, and a model that gets sizes it was not trained at can amplify
+    that to the size of a real fault.
     """
     signatures = tf.saved_model.load(folder).signatures
     embed = tf.function(lambda images: model(to_unit_range(images), training=False))
@@ -179,7 +179,7 @@ def parity(model: keras.Model, spec: InputSpec, folder: str) -> float:
         )
         - of_pixels,
     )
-    # NumPy's max keeps a NaN, which then is within no tolerance.
+    # NumPy's max propagates NaN, which then exceeds any tolerance.
     difference = float(np.abs(np.stack(found)).max())
     if "any_size" not in signatures:
         return difference
@@ -190,7 +190,7 @@ def parity(model: keras.Model, spec: InputSpec, folder: str) -> float:
 
 
 def _picture(seed: int, height: int, width: int) -> np.ndarray:
-    """A picture of soft colours with grain; uint8 (height, width, 3)."""
+    """A synthetic picture of smooth colours with grain; uint8 (height, width, 3)."""
     from PIL import Image
 
     generator = np.random.default_rng(seed)

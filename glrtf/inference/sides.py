@@ -2,7 +2,7 @@
 
 
 def scaled_side(size: int, scale: float, stride: int = 32) -> int:
-    """The side in pixels at which a model of an input size sees photos at a scale.
+    """The side in pixels of a model's input at a scale.
 
     Rounded to the network's stride; the model's own size at scale 1.
     """

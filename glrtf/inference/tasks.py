@@ -11,7 +11,7 @@ from glrtf.inference.extraction import Job, embed_split
 
 
 def open_input(config: EmbedConfig) -> ShardSet:
-    """The shards of the split, or the photos, that `config.data` holds."""
+    """The shards of the split, or the photos, in `config.data`."""
     if holds_shards(config.data, config.split):
         return open_shards(config.data, config.split)
     return open_photos(config.data, config.split, config.photo_ids)
@@ -28,7 +28,7 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
 
 
 def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:
-    """Embeds this task's parts with loaded models; finishes the sets whose parts are all there."""
+    """Embeds this task's parts with loaded models; finishes the sets that have all their parts."""
     finished = embed_split(
         jobs,
         _shrunk(shard_set, jobs),
@@ -45,9 +45,10 @@ def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> li
 
 
 def _shrunk(shard_set: ShardSet, jobs: list[Job]) -> ShardSet:
-    """Photos resized as they are read, so that a PNG is encoded once, as by the builder.
+    """Shrinks photos while they are read, so that a PNG is encoded only once, as in the builder.
 
-    To the longest side that any of the models takes; a model of a smaller one resizes again.
+    They are shrunk to the largest max_side of the models; a model with a smaller one shrinks them
+    again.
     """
     sides = [job.embedder.max_side for job in jobs]
     if not isinstance(shard_set, PhotoSet) or None in sides:

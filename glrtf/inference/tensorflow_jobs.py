@@ -1,4 +1,4 @@
-"""Models and what runs them, where Keras runs on TensorFlow."""
+"""Models and their runners, with Keras on TensorFlow."""
 
 import sys
 
@@ -38,7 +38,7 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
 def _runner(
     embedder: Embedder, config: EmbedConfig, strategy: tf.distribute.Strategy
 ) -> BatchRunner | HostRunner:
-    """What runs a model: the strategy's devices, or one replica on this machine's CPU."""
+    """The runner of a model: on the strategy's devices, or one replica on this machine's CPU."""
     if embedder.in_graph:
         return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
     print(
@@ -46,6 +46,6 @@ def _runner(
         " CPU",
         file=sys.stderr,
     )
-    # As many photos as the models share for which there are several replicas.
+    # The same total batch as that of the models that run on several replicas.
     total = config.batch_size * strategy.num_replicas_in_sync
     return HostRunner(embedder, config.tta, total, config.scales)

@@ -18,14 +18,14 @@ class BatchRunner:
 
     Args:
         embedder: The model, loaded inside the strategy's scope.
-        views: Names of views to add up.
-        batch_size: Images of each replica.
+        views: Names of the views to sum.
+        batch_size: Images per replica.
         strategy: Where to run.
-        scales: Of the model's input size, at each of which every view is embedded.
+        scales: Factors on the model's input size; every view is embedded at each.
 
     Attributes:
         total_batch: Images of a whole batch.
-        specs: How the images at each scale are made.
+        specs: How the images are made at each scale.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class BatchRunner:
         return self._step(*(self._dealt_out(images) for images in scaled))
 
     def _dealt_out(self, images: Tensor) -> Any:
-        """The images, filled up to a whole batch, a share for each replica."""
+        """The images, padded to a whole batch, one share per replica."""
         missing = self.total_batch - images.shape[0]
         padded = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images
 
@@ -74,6 +74,6 @@ class BatchRunner:
         return self._strategy.experimental_distribute_values_from_function(share)
 
     def rows(self, result: Any, count: int) -> np.ndarray:
-        """The float32 (count, d) rows of a result, waited for."""
+        """Waits for a result and returns its rows, float32 (count, d)."""
         parts = self._strategy.experimental_local_results(result)
         return np.concatenate([part.numpy() for part in parts])[:count]

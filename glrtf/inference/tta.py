@@ -1,4 +1,4 @@
-"""Test-time augmentation: the embeddings of several views added up."""
+"""Test-time augmentation: sums the embeddings of several views."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -23,13 +23,13 @@ def embed_views(
     views: Sequence[str],
     unit_views: bool = True,
 ) -> Tensor:
-    """The sum of the views' unit embeddings at all scales, made a unit vector again.
+    """The sum of the views' unit embeddings at all scales, normalised to length 1.
 
     Args:
         embed: Images (b, h, w, 3) to rows (b, d).
         scaled: The same images at each scale, uint8 (b, h, w, 3).
         views: Names of views.
-        unit_views: Whether each is made a unit vector before they are added up.
+        unit_views: Whether each view's embedding is normalised before the sum.
 
     Returns:
         Float32 (b, d), rows of length 1.

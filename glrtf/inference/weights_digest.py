@@ -1,4 +1,4 @@
-"""What tells two models' weights apart."""
+"""A digest that identifies a model's weights."""
 
 import hashlib
 import json

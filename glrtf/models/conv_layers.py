@@ -1,6 +1,7 @@
 """Layers of convolutional networks, whose initial weights depend on seed and name alone."""
 
 import zlib
+from typing import Any
 
 from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
@@ -32,12 +33,8 @@ class ConvLayers:
         return keras.layers.Conv2D(
             filters,
             kernel_size,
-            strides=strides,
-            padding="same",
-            use_bias=False,
             kernel_initializer=self._initializer(name),
-            dtype=self._dtype,
-            name=name,
+            **self._unbiased(strides, name),
         )(x)
 
     def depthwise(
@@ -46,12 +43,8 @@ class ConvLayers:
         """A convolution of each channel alone."""
         return keras.layers.DepthwiseConv2D(
             kernel_size,
-            strides=strides,
-            padding="same",
-            use_bias=False,
             depthwise_initializer=self._initializer(name),
-            dtype=self._dtype,
-            name=name,
+            **self._unbiased(strides, name),
         )(x)
 
     def norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
@@ -103,6 +96,13 @@ class ConvLayers:
                 name=f"{block}drop",
             )(x)
         return keras.layers.Add(dtype=self._dtype, name=f"{block}add")([x, inputs])
+
+    def _unbiased(self, strides: int, name: str) -> dict[str, Any]:
+        """What all convolutions that BatchNorm follows have in common."""
+        return {
+            **{"strides": strides, "padding": "same", "use_bias": False},
+            **{"dtype": self._dtype, "name": name},
+        }
 
     def _initializer(self, name: str) -> keras.initializers.Initializer:
         return keras.initializers.VarianceScaling(

@@ -1,1 +1,1 @@
-"""The training step, and all that turns it into a run."""
+"""The training step, and everything that makes a run of it."""

@@ -1,8 +1,8 @@
-"""Which accelerators this machine has, whether TensorFlow can drive them or not.
+"""Which accelerators this machine has, whether or not TensorFlow can use them.
 
 It looks at device files and at the PCI bus only. TPUs up to v4 are /dev/accelN, later ones
-/dev/vfio/N, which other passed-through devices are too, so the bus must show a TPU as well. AMD's
-compute driver has one device file, /dev/kfd, for all GPUs, so these are counted on the bus.
+/dev/vfio/N, which other passed-through devices use too, so there must also be a TPU on the PCI bus.
+AMD's compute driver has one device file, /dev/kfd, for all GPUs, so these are counted on the bus.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _LEAST_GPU_MEMORY = 4 << 30
 
 @dataclasses.dataclass(frozen=True)
 class Accelerators:
-    """Accelerators of one kind.
+    """The machine's accelerators of one kind.
 
     Attributes:
         kind: `tpu` or `gpu`.
@@ -75,13 +75,13 @@ def _are_hidden(*variables: str) -> bool:
 
 
 def _tpus_on_bus(folder: Path) -> str:
-    """What kind of TPU the PCI bus shows; empty if it shows none."""
+    """The kind of TPU on the PCI bus; empty if there is none."""
     names = (_TPUS.get(_attribute(one, "device"), "") for one in _of_vendor(folder, _GOOGLE))
     return next(filter(None, names), "")
 
 
 def _amd_gpus_on_bus(folder: Path) -> int:
-    """How many AMD GPUs with memory of their own the PCI bus shows."""
+    """The number of AMD GPUs with their own memory on the PCI bus."""
     count = 0
     for one in _of_vendor(folder, _AMD):
         memory = _attribute(one, "mem_info_vram_total")  # Missing without the amdgpu driver.
@@ -97,7 +97,7 @@ def _of_vendor(folder: Path, vendor: str) -> Iterator[Path]:
 
 
 def _attribute(device: Path, name: str) -> str:
-    """A PCI device's attribute; empty where it is missing, or was removed meanwhile."""
+    """A PCI device's attribute; empty if it is missing or was removed in the meantime."""
     try:
         return (device / name).read_text().strip()
     except OSError:

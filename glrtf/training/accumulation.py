@@ -1,9 +1,9 @@
 """One update from several micro-batches, with one reduction over the replicas.
 
-The step is written over plain tensors: Keras's `stateless_call` takes the
-weights and gives back the new BatchNorm statistics, so nothing is assigned
-inside the loop over micro-batches. Nothing crosses replicas in it either, but for
-synchronised BatchNorm and a head whose classes are split over them.
+The step is written over plain tensors: Keras's `stateless_call` takes the weights and returns the
+new BatchNorm statistics, so nothing is assigned inside the loop over micro-batches. The loop does
+not communicate between replicas either, except for synchronised BatchNorm and a head whose classes
+are split over them.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from glrtf.training.optimizers import Updater
 from glrtf.training.reduction import reduce_gradients
 from glrtf.training.state import SEED_STRIDE, is_seed, statistics
 
-# (images uint8, replica, micro-batch number over the whole run) -> float images in [0, 1], and
-# where they are mixed, with which others.
+# (images uint8, replica, micro-batch number over the whole run) -> float images in [0, 1], and, if
+# they are mixed, with which others.
 Prepare = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Pairing | None]]
 
 
@@ -29,11 +29,11 @@ class TrainStep:
     made in that strategy's scope.
 
     Args:
-        model: Called with `(images, labels, pairing, rows, training=True)`; gives losses and
+        model: Called with `(images, labels, pairing, rows, training=True)`; returns losses and
             whether the nearest class is right, `(batch,)` float32 each.
         updater: The optimizer, on the model's trainable variables.
         accumulation_steps: Micro-batches an update; divides the batch.
-        prepare: Makes float images of a micro-batch, augments and perhaps mixes them.
+        prepare: Makes float images of a micro-batch, augments and optionally mixes them.
         clip_norm: Largest norm of the reduced gradient; 0 for no clipping.
         average: Moving average of the weights, updated after each update.
     """
@@ -176,9 +176,8 @@ class TrainStep:
     ) -> list[tf.Tensor]:
         """All non-trainable values, the seeds made from replica and micro-batch number.
 
-        A layer's seed state is (seed, calls so far). Both parts follow from
-        where the run is, so they need not be saved, and no two replicas or
-        micro-batches drop the same units.
+        A layer's seed state is (seed, calls so far). Both parts follow from the position in the
+        run, so they need not be saved, and no two replicas or micro-batches drop the same units.
         """
         values = iter(state)
         result = []
@@ -198,7 +197,7 @@ def average_statistics(model: keras.Model) -> None:
     """Gives every replica the mean of all replicas' BatchNorm statistics, in one reduction.
 
     Call it inside `strategy.run`, before the model is saved or evaluated:
-    each replica has moved its own, and only the first one's would be seen.
+    each replica has its own, and only the first replica's would be used.
     """
     variables = statistics(model)
     values = [tf.convert_to_tensor(v) for v in variables]
@@ -211,10 +210,10 @@ def average_statistics(model: keras.Model) -> None:
 
 
 def _is_to_unroll(model: keras.Model) -> bool:
-    """Whether micro-batches talk across replicas in a strategy that cannot do so in a loop.
+    """Whether micro-batches communicate across replicas in a strategy that cannot do so in a loop.
 
-    Synchronised BatchNorm does, and a head whose classes are split; only on TPUs may a loop
-    hold their reductions.
+    Synchronised BatchNorm does, and a head whose classes are split; only on TPUs may a loop contain
+    their reductions.
     """
     strategy = tf.distribute.get_strategy()
     if isinstance(strategy, tf.distribute.TPUStrategy) or strategy.num_replicas_in_sync == 1:

@@ -17,11 +17,12 @@ from tfrecords_tools.progress import Progress
 Layer: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 _BLOCK = 1024
-"""Rows that are read together, as they lie on disk."""
+"""Rows that are read together, in their order on disk."""
 _BLOCKS_SHUFFLED = 64
 """Blocks whose rows are in memory together, in random order."""
 _HEAD_RATE = 30.0
-"""The head starts at random and the map does not: its rate is so many times as high."""
+"""The head starts from random weights and the map does not: the head's rate is this many times as
+high."""
 
 
 def train(
@@ -69,7 +70,7 @@ def start_layers(start: Layer, config: AdaptConfig) -> list[tuple[keras.Variable
     """The map's variables, which compute the affine map `start`.
 
     With a hidden layer, relu(y) - relu(-y) = y of the affine map's y, and further hidden units
-    begin with random weights that nothing takes up yet.
+    start with random weights whose outputs are not used yet.
     """
     # Mapped rows are divided by their lengths, so only the rate's size depends on the scale:
     # that of a matrix with orthonormal columns.
@@ -101,13 +102,14 @@ def batches(
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
     """One pass over the labelled rows in random order.
 
-    Blocks of rows are read as they lie, in random order, and the rows of many blocks mixed.
+    Blocks of consecutive rows are read in random order, and the rows of several blocks are shuffled
+    together.
 
     Args:
         rows: The rows.
         labels: (rows,) classes; -1 for rows that are left out.
         batch_size: Rows of a batch; the last one may be smaller.
-        draw: Gives the order.
+        draw: Determines the order.
 
     Yields:
         (n, d) float32 and (n,) int32.

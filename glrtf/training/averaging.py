@@ -1,4 +1,4 @@
-"""A moving average of the weights (Polyak), which often ranks better than the weights."""
+"""A moving average of the weights (Polyak), which often ranks better than the last weights."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ class WeightAverage:
     """Keeps `average ← m · average + (1 − m) · weight` for every trainable weight.
 
     Early on m is at most (1 + t) / (10 + t), t being the updates so far, so
-    that random initial weights are soon forgotten. BatchNorm statistics are
-    averages already and are taken as they are. Make it in the strategy's scope.
+    that random initial weights are soon forgotten. BatchNorm statistics are already averages and
+    are used unchanged. Create it in the strategy's scope.
 
     Args:
         variables: The trainable variables.
@@ -52,7 +52,7 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def swapped_in(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights; afterwards its own again."""
+        """Inside this context the model has the averaged weights; afterwards its own again."""
         own = [read_whole(v) for v in self._sources]
         for weight, average in zip(self._sources, self.variables, strict=True):
             copy(average, weight)
@@ -63,7 +63,7 @@ class WeightAverage:
                 assign_whole(weight, value)
 
     def reset(self) -> None:
-        """Starts again from the weights as they are."""
+        """Restarts from the current weights."""
         for average, weight in zip(self.variables, self._sources, strict=True):
             copy(weight, average)
 
@@ -73,7 +73,7 @@ def _move(average: Any, weight: Any, momentum: Any) -> None:
 
 
 def _another(variable: keras.Variable) -> keras.Variable:
-    """Another variable of the same value, split as it is."""
+    """A new variable with the same value, split in the same way."""
     shards = shards_of(variable)
     with made_split(shards):
         made = keras.Variable(

@@ -12,24 +12,24 @@ import numpy as np
 
 from glrtf.training.event_files import EventFile
 from tfrecords_tools.errors import UserError, how_to_install
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 
 class Logger(Protocol):
-    """Something that keeps a run's figures."""
+    """Records a run's metrics."""
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
-        """Takes figures at an update; `images` among them is the number of images seen."""
+        """Records metrics at an update; `images` among them is the number of images seen."""
 
     def images(self, update: int, name: str, images: np.ndarray) -> None:
-        """Takes pictures: `(count, height, width, 3)` float in [0, 1]."""
+        """Records pictures: `(count, height, width, 3)` float in [0, 1]."""
 
     def close(self) -> None:
-        """Writes out what is still held."""
+        """Writes everything that is still buffered."""
 
 
 class CsvLogger:
-    """One line an epoch (or other interval) in `logs/<name>.csv`, rewritten whole each time.
+    """One line an epoch (or other interval) in `logs/<name>.csv`, completely rewritten each time.
 
     Lines of an earlier start of the run are kept up to where it resumes, by the images seen:
     on another number of replicas the updates are counted differently.
@@ -58,21 +58,18 @@ class CsvLogger:
             {"update": str(update), **{name: _text(value) for name, value in values.items()}}
         )
         names = list(dict.fromkeys(name for row in self._rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
-        files.write_bytes(self._path, text.getvalue().encode())
+        lines = ([row.get(name, "") for name in names] for row in self._rows)
+        csv_files.write(self._path, names, lines)
 
     def images(self, update: int, name: str, images: np.ndarray) -> None:
-        """A CSV holds no pictures."""
+        """A CSV file has no pictures."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is buffered."""
 
 
 def _images_of(row: Mapping[str, str], num_examples: int) -> float:
-    """Images seen at a line of the log; lines of earlier versions only have their epoch."""
+    """Images seen at a line of the log; lines of earlier versions have only their epoch."""
     int(row["update"])
     if row.get("images"):
         return int(row["images"])
@@ -85,14 +82,14 @@ def _text(value: float) -> str:
 
 
 def _step(update: int, values: Mapping[str, float]) -> int:
-    """Where a point of a curve goes: at the images seen, which never shrink, if they are known."""
+    """The step of a point: the images seen, which never decrease, if they are known."""
     return int(values.get("images", update))
 
 
 class TensorBoardLogger:
     """Event files for TensorBoard in a folder, local or gs://; steps are images seen.
 
-    To gs:// the event file so far is uploaded whole after each call.
+    On gs:// the whole event file is uploaded after each call.
     """
 
     def __init__(self, folder: str) -> None:
@@ -127,7 +124,7 @@ class TensorBoardLogger:
 
 
 class WandbLogger:
-    """Weights & Biases, where its package is installed.
+    """Logs to Weights & Biases; needs its package.
 
     Raises:
         UserError: If it is not.

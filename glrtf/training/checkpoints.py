@@ -1,12 +1,12 @@
-"""Checkpoints: plain arrays under plain names, whole or not at all.
+"""Checkpoints: plain arrays under plain names, written completely or not at all.
 
-`checkpoints/images-000000043200.npz` holds the arrays, `images-000000043200.json`
-beside it, written last, their digest and where the run was. Arrays without their
-JSON are an unfinished save and are never read.
+`checkpoints/images-000000043200.npz` holds the arrays, `images-000000043200.json` next to it,
+written last, their digest and the position in the run. Arrays without their JSON are an unfinished
+save and are never read.
 
-Names and order follow the images seen. The number of updates does not do: on more
-replicas an update holds more images, so a resumed run counts fewer of them.
-Checkpoints named by their update (`step-00001200`) are read too.
+Names and order follow the images seen. The number of updates is not suitable: with more replicas an
+update has more images, so a resumed run counts fewer updates. Checkpoints named by their update
+(`step-00001200`) can be read too.
 """
 
 import dataclasses
@@ -33,14 +33,14 @@ _FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """Where in a run a checkpoint was made.
+    """The position of a checkpoint in a run.
 
     Attributes:
         update: Updates so far, counted in updates of global_batch_size.
         epoch: Epochs done so far, with a fraction.
         num_classes: Classes of the head.
         global_batch_size: Images an update.
-        metrics: Figures of that moment, such as the training loss.
+        metrics: Metrics at that point, such as the training loss.
         data: Digest of the shards, `workdir.data_digest`; empty in those of earlier versions.
         rows: Digest of the set that the run learns from; empty without one.
     """
@@ -55,7 +55,7 @@ class Position:
 
     @property
     def images(self) -> int:
-        """Images seen so far; it never shrinks, whatever the number of replicas."""
+        """Images seen so far; never decreases, whatever the number of replicas."""
         return self.update * self.global_batch_size
 
 
@@ -67,7 +67,7 @@ class Checkpoint:
         path: Its JSON file.
         arrays_path: Its arrays.
         sha256: The digest of the arrays' file.
-        position: Where in the run it was made.
+        position: Its position in the run.
     """
 
     path: str
@@ -79,8 +79,7 @@ class Checkpoint:
         """All arrays by name, after their digest is checked.
 
         Raises:
-            UserError: If the file is missing, is cut short, was changed, or holds NaN or
-                an infinity.
+            UserError: If the file is missing, truncated or changed, or contains NaN or infinity.
         """
         found = files.sha256(self.arrays_path)
         if found != self.sha256:
@@ -111,7 +110,7 @@ def write(folder: str, arrays: Mapping[str, np.ndarray], position: Position) -> 
     Args:
         folder: The run's `checkpoints/`.
         arrays: By name.
-        position: Where the run is.
+        position: The position in the run.
     """
     stem = files.join(folder, f"images-{position.images:012d}")
     write_arrays(f"{stem}.npz", arrays)
@@ -150,13 +149,13 @@ def list_all(folder: str) -> list[Checkpoint]:
 
 
 def latest(folder: str) -> Checkpoint | None:
-    """The newest finished checkpoint, None if there is none."""
+    """The newest finished checkpoint, or None."""
     found = list_all(folder)
     return found[-1] if found else None
 
 
 def best(found: list[Checkpoint], metric: str = "validation_map") -> Checkpoint | None:
-    """The checkpoint with the highest metric; the newest of equals; None if none has it."""
+    """The checkpoint with the highest value, the newest of equal ones; None if none has it."""
     rated = [c for c in found if metric in c.position.metrics]
     return max(rated, key=lambda c: (c.position.metrics[metric], c.position.images), default=None)
 
@@ -169,20 +168,20 @@ def prune(folder: str, keep: int) -> None:
         kept.add(champion.path)
     for checkpoint in found:
         if checkpoint.path not in kept:
-            # The JSON first: arrays without it are no checkpoint.
+            # The JSON first: arrays without it do not count as a checkpoint.
             files.delete(checkpoint.path)
             files.delete(checkpoint.arrays_path)
 
 
 def find(path: str, which: str | None = None) -> Checkpoint:
-    """The checkpoint that a path means.
+    """The checkpoint that a path refers to.
 
     Args:
         path: A workdir, its `checkpoints/`, or one checkpoint's .json or .npz.
         which: In a workdir: `last` (also None), `best`, or a number of updates.
 
     Raises:
-        UserError: If there is none, or several have that number of updates.
+        UserError: If no checkpoint matches, or several have that number of updates.
     """
     if path.endswith((".json", ".npz")):
         return read(path.removesuffix(".npz").removesuffix(".json") + ".json")
@@ -216,7 +215,7 @@ def embedding_arrays(model: "keras.Model") -> dict[str, "keras.Variable"]:
 
 
 def with_average(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays, weights replaced by their moving averages where the run kept them."""
+    """The arrays, with the weights replaced by their moving averages if the run kept them."""
     averages = {
         name.removeprefix("average/"): value
         for name, value in arrays.items()
@@ -230,11 +229,12 @@ def read_config(workdir: str, backbone: str = "") -> TrainConfig:
 
     Args:
         workdir: The run's folder.
-        backbone: The function that the run's backbone is, as the command line names it: a
-            folder, which may be another's, must not choose the code that is run.
+        backbone: The function that builds the run's backbone, as named on the command line: a
+            folder, which may come from someone else, must not choose the code that is run.
 
     Raises:
-        UserError: If the folder is no workdir, or its backbone is a function not named here.
+        UserError: If the folder is not a workdir, or its backbone is a function that is not named
+            here.
     """
     path = files.join(workdir, "config.yaml")
     if not files.exists(path):
@@ -243,9 +243,9 @@ def read_config(workdir: str, backbone: str = "") -> TrainConfig:
     named: list[str] = []
     line = f"backbone: {backbone}\n".encode()
     if names_function(backbone) and line in content:
-        # Named by both, it is taken from the command line.
+        # If both name it, the command line takes precedence.
         content, named = content.replace(line, b"", 1), [f"--backbone={backbone}"]
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser cannot read gs://.
         local.write(content)
         local.flush()
         try:
@@ -268,13 +268,13 @@ def load_embedding_model(
         checkpoint: `last` (also None), `best`, a number of updates, or a
             checkpoint's file.
         precision: `float32` or `mixed_bfloat16`, of the backbone.
-        any_size: Whether the model takes images of any size, not the run's only.
-        backbone: The run's backbone, where that is a function; see `read_config`.
+        any_size: Whether the model takes images of any size, not only the run's.
+        backbone: The run's backbone, if it is a function; see `read_config`.
 
     Returns:
         The model, float RGB in [0, 1] `(batch, size, size, 3)` -> unit rows
-        `(batch, embedding_dim)` float32, and the run's settings. Averaged
-        weights are taken where the run kept them.
+        `(batch, embedding_dim)` float32, and the run's settings. Averaged weights are used if the
+        run kept them.
 
     Raises:
         UserError: If there is no such run or checkpoint, or it is damaged.

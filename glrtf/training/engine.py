@@ -1,4 +1,4 @@
-"""What the training loop asks of TensorFlow or JAX: devices, batches, the update."""
+"""What the training loop needs from TensorFlow or JAX: devices, batches, the update."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,27 +14,27 @@ from glrtf.training.state import TrainState
 Step: TypeAlias = Callable[[Any, float], Any]
 """One update on a batch of `Engine.batches`.
 
-The second argument is this process's answer to whether to stop. The result is the means over
-the replicas of METRICS and, behind them, of those answers: float32 `(4,)`, for `np.asarray`,
-which waits until the update is done.
+The second argument says whether this process wants to stop. The result is the means over the
+replicas of METRICS followed by the mean of those answers: float32 `(4,)`, for `np.asarray`, which
+waits until the update is done.
 """
 
 # From unit rows (n, dimension) float32 and labels (n,) to figures such as {"map": 0.4}. The search
-# belongs to the rooms above, so the command hands it in.
+# belongs to packages above this one, so the command passes it in.
 Score: TypeAlias = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
-# Figures of the state as it is, such as {"validation_map": 0.4}.
+# Metrics of the current state, such as {"validation_map": 0.4}.
 Validate: TypeAlias = Callable[[], Mapping[str, float]]
 
 METRICS = ("loss", "accuracy", "gradient_norm")
 
 
 class Engine(Protocol):
-    """The devices of a run and what computes on them.
+    """The devices of a run and the computations on them.
 
     Attributes:
         name: `tensorflow` or `jax`.
         replicas: How many devices train in parallel, over all processes.
-        chief: Whether this process is the one that writes files.
+        chief: Whether this is the process that writes files.
         alone: Whether this process is the only one of the run.
     """
 
@@ -47,10 +47,10 @@ class Engine(Protocol):
         """The devices, for people."""
 
     def precision(self, wanted: str) -> str:
-        """`auto` -> `mixed_bfloat16` where the devices have it, else `float32`."""
+        """`auto` -> `mixed_bfloat16` if the devices support it, else `float32`."""
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """In which the state is made, restored and initialised."""
+        """The context in which the state is created, restored and initialised."""
 
     def build(
         self,
@@ -72,16 +72,16 @@ class Engine(Protocol):
         start_update: int,
         end_update: int,
     ) -> Iterator[Any]:
-        """A batch for each update, from those that `start_update` updates have not used on."""
+        """A batch for each update, starting after the first `start_update` batches."""
 
     def make_step(self, config: TrainConfig, state: TrainState, size: int) -> Step:
-        """The update at one stage's size; the state's variables may not move before `settle`."""
+        """The update at one stage's size; call `settle` before you read the state's variables."""
 
     def settle(self, state: TrainState) -> None:
         """Averages the replicas' BatchNorm statistics; then the state's variables are current."""
 
     def pictures(self, config: TrainConfig, size: int, batch: Any, count: int) -> np.ndarray:
-        """Of a batch's first replica the first photos as the model sees them, float in [0, 1]."""
+        """The first photos of the first replica's batch as the model sees them, float in [0, 1]."""
 
     def validator(
         self,
@@ -91,18 +91,18 @@ class Engine(Protocol):
         batch_size: int,
         score: Score | None,
     ) -> Validate:
-        """Embeds a fold and rates it.
+        """Embeds a fold and evaluates it.
 
         Args:
             state: Whose variables are read at each call.
             shards: The fold.
             spec: How images are made.
-            batch_size: Images of a replica at once.
-            score: Rates the embeddings by a search; None leaves that out.
+            batch_size: Images per replica and step.
+            score: Evaluates the embeddings by a search; None skips that.
         """
 
     def readable_errors(self, folder: str) -> contextlib.AbstractContextManager[None]:
-        """Around a loop over batches: trouble in the data comes out as `UserError`."""
+        """Wraps a loop over batches: errors in the data are raised as `UserError`."""
 
-    def told_of_lost_workers(self) -> contextlib.AbstractContextManager[None]:
-        """Around training: another process's end comes out as `UserError`."""
+    def reports_lost_workers(self) -> contextlib.AbstractContextManager[None]:
+        """Wraps training: the loss of another process is raised as `UserError`."""

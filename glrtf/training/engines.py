@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EngineName: TypeAlias = Literal["tensorflow", "jax"]
 
-# What tensorflow-tpu 2.20.0, the last of its kind, can load and drive.
+# What tensorflow-tpu 2.20.0, the last release, can load and use.
 _TENSORFLOW_LIBTPU = "0.0.24"
 _NOT_FOR_TENSORFLOW = ("TPU v7x",)
 _INSTALL = {
@@ -36,15 +36,15 @@ _INSTALL = {
 
 @dataclasses.dataclass(frozen=True)
 class Packages:
-    """Versions of the installed packages that matter; empty where one is missing.
+    """Versions of the relevant installed packages; empty if one is missing.
 
     Attributes:
-        tensorflow: Of tensorflow or tensorflow-cpu, whichever is there.
+        tensorflow: Of tensorflow or tensorflow-cpu, whichever is installed.
         tensorflow_tpu: Of tensorflow-tpu.
         jax: Of jax.
         jax_cuda: Of JAX's CUDA plugin.
         libtpu: Of libtpu.
-        jax_libtpu: Of the libtpu that this jax is made for, such as ``0.0.40``.
+        jax_libtpu: Of the libtpu that this jax was built for, such as ``0.0.40``.
     """
 
     tensorflow: str = ""
@@ -56,7 +56,7 @@ class Packages:
 
     @classmethod
     def installed(cls) -> "Packages":
-        """Those of this environment."""
+        """The packages of this environment."""
         jax = _version("jax")
         return cls(
             tensorflow=_version("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "tf-nightly"),
@@ -75,7 +75,7 @@ class Packages:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """An engine and why it was taken, for people."""
+    """An engine and why it was chosen, as text for the user."""
 
     engine: EngineName
     reason: str
@@ -89,18 +89,18 @@ def choose(
     found: Accelerators | None = None,
     packages: Packages,
 ) -> Choice:
-    """The engine that drives this machine's devices.
+    """The engine that supports this machine's devices.
 
     Args:
         wanted: `tensorflow`, `jax` or `auto`.
-        strategy: As of the settings; a CPU needs no accelerator's driver.
-        remote: Whether a TPU is named, which TensorFlow alone reaches.
+        strategy: From the settings; a CPU needs no accelerator's driver.
+        remote: Whether a remote TPU is named, which only TensorFlow can reach.
         found: The machine's accelerators.
         packages: What is installed.
 
     Raises:
-        UserError: If the engine is not installed, cannot drive what was found, or would load
-            another libtpu than it is made for.
+        UserError: If the engine is not installed, does not support the devices found, or would load
+            a libtpu that it was not built for.
     """
     choice = Choice(wanted, "--engine") if wanted != "auto" else None  # type: ignore[arg-type]
     if choice is None:
@@ -125,13 +125,13 @@ def _automatic(
         others = "" if len(drivers) > 1 else f", alone with {packages}"
         return Choice(drivers[0], f"it drives {found}{others}")
     if found.kind == "gpu" and packages.tensorflow:
-        # Whether it was built with CUDA is seen when it looks for them.
+        # Whether it was built with CUDA shows when it looks for GPUs.
         return Choice("tensorflow", f"for {found}")
     raise UserError(_cannot_drive(found, packages))
 
 
 def _drivers(found: Accelerators, packages: Packages) -> list[EngineName]:
-    """The installed engines that drive these accelerators, the preferred one first."""
+    """The installed engines that support these accelerators, the preferred one first."""
     drivers: list[EngineName] = []
     if found.kind == "tpu":
         old = found.name not in _NOT_FOR_TENSORFLOW
@@ -145,7 +145,7 @@ def _drivers(found: Accelerators, packages: Packages) -> list[EngineName]:
 
 
 def cannot_drive(engine: EngineName) -> str:
-    """What to say where an engine finds no accelerator although this machine has one."""
+    """The message if an engine finds no accelerator although this machine has one."""
     found = accelerators.present()
     assert found is not None
     return (
@@ -175,7 +175,7 @@ def _require(engine: EngineName, packages: Packages) -> None:
 
 
 def _refuse_other_libtpu(engine: EngineName, packages: Packages) -> None:
-    """One libtpu is loaded into a process, and each engine aborts it with the other's."""
+    """Refuses the other engine's libtpu: a process loads one, and the wrong one aborts it."""
     if not packages.libtpu:
         return
     if engine == "tensorflow" and packages.tensorflow_tpu:
@@ -203,7 +203,7 @@ def _version(*names: str) -> str:
 
 
 def _required_libtpu() -> str:
-    """Which libtpu `jax[tpu]` of the installed version asks for."""
+    """The libtpu that `jax[tpu]` of the installed version requires."""
     for line in importlib.metadata.requires("jax") or []:
         if match := re.match(r"libtpu\s*[=~><!]=\s*([\d.]+?)(\.\*)?\s*;", line):
             return match[1]
@@ -211,12 +211,11 @@ def _required_libtpu() -> str:
 
 
 def select(config: "TrainConfig | EmbedConfig", *, fall_back: bool = False) -> Choice:
-    """Chooses a run's engine, and Keras's backend with it; call it before Keras is imported.
+    """Chooses a run's engine and sets Keras's backend; call it before Keras is imported.
 
     Args:
         config: The settings.
-        fall_back: Whether the CPU may be taken where no engine drives this machine's
-            accelerators.
+        fall_back: Whether the CPU may be used if no engine supports this machine's accelerators.
 
     Raises:
         UserError: See `choose` and `keras_backend.use`.
@@ -239,14 +238,14 @@ def select(config: "TrainConfig | EmbedConfig", *, fall_back: bool = False) -> C
 
 
 def start(config: "TrainConfig", *, fall_back: bool = False) -> "tuple[Engine, str]":
-    """The engine of a run, on its devices, and why it was taken.
+    """Starts the engine of a run on its devices; also returns why it was chosen.
 
     Args:
         config: The run's settings.
-        fall_back: As of `select`, with a note.
+        fall_back: As in `select`, with a note.
 
     Raises:
-        UserError: See `select`; or if the devices are not there.
+        UserError: See `select`; or if the devices are missing.
     """
     choice = select(config, fall_back=fall_back)
     if choice.engine == "jax":

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tfrecords_tools import tfrecord
+from tfrecords_tools.example import varint
 
 _VERSION = b"brain.Event:2"
 # Numbers in the messages' definitions: DataType, DataClass and wire types.
@@ -27,7 +28,7 @@ class EventFile:
     """One new event file in a folder.
 
     Args:
-        folder: Is made where it is missing.
+        folder: Created if missing.
     """
 
     def __init__(self, folder: str) -> None:
@@ -37,7 +38,7 @@ class EventFile:
         self._write(0, _field(3, _BYTES, _VERSION))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds figures, float32."""
+        """Adds scalars, float32."""
         self._summary(
             step,
             (
@@ -55,11 +56,11 @@ class EventFile:
         self._summary(step, [_value(name, "images", _BLOBS, tensor)])
 
     def flush(self) -> None:
-        """Writes out what is still held."""
+        """Writes everything that is still buffered."""
         self._file.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         self._file.close()
 
     def _summary(self, step: int, values: Iterable[bytes]) -> None:
@@ -68,7 +69,7 @@ class EventFile:
 
     def _write(self, step: int, content: bytes) -> None:
         stamp = _field(1, _DOUBLE, struct.pack("<d", time.time()))
-        event = stamp + _field(2, _VARINT, _varint(step)) + content
+        event = stamp + _field(2, _VARINT, varint(step)) + content
         before, after = tfrecord.frame(event)
         self._file.write(before + event + after)
 
@@ -76,7 +77,7 @@ class EventFile:
 def _value(name: str, plugin: str, data_class: int, tensor: bytes) -> bytes:
     """A `Summary.Value` message."""
     metadata = _field(1, _BYTES, _field(1, _BYTES, plugin.encode()))
-    metadata += _field(4, _VARINT, _varint(data_class))
+    metadata += _field(4, _VARINT, varint(data_class))
     return (
         _field(1, _BYTES, name.encode()) + _field(9, _BYTES, metadata) + _field(8, _BYTES, tensor)
     )
@@ -84,8 +85,8 @@ def _value(name: str, plugin: str, data_class: int, tensor: bytes) -> bytes:
 
 def _tensor(dtype: int, shape: list[int], content: bytes) -> bytes:
     """A `TensorProto` message."""
-    dims = b"".join(_field(2, _BYTES, _field(1, _VARINT, _varint(size))) for size in shape)
-    return _field(1, _VARINT, _varint(dtype)) + _field(2, _BYTES, dims) + content
+    dims = b"".join(_field(2, _BYTES, _field(1, _VARINT, varint(size))) for size in shape)
+    return _field(1, _VARINT, varint(dtype)) + _field(2, _BYTES, dims) + content
 
 
 def _packed(value: float) -> bytes:
@@ -100,14 +101,5 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _field(number: int, wire_type: int, content: bytes) -> bytes:
-    length = _varint(len(content)) if wire_type == _BYTES else b""
-    return _varint(number << 3 | wire_type) + length + content
-
-
-def _varint(value: int) -> bytes:
-    result = bytearray()
-    while value > 0x7F:
-        result.append(value & 0x7F | 0x80)
-        value >>= 7
-    result.append(value)
-    return bytes(result)
+    length = varint(len(content)) if wire_type == _BYTES else b""
+    return varint(number << 3 | wire_type) + length + content

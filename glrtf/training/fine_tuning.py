@@ -1,4 +1,4 @@
-"""What fine-tuning treats apart: a frozen backbone, and learning rates by depth."""
+"""What fine-tuning treats differently: a frozen backbone, and learning rates by depth."""
 
 import dataclasses
 import re
@@ -24,7 +24,7 @@ class Frozen:
     variables: frozenset[int] = frozenset()
 
     def holds(self, variable: keras.Variable) -> bool:
-        """Whether a variable is one of them."""
+        """Whether a variable is frozen."""
         return self.updates > 0 and id(variable) in self.variables
 
 
@@ -34,7 +34,7 @@ def backbone_of(config: TrainConfig, embedding_model: keras.Model) -> keras.Mode
 
 
 def frozen_backbone(config: TrainConfig, embedding_model: keras.Model, updates: int) -> Frozen:
-    """The backbone, kept for a number of updates."""
+    """The backbone, frozen for a number of updates."""
     if not updates:
         return Frozen()
     backbone = backbone_of(config, embedding_model)
@@ -46,14 +46,14 @@ def rate_factors(
 ) -> list[float]:
     """The factor on each variable's learning rate.
 
-    What follows the backbone has `head_learning_rate_factor`. The backbone's last block, with the
-    layers after it, has 1, and each block `layer_decay` times that of the block after it; the
+    The layers after the backbone have `head_learning_rate_factor`. The backbone's last block, with
+    the layers after it, has 1, and each block `layer_decay` times that of the block after it; the
     stem counts as the block before the first.
 
     Args:
         config: The run's settings.
         embedding_model: The model without head.
-        variables: Of which factors are wanted.
+        variables: The variables whose factors are wanted.
     """
     backbone = backbone_of(config, embedding_model)
     depths = _depths(backbone)

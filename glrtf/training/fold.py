@@ -1,4 +1,4 @@
-"""The validation fold, dealt out by file to the hosts, each of which reads its own part."""
+"""The validation fold, assigned to the hosts by file; each host reads its own part."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -16,26 +16,26 @@ Dataset: TypeAlias = tf.data.Dataset
 Tensor: TypeAlias = tf.Tensor
 
 FILLING = -1
-"""The place of what only fills a batch."""
+"""The position of a record that only fills a batch."""
 
 
 def fold_batches(
     strategy: tf.distribute.Strategy, shards: ShardSet, spec: InputSpec, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """One pass over a fold, a batch a replica at each step, every record once.
+    """One pass over a fold, one batch per replica at each step, every record once.
 
-    All batches are full and all hosts take as many steps: what a host lacks is filled with black
-    images of class 0. Where this process drives other hosts, those read by graphs.
+    All batches are full and all hosts take the same number of steps: missing records are replaced
+    by black images of class 0. If this process drives other hosts, they read by graphs.
 
     Args:
-        strategy: Who takes them.
+        strategy: The strategy that consumes them.
         shards: The fold.
         spec: How images are made.
         batch_size: Images of a batch.
 
     Yields:
         Images uint8 (batch_size, size, size, 3), labels int32 (batch_size,) and places int32
-        (batch_size,) for each replica: where in the fold a record is, or `FILLING`.
+        (batch_size,) for each replica: the record's position in the fold, or `FILLING`.
     """
     by_graph = drives_other_hosts(strategy)
     replicas = strategy.num_replicas_in_sync
@@ -52,12 +52,12 @@ def fold_batches(
     batches = iter(strategy.distribute_datasets_from_function(of_host))
     for _ in range(rounds[0]):
         yield next(batches)
-    # The last part of a shard is compared with its digest when more is wanted than it holds.
+    # A shard's digest is compared once a record after its last one is requested.
     next(batches)
 
 
 def _part(shards: ShardSet, worker: int, workers: int) -> tuple[ShardSet, np.ndarray]:
-    """A host's shards, and where in the fold their records are, int32 (n,)."""
+    """A host's shards, and their records' positions in the fold, int32 (n,)."""
     numbers = range(worker, len(shards.shards), workers)
     starts = np.cumsum([0, *shards.lengths])
     places = [np.arange(starts[n], starts[n + 1], dtype=np.int32) for n in numbers]
@@ -67,7 +67,7 @@ def _part(shards: ShardSet, worker: int, workers: int) -> tuple[ShardSet, np.nda
 def _filled(
     shards: ShardSet, places: np.ndarray, spec: InputSpec, batch_size: int, by_graph: bool
 ) -> Dataset:
-    """Endless full batches: the records of these shards, then filling."""
+    """Endless full batches: the records of these shards, then filler."""
     table = tf.constant(places)
     image = [spec.size, spec.size, 3]
     nothing = (
@@ -92,6 +92,6 @@ def _filled(
         read = read.map(lambda row: (row["image"], row["label"]))
     batches = read.enumerate().map(lambda number, row: fill(number, *row)).concatenate(filling)
     options = tf.data.Options()
-    # Shards are dealt out here, not by tf.distribute.
+    # Shards are assigned here, not by tf.distribute.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.with_options(options)

@@ -1,4 +1,4 @@
-"""Figures of a held-out fold from its embeddings and losses."""
+"""Metrics of a held-out fold from its embeddings and losses."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def figures_of(
             margin, over all classes.
         labels: `(n,)` int.
         dimension: Length of an embedding.
-        score: Rates the embeddings by a search; None leaves that out.
+        score: Evaluates the embeddings by a search; None skips that.
     """
     embeddings, loss, right = np.split(values, [dimension, dimension + 1], axis=1)
     figures = {"validation_loss": float(loss.mean()), "validation_accuracy": float(right.mean())}

@@ -21,7 +21,7 @@ _LABEL_TEXT = "label: expected 0 to"
 
 
 class ReadSettings(TypedDict):
-    """What both readers take."""
+    """The arguments of both readers."""
 
     size: int
     batch_size: int
@@ -41,22 +41,22 @@ def distributed_batches(
     start_update: int,
     end_update: int,
 ) -> Iterator:
-    """Batches, one a replica at each step, read by each host from its own shards.
+    """Batches, one per replica and step, read by each host from its own shards.
 
-    Where this process drives other hosts, those read by graphs of TensorFlow operations:
-    Python would run here and feed them all. They look up no rows of another descriptor.
+    If this process drives other hosts, they read by graphs of TensorFlow operations: Python code
+    would run here and feed them all. These graphs look up no rows of another descriptor.
 
     Args:
-        strategy: Who takes them.
+        strategy: The strategy that consumes them.
         shards: The train split.
         config: Batch size, seed, and how to read.
         size: Side of the images in pixels.
-        num_classes: What labels must be below.
-        start_update: Updates whose batches were already used.
-        end_update: The update after which no batch is needed; there may be more of them.
+        num_classes: Labels must be below this.
+        start_update: Updates whose batches have been used already.
+        end_update: The last update; there may be more batches.
 
     Raises:
-        UserError: If such hosts are to look up rows, or the set of rows is not whole.
+        UserError: If such hosts are to look up rows, or the set of rows is not complete.
     """
     by_graph = drives_other_hosts(strategy)
     if by_graph and config.distill.rows:
@@ -92,7 +92,7 @@ def distributed_batches(
 def check_labels(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
     """The labels, or an error that names the first one outside [0, num_classes).
 
-    Runs on the host: accelerators read past a matrix's end without a word.
+    Runs on the host: accelerators silently read past a matrix's end.
     """
     wrong = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
     check = tf.debugging.Assert(
@@ -105,7 +105,7 @@ def check_labels(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 @contextmanager
 def readable_errors(folder: str) -> Iterator[None]:
-    """Around a loop over batches: trouble in the data comes out as `UserError`."""
+    """Wraps a loop over batches: errors in the data are raised as `UserError`."""
     try:
         with plain_errors():
             yield

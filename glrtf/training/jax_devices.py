@@ -14,24 +14,24 @@ from tfrecords_tools.errors import UserError
 
 _FIRST_WITH_BFLOAT16 = 8.0
 _STRATEGIES = ("auto", "cpu", "gpu", "tpu")
-# What a cluster's processes are told by whoever starts them.
+# Environment variables that are set for the processes of a cluster.
 _CLUSTER = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
 def find_devices(
     strategy: str, tpu: str = "", *, fall_back: bool = False, alone: bool = False
 ) -> list[jax.Device]:
-    """The devices of that kind, of all processes; call it before any other JAX operation.
+    """The devices of that kind in all processes; call it before any other JAX operation.
 
     Args:
         strategy: `auto`, `cpu`, `gpu` or `tpu`.
         tpu: Must be empty or `local`: JAX drives the TPU of the machine it runs on.
-        fall_back: Whether `auto` takes the CPU, with a note, where this machine has
-            accelerators that JAX cannot drive; it refuses otherwise.
-        alone: Whether this process takes its own devices only, whatever the cluster.
+        fall_back: Whether `auto` uses the CPU, with a note, if this machine has accelerators that
+            JAX does not support; otherwise that is an error.
+        alone: Whether this process uses only its own devices, even in a cluster.
 
     Raises:
-        UserError: If the devices asked for are not there.
+        UserError: If the requested devices are missing.
     """
     if strategy not in _STRATEGIES:
         raise UserError(
@@ -43,7 +43,7 @@ def find_devices(
             f"--tpu: expected this machine's own TPU with --engine jax, found {tpu!r}; start the "
             "command on each of the TPU's hosts"
         )
-    # As on TensorFlow: a TPU would multiply float32 matrices in bfloat16.
+    # As with TensorFlow: a TPU would multiply float32 matrices in bfloat16.
     jax.config.update("jax_default_matmul_precision", "highest")
     if strategy == "cpu":
         jax.config.update("jax_platforms", "cpu")
@@ -62,7 +62,7 @@ def find_devices(
 
 
 def _check_kind(platform: str, strategy: str, fall_back: bool) -> None:
-    """Never the CPU in silence while better devices are idle."""
+    """Refuses to use the CPU silently while better devices are idle."""
     if strategy in ("gpu", "tpu") and platform != strategy:
         if accelerators.present() is not None:
             raise UserError(engines.cannot_drive("jax"))
@@ -78,24 +78,24 @@ def _check_kind(platform: str, strategy: str, fall_back: bool) -> None:
 
 
 def make_mesh(devices: list[jax.Device], *, split_classes: bool) -> Mesh:
-    """All devices, along `model` where they split the classes among them, else along `data`."""
+    """All devices, along the axis `model` if the classes are split over them, else along `data`."""
     shape = (1, -1) if split_classes else (-1, 1)
     return Mesh(np.array(devices).reshape(shape), AXES)
 
 
 def compute_deterministically() -> None:
-    """Makes XLA avoid operations on GPUs that add in any order; it reads this when it starts."""
+    """Makes XLA avoid GPU operations that add in any order; call it before JAX starts."""
     flags = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def host() -> jax.Device:
-    """The CPU of this process, on which state is made, read and written."""
+    """The CPU of this process, on which state is created, read and written."""
     return jax.local_devices(backend="cpu")[0]
 
 
 def describe(devices: list[jax.Device]) -> str:
-    """The devices, for people."""
+    """The devices, as text for the user."""
     kind = devices[0].device_kind
     if devices[0].platform == "cpu":
         return "the CPU" if len(devices) == 1 else f"{len(devices)} CPU devices"
@@ -103,7 +103,7 @@ def describe(devices: list[jax.Device]) -> str:
 
 
 def choose_precision(precision: str, devices: list[jax.Device]) -> str:
-    """`auto` -> mixed_bfloat16 where the devices have it, as on TensorFlow."""
+    """`auto` -> mixed_bfloat16 if the devices support it, as with TensorFlow."""
     if precision != "auto":
         return precision
     platform = devices[0].platform
@@ -114,7 +114,7 @@ def choose_precision(precision: str, devices: list[jax.Device]) -> str:
 
 
 def _join_cluster() -> None:
-    """Joins the processes of a cluster, or of the hosts of a TPU slice, where there are several."""
+    """Connects the processes of a cluster or of a TPU slice's hosts, if there are several."""
     values = [os.environ.get(name, "") for name in _CLUSTER]
     hosts = [name for name in os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",") if name]
     if not any(values):

@@ -26,15 +26,15 @@ from glrtf.training.jax_validation import JaxValidator
 from glrtf.training.state import TrainState, build_state
 from tfrecords_tools.errors import UserError
 
-# Updates that are handed to the devices before the first of them is done.
+# Updates that are sent to the devices before the first of them is finished.
 _IN_FLIGHT = 3
 
 
 class JaxEngine:
     """See `Engine`.
 
-    The state's variables stay on the host. Its values are placed on the mesh when the first step
-    is made, and come back in `settle`.
+    The state's variables stay on the host. Its values are placed on the mesh when the first step is
+    made, and copied back in `settle`.
 
     Args:
         mesh: The devices, its axes named `AXES`.
@@ -67,7 +67,7 @@ class JaxEngine:
         return cls(jax_devices.make_mesh(devices, split_classes=split))
 
     def describe(self) -> str:
-        """The devices, for people."""
+        """The devices, as text for the user."""
         return jax_devices.describe(list(self.mesh.devices.flat))
 
     def precision(self, wanted: str) -> str:
@@ -75,7 +75,7 @@ class JaxEngine:
         return jax_devices.choose_precision(wanted, list(self.mesh.devices.flat))
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """Inside, variables are made and changed in the host's memory."""
+        """Inside this context variables are created and changed in the host's memory."""
         return jax.default_device(jax_devices.host())
 
     def build(
@@ -113,7 +113,7 @@ class JaxEngine:
         return batches_on_mesh(self.mesh, shards, config, size, num_classes, start_update)
 
     def make_step(self, config: TrainConfig, state: TrainState, size: int) -> Step:
-        """The update as one compiled program; it waits for none of the last few updates."""
+        """The update as one compiled program; it does not wait for the last few updates."""
         on_tpu = self.mesh.devices.flat[0].platform == "tpu"
         update = make_update(
             state,
@@ -134,7 +134,7 @@ class JaxEngine:
             )
             assert self._values is not None
             self._values, figures = update(self._values, batch, answers)
-            # Batches wait in the devices' memory: not for more than some updates.
+            # Queued batches take device memory, so only a few updates are queued.
             running.append(figures)
             if len(running) > _IN_FLIGHT:
                 running.popleft().block_until_ready()
@@ -175,8 +175,8 @@ class JaxEngine:
         return contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def told_of_lost_workers(self) -> Iterator[None]:
-        """Another process's end comes out as `UserError`."""
+    def reports_lost_workers(self) -> Iterator[None]:
+        """The loss of another process is raised as `UserError`."""
         try:
             yield
         except jax.errors.JaxRuntimeError as error:

@@ -22,20 +22,20 @@ def batches_on_mesh(
     num_classes: int,
     start_update: int,
 ) -> Iterator[tuple[jax.Array, ...]]:
-    """Batches (images uint8, labels int32), split over the devices, without end.
+    """Batches (images uint8, labels int32), split over the devices, endlessly.
 
-    A run that learns from another descriptor's rows gets these (b, width) float32 too.
+    A run that learns from another descriptor's rows also gets these, float32 (b, width).
 
-    Each process reads its own shards, for its own devices: the same records as on TensorFlow,
-    each device's in the same order.
+    Each process reads its own shards, for its own devices: the same records as with TensorFlow, in
+    the same order on each device.
 
     Args:
         mesh: The devices.
         shards: The train split.
         config: Batch size, seed, and how to read.
         size: Side of the images in pixels.
-        num_classes: What labels must be below.
-        start_update: Updates whose batches were already used.
+        num_classes: Labels must be below this.
+        start_update: Updates whose batches have been used already.
     """
     local = len(mesh.local_devices)
     reader = training_reader(
@@ -56,10 +56,10 @@ def batches_on_mesh(
 
 
 def check_labels(labels: np.ndarray, num_classes: int, folder: str) -> None:
-    """Refuses labels outside [0, num_classes): a device would read past a matrix's end.
+    """Refuses labels outside [0, num_classes): a device would silently read past a matrix's end.
 
     Raises:
-        UserError: Naming the first.
+        UserError: Naming the first one.
     """
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if len(wrong):
@@ -70,12 +70,12 @@ def check_labels(labels: np.ndarray, num_classes: int, folder: str) -> None:
 
 
 def on_devices(values: np.ndarray, sharding: NamedSharding) -> jax.Array:
-    """This process's rows on its devices; a copy, since the reader fills its arrays again."""
+    """This process's rows on its devices; copied, since the reader reuses its arrays."""
     return jax.make_array_from_process_local_data(sharding, np.array(values))
 
 
 def dealt(values: np.ndarray, sharding: NamedSharding) -> jax.Array:
-    """Rows that every process has, each device its own."""
+    """Rows that every process has, split over the devices."""
     return jax.make_array_from_callback(values.shape, sharding, _rows_of(values))
 
 

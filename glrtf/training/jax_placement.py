@@ -13,19 +13,19 @@ from glrtf.models.kernels.jax_replicas import AXES
 from glrtf.training.state import TrainState, statistics
 
 EVERYWHERE = PartitionSpec()
-"""Of a value that all devices hold alike."""
+"""For a value that is the same on all devices."""
 BY_CLASS = PartitionSpec(AXES[1])
-"""Of rows of class centres that are split over the mesh's `model` axis."""
+"""For rows of class centres that are split over the mesh's `model` axis."""
 BY_DEVICE = PartitionSpec(AXES)
-"""Of a value whose first axis counts images, or devices, in the mesh's order."""
+"""For a value whose first axis counts images or devices, in the mesh's order."""
 
 
 class Values(NamedTuple):
-    """What an update changes, one value a variable.
+    """What an update changes, one value per variable.
 
     Attributes:
         weights: Trainable weights.
-        statistics: BatchNorm's and the like, with a first axis for the devices: each moves its
+        statistics: BatchNorm's and similar, with a first axis for the devices: each device has its
             own.
         optimizer: Slots and the counter of updates.
         averages: Moving averages of the weights.
@@ -38,7 +38,7 @@ class Values(NamedTuple):
 
 
 def variables_of(state: TrainState) -> Values:
-    """The variables whose values `Values` holds."""
+    """The variables whose values are in `Values`."""
     return Values(
         weights=list(state.model.trainable_variables),
         statistics=statistics(state.model),
@@ -48,7 +48,7 @@ def variables_of(state: TrainState) -> Values:
 
 
 def specs_of(state: TrainState) -> Values:
-    """How each value lies on the mesh."""
+    """How each value is placed on the mesh."""
     variables = variables_of(state)
     return Values(*([_spec(v) for v in group] for group in variables))._replace(
         statistics=[BY_DEVICE] * len(variables.statistics)
@@ -67,12 +67,12 @@ def place(state: TrainState, mesh: Mesh) -> Values:
 
 
 def place_variables(variables: Sequence[Any], mesh: Mesh) -> list[Any]:
-    """Values of variables on the mesh: alike everywhere, or split by class."""
+    """Values of variables on the mesh: replicated, or split by class."""
     return [_placed(_host_value(v), _spec(v), mesh) for v in variables]
 
 
 def take_back(state: TrainState, values: Values, host: jax.Device) -> None:
-    """Gives the state's variables these values; of statistics the first device's."""
+    """Assigns these values to the state's variables; of the statistics, the first device's."""
     with jax.default_device(host):
         for group, found in zip(variables_of(state), values, strict=True):
             for variable, value in zip(group, found, strict=True):
@@ -96,7 +96,7 @@ def _assign(variable: Any, value: jax.Array, *, is_statistic: bool) -> None:
         parts = np.split(_whole(value), shards.num_replicas)
         assign_whole(variable, shards.join(parts))
         return
-    # A copy: the device's own buffer is given to the next update.
+    # Copied: the device's own buffer is donated to the next update.
     local = np.array(value.addressable_data(0))
     variable.assign(local[0] if is_statistic else local)
 
@@ -114,7 +114,7 @@ def _spec(variable: Any) -> PartitionSpec:
 
 
 def _host_value(variable: Any) -> np.ndarray:
-    """The value over all devices; of a split one all parts, in their order."""
+    """The whole value; if it is split, all parts in order."""
     if shards_of(variable) is None:
         return np.array(read_whole(variable))
     return np.concatenate([part.numpy() for part in parts_of(variable)])

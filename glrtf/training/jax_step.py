@@ -1,8 +1,8 @@
 """One update on JAX, from several micro-batches, with one reduction over the devices.
 
-The update is one compiled program, whose body each device runs on its own images
-(`jax.shard_map`). It is the one of `accumulation`: nothing crosses devices in the scan over
-micro-batches, but for synchronised BatchNorm and a head whose classes are split.
+The update is one compiled program, whose body each device runs on its own images (`jax.shard_map`).
+It is the same as in `accumulation`: the scan over micro-batches does not communicate between
+devices, except for synchronised BatchNorm and a head whose classes are split.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from glrtf.training.jax_placement import BY_DEVICE, EVERYWHERE, Values, specs_of
 from glrtf.training.state import SEED_STRIDE, TrainState, is_seed
 
 Prepare: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]]
-"""(images uint8, device's number, micro-batch number over the whole run) -> float images in
-[0, 1], and where they are mixed, with which others."""
+"""(images uint8, device's number, micro-batch number over the whole run) -> float images in [0, 1],
+and, if they are mixed, with which others."""
 
 Update: TypeAlias = Callable[..., tuple[Values, jax.Array]]
-"""(values, batch, stop) -> the values after the update, which take the memory of those before,
-and the means over the devices of METRICS and of `stop`, float32 `(4,)`.
+"""(values, batch, stop) -> the values after the update, which reuse the memory of those before, and
+the means over the devices of METRICS and of `stop`, float32 `(4,)`.
 
-A batch is (images, labels), and where the model learns from another descriptor's rows, these."""
+A batch is (images, labels), plus the other descriptor's rows if the model learns from them."""
 
 
 def make_update(
@@ -42,8 +42,8 @@ def make_update(
     Args:
         state: What is trained; only its structure is used.
         mesh: The devices, its axes named `AXES`.
-        prepare: Makes float images of a micro-batch, augments and perhaps mixes them.
-        accumulation_steps: Micro-batches an update; divides a device's images.
+        prepare: Makes float images of a micro-batch, augments and optionally mixes them.
+        accumulation_steps: Micro-batches per update; divides a device's images.
         clip_norm: Largest norm of the reduced gradient; 0 for no clipping.
     """
     step = _Step(state, mesh, prepare, accumulation_steps, clip_norm)
@@ -53,7 +53,7 @@ def make_update(
         mesh=mesh,
         in_specs=(specs, BY_DEVICE, BY_DEVICE),
         out_specs=(specs, EVERYWHERE),
-        # The gradients of what crosses devices are written out in `jax_replicas`.
+        # The gradients of the exchanges between devices are defined in `jax_replicas`.
         check_vma=False,
     )
     return jax.jit(body, donate_argnums=0)
@@ -99,7 +99,7 @@ class _Step:
     def _thawed(
         self, iterations: jax.Array, before: list[jax.Array], after: list[jax.Array]
     ) -> list[jax.Array]:
-        """The statistics after an update; those of frozen layers as they were."""
+        """The statistics after an update; those of frozen layers are unchanged."""
         frozen = self._state.updater.frozen
         return [
             jnp.where(iterations < frozen.updates, old[0], new) if frozen.holds(variable) else new
@@ -177,7 +177,7 @@ class _Step:
     def _reduce(
         self, gradients: list[jax.Array], figures: jax.Array
     ) -> tuple[list[jax.Array], jax.Array, jax.Array]:
-        """Sums over the devices; those of split weights are over all images already.
+        """Sums over the devices; gradients of split weights already cover all images.
 
         Returns:
             The gradients to apply, the norm of the whole gradient, the figures.
@@ -197,7 +197,7 @@ class _Step:
         return result, jnp.sqrt(squares), figures
 
     def _apply(self, values: Values, gradients: list[jax.Array]) -> Values:
-        """The optimizer's and the average's part."""
+        """Applies the optimizer and updates the average."""
         groups = self._variables._replace(statistics=[])
         held = values._replace(statistics=[])
         mapping = [

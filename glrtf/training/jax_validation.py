@@ -1,4 +1,4 @@
-"""Figures of the model on a held-out fold, on JAX devices."""
+"""Metrics of the model on a held-out fold, on JAX devices."""
 
 from collections.abc import Sequence
 
@@ -28,15 +28,15 @@ from tfrecords_tools.progress import Progress
 
 
 class JaxValidator:
-    """Embeds a fold on all devices and rates it; as `Validator`.
+    """Embeds a fold on all devices and evaluates it, like `Validator`.
 
     Args:
         mesh: The devices.
         model: Embedding model and head, with current values in its variables.
         shards: The fold.
         spec: How images are made.
-        batch_size: Images of a device at once.
-        score: Rates the embeddings by a search; None leaves that out.
+        batch_size: Images per device and step.
+        score: Evaluates the embeddings by a search; None skips that.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class JaxValidator:
     def _run(
         self, values: Sequence[jax.Array], images: np.ndarray, labels: np.ndarray
     ) -> np.ndarray:
-        """One batch dealt out over the devices; a small last one is filled up with its first."""
+        """One batch split over the devices; a smaller last batch is padded with its first image."""
         filled = np.resize(np.arange(len(labels)), self._batch)
         sharding = NamedSharding(self._mesh, BY_DEVICE)
         result = self._step(

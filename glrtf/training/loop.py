@@ -34,7 +34,7 @@ class Result:
     Attributes:
         update: Updates made over the whole run.
         finished: Whether the run is at its end; False after SIGTERM or Ctrl-C.
-        metrics: The last epoch's figures.
+        metrics: The last epoch's metrics.
     """
 
     update: int
@@ -52,9 +52,9 @@ class Trainer:
         plan: The run in updates.
         state: What is trained.
         num_classes: Classes of the head.
-        loggers: Receive the figures.
+        loggers: Receive the metrics.
         chief: Whether this process writes checkpoints.
-        validate: Gives figures of the model, every `validate_every` epochs.
+        validate: Returns metrics of the model, every `validate_every` epochs.
     """
 
     def __init__(
@@ -90,25 +90,24 @@ class Trainer:
     def run(self) -> Result:
         """Trains from where the state is to the plan's end, or until SIGTERM or Ctrl-C.
 
-        A signal lets the update that is being made end, and saves a checkpoint. A second
-        Ctrl-C stops at once.
+        After a signal the current update is finished and a checkpoint saved. A second Ctrl-C stops
+        at once.
 
         Raises:
-            UserError: If the loss stops being a number, the data is bad, or another worker
-                is gone.
+            UserError: If the loss is no longer finite, the data is bad, or another worker is lost.
         """
         update = self._state.updater.count
         metrics: dict[str, float] = {}
         images = (self._plan.total_updates - update) * self._plan.global_batch_size
         with (
             stopping.handled([signal.SIGTERM, signal.SIGINT], self._stop.on_signal),
-            self._engine.told_of_lost_workers(),
+            self._engine.reports_lost_workers(),
             Progress("train", images, unit="image") as progress,
         ):
             for stage in self._plan.stages:
                 if stage.end > update and not self._stop.agreed:
                     update, metrics = self._run_stage(stage, update, progress, metrics)
-            if update != self._saved:  # A signal came when this update's save had been passed.
+            if update != self._saved:  # A signal arrived after this update's save.
                 self._save(update, {})
         return Result(update, update >= self._plan.total_updates, metrics)
 
@@ -138,18 +137,18 @@ class Trainer:
                     metrics = self._end_epoch(update, time.monotonic() - epoch_began)
                     epoch_began = time.monotonic()
                 if self._is_save_due(update):
-                    # The figures are of the weights at the epoch's end, of no later ones.
+                    # The metrics describe the weights at the epoch's end, not later ones.
                     self._save(update, metrics if self._plan.ends_epoch(update) else {})
         return update, metrics
 
     def _show(self, batch: tuple, size: int) -> None:
-        """Hands the loggers a grid of the run's first photos as the model sees them."""
+        """Passes a grid of the run's first photos, as the model sees them, to the loggers."""
         varied = self._engine.pictures(self._config, size, batch, _SHOWN)
         for logger in self._loggers:
             logger.images(0, "augmented", pictures.grid(varied))
 
     def _look(self, update: int) -> str:
-        """Fetches the figures of the updates since the last look; stops where one is no number."""
+        """Fetches the metrics of the updates since the last call; stops if one is not finite."""
         values = [np.asarray(each)[: len(METRICS)] for each in self._pending]
         self._pending.clear()
         self._seen.extend(values)
@@ -170,7 +169,7 @@ class Trainer:
         return self._config.peak_learning_rate(self._engine.replicas)
 
     def _end_epoch(self, update: int, seconds: float) -> dict[str, float]:
-        """Averages the epoch's figures, validates when due, and passes them to the loggers."""
+        """Averages the epoch's metrics, validates when due, and passes them to the loggers."""
         means = np.mean(self._seen, axis=0)
         metrics = {f"train_{name}": float(mean) for name, mean in zip(METRICS, means, strict=True)}
         metrics["epoch"] = round(self._plan.epoch(update), 4)
@@ -215,7 +214,7 @@ class Trainer:
             rows=self._rows,
         )
         arrays = self._state.arrays()
-        # A gradient of NaN at a finite loss, in the last update before this save, is in here only.
+        # A NaN gradient with a finite loss in the last update before this save shows only here.
         if name := not_finite(arrays) or not_finite(metrics):
             raise self._no_number(name, update)
         checkpoints.write(self._folder, arrays, position)
@@ -227,17 +226,17 @@ def resume(
 ) -> checkpoints.Checkpoint | None:
     """Restores the run's last checkpoint, if it has one.
 
-    On another number of replicas an update holds another number of images: the run then
-    resumes with the first update that begins after all images seen so far.
+    If the number of replicas changed, so did the number of images per update: the run then resumes
+    with the first update that begins after all images seen so far.
 
     Returns:
-        The checkpoint; None if there is none, so that the state is still a fresh one.
+        The checkpoint; None if there is none and the state is still a fresh one.
 
     Raises:
         UserError: If the checkpoint is damaged or of another number of classes.
     """
     folder = files.join(config.folder, "checkpoints")
-    temporary_files.remove_stale(folder)  # What a kill in the middle of a save left.
+    temporary_files.remove_stale(folder)  # Left by a process that was killed while saving.
     found = checkpoints.latest(folder)
     if found is None:
         return None

@@ -21,19 +21,19 @@ class Updater:
     """A Keras optimizer that takes reduced gradients, with decoupled weight decay.
 
     Keras's own `apply` adds the replicas' gradients itself, after clipping
-    them; here the reduction comes first, so only `update_step` is used. Make
-    it in the strategy's scope.
+    them; here the reduction comes first, so only `update_step` is used. Create it in the strategy's
+    scope.
 
     Args:
         name: `adam`, `adamw`, `lamb` or `sgd` (momentum 0.9).
         learning_rate: A rate or a schedule over updates.
         variables: The trainable variables.
-        weight_decay: Each update first takes learning rate × this × weight off
-            every weight but biases and BatchNorm's; 0 for none. With `lamb` this × weight
-            is added to the update before its length is set by the trust ratio (You et al.
-            2019, arXiv 1904.00962, algorithm 2).
+        weight_decay: Each update first subtracts learning rate × this × weight from every weight
+            except biases and BatchNorm's; 0 for none. With `lamb` this × weight is added to the
+            update before its length is set by the trust ratio (You et al. 2019, arXiv 1904.00962,
+            algorithm 2).
         factors: Of each variable's learning rate; None for 1.
-        frozen: What keeps its values in the first updates.
+        frozen: Variables that keep their values in the first updates.
 
     Raises:
         ValueError: If there is no optimizer of that name.
@@ -58,12 +58,12 @@ class Updater:
 
     @property
     def iterations(self) -> keras.Variable:
-        """How many updates were made, an int64 scalar."""
+        """The number of updates so far, an int64 scalar."""
         return self._optimizer.iterations
 
     @property
     def count(self) -> int:
-        """How many updates the counter says; not for use inside a step."""
+        """The counter's value; not for use inside a step."""
         return int(read_whole(self.iterations))
 
     @property
@@ -72,19 +72,19 @@ class Updater:
         return keras.ops.cast(self._optimizer.learning_rate, "float32")
 
     def rate_at(self, update: int) -> float:
-        """The rate of the update after so many."""
+        """The rate of the update after this many."""
         return float(self._rate(update)) if callable(self._rate) else self._rate
 
     @property
     def is_frozen(self) -> Tensor:
-        """Whether `frozen` keeps its values in the next update, a bool scalar."""
+        """Whether the variables of `frozen` keep their values in the next update, a bool scalar."""
         return keras.ops.cast(self.iterations.value, "int64") < self.frozen.updates
 
     @property
     def variables(self) -> list[keras.Variable]:
         """The optimizer's own variables, such as moments and the counter of updates.
 
-        A constant learning rate is a variable too, but a setting, not state.
+        A constant learning rate is a variable too, but it is a setting, not state.
         """
         return [v for v in self._optimizer.variables if v.name != "learning_rate"]
 
@@ -92,8 +92,8 @@ class Updater:
         """One update; called in cross-replica context.
 
         Args:
-            strategy: In whose scope the variables were made.
-            gradients: One a variable, in the same order, equal on all replicas; of a variable
+            strategy: The strategy in whose scope the variables were created.
+            gradients: One per variable, in the same order, equal on all replicas; for a variable
                 that is split over them, each replica's own.
         """
         rates = self._rates()
@@ -108,10 +108,10 @@ class Updater:
         self._optimizer.iterations.assign_add(1)
 
     def apply_here(self, gradients: Sequence[Tensor]) -> None:
-        """One update of the variables as this process or this scope has them.
+        """One update of the variables as seen in this process or scope.
 
         Args:
-            gradients: One a variable, in the same order.
+            gradients: One per variable, in the same order.
         """
         rates = self._rates()
         for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
@@ -147,12 +147,12 @@ class Updater:
 
 
 def is_decayed(variable: keras.Variable) -> bool:
-    """Whether weight decay acts on a variable: not on biases, BatchNorm, and powers and slopes."""
+    """Whether weight decay applies to a variable: not to biases, BatchNorm, powers and slopes."""
     return variable.name not in _NOT_DECAYED
 
 
 class _SlotsAsVariables:
-    """Makes the slots of a variable that is split over the replicas split alike."""
+    """Splits the slots of a variable over the replicas in the same way as the variable."""
 
     def add_variable_from_reference(
         self, reference_variable: keras.Variable, *arguments: object, **options: object
@@ -171,7 +171,7 @@ class _Adam(_SlotsAsVariables, keras.optimizers.Adam):
 
 
 class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
-    """LAMB with its weight decay, which Keras's has not."""
+    """LAMB with its weight decay, which Keras's version lacks."""
 
     def update_step(
         self,
@@ -183,7 +183,7 @@ class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):
         """Moves a variable by rate × its length, against the update u of unit length.
 
         u is m / (sqrt(v) + epsilon) + decay × variable, with Adam's corrected moments m and
-        v. Where the variable or u is zero, by rate × u.
+        v. If the variable or u is zero, by rate × u.
         """
         ops = keras.ops
         place = self._get_variable_index(variable)
@@ -216,7 +216,7 @@ class _SGD(_SlotsAsVariables, keras.optimizers.SGD):
 def _make(
     name: str, learning_rate: keras.optimizers.schedules.LearningRateSchedule | float
 ) -> keras.optimizers.Optimizer:
-    # One fixed name: by default Keras numbers them, and checkpoints would not fit.
+    # One fixed name: by default Keras numbers optimizers, and checkpoints would not match.
     fixed = "optimizer"
     if name in ("adam", "adamw"):  # AdamW is Adam with the decay that Updater adds.
         return _Adam(learning_rate, name=fixed)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A stretch of updates at one image size: first <= update < end."""
+    """A range of updates at one image size: first <= update < end."""
 
     size: int
     first: int
@@ -18,8 +18,8 @@ class Stage:
 class RunPlan:
     """A run in updates.
 
-    The stream of training images has no gaps: an update may hold the end of an
-    epoch and the beginning of the next, so epochs are fractions of updates.
+    The stream of training images has no gaps: an update may contain the end of an epoch and the
+    beginning of the next, so an epoch need not be a whole number of updates.
 
     Attributes:
         num_examples: Images of an epoch.
@@ -46,7 +46,7 @@ class RunPlan:
         return update / self.updates_per_epoch
 
     def ends_epoch(self, update: int) -> bool:
-        """Whether an epoch's last image is in the update just made; so after the last one."""
+        """Whether this update contains an epoch's last image, or is the run's last one."""
         done = math.floor(self.epoch(update) + 1e-9)
         return done > math.floor(self.epoch(update - 1) + 1e-9) or update == self.total_updates
 
@@ -71,7 +71,7 @@ def plan_run(
         num_examples: Images of an epoch.
         global_batch_size: Images of an update.
         stages: (size, epochs) of each stage.
-        most_updates: Where the run ends at the latest.
+        most_updates: The run has at most this many updates.
     """
     result: list[Stage] = []
     epochs, first = 0, 0

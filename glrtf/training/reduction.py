@@ -13,12 +13,12 @@ def reduce_gradients(
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Adds the replicas' gradients; call it inside `strategy.run`.
 
-    A variable that is split over the replicas has its gradient where its part
-    is, already over all images: it stays as it is.
+    The gradient of a variable that is split over the replicas is already a sum over all images, on
+    the replica that holds the part, and stays unchanged.
 
     Args:
         variables: The trainable ones.
-        gradients: This replica's, one a variable, times the weight of its images.
+        gradients: This replica's, one per variable, times the weight of its images.
 
     Returns:
         The gradients to apply, and the norm of the whole gradient, each part

@@ -1,4 +1,4 @@
-"""What a training run needs, looked at before TensorFlow is loaded."""
+"""Checks what a training run needs, before TensorFlow is loaded."""
 
 import re
 import sys
@@ -16,10 +16,10 @@ from tfrecords_tools.storage import files
 
 
 def require_inputs(config: TrainConfig) -> None:
-    """Looks at paths and packages before TensorFlow is loaded, which may take minutes.
+    """Checks paths and packages before TensorFlow is loaded, which may take minutes.
 
     Raises:
-        UserError: On what is not there or cannot be written.
+        UserError: On a missing input or an output that cannot be written.
     """
     if config.data:
         expected.folder("--data", config.data)
@@ -40,7 +40,7 @@ def require_inputs(config: TrainConfig) -> None:
 
 
 def _check_packages(config: TrainConfig) -> None:
-    """The packages that a backbone or its weights are in."""
+    """Checks the packages that contain a backbone or its weights."""
     if family(config.backbone) is HUB:
         expected.package(f"--backbone {config.backbone}", "keras_hub", "hub")
     if config.backbone in LITE_BACKBONES and config.weights == "imagenet":
@@ -60,10 +60,10 @@ def _check_rows(config: TrainConfig) -> None:
 
 
 def _check_weights(config: TrainConfig) -> None:
-    """The weights that a new run begins with can be had, and go with its settings.
+    """Checks that a new run's initial weights are available and fit its settings.
 
     Raises:
-        UserError: If they are missing, with how they are made.
+        UserError: If they are missing; the message says how to get them.
     """
     if config.weights == "none":
         if not config.learning_rate and not config.init_from:
@@ -85,7 +85,7 @@ def _check_weights(config: TrainConfig) -> None:
 
 
 def _made(config: TrainConfig) -> str:
-    """How weights of a backbone are had, as messages name it."""
+    """How to get a backbone's weights, for messages."""
     other = "give --weights imagenet, which is fetched from Keras"
     if config.backbone not in AUTOML_BACKBONES:
         return other

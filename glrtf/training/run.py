@@ -28,23 +28,23 @@ def train(
     most_updates: int | None = None,
     score: Score | None = None,
 ) -> loop.Result:
-    """Trains, or goes on training, what the settings describe.
+    """Trains what the settings describe, or resumes that run.
 
-    Where the engine may be JAX, call `engines.select` before this module is imported.
+    If the engine may be JAX, call `engines.select` before this module is imported.
 
     Args:
         config: The settings; `data` names real shards.
-        most_updates: Where the run ends at the latest.
-        score: Rates embeddings of the validation fold by a search.
+        most_updates: The run has at most this many updates.
+        score: Evaluates embeddings of the validation fold by a search.
 
     Raises:
         UserError: On bad data, a workdir of another run, missing devices, a
-            damaged checkpoint, or a loss that is no number.
+            damaged checkpoint, or a loss that is not finite.
     """
     shards = open_shards(config.data, "train")
     num_classes = _num_classes(shards, config.data)
     config = with_max_side(config, shards)
-    # The embedded sample is for trying things out: the CPU does for it.
+    # The embedded sample is for trying things out: the CPU is enough.
     on_sample = most_updates is not None
     engine, why = engines.start(config, fall_back=on_sample)
     replicas = engine.replicas
@@ -67,7 +67,7 @@ def train(
             freeze_updates=freeze_updates,
         )
         found = loop.resume(state, plan, config, num_classes)
-        # Only if there is no checkpoint: one of update 0 has weights too.
+        # Only if there is no checkpoint: even a checkpoint of update 0 has weights.
         begun = initialise(state, config) if found is None else found.arrays_path
     seen = state.updater.count * plan.global_batch_size
     _tell(config, plan, begun, shards, num_classes, engine, precision, why)
@@ -90,7 +90,7 @@ def train(
 
 
 def with_max_side(config: TrainConfig, shards: ShardSet) -> TrainConfig:
-    """The settings with the shards' own max_side, 0 for none, where they name none."""
+    """The settings with max_side taken from the shards (0 for none) if it is not set."""
     if config.input.max_side is not None:
         return config
     read = dataclasses.replace(config.input, max_side=shards.max_side or 0)
@@ -100,7 +100,7 @@ def with_max_side(config: TrainConfig, shards: ShardSet) -> TrainConfig:
 def schedule_of(
     config: TrainConfig, plan: RunPlan, replicas: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate's course over a planned run."""
+    """The learning rate schedule of a planned run."""
     return make_schedule(
         config.schedule,
         config.peak_learning_rate(replicas),
@@ -137,7 +137,7 @@ def _tell(
     precision: str,
     why: str,
 ) -> None:
-    """One line on what is about to be done, by which engine, and on which devices."""
+    """Prints one line about the run: engine, devices, data and size of the updates."""
     replicas = engine.replicas
     print(
         f"{config.folder}: {engine.name} on {engine.describe()} ({why}): {config.backbone} "

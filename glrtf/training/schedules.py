@@ -1,4 +1,4 @@
-"""The learning rate's course over a run, per update."""
+"""Learning rate schedules over the updates of a run."""
 
 from typing import Any, TypeAlias
 
@@ -13,10 +13,10 @@ _UNITS_PER_EPOCH = 3
 
 
 class WarmupExponential(keras.optimizers.schedules.LearningRateSchedule):
-    """The public script's course: 4 units up from 1e-6, then times 0.9 a unit.
+    """The public script's schedule: 4 units up from 1e-6, then times 0.9 per unit.
 
-    A unit is a third of an epoch; between whole units the course goes on
-    evenly, so it does not depend on how many updates an epoch has.
+    A unit is a third of an epoch; the rate changes continuously between whole units, so it does not
+    depend on how many updates an epoch has.
 
     Args:
         peak: The rate after the warm-up.
@@ -38,7 +38,7 @@ class WarmupExponential(keras.optimizers.schedules.LearningRateSchedule):
         return keras.ops.where(units < _EXPONENTIAL_WARMUP_UNITS, rising, falling)
 
     def get_config(self) -> dict:
-        """What rebuilds the schedule."""
+        """The arguments that rebuild the schedule."""
         return {"peak": self.peak, "updates_per_epoch": self.updates_per_epoch}
 
 

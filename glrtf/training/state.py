@@ -1,4 +1,4 @@
-"""Everything that training changes, as one thing to save and restore."""
+"""Everything that training changes, saved and restored together."""
 
 import numpy as np
 
@@ -23,15 +23,13 @@ SEED_STRIDE = 1_000_003
 
 
 class TrainState:
-    """Model, optimizer and moving average; make it in the strategy's scope.
+    """Model, optimizer and moving average; create it in the strategy's scope.
 
-    Random numbers are no part of it: they follow from the seed and the number
-    of updates.
+    It does not include random numbers: they follow from the seed and the number of updates.
 
     Args:
-        model: What is trained.
-        updater: Its optimizer.
-        ema_momentum: Of the weights' moving average; 0 for none.
+        model: What is trained. updater: Its optimizer.
+        ema_momentum: Momentum of the weights' moving average; 0 for none.
     """
 
     def __init__(self, model: RetrievalModel, updater: Updater, ema_momentum: float = 0.0) -> None:
@@ -68,10 +66,10 @@ class TrainState:
         return {name: read_whole(variable) for name, variable in self.variables().items()}
 
     def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
-        """Takes over all values of a checkpoint of this run.
+        """Loads all values of a checkpoint of this run.
 
         Raises:
-            UserError: If it is damaged or another model's.
+            UserError: If it is damaged or from another model.
         """
         assign(self.variables(), checkpoint.arrays(), checkpoint.arrays_path)
 
@@ -103,7 +101,7 @@ def build_state(
         margin: The head's margin, one for all or one a class.
         learning_rate: A rate or a schedule over updates.
         precision: `float32` or `mixed_bfloat16`.
-        replicas: Over which the head's classes are split, where they are; None for those
+        replicas: The replicas over which the head's classes are split, if they are; None for those
             of the strategy.
         freeze_updates: Updates of `config.freeze_epochs`.
         row_width: Length of the rows that the model learns from; 0 for none.
@@ -128,7 +126,7 @@ def build_state(
 
 
 def statistics(model: keras.layers.Layer) -> list[keras.Variable]:
-    """The non-trainable weights that training moves, such as BatchNorm's; no random seeds."""
+    """The non-trainable weights that training changes, such as BatchNorm's; no random seeds."""
     return [v for v in model.non_trainable_variables if not is_seed(v)]
 
 

@@ -11,13 +11,13 @@ import numpy as np
 class StopRequest:
     """Whether a run should stop after SIGTERM or Ctrl-C, here or in another process.
 
-    In a cluster each process enters its own answer into every update, where it is reduced with
-    the figures. All of them read the answer of the same update, so all stop after the same one.
-    They read that of the update before the last one: waiting for the last one would leave the
-    devices idle until the next begins.
+    In a cluster each process passes its own answer into every update, where it is averaged together
+    with the metrics. All processes read the answer of the same update, so all stop after the same
+    one. They read the answer of the update before the last one: waiting for the last one would
+    leave the devices idle until the next begins.
 
     Args:
-        alone: Whether the run has this process only.
+        alone: Whether this is the only process of the run.
     """
 
     def __init__(self, alone: bool) -> None:
@@ -27,7 +27,7 @@ class StopRequest:
         self.agreed = False
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Takes note of a signal.
+        """Records a signal.
 
         Raises:
             KeyboardInterrupt: At a second Ctrl-C.
@@ -44,7 +44,7 @@ class StopRequest:
         return float(self._asked)
 
     def take(self, figures: Any) -> None:
-        """Takes the mean of all replicas' values in the update that has just started.
+        """Reads the mean of all replicas' values in the update that has just started.
 
         Args:
             figures: The update's, `(n,)` float32, the mean of those values last; equal on all

@@ -1,4 +1,4 @@
-"""Which devices a run uses: one function from a word to a `tf.distribute` strategy."""
+"""Which devices a run uses: one function from a name to a `tf.distribute` strategy."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from tfrecords_tools.errors import UserError
 
 _SECONDS_TO_ANSWER = 20
 _FIRST_WITH_BFLOAT16 = (8, 0)
-# Which package drives them; TPUs have several names and one package.
+# The package that supports them; TPUs have several names and one package.
 _PACKAGES = {"NVIDIA GPU": "tensorflow[and-cuda]", "AMD GPU": "tensorflow-rocm"}
 
 
@@ -27,9 +27,10 @@ def make_strategy(kind: str, tpu: str = "", *, fall_back: bool = False) -> tf.di
             GPUs of this machine), `multiworker` (the cluster of TF_CONFIG),
             `tpu`, or `auto`: TPU if there is one, else all GPUs, else the CPU.
         tpu: For `tpu`, the node's name or grpc:// address; empty or `local`
-            for the TPU of this virtual machine. A pod slice is named, from one of its hosts.
-        fall_back: Whether `auto` takes the CPU, with a note, where this machine has
-            accelerators that TensorFlow cannot drive; it refuses otherwise.
+            for the TPU of this virtual machine. A pod slice must be named; run the command on one
+            of its hosts.
+        fall_back: Whether `auto` uses the CPU, with a note, if this machine has accelerators that
+            TensorFlow does not support; otherwise that is an error.
 
     Raises:
         UserError: If the requested devices are missing.
@@ -61,7 +62,7 @@ def is_one_cpu(strategy: tf.distribute.Strategy) -> bool:
 
 
 def multiply_in_float32() -> None:
-    """Makes products of float32 matrices float32 on every device.
+    """Makes every device multiply float32 matrices in float32.
 
     By default a TPU multiplies them in bfloat16 and a GPU since Ampere in TensorFloat-32:
     a head's logits, the embedding layer and the resizing of padded photos among them.
@@ -70,9 +71,9 @@ def multiply_in_float32() -> None:
 
 
 def choose_precision(precision: str, strategy: tf.distribute.Strategy) -> str:
-    """`auto` -> mixed_bfloat16 where the devices have it, else float32.
+    """`auto` -> mixed_bfloat16 if the devices support it, else float32.
 
-    TPUs have it, and NVIDIA GPUs from compute capability 8.0 (Ampere) on. CPUs and older GPUs,
+    TPUs support it, and NVIDIA GPUs from compute capability 8.0 (Ampere) on. CPUs and older GPUs,
     such as T4 (7.5) and V100 (7.0), convert from and to it at every step.
     """
     if precision != "auto":
@@ -89,14 +90,14 @@ def _gpus() -> list[tf.config.PhysicalDevice]:
 
 def _has_bfloat16(gpu: tf.config.PhysicalDevice) -> bool:
     details = tf.config.experimental.get_device_details(gpu)
-    # Other makers' GPUs say nothing of it; those that TensorFlow drives have bfloat16.
+    # GPUs of other vendors do not report it; those that TensorFlow supports have bfloat16.
     return details.get("compute_capability", _FIRST_WITH_BFLOAT16) >= _FIRST_WITH_BFLOAT16
 
 
 def drives_other_hosts(strategy: tf.distribute.Strategy) -> bool:
-    """Whether the replicas are on hosts that run graphs for this process: a TPU by its name.
+    """Whether the replicas are on other hosts, which run graphs for this process.
 
-    TensorFlow calls this process the job `localhost`, and the hosts of a TPU `worker`.
+    In TensorFlow this process is the job `localhost`, and the hosts of a TPU are `worker`.
     """
     if not isinstance(strategy, tf.distribute.TPUStrategy):
         return False
@@ -105,7 +106,7 @@ def drives_other_hosts(strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes files."""
+    """Whether this is the process that writes files."""
     resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
         return True  # One process drives all replicas, TPU hosts included.
@@ -116,8 +117,8 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 @contextlib.contextmanager
-def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Around training: another worker's end comes out as `UserError`, not as a traceback."""
+def reports_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Wraps training: the loss of another worker is raised as `UserError`, not as a traceback."""
     lost = (
         *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
         *(tf.errors.DeadlineExceededError, tf.errors.InternalError),
@@ -136,7 +137,7 @@ def told_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """The devices of a strategy, for people."""
+    """The devices of a strategy, as text for the user."""
     count = strategy.num_replicas_in_sync
     if isinstance(strategy, tf.distribute.TPUStrategy):
         found = accelerators.present()
@@ -149,7 +150,7 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 
 def _automatic(tpu: str, fall_back: bool) -> tf.distribute.Strategy:
-    """The best devices; never the CPU in silence while better ones are idle."""
+    """The best devices; never silently the CPU while better ones are idle."""
     if tpu or os.environ.get("TPU_NAME"):
         return _tpu(tpu)
     found = accelerators.present()
@@ -231,7 +232,7 @@ def _tpu(name: str) -> tf.distribute.Strategy:
 
 
 def _refuse_part_of_a_slice() -> None:
-    """Refuses one of several hosts' processes: each would be a run of its own in one workdir."""
+    """Refuses one of several hosts of a slice: each process would be a run in the same workdir."""
     hosts = [name for name in os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",") if name]
     if len(hosts) > 1:
         raise UserError(
@@ -242,10 +243,10 @@ def _refuse_part_of_a_slice() -> None:
 
 
 def _reach(address: str) -> None:
-    """Opens and closes a connection: TensorFlow itself would wait for it without end.
+    """Opens and closes a connection: TensorFlow itself would wait for it forever.
 
     Raises:
-        OSError: If nobody answers there.
+        OSError: If nothing answers there.
         ValueError: If the address has no port.
     """
     host, _, port = address.removeprefix("grpc://").rpartition(":")

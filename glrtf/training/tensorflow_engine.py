@@ -21,7 +21,7 @@ from glrtf.training.strategy import (
     describe,
     is_chief,
     make_strategy,
-    told_of_lost_workers,
+    reports_lost_workers,
 )
 from glrtf.training.validation import Validator
 
@@ -48,7 +48,7 @@ class TensorFlowEngine:
 
         Args:
             config: The run's settings.
-            fall_back: As of `make_strategy`.
+            fall_back: As in `make_strategy`.
         """
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:
@@ -56,7 +56,7 @@ class TensorFlowEngine:
         return cls(make_strategy(config.strategy, config.tpu, fall_back=fall_back))
 
     def describe(self) -> str:
-        """The devices, for people."""
+        """The devices, as text for the user."""
         return describe(self.strategy)
 
     def precision(self, wanted: str) -> str:
@@ -161,9 +161,9 @@ class TensorFlowEngine:
         """See `inputs.readable_errors`."""
         return inputs.readable_errors(folder)
 
-    def told_of_lost_workers(self) -> contextlib.AbstractContextManager[None]:
-        """See `strategy.told_of_lost_workers`."""
-        return told_of_lost_workers(self.strategy)
+    def reports_lost_workers(self) -> contextlib.AbstractContextManager[None]:
+        """See `strategy.reports_lost_workers`."""
+        return reports_lost_workers(self.strategy)
 
 
 def _averaging(strategy: tf.distribute.Strategy, state: TrainState) -> Callable[[], None]:

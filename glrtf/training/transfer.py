@@ -1,4 +1,4 @@
-"""A fresh run's weights taken from elsewhere."""
+"""The initial weights of a new run, from files or another run."""
 
 from glrtf.config.backbone_names import plain_name
 from glrtf.config.training import TrainConfig
@@ -12,17 +12,17 @@ from glrtf.training.state import TrainState
 
 
 def initialise(state: TrainState, config: TrainConfig) -> str:
-    """Gives a fresh state the weights that its settings name.
+    """Loads the weights that the settings name into a fresh state.
 
     Args:
-        state: Of random weights.
+        state: With random weights.
         config: With `weights` or `init_from`.
 
     Returns:
-        What was taken, for people.
+        What was loaded, as text for the user.
 
     Raises:
-        UserError: If the source is missing, damaged or another model's.
+        UserError: If the source is missing, damaged or from another model.
     """
     if config.init_from:
         message = _from_run(state, config.init_from)
@@ -40,7 +40,7 @@ def initialise(state: TrainState, config: TrainConfig) -> str:
 
 
 def _from_run(state: TrainState, source: str) -> str:
-    """Takes over another run's model; its head too where that has the same shape."""
+    """Loads another run's model, and its head if that has the same shape."""
     found = checkpoints.find(source)
     arrays = checkpoints.with_average(found.arrays())
     embedding = checkpoints.embedding_arrays(state.model.embedding_model)

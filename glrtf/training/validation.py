@@ -1,4 +1,4 @@
-"""Figures of the model on a held-out fold: loss and accuracy without margin, and ranking."""
+"""Metrics of the model on a held-out fold: loss and accuracy without margin, and ranking."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,15 +13,15 @@ from tfrecords_tools.progress import Progress
 
 
 class Validator:
-    """Embeds a fold on all replicas, each host its own part, and rates it.
+    """Embeds a fold on all replicas, each host its own part, and evaluates it.
 
     Args:
-        strategy: The devices; the model was made in its scope.
+        strategy: The devices; the model was created in its scope.
         model: Embedding model and head.
         shards: The fold.
-        size: Side of the images in pixels, or all of how they are made.
-        batch_size: Images of a replica at once.
-        score: Rates the embeddings by a search; None leaves that out.
+        size: Side of the images in pixels, or the full description of how they are made.
+        batch_size: Images per replica and step.
+        score: Evaluates the embeddings by a search; None skips that.
     """
 
     def __init__(

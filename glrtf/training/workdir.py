@@ -12,8 +12,9 @@ from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, temporary_files
 
-# What may change between two starts of one run: where it runs, what it logs, how it is computed
-# and read. The data and the rows may move; `_refuse_other_data` looks at what they are.
+# What may change between two starts of one run: where it runs, what it logs, how it is computed and
+# how data is read. Data and rows may move; `_refuse_other_data` and `_refuse_other_rows` compare
+# their content.
 _FREE = (
     *(
         "workdir",
@@ -31,20 +32,20 @@ _FREE = (
 
 
 def claim(config: TrainConfig) -> TrainConfig:
-    """Makes the run's workdir and saves the settings, or checks that they are the saved ones.
+    """Creates the run's workdir and saves the settings, or checks that they are the saved ones.
 
-    Until there is a checkpoint there is no run: one that could not fetch its weights, or had no
-    memory for its batch, can start again with settings that work.
+    A run exists only once it has a checkpoint: one that could not fetch its weights, or ran out of
+    memory, can be restarted with other settings.
 
     Returns:
-        The settings that the run keeps: with the accumulation_steps that it began with, from
-        which its learning rate follows where none is given.
+        The settings that the run keeps: with the accumulation_steps that it began with, which
+        determine its learning rate if none is given.
 
     Raises:
-        UserError: If the folder is another run's, or holds checkpoints without settings.
+        UserError: If the folder belongs to another run, or has checkpoints without settings.
     """
     for folder in (config.folder, files.join(config.folder, "checkpoints")):
-        temporary_files.remove_stale(folder)  # What killed processes left half written.
+        temporary_files.remove_stale(folder)  # Files that killed processes left half written.
     path = files.join(config.folder, "config.yaml")
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if begun and files.exists(path):
@@ -63,7 +64,7 @@ def claim(config: TrainConfig) -> TrainConfig:
 
 
 def data_digest(folder: str, split: str = "train") -> str:
-    """What a split's shards hold, wherever they lie: 64 hex digits; empty without shards.
+    """A digest of a split's shards, wherever they are stored: 64 hex digits; empty without shards.
 
     Args:
         folder: A data folder, or the split's.
@@ -90,7 +91,7 @@ def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:
         for name in before
         if name not in _FREE
         and before[name] != now[name]
-        # Runs of earlier versions do not say it; the data are compared by their digest.
+        # Runs of earlier versions do not record it; the data is compared by its digest.
         and not (name == "input.max_side" and before[name] is None)
     ]
     if changed:
@@ -101,13 +102,13 @@ def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:
 
 
 def _refuse_other_data(recorded: str, saved: TrainConfig, config: TrainConfig) -> None:
-    """Refuses shards that are not those of the run's checkpoints.
+    """Refuses shards other than those of the run's checkpoints.
 
     Args:
-        recorded: `data_digest` of what the last checkpoint was trained on; empty of one that an
-            earlier version wrote, whose data are then looked for where they were.
+        recorded: `data_digest` of what the last checkpoint was trained on; empty in checkpoints of
+            earlier versions, whose data is then read at its old path.
         saved: The run's settings.
-        config: This start's.
+        config: The settings of this start.
     """
     if not recorded and saved.data == config.data:
         return

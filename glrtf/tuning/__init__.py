@@ -1,1 +1,1 @@
-"""Settings that rank best, and what each step of a retrieval contributes."""
+"""Finds the settings that rank best, and measures what each step of a retrieval contributes."""

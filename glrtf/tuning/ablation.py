@@ -27,13 +27,13 @@ class Row:
 
     Attributes:
         name: The variant.
-        in_turn: Whether it is of the steps switched on in turn.
+        in_turn: Whether it belongs to the steps that are switched on in turn.
         maps: mAP@100 of each part of the test set.
-        interval: The 95 % interval of that of all.
-        difference: Of all, what the step brings in turn, or what is lost
-            without it (negative); None for the first line.
+        interval: The 95 % interval of the mAP@100 of all queries.
+        difference: The change in the mAP@100 of all queries that the step makes in turn, or without
+            it (negative if it helps); None for the first line.
         difference_interval: Its paired 95 % interval.
-        seconds: What the variant takes from nothing.
+        seconds: The time that the variant takes on its own.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Row:
 
 
 class TimedCache(StageCache):
-    """A `StageCache` that remembers what finding a stage's arrays cost.
+    """A `StageCache` that records how long each stage's arrays took to compute.
 
-    Variants share their searches, yet each is charged the seconds that it would
-    take alone. The seconds are kept next to the arrays for later runs.
+    Variants share their searches, but each is charged the seconds that it would take alone. The
+    seconds are kept next to the arrays for later runs.
 
     Args:
         folder: Where arrays and seconds are kept.
@@ -84,7 +84,7 @@ def ablate(config: AblateConfig) -> list[Row]:
     """Ranks with every variant and scores it.
 
     Raises:
-        UserError: If an input is missing or is not what it should be.
+        UserError: If an input is missing or invalid.
     """
     from glrtf.retrieval.inputs import Inputs
 
@@ -115,9 +115,9 @@ def table_rows(
     """The table's lines from each variant's average precisions.
 
     Args:
-        variants: What was run, those in turn first.
+        variants: The variants, those in turn first.
         precisions: For each (Q,) float64.
-        seconds: For each what it took.
+        seconds: For each, the time it took.
         usage: (Q,) str, ``Public`` or ``Private``.
         resamples: Bootstrap resamples.
     """
@@ -150,7 +150,7 @@ def _run(
 
     cache.saved = 0.0
     began = time.monotonic()
-    # Each step would report its progress, variant after variant.
+    # Otherwise each step would report its progress for every variant.
     with contextlib.redirect_stderr(io.StringIO()):
         ranking = Pipeline(variant.settings, cache, inputs).rank()
     took = time.monotonic() - began + cache.saved

@@ -13,9 +13,9 @@ class Step:
     """A step of the pipeline.
 
     Attributes:
-        name: What it is called in tables.
-        used: Whether some settings use it.
-        without: The settings with it left out; order does not matter among steps.
+        name: Its name in tables.
+        used: Whether the given settings use it.
+        without: The settings without it; the order of several steps does not matter.
     """
 
     name: str
@@ -25,10 +25,10 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """Settings to be compared.
+    """Settings to compare.
 
     Attributes:
-        name: What is switched on last, or left out.
+        name: The step that is switched on last, or left out.
         in_turn: Whether it belongs to the steps switched on in turn; else one
             step is left out.
         settings: The settings.
@@ -43,7 +43,7 @@ def _given_non_landmark(config: RetrieveConfig) -> bool:
     return bool(config.non_landmark or config.non_landmark_solution or config.non_landmark_scores)
 
 
-# In the order in which a reader meets them: each next one needs no later one.
+# In the order in which they are added: no step needs a later one.
 STEPS = (
     Step(
         "DBA",
@@ -104,10 +104,10 @@ STEPS = (
 
 
 def variants(config: RetrieveConfig) -> list[Variant]:
-    """What is compared: the steps switched on in turn, then each one left out.
+    """The variants to compare: the steps switched on in turn, then each one left out.
 
     The first variant is direct similarity alone; the last of those in turn has
-    the settings as given. A step that the settings do not use is not named.
+    the settings as given. Steps that the settings do not use are omitted.
 
     Raises:
         UserError: If the settings use no step.

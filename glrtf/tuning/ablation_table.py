@@ -1,15 +1,13 @@
 """The ablation table as Markdown, CSV, JSON and a bar chart."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from typing import TypedDict
 
 from glrtf.charts import bar_chart, svg
 from glrtf.tuning.ablation import Row
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import csv_files, files, json_shapes
 
 JSON_FILE = "ablation.json"
 
@@ -29,7 +27,7 @@ def write_tables(rows: Sequence[Row], folder: str) -> None:
     write("ablation.md", markdown(rows))
     write("ablation.csv", csv_text(rows))
     write("ablation.svg", svg.standalone(chart(rows)))
-    # An object, not a list: its checksum stands in it.
+    # An object, not a list: it contains its checksum.
     content = {"rows": [dataclasses.asdict(row) for row in rows]}
     files.write_json(files.join(folder, JSON_FILE), content)
 
@@ -38,7 +36,7 @@ def read_rows(folder: str) -> list[Row]:
     """Reads ``ablation.json`` back.
 
     Raises:
-        UserError: If the file is missing or is not an ablation's.
+        UserError: If the file is missing or not from an ablation.
     """
     path = files.join(folder, JSON_FILE)
     names = {field.name for field in dataclasses.fields(Row)}
@@ -54,7 +52,7 @@ def read_rows(folder: str) -> list[Row]:
 
 
 def text_rows(rows: Sequence[Row]) -> list[list[str]]:
-    """The table as texts, the header first."""
+    """The table as strings, header first."""
     names = _part_names(rows)
     header = ["", *(f"mAP@100 {name.lower()}" for name in names), "95 %", "difference"]
     lines = [[*header, "95 %", "seconds"]]
@@ -68,7 +66,7 @@ def text_rows(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table in Markdown, one part for each way of switching."""
+    """The table in Markdown, one part for steps in turn, one for steps left out."""
     header, *lines = text_rows(rows)
     notes = {
         True: "Each step switched on in turn; the difference is to the line above.",
@@ -85,20 +83,18 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def csv_text(rows: Sequence[Row]) -> str:
     """The table as CSV with plain numbers."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     names = _part_names(rows)
     maps = [f"map@100_{name.lower()}" for name in names]
     ends = ["low", "high", "difference", "difference_low", "difference_high"]
-    writer.writerow(["variant", "switched", *maps, *ends, "seconds"])
+    lines = []
     for row in rows:
         switched = "on in turn" if row.in_turn else "left out"
         values = [row.maps[name] for name in names]
         gain = "" if row.difference is None else row.difference
         gain_ends = row.difference_interval or ("", "")
         seconds = round(row.seconds, 3)
-        writer.writerow([row.name, switched, *values, *row.interval, gain, *gain_ends, seconds])
-    return buffer.getvalue()
+        lines.append([row.name, switched, *values, *row.interval, gain, *gain_ends, seconds])
+    return csv_files.text(["variant", "switched", *maps, *ends, "seconds"], lines)
 
 
 def chart(rows: Sequence[Row]) -> str:

@@ -8,17 +8,17 @@ from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.inputs import Inputs
 
 _MOST_BYTES = 192 << 20
-"""Rows that would take more bytes than this are read from where they are."""
+"""Rows that would take more bytes than this are read from disk."""
 _MOST_BYTES_MADE = 384 << 20
-"""How many bytes of rows that one ranking made are kept for the next ones."""
+"""How many bytes of computed rows are kept for later rankings."""
 
 
 class InMemoryInputs(Inputs):
     """`Inputs` for many rankings.
 
-    Queries and index are kept in memory where they are small, and so are the latest
-    rows that augmentation and expansion make of them, which would otherwise be
-    computed again each time that a row is read.
+    Queries and index are kept in memory if they are small, and so are the latest rows that
+    augmentation and expansion compute from them, which would otherwise be recomputed whenever a row
+    is read.
 
     Args:
         config: The settings.
@@ -32,7 +32,7 @@ class InMemoryInputs(Inputs):
         self._made: collections.OrderedDict[str, RowSource] = collections.OrderedDict()
 
     def kept(self, rows: RowSource) -> RowSource:
-        """The rows in memory, if they fit; those of the latest rankings exist already."""
+        """The rows in memory, if they fit; those of recent rankings are reused."""
         if rows.digest in self._made:
             self._made.move_to_end(rows.digest)
         else:

@@ -1,4 +1,4 @@
-"""The file behind a study: a line of JSON for each entry, whole or not there."""
+"""A study's file: one line of JSON per entry, written completely or not at all."""
 
 import io
 import json
@@ -19,22 +19,21 @@ class JournalFile(BaseJournalBackend):
     """Optuna's journal in a local file that several processes append to.
 
     Unlike Optuna's own file, a line that a killed process or a full disk left
-    half written is cut off by the next one that writes, and no lock outlives its
-    process.
+    half written is removed by the next process that writes, and no lock outlives its process.
 
     Args:
-        path: The file; made if it is missing.
+        path: The file; created if missing.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
-        # Where each known line ends: none is read twice.
+        # Where each known line ends, so that no line is read twice.
         self._ends = [0]
         with disk_faults.naming(path), open(path, "ab"):
             pass
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yields the entries from a number on.
+        """Yields the entries from a given number on.
 
         Raises:
             UserError: If a line is not an entry.
@@ -45,7 +44,7 @@ class JournalFile(BaseJournalBackend):
             data = file.read()
         for line in io.BytesIO(data):
             if not line.endswith(b"\n"):
-                return  # Half written: its process still writes it, or is dead.
+                return  # Half written: its process is still writing it, or has died.
             number += 1
             entry = self._entry(line, number)
             if number == len(self._ends):
@@ -54,7 +53,7 @@ class JournalFile(BaseJournalBackend):
                 yield entry
 
     def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
-        """Adds entries, on the disk when it returns."""
+        """Appends entries; they are on disk when it returns."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         with disk_faults.naming(self._path), open(self._path, "a+b") as file:
             file_systems.lock(file.fileno(), self._path)

@@ -1,8 +1,6 @@
-"""What glrtf tune leaves: best.yaml, tune.json, trials.csv and two plots."""
+"""The files of glrtf tune: best.yaml, tune.json, trials.csv and two plots."""
 
-import csv
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from glrtf.config.retrieval import RetrieveConfig
 from glrtf.evaluation import bootstrap, text_table
 from glrtf.tuning import search_space
 from glrtf.tuning.result import TuneResult
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 _RESAMPLES = 2000
 _INPUTS = (
@@ -51,7 +49,8 @@ def write_result(config: TuneConfig, result: TuneResult) -> None:
 def best_yaml(settings: RetrieveConfig) -> str:
     """The tuned settings as ``glrtf retrieve --config`` takes them.
 
-    Inputs and output are left to the flags: the settings serve other images.
+    Inputs and output are omitted and given as flags, so that the settings can be used for other
+    images.
     """
     values = dataclasses.asdict(settings)
     tuned = {name: value for name, value in values.items() if name not in _INPUTS}
@@ -102,11 +101,8 @@ def result_text(config: TuneConfig, result: TuneResult) -> str:
 
 
 def _trials_csv(result: TuneResult) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(result.trials[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(result.trials)
-    return buffer.getvalue()
+    names = list(result.trials[0])
+    return csv_files.text(names, ([trial[name] for name in names] for trial in result.trials))
 
 
 def _history_chart(result: TuneResult) -> str:

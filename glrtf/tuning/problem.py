@@ -1,4 +1,4 @@
-"""What glrtf tune tunes on what: settings in, average precisions out."""
+"""The function that glrtf tune optimises: settings in, average precisions out."""
 
 import contextlib
 import io
@@ -21,21 +21,21 @@ _WIDTHS = ("train_neighbors.per_part", "train_neighbors.k", "dba.n")
 
 
 class Problem:
-    """What is tuned on what: settings in, average precisions out.
+    """The function that is optimised: settings in, average precisions out.
 
     Args:
         config: The study's settings.
 
     Attributes:
         base: The settings to start from.
-        parameters: What is tuned.
-        cache_folder: Where the searches are kept.
-        tune: (T,) int64, places of the scored queries to tune on.
-        holdout: (H,) int64, places of those held out.
+        parameters: The parameters to tune.
+        cache_folder: Where search results are kept.
+        tune: (T,) int64, indices of the scored queries to tune on.
+        holdout: (H,) int64, indices of those held out.
         num_missing: How many scored queries the embedding set lacks.
 
     Raises:
-        UserError: If an input is missing or is not what it should be.
+        UserError: If an input is missing or invalid.
     """
 
     def __init__(self, config: TuneConfig) -> None:
@@ -56,17 +56,17 @@ class Problem:
         self.tune, self.holdout = query_split.split_queries(scored, solution, config.holdout)
 
     def scored_rows(self, chosen: np.ndarray) -> np.ndarray:
-        """The rows that some scored queries have in the embedding set."""
+        """The rows of some scored queries in the embedding set."""
         return self._scorer.rows[chosen]
 
     def rank(self, settings: RetrieveConfig, chosen: np.ndarray) -> Ranking:
-        """Ranks the index for some scored queries, under some settings."""
-        # Each step would report its progress, thousands of times.
+        """Ranks the index for some scored queries, with some settings."""
+        # Otherwise each step would report its progress, thousands of times.
         with contextlib.redirect_stderr(io.StringIO()):
             return Pipeline(settings, self._cache, self._inputs).rank(self.scored_rows(chosen))
 
     def average_precisions(self, settings: RetrieveConfig, chosen: np.ndarray) -> np.ndarray:
-        """Ranks under some settings and scores the chosen queries.
+        """Ranks with some settings and scores the chosen queries.
 
         Returns:
             (C,) float64 average precisions.
@@ -74,7 +74,7 @@ class Problem:
         return self._scorer.average_precisions(self.rank(settings, chosen).images, chosen)
 
     def fill_cache(self) -> None:
-        """Makes the searches once, as wide as any trial may ask for."""
+        """Runs the searches once, with the largest k that any trial can need."""
         widest: dict[str, Any] = {
             p.name: max(p.choices, default=int(p.high))
             for p in self.parameters

@@ -1,4 +1,4 @@
-"""Queries to tune on, and queries kept aside to judge the result."""
+"""Queries to tune on, and held-out queries that measure the result."""
 
 import hashlib
 
@@ -14,18 +14,17 @@ def split_queries(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits queries by landmark, stably.
 
-    Queries with the same relevant images show the same landmark; they all go
-    to one side, or the other side would not judge but repeat. The sides depend
-    on the relevant images alone, not on the queries' order.
+    Queries with the same relevant images show the same landmark; they all go to one side, so that
+    the held-out side is independent. The sides depend only on the relevant images, not on the
+    queries' order.
 
     Args:
         query_ids: The scored queries.
         solution: Their relevant images.
-        holdout: The share held out, met as nearly as whole landmarks allow.
+        holdout: The share to hold out, met as closely as whole landmarks allow.
 
     Returns:
-        The places, ascending, of the queries to tune on, and of those kept
-        aside; neither is empty.
+        The indices, ascending, of the queries to tune on, and of those held out; neither is empty.
 
     Raises:
         UserError: If the queries show fewer than two landmarks.

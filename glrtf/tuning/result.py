@@ -1,4 +1,4 @@
-"""What a study found, judged on the queries that it did not see."""
+"""The result of a study, measured on queries that it did not see."""
 
 import dataclasses
 from typing import Any
@@ -17,16 +17,16 @@ _FEWEST_FOR_IMPORTANCE = 20
 
 @dataclasses.dataclass(frozen=True)
 class TuneResult:
-    """What a study found.
+    """The result of a study.
 
     Attributes:
-        baseline: The settings started from.
-        best: The settings of the best trial, or the baseline's if none beat it.
+        baseline: The initial settings.
+        best: The settings of the best trial, or the baseline's if no trial is better.
         values: The best trial's parameters.
         tune: (T, 2) float64, average precisions of the queries tuned on, before and after.
         holdout: (H, 2) float64, the same of the queries held out.
         history: (trials, 2) float64: number and value of each finished trial.
-        importance: For each parameter its share in the values' spread.
+        importance: For each parameter, its share of the variance of the values.
         trials: For each finished trial its number, value, seconds and parameters.
     """
 
@@ -41,7 +41,7 @@ class TuneResult:
 
 
 def judge_best(config: TuneConfig, problem: Problem) -> TuneResult:
-    """Compares the best trial with the start, on both sides of the split."""
+    """Compares the best trial with the initial settings, on both sides of the split."""
     journal = open_journal(config, problem.parameters)
     finished = finished_trials(journal)
     values = dict(max(finished, key=lambda trial: (trial.value, -trial.number)).params)
@@ -74,7 +74,7 @@ def judge_best(config: TuneConfig, problem: Problem) -> TuneResult:
 
 
 def _importance(journal: Any) -> dict[str, float]:
-    """PED-ANOVA importances (Watanabe et al., 2023); nothing from too few trials."""
+    """PED-ANOVA importances (Watanabe et al., 2023); empty with too few trials."""
     import optuna
 
     if len(finished_trials(journal)) < _FEWEST_FOR_IMPORTANCE:

@@ -16,10 +16,10 @@ class Parameter:
 
     Attributes:
         name: Its dotted name, such as ``landmark.keep``.
-        low: The least value of a number.
+        low: The smallest value of a number.
         high: The largest value of a number.
-        choices: The values of what is not a number; empty for a number.
-        logarithmic: Whether a number is drawn by its logarithm.
+        choices: The possible values if it is not a number; empty for a number.
+        logarithmic: Whether a number is drawn on a logarithmic scale.
         bridged: Whether it matters only to a ranking through the train set.
     """
 
@@ -74,14 +74,14 @@ _RERANK_METHODS = {
 
 
 def parameters_for(config: RetrieveConfig, names: Sequence[str] = ()) -> tuple[Parameter, ...]:
-    """The parameters to be tuned.
+    """The parameters to tune.
 
     Args:
-        config: The settings to start from; what they do not use is left out.
-        names: The parameters wanted; none takes all that matter.
+        config: The settings to start from; parameters that they do not use are omitted.
+        names: The parameters wanted; empty selects all that have an effect.
 
     Raises:
-        UserError: If a name is unknown, or does not matter under the settings.
+        UserError: If a name is unknown, or has no effect with these settings.
     """
     useful = tuple(parameter for parameter in SPACE if _matters(parameter, config))
     if not names:
@@ -105,7 +105,7 @@ def parameters_for(config: RetrieveConfig, names: Sequence[str] = ()) -> tuple[P
 def current_values(
     config: RetrieveConfig, parameters: Sequence[Parameter]
 ) -> dict[str, Any] | None:
-    """What the settings say of the parameters; None if one lies outside its range."""
+    """The parameters' values in the settings; None if one is outside its range."""
     values = {parameter.name: get(config, parameter.name) for parameter in parameters}
     inside = all(
         values[p.name] in p.choices if p.choices else p.low <= values[p.name] <= p.high
@@ -138,7 +138,7 @@ def get(config: RetrieveConfig, name: str) -> Any:
 
 
 def replaced(config: RetrieveConfig, values: Mapping[str, Any]) -> RetrieveConfig:
-    """The settings with some others, by their dotted names."""
+    """The settings with some values replaced, by their dotted names."""
     changes: dict[str, Any] = {}
     for name, value in values.items():
         section, _, field = name.partition(".")

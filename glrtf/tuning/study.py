@@ -1,4 +1,4 @@
-"""The study of glrtf tune: trials that are drawn, run, and kept in a journal."""
+"""The study of glrtf tune: draws and runs trials, and keeps them in a journal."""
 
 import dataclasses
 import os
@@ -22,7 +22,7 @@ def open_problem(config: TuneConfig) -> Problem:
     """Checks the inputs, and opens or resumes the journal.
 
     Raises:
-        UserError: If an input is wrong or the output holds another study.
+        UserError: If an input is wrong or the output contains another study.
     """
     _require_optuna()
     problem = Problem(config)
@@ -31,7 +31,7 @@ def open_problem(config: TuneConfig) -> Problem:
 
 
 def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
-    """The study of finished trials on the disk, made if it does not exist yet.
+    """The study of finished trials on disk, created if it does not exist yet.
 
     Raises:
         UserError: If the journal is of a study with other inputs or settings.
@@ -64,10 +64,10 @@ def open_journal(config: TuneConfig, parameters: tuple[Parameter, ...]) -> Any:
 
 
 class SharedTrials:
-    """One process's trials, drawn in memory with what the journal holds.
+    """One process's trials, drawn in memory from the entries of the journal.
 
-    What is drawn depends on the seed, the worker and the finished trials alone, so that
-    a study with one worker draws the same trials however often it was stopped.
+    A draw depends only on the seed, the worker and the finished trials, so a study with one worker
+    draws the same trials however often it was stopped.
 
     Args:
         config: The study's settings.
@@ -92,7 +92,7 @@ class SharedTrials:
             self._local.enqueue_trial(values)
 
     def run_one(self) -> Any:
-        """Draws one trial with all that is known and runs it; `share` puts it into the journal.
+        """Draws and runs one trial, using all finished trials; `share` adds it to the journal.
 
         Returns:
             The finished trial, an ``optuna.trial.FrozenTrial``.
@@ -101,7 +101,7 @@ class SharedTrials:
 
         self._learn()
         state = np.random.SeedSequence((*self._seed, len(self._known))).generate_state(1)
-        # A generator kept from trial to trial would be another one after a stop.
+        # A generator that lives longer than a trial would be in another state after a restart.
         self._local.sampler = optuna.samplers.TPESampler(seed=int(state[0]))
         began = time.monotonic()
         trial = self._local.ask()
@@ -117,7 +117,7 @@ class SharedTrials:
         )
 
     def _learn(self) -> None:
-        """Takes over what other processes, or earlier runs, have shared."""
+        """Reads what other processes or earlier runs have shared."""
         for trial in finished_trials(self.journal):
             if trial.number not in self._known:
                 self._known.add(trial.number)
@@ -126,7 +126,7 @@ class SharedTrials:
 
 
 def share(journal: Any, trial: Any) -> None:
-    """Puts a finished trial into the journal as one entry: it is there whole or not at all."""
+    """Adds a finished trial to the journal as one entry, completely or not at all."""
     journal.add_trial(trial)
 
 
@@ -136,7 +136,7 @@ def finished_trials(journal: Any) -> list[Any]:
 
 
 def best_note(journal: Any) -> str:
-    """The best value so far, for people."""
+    """The best value so far, as text for the user."""
     values = [trial.value for trial in finished_trials(journal)]
     return f"best mAP@100 {max(values):.4f}" if values else ""
 

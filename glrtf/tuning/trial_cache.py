@@ -1,4 +1,4 @@
-"""Search results for many trials: kept in memory, wide searches cut to narrow ones."""
+"""Search results for many trials: kept, and cut to a smaller k."""
 
 import collections
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,26 +11,26 @@ from glrtf.retrieval.stage_cache import Blocks, StageCache
 from glrtf.tuning.truncate import truncate
 from tfrecords_tools.storage import files
 
-# Stages whose arrays are (rows, k) neighbours, best first: a search for fewer is cut from
+# Stages whose arrays are (rows, k) neighbours, best first: a search for a smaller k is a prefix of
 # them.
 _SEARCHES = ("train_neighbors", "dba_test", "dba_index")
-# What else is worth a place on the disk: it costs a search, and few trials differ in it.
+# Other stages worth keeping on disk: they take a search, and few trials differ in them.
 _ON_DISK = (*_SEARCHES, "non_landmark")
 _BYTES_IN_MEMORY = 1 << 29
 
 
 class TrialCache(StageCache):
-    """A `StageCache` that spares trials the work that others have done.
+    """A `StageCache` that reuses the work of other trials.
 
     The large searches are kept on disk, where other processes and later runs
-    find them, and a search for fewer neighbours than a kept one is cut from
-    it. What follows the searches is kept in memory, the latest 512 MiB of it.
+    find them, and the result of a search for fewer neighbours is taken from it. The results of
+    later stages are kept in memory, the latest 512 MiB of them.
 
     Args:
         folder: Where searches are kept.
         train_parts: The lengths of the train set's parts.
-        cut: Whether a narrow search finds what a wide one finds first; an
-            approximate one does not.
+        cut: Whether a search for a smaller k finds the first neighbours of a larger one;
+            approximate searches do not.
     """
 
     def __init__(self, folder: str, train_parts: Sequence[int] = (), cut: bool = True) -> None:
@@ -69,7 +69,7 @@ class TrialCache(StageCache):
     def _wide(
         self, stage: str, key: Mapping[str, Any], width: str, rows: int, blocks: Blocks
     ) -> tuple[np.ndarray, ...]:
-        """The widest search made so far, or this one if it is wider."""
+        """The search with the largest k so far, or this one if its k is larger."""
         name = files.json_digest([stage, {**key, width: None}])
         if name not in self._widest or self._widest[name][0] < key[width]:
             self._widest[name] = (key[width], super().arrays(stage, key, rows, blocks))

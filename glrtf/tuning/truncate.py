@@ -1,4 +1,4 @@
-"""A narrow search's result, taken from that of a wide one."""
+"""The result of a search for a smaller k, taken from that for a larger one."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ _QUERIES_AT_ONCE = 1024
 
 
 def truncate(wide: Neighbors, per_part: int, part_lengths: Sequence[int]) -> Neighbors:
-    """The nearest of each part out of those of a search for more of each part.
+    """The nearest neighbours of each part, from a search for more neighbours per part.
 
     Args:
-        wide: Neighbours by a search for at least `per_part` of each part.
-        per_part: How many of each part are wanted.
+        wide: Neighbours from a search for at least `per_part` per part.
+        per_part: How many neighbours per part are wanted.
         part_lengths: The database's parts.
 
     Returns:
-        (num_queries, per_part × parts) neighbours, as a search for that many gives them.
+        (num_queries, per_part × parts) neighbours, equal to those of a search for that many.
     """
     width = per_part * len(part_lengths)
     indices = np.full((len(wide.indices), width), NO_ROW, np.int64)
@@ -28,7 +28,7 @@ def truncate(wide: Neighbors, per_part: int, part_lengths: Sequence[int]) -> Nei
         block = slice(start, start + _QUERIES_AT_ONCE)
         found = np.asarray(wide.indices[block])
         kept = _first_of_each_part(found, per_part, part_lengths)
-        # What is kept moves to the front, its order unchanged.
+        # The kept ones move to the front in unchanged order.
         order = np.argsort(~kept, axis=1, kind="stable")[:, :width]
         valid = np.take_along_axis(kept, order, axis=1)
         near = np.take_along_axis(found, order, axis=1)

@@ -1,4 +1,4 @@
-"""The processes of glrtf tune: the first keeps the journal, further ones run trials for it."""
+"""The processes of glrtf tune: the first writes the journal, the others run trials for it."""
 
 import contextlib
 import multiprocessing
@@ -22,12 +22,12 @@ from tfrecords_tools.storage import file_systems, temporary_files
 
 
 def run_trials(config: TuneConfig, problem: Problem) -> None:
-    """Makes the searches, then runs trials until the study has as many as wanted, never more.
+    """Runs the searches, then trials until the study has exactly the wanted number.
 
-    A worker that dies costs its trial alone, which another one runs.
+    If a worker dies, only its trial is lost, and another worker runs it.
 
     Raises:
-        UserError: If another process works on this study.
+        UserError: If another process is working on this study.
     """
     journal = study.open_journal(config, problem.parameters)
     with _alone(config.output):
@@ -66,7 +66,7 @@ def _run_own(
     share: Callable[[Any], None],
     helpers: "Sequence[_Helper]",
 ) -> None:
-    """Runs trials here until all are done, also those that dead helpers leave."""
+    """Runs trials here until all are done, including those of workers that died."""
     while tickets.left:
         while tickets.take():
             share(trials.run_one())
@@ -75,7 +75,7 @@ def _run_own(
 
 
 class _Tickets:
-    """How many trials are left to start, shared by several threads."""
+    """The number of trials left to start, shared by several threads."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -89,19 +89,19 @@ class _Tickets:
             return taken
 
     def give_back(self) -> None:
-        """Another one may run the trial."""
+        """Returns the right, so that another worker can run the trial."""
         with self._lock:
             self.left += 1
 
 
 class _Helper:
-    """A further process that runs trials, and the thread that hands them to it.
+    """Another process that runs trials, and the thread that passes them to it.
 
     Args:
         config: The study's settings.
         worker: Its number, from 1.
         tickets: Trials left to start.
-        searched: Set once the searches are on the disk.
+        searched: Set once the search results are on disk.
         share: Takes a finished trial.
     """
 
@@ -121,7 +121,7 @@ class _Helper:
         )
         with process_pool.deaf_to_ctrl_c():
             self._process.start()
-        # With this end closed, the process's death ends the conversation.
+        # With this end closed, the connection ends when the process dies.
         theirs.close()
         self._thread = threading.Thread(
             target=self._serve, args=(tickets, searched, share), daemon=True
@@ -135,7 +135,7 @@ class _Helper:
 
     @property
     def fault(self) -> str:
-        """How the process ended before its work was done; empty if it did not."""
+        """How the process ended before its work was done; empty if it finished."""
         code = self._process.exitcode
         if not code:
             return ""
@@ -164,7 +164,7 @@ class _Helper:
 
 
 def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
-    """A further process: it reads the inputs and runs trials on request."""
+    """Runs in another process: reads the inputs and runs trials on request."""
     _end_with_parent()
     trials = None
     try:
@@ -184,7 +184,7 @@ def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process as soon as the one that started it is dead, however it died."""
+    """Ends this process as soon as its parent has died, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -199,10 +199,13 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _share_of_processors(workers: int) -> Iterator[None]:
-    """Leaves each worker its share: products that each take all would wait for one another."""
+    """Limits each worker to its share of the processors.
+
+    Products that each use all of them would wait for one another.
+    """
     import threadpoolctl
 
-    # A trial is hundreds of short-lived arrays.
+    # A trial allocates hundreds of short-lived arrays.
     allocator.keep_freed_memory()
     with threadpoolctl.threadpool_limits(max(1, usable_processors() // workers)):
         yield
@@ -210,7 +213,7 @@ def _share_of_processors(workers: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _alone(folder: str) -> Iterator[None]:
-    """Keeps a second command out of a study that one works on; no lock outlives its process."""
+    """Prevents a second command from working on the same study; no lock outlives its process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         if file_systems.lock(handle, os.path.join(folder, ""), wait=False) is False:

@@ -22,7 +22,7 @@ from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.evaluation.results import read_result
 from glrtf.evaluation.revisited import read_ground_truth
 from glrtf.evaluation.revisited_layout import write_layout
-from glrtf.inference import extraction, receipts
+from glrtf.inference import extraction_plan, receipts
 from glrtf.inference.embedders import load_embedder
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.planning import compiled
@@ -136,8 +136,8 @@ def stage_seconds(folder):
 def embed_plan(folder):
     shard = ["test-00000-of-00001.tfrecord", 3, "ab" * 32]
     plan = {"size": 8, "tta": ["plain"], "scales": [1.0], "model": "m", "shards": [shard]}
-    extraction._keep_to_plan(str(folder), plan)
-    return "plan.json", lambda: extraction._keep_to_plan(str(folder), plan)
+    extraction_plan.keep_to(str(folder), plan)
+    return "plan.json", lambda: extraction_plan.keep_to(str(folder), plan)
 
 
 def export_info(folder):

@@ -1,13 +1,12 @@
 """Writes photos and tables the way Google Landmarks v2 is published."""
 
-import csv
 import hashlib
 import io
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfrecords_tools.sample.plan import Photo, SamplePlan
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 TAR_COUNTS = {"train": 3, "index": 2, "test": 1}
 """How many tars each split is spread over."""
@@ -48,11 +47,7 @@ def _tar(photos: Mapping[str, bytes]) -> bytes:
 def write_metadata(folder: str, plan: SamplePlan) -> None:
     """Writes every CSV of the published layout under ``metadata/``."""
     for name, (header, rows) in _tables(plan).items():
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        files.write_bytes(files.join(folder, "metadata", name), text.getvalue().encode())
+        csv_files.write(files.join(folder, "metadata", name), header, rows)
 
 
 def _tables(plan: SamplePlan) -> dict[str, tuple[Sequence[str], Iterable[Sequence[object]]]]:

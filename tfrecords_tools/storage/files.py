@@ -258,11 +258,11 @@ def write_json(path: str, value: Any, *, new: bool = False) -> None:
             value[SEAL] = _seal(value)
         data = _json_text(value).encode() + b"\n"
     except UnicodeEncodeError as error:
-        raise _not_utf8(path, error) from None
+        raise not_utf8(path, error) from None
     write_bytes(path, data, new=new)
 
 
-def _not_utf8(path: str, error: UnicodeEncodeError) -> UserError:
+def not_utf8(path: str, error: UnicodeEncodeError) -> UserError:
     """The error of a name, of bytes that are no UTF-8, that is to be written into a file."""
     near = error.object[max(0, error.start - 20) : error.end + 20]
     return UserError(

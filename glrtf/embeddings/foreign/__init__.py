@@ -1,1 +1,1 @@
-"""Rows of any other source: arrays, tables and indexes to embedding sets, and back."""
+"""Rows from other programs: arrays, tables and indexes to embedding sets, and back."""

@@ -22,7 +22,7 @@ class _DataFile(TypedDict):
 
 
 class _State(TypedDict, total=False):
-    """state.json of a saved data set, as far as it is read."""
+    """The parts of a saved dataset's state.json that are read."""
 
     _data_files: list[_DataFile]
     _indices_files: list[_DataFile] | None
@@ -37,7 +37,7 @@ def open_parquet(path: str, rows: str = "", ids: str = "") -> RowFile:
         ids: Which column has the ids; empty for ``id``, ``image_id`` or the only one of text.
 
     Raises:
-        UserError: If pyarrow is missing, a file is damaged, or the columns are not clear.
+        UserError: If pyarrow is missing, a file is damaged, or the columns are ambiguous.
     """
     pa, parquet = require_pyarrow("pyarrow.parquet")
     paths = [path]
@@ -144,7 +144,7 @@ def _table(path: str, name: str, column: Any, first: int, dimension: int) -> np.
 
 
 def _odd(column: Any, dimension: int) -> list[Any]:
-    """The lists that are missing or of another length."""
+    """Lists that are missing or have another length."""
     import pyarrow.compute as compute
 
     lengths = compute.fill_null(compute.list_value_length(column), -1)

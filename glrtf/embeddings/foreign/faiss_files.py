@@ -1,4 +1,4 @@
-"""Rows in flat indexes of faiss, which keep them as they are."""
+"""Rows in flat faiss indexes, which store them unchanged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,8 +29,8 @@ def open_index(path: str) -> RowFile:
     """Opens a flat index, or one with ids (IndexIDMap) around a flat one.
 
     Raises:
-        UserError: If faiss is missing, the file is damaged, or it is another kind of index,
-            which no longer has the rows themselves.
+        UserError: If faiss is missing, the file is damaged, or it is another kind of index, which
+            does not keep the rows themselves.
     """
     faiss = require_faiss()
     try:

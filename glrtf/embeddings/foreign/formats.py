@@ -1,4 +1,4 @@
-"""Which reader a path needs, and writers by ending."""
+"""Chooses the reader for a path and the writer for a file extension."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def open_rows(path: str, rows: str = "", ids: str = "") -> RowFile:
         ids: Which has the ids.
 
     Raises:
-        UserError: If it is missing, of another kind, damaged, or not clear.
+        UserError: If it is missing, of another kind, damaged, or ambiguous.
     """
     if not files.exists(path):
         raise UserError(f"{path}: expected {_KINDS}, found nothing of that name")
@@ -58,21 +58,21 @@ def open_rows(path: str, rows: str = "", ids: str = "") -> RowFile:
 
 
 def ids_path(path: str) -> str:
-    """Where the ids of an exported .npy or faiss file stand: next to it."""
+    """The file with the ids of an exported .npy or faiss file, next to it."""
     return os.path.splitext(path)[0] + _IDS_ENDING
 
 
 def export_rows(rows: RowSource, path: str) -> None:
-    """Writes rows and ids as a file of another program, whole or not at all.
+    """Writes rows and ids as a file of another program, completely or not at all.
 
     Args:
-        rows: What is written, float32, in its order.
+        rows: The rows to write, float32, in order.
         path: .npy and .faiss (a flat index of inner products), with ids in a file next to
             it, one a line; .npz and .h5 with ``ids`` and ``rows``; .parquet with ``id`` and
             ``embedding``.
 
     Raises:
-        UserError: If a package is missing, or the ending is none of these.
+        UserError: If a package is missing, or the extension is none of these.
     """
     ending = os.path.splitext(path)[1].lower()
     if ending not in EXPORT_ENDINGS:
@@ -106,7 +106,7 @@ def _blocks(rows: RowSource) -> Iterator[np.ndarray]:
 
 
 def _write_npz(path: str, rows: RowSource, shape: tuple[int, int]) -> None:
-    """An archive as `numpy.savez` writes it, its rows a block at a time."""
+    """Writes an archive like `numpy.savez`, one block of rows at a time."""
     import zipfile
 
     with zipfile.ZipFile(path, "w") as archive:
@@ -126,7 +126,7 @@ def _write_hdf5(path: str, rows: RowSource, ids: list[str], shape: tuple[int, in
         raise UserError(
             f"HDF5 files need h5py, which is not installed: {how_to_install('rows')}"
         ) from None
-    # The temporary file is locked already, by its name's owner.
+    # The temporary file is already locked by the code that created its name.
     with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("ids", data=ids, dtype=h5py.string_dtype())
         written = file.create_dataset("rows", shape, np.float32)

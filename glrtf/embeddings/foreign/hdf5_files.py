@@ -20,7 +20,7 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
         ids: Which dataset has the ids; empty for the only one of text, if there is one.
 
     Raises:
-        UserError: If h5py is missing, the file is damaged, or the datasets are not clear.
+        UserError: If h5py is missing, the file is damaged, or the datasets are ambiguous.
     """
     try:
         import h5py

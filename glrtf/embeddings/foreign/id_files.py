@@ -1,4 +1,4 @@
-"""Files of ids: one a row, next to rows that have none themselves; or a split's table."""
+"""Files of ids: one per row, for rows without ids of their own; or a split's table."""
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ def read_ids(path: str) -> npt.NDArray[np.bytes_]:
             whole numbers.
 
     Raises:
-        UserError: If it is missing or damaged, or has none.
+        UserError: If it is missing or damaged, or has no ids.
     """
     if path.endswith(".npy"):
         with array_files.damage_as(f"{path}: expected an .npy file of ids"):
@@ -40,10 +40,10 @@ def ids_of(source: RowFile, path: str = "") -> npt.NDArray[np.bytes_]:
 
     Args:
         source: The rows.
-        path: The file that has them (`read_ids`); empty for those that the source has.
+        path: The file that has them (`read_ids`); empty for the source's own ids.
 
     Raises:
-        UserError: If there are none, or they are no ids.
+        UserError: If there are none, or they are not valid ids.
     """
     if path:
         return read_ids(path)
@@ -59,7 +59,7 @@ def checked_ids(where: str, ids: npt.ArrayLike) -> npt.NDArray[np.bytes_]:
     """Ids of text or whole numbers as bytes.
 
     Raises:
-        UserError: If they are something else, or not as `image_ids.RULE` says.
+        UserError: If they are something else, or violate `image_ids.RULE`.
     """
     array = np.asarray(ids)
     if array.dtype.kind in "iu":

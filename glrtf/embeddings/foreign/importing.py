@@ -1,10 +1,8 @@
 """Foreign rows to embedding sets: cast, normalised, cut into splits, bad ones listed."""
 
-import csv
 import dataclasses
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,22 +15,22 @@ from glrtf.embeddings.info import INFO_FILE
 from glrtf.embeddings.part_files import NORM_TOLERANCE
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files, files
 
 REJECTS_FILE = "rejects.csv"
 DOUBLES_FILE = "doubles.csv"
 _BYTES_A_PART = 1 << 28
 _MOST_ROWS_A_PART = 1 << 16
-# Rows this near to length 1 stay as they are, so that exported rows come back bit by bit.
+# Rows this close to length 1 stay unchanged, so that exported rows come back bit for bit.
 _ALREADY_UNIT = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
 class RowsImportResult:
-    """What an import has written.
+    """The result of an import.
 
     Attributes:
-        sets: Split (empty if there is one set alone) -> the set.
+        sets: Split (empty if there is only one set) -> the set.
         rejects: (image id, row, reason) of each row left out.
         doubles: (image id, row, other image id) of each row that equals an earlier one; kept.
         unlisted: How many rows are in no split's table.
@@ -56,15 +54,15 @@ def import_rows(
     max_rejects: int | None = None,
     meta: Mapping[str, Any],
 ) -> RowsImportResult:
-    """Writes foreign rows as embedding sets; a part of the rows is in memory at a time.
+    """Writes foreign rows as embedding sets; only part of the rows is in memory at a time.
 
-    Rows are divided by their lengths. Zero and non-finite rows, and all but the first row of
-    an id, are left out and listed in rejects.csv; equal rows of several ids in doubles.csv.
+    Rows are divided by their lengths. Zero and non-finite rows, and all rows of an id but the
+    first, are left out and listed in rejects.csv; equal rows of several ids in doubles.csv.
 
     Args:
         source: The rows.
         ids: (rows,) their ids.
-        output: The set's folder; with splits, the folder above theirs.
+        output: The set's folder; with splits, the parent of their folders.
         splits: Split -> the ids of its images; None writes one set of all rows.
         dtype: How rows are stored, float32 or float16.
         max_rejects: How many rows may be left out; None for any number.
@@ -85,7 +83,7 @@ def import_rows(
 
 
 class _Import:
-    """One import under way."""
+    """One import in progress."""
 
     def __init__(
         self,
@@ -127,7 +125,7 @@ class _Import:
                 raise UserError(f"{source.name}: expected {what}, found none")
 
     def run(self, max_rejects: int | None) -> None:
-        """Reads all rows and writes the parts that become full."""
+        """Reads all rows and writes each part once it is full."""
         start = 0
         with Progress("import", self._source.num_rows, "row") as progress:
             for block in self._source.blocks():
@@ -159,8 +157,12 @@ class _Import:
         """Finishes the sets and writes the lists."""
         doubles = self._doubles()
         rejects = sorted(self._rejects, key=lambda reject: reject[1])
-        _write_list(files.join(self._output, REJECTS_FILE), ("image_id", "row", "reason"), rejects)
-        _write_list(files.join(self._output, DOUBLES_FILE), ("image_id", "row", "equals"), doubles)
+        csv_files.write(
+            files.join(self._output, REJECTS_FILE), ("image_id", "row", "reason"), rejects
+        )
+        csv_files.write(
+            files.join(self._output, DOUBLES_FILE), ("image_id", "row", "equals"), doubles
+        )
         sets = {
             name: writer.finish(**meta, **({"split": name} if name else {}))
             for name, writer in self._writers.items()
@@ -188,8 +190,8 @@ class _Import:
 class _PartWriter:
     """Writes one set's rows, part after part.
 
-    Parts are cut by the number of rows that are wanted, so that their number is known at once;
-    a part with rows left out is that much shorter.
+    Rows are divided into parts by the number of rows before any is left out, so the number of parts
+    is known at the start; a part with rows left out is shorter by these.
     """
 
     def __init__(self, folder: str, total: int, most: int, dtype: str) -> None:
@@ -209,7 +211,7 @@ class _PartWriter:
     def add(
         self, rows: np.ndarray, ids: npt.NDArray[np.bytes_], wanted: np.ndarray, kept: np.ndarray
     ) -> None:
-        """Takes the kept rows of a block; `wanted` are those that count for the parts."""
+        """Takes the kept rows of a block; `wanted` counts the rows for the division into parts."""
         places = np.flatnonzero(wanted)
         while len(places):
             room = self._bounds[self._part + 1] - self._seen
@@ -229,7 +231,7 @@ class _PartWriter:
         self._part += 1
 
     def finish(self, **meta: Any) -> EmbeddingSet:
-        """The set, once all its rows were added."""
+        """Finishes the set after all its rows were added."""
         return embedding_set.finish(self._folder, self._num_parts, receipts=self._receipts, **meta)
 
 
@@ -245,7 +247,7 @@ def unit_rows(block: np.ndarray) -> tuple[npt.NDArray[np.float32], list[str]]:
     exact = block.astype(np.float64)
     finite = np.isfinite(exact).all(axis=1)
     exact[~finite] = 0
-    # Largest first, so that squares neither overflow nor vanish.
+    # Divided by the largest value first, so that squares neither overflow nor underflow.
     largest = np.abs(exact).max(axis=1, initial=0)
     good = largest > 0
     lengths = np.ones(len(exact))
@@ -259,14 +261,6 @@ def unit_rows(block: np.ndarray) -> tuple[npt.NDArray[np.float32], list[str]]:
 
 
 def _first_of_each(values: np.ndarray) -> npt.NDArray[np.int64]:
-    """For each value the place of the first that equals it."""
+    """For each value, the index of the first equal value."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return first[inverse]
-
-
-def _write_list(path: str, header: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    files.write_bytes(path, text.getvalue().encode())

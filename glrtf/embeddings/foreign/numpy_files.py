@@ -36,7 +36,7 @@ def open_npy(path: str) -> RowFile:
 
 
 def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
-    """Opens an .npz file; its rows are read from the archive as they are wanted.
+    """Opens an .npz file; its rows are read from the archive on demand.
 
     Args:
         path: The file.
@@ -44,7 +44,7 @@ def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
         ids: Which array has the ids; empty for the only one of text, if there is one.
 
     Raises:
-        UserError: If it is damaged or pickled, has no such arrays, or it is not clear which.
+        UserError: If it is damaged or pickled, or has no such arrays or several.
     """
     local = local_copy(path)
     expected = f"{path}: expected an .npz file of arrays"

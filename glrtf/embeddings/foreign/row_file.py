@@ -1,4 +1,4 @@
-"""What an import reads: rows in blocks, and the ids that the file itself has."""
+"""The input of an import: rows in blocks, and the file's own ids."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tfrecords_tools.errors import UserError
 
 ROWS_AT_ONCE = 8192
-"""How many rows a reader yields at a time, at most."""
+"""The largest number of rows that a reader yields at a time."""
 
 Blocks: TypeAlias = Callable[[], Iterator[np.ndarray]]
 
@@ -20,12 +20,11 @@ class RowFile:
     """Rows in a file of another program.
 
     Attributes:
-        name: Its name in messages.
+        name: The file's name in messages.
         num_rows: How many rows it has.
         dimension: The length of a row.
         blocks: Yields the rows in order, (n, dimension) numbers, n at most `ROWS_AT_ONCE`.
-        ids: The ids that stand next to the rows, text, bytes or whole numbers; None if the
-            file has none.
+        ids: The file's ids, text, bytes or integers; None if it has none.
     """
 
     name: str
@@ -36,7 +35,7 @@ class RowFile:
 
 
 def require_rows(where: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raises a `UserError` for an array that is not one row of numbers an image."""
+    """Raises a `UserError` for an array without one row of numbers per image."""
     if len(shape) != 2 or not shape[1]:
         raise UserError(
             f"{where}: expected rows (images, dimension), found an array {shape}; pool or flatten"
@@ -51,13 +50,13 @@ def choose_name(where: str, option: str, wanted: str, known: list[str], guesses:
 
     Args:
         where: The file.
-        option: The setting that names it, as it is typed.
-        wanted: What the setting says; empty if it is left out.
+        option: The flag that names it, as typed.
+        wanted: The flag's value; empty if it is left out.
         known: All names of the file.
         guesses: The names that fit, from their shape and type.
 
     Raises:
-        UserError: If the file has no such name, or the name is left out and is not clear.
+        UserError: If the file has no such name, or no name is given and several fit.
     """
     if wanted:
         if wanted not in known:

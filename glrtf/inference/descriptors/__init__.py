@@ -1,1 +1,1 @@
-"""Models of any origin as descriptors: what their files say, what a manifest adds."""
+"""Models of any origin as descriptors: what their files define, and what a manifest adds."""

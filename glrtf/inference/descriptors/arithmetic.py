@@ -1,4 +1,4 @@
-"""From uint8 images to what a model takes, and from what it gives to rows.
+"""From uint8 images to a model's input, and from its output to rows.
 
 Written once for NumPy and for TensorFlow's graphs, which pass the four functions that differ.
 """
@@ -16,7 +16,7 @@ _SMALLEST = 1e-6
 
 
 class Operations(NamedTuple):
-    """What NumPy and TensorFlow write differently."""
+    """Operations that NumPy and TensorFlow write differently."""
 
     cast: Callable[[Any, str], Any]
     transpose: Callable[[Any, list[int]], Any]
@@ -51,7 +51,7 @@ def rows(output: Any, rule: Preparation, ops: Operations, count: int, name: str)
         output: (n, d), or what `rule.pooling` pools.
         rule: The manifest's settings.
         ops: NumPy's or TensorFlow's.
-        count: How many images it is of.
+        count: Number of images in the batch.
         name: The model's, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""package.module:function as a model: any code that gives a row for each image."""
+"""package.module:function as a model: any code that returns a row for each image."""
 
 import hashlib
 import inspect
@@ -14,8 +14,8 @@ from glrtf.models.functions import find_function
 def load(name: str) -> RawModel:
     """A function of prepared images (n, size, size, 3) to rows (n, d).
 
-    Its digest is that of its module's source, and of an attribute ``digest`` (text) where the
-    function has one, which should name the weights that it loads.
+    Its digest covers its module's source and, if the function has one, its attribute ``digest``
+    (text), which should identify the weights that it loads.
     """
     function = find_function(name)
     source = inspect.getsourcefile(inspect.unwrap(function))

@@ -10,10 +10,10 @@ from glrtf.models.hub import image_converter, input_scale, load_preset
 
 
 def load(model: str) -> RawModel:
-    """Loads keras_hub:PRESET; a preset is fetched by KerasHub once, or is a local folder.
+    """Loads keras_hub:PRESET; KerasHub downloads a preset once; a local folder works too.
 
     Raises:
-        UserError: If there is none of that name, or no network to fetch it.
+        UserError: If there is no preset of that name, or no network to download it.
     """
     backbone = load_preset(model)
     named = type(backbone).__name__ + weights_digest(backbone)
@@ -22,7 +22,7 @@ def load(model: str) -> RawModel:
 
 
 def _suggested(model: str, backbone: Any) -> dict[str, Any]:
-    """Size, range and pooling as the preset's own image converter has them."""
+    """Size, range and pooling from the preset's own image converter."""
     rank = 0 if isinstance(backbone.output, dict) else len(backbone.output.shape)
     suggested: dict[str, Any] = {3: {"pooling": "cls"}, 4: {"pooling": "mean"}}.get(rank, {})
     converter, found = image_converter(model), input_scale(model)

@@ -1,4 +1,4 @@
-"""What kind of model a name means, found without loading it."""
+"""The kind of model that a name refers to, found without loading it."""
 
 from typing import Literal, TypeAlias
 
@@ -25,11 +25,11 @@ def kind_of(option: str, model: str) -> Kind:
     """The kind of a model.
 
     Args:
-        option: As it is typed, such as ``"--model"``.
+        option: The flag as typed, such as ``"--model"``.
         model: A folder, a file, package.module:function or keras_hub:PRESET.
 
     Raises:
-        UserError: If it is none of them, or a package that it needs is missing.
+        UserError: If it is none of these, or a package that it needs is missing.
     """
     found = _kind_of(option, model)
     if found in _PACKAGES:

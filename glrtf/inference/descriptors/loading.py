@@ -27,13 +27,13 @@ def load_raw(
     runtime: Runtime | None = None,
     precision: Precision = "float32",
 ) -> RawModel:
-    """Loads a model of a kind; inside the strategy's scope, where TensorFlow runs it.
+    """Loads a model of a kind; call it inside the strategy's scope if TensorFlow runs the model.
 
     Args:
         model: Its name.
         kind: See `kinds.kind_of`.
         signature: Of a SavedModel or TFLite file.
-        runtime: What computes it; None and tensorflow take the kind's own.
+        runtime: The runtime; None and tensorflow mean the kind's own.
         precision: Of OpenVINO's arithmetic.
     """
     if signature is not None and kind not in ("saved_model", "tflite"):
@@ -84,13 +84,13 @@ def load_foreign(
         model: Its name.
         kind: See `kinds.kind_of`.
         config: The flags.
-        any_size: Whether images of other sizes than the manifest's are to be embedded, too.
+        any_size: Whether images of other sizes than the manifest's will be embedded, too.
         recorded: The preparation of a set that it must agree with; see `manifests.merged`.
-        runtime: What computes an ONNX or TFLite file; None takes its own.
+        runtime: The runtime of an ONNX or TFLite file; None means its own.
         precision: Of OpenVINO's arithmetic.
 
     Raises:
-        UserError: If it does not load, something is left open, or it does not run.
+        UserError: If it does not load or run, or a setting is missing.
     """
     manifest = manifests.merged(model, config, recorded)
     raw = load_raw(model, kind, manifest.signature, runtime, precision)
@@ -134,7 +134,7 @@ def make_embedder(model: str, raw: RawModel, rule: Preparation, any_size: bool =
 def _on_host(
     model: str, raw: RawModel, rule: Preparation, batch: int | None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Images uint8 (n, h, w, 3) to rows (n, d), NumPy's; in batches of one length if need be."""
+    """Images uint8 (n, h, w, 3) to rows (n, d), in batches of a fixed length if need be."""
 
     def once(images: np.ndarray) -> np.ndarray:
         values = arithmetic.model_input(images, rule, arithmetic.NUMPY)
@@ -142,7 +142,7 @@ def _on_host(
             output = np.asarray(raw.run(values, rule.input, rule.output))
         except UserError:
             raise
-        except Exception as error:  # Every runtime, and a function, has errors of its own.
+        except Exception as error:  # Every runtime, and every function, has its own errors.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise UserError(
                 f"{model}: expected it to run on {values.dtype} {values.shape}, found it does not"

@@ -1,4 +1,4 @@
-"""descriptor.yaml, flags and the model's own file, put together and checked."""
+"""Combines and checks descriptor.yaml, flags and the model's own file."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ _FLOATS = ("float32", "float16")
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """A manifest with nothing left open; see `glrtf.config.descriptor.Manifest`."""
+    """A complete manifest; see `glrtf.config.descriptor.Manifest`."""
 
     size: int
     input: str
@@ -54,7 +54,7 @@ class Preparation:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What is kept in an embedding set and in the digest, JSON values."""
+        """What an embedding set and the digest record, JSON values."""
         values = dataclasses.asdict(self)
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -73,7 +73,7 @@ def manifest_path(model: str, config: DescriptorConfig) -> str:
 
 
 def default_path(model: str) -> str:
-    """descriptor.yaml in a model's folder; MODEL.descriptor.yaml for what is no file or folder."""
+    """descriptor.yaml in a model's folder; MODEL.descriptor.yaml next to anything else."""
     if not files.exists(model):
         return f"{model.replace('/', '_')}.{MANIFEST_NAME}"
     is_file = model.endswith((".onnx", ".tflite", ".keras"))
@@ -84,10 +84,10 @@ def read_manifest(path: str) -> Manifest:
     """Reads a manifest's YAML.
 
     Raises:
-        UserError: Naming file and setting, if it is not one.
+        UserError: Naming file and setting, if it is not a manifest.
     """
     content = files.read_bytes(path)
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser reads no gs://.
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as local:  # The parser cannot read gs://.
         local.write(content)
         local.flush()
         try:
@@ -100,13 +100,13 @@ def read_manifest(path: str) -> Manifest:
 def merged(
     model: str, config: DescriptorConfig, recorded: Mapping[str, Any] | None = None
 ) -> Manifest:
-    """What flags, then the manifest, and else an embedding set say of a model.
+    """A model's settings from the flags, else the manifest, else an embedding set.
 
     Args:
         model: Its name.
         config: The flags.
-        recorded: The preparation that a set was made with; taken where there is no manifest and
-            no flag.
+        recorded: The preparation that a set was made with; used if there is no manifest and no
+            flag.
     """
     path = manifest_path(model, config)
     from_file = read_manifest(path).given if path else {}
@@ -120,7 +120,7 @@ def merged(
 
 
 def _overridden(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with others in their place; range and mean with std stand for each other."""
+    """Settings with overrides; range replaces mean and std, and the reverse."""
     hides = {"range": ("mean", "std"), "mean": ("range",)}
     hidden = {other for name in by for other in hides.get(name, ())}
     return {**{n: value for n, value in settings.items() if n not in hidden}, **by}
@@ -138,12 +138,12 @@ def _from_record(recorded: Mapping[str, Any]) -> Manifest:
 
 
 def complete(model: str, raw: RawModel, manifest: Manifest) -> Preparation:
-    """Adds what the model's file says; refuses what is open or contradicts it.
+    """Adds what the model's file defines; refuses settings that are missing or contradict it.
 
     Args:
         model: Its name, for messages.
         raw: The loaded model.
-        manifest: What flags and manifest say.
+        manifest: The settings from flags and manifest.
 
     Raises:
         UserError: Naming the flag that is missing or wrong.

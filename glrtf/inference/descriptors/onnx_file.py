@@ -21,7 +21,7 @@ def load(path: str) -> RawModel:
     """Loads an ONNX file and the files of weights that it names.
 
     Raises:
-        UserError: If it is none, or a file of weights is missing.
+        UserError: If it is not an ONNX file, or a file of weights is missing.
     """
     digest = file_digest(path)
     session = open_session(local_copy(path), path)
@@ -50,7 +50,7 @@ def open_session(model: str | bytes, name: str) -> Any:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # One class for each of its status codes, without a common base.
+    except Exception as error:  # One class for each status code, without a common base.
         raise UserError(
             f"{name}: expected a model for ONNX Runtime {onnxruntime.__version__}, found one that"
             f" it refuses ({str(error).strip().splitlines()[0][:200]})"

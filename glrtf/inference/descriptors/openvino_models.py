@@ -44,12 +44,12 @@ def load_file(path: str, digest: str, precision: Precision) -> RawModel:
 def converted(embedder: Embedder, precision: Precision, any_size: bool) -> Embedder:
     """The same embedder, computed by OpenVINO.
 
-    The conversion is kept for the next command in the user's cache, under the model's digest.
+    The converted model is kept in the user's cache, under the model's digest.
 
     Args:
-        embedder: One of TensorFlow, in float32.
+        embedder: A TensorFlow model, in float32.
         precision: Of the network's arithmetic.
-        any_size: Whether images of any size are embedded.
+        any_size: Whether it must take images of any size.
 
     Raises:
         UserError: If OpenVINO refuses the model.
@@ -88,12 +88,12 @@ def _from_tensorflow(embedder: Embedder, side: int | None) -> Any:
     graph = tf.function(embedder.embed, input_signature=[signature], autograph=False)
     try:
         return openvino.convert_model(graph.get_concrete_function())
-    except Exception as error:  # The converter's errors have no common base.
+    except Exception as error:  # The converter's errors have no common base class.
         raise _refused(embedder.name, error) from None
 
 
 def compiled(model: Any, precision: Precision) -> Callable[[Any, int], np.ndarray]:
-    """A function of images and an output's place; several threads may call it."""
+    """A function of images and an output's index; several threads may call it."""
     import openvino
 
     options = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
@@ -102,7 +102,7 @@ def compiled(model: Any, precision: Precision) -> Callable[[Any, int], np.ndarra
 
     def call(images: Any, output: int) -> np.ndarray:
         with lock:
-            # The result's memory is used again by the next call.
+            # The next call reuses the result's memory.
             return np.array(network([np.ascontiguousarray(images)])[output], copy=True)
 
     return call

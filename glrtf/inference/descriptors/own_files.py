@@ -1,4 +1,4 @@
-"""This project's own ONNX and TFLite exports, whose preparation stands next to them."""
+"""This project's own ONNX and TFLite exports, with their preparation in a file next to them."""
 
 import dataclasses
 import os
@@ -17,10 +17,10 @@ from tfrecords_tools.storage import files, folders
 
 
 def load_copy(folder: str) -> Embedder:
-    """Loads the LiteRT copy of an exported SavedModel, in its place.
+    """Loads the LiteRT copy of an exported SavedModel instead of it.
 
     Raises:
-        UserError: If it has changed since, or is another model's.
+        UserError: If it has changed since the export, or belongs to another model.
     """
     info = export_info.read(files.join(folder, INFO_NAME))
     copy = load(lite_copy.path_in(folder), "tflite", runtime="litert")
@@ -42,7 +42,7 @@ def load(
     """Loads a file that `glrtf export` wrote; its sets agree with those of the SavedModel.
 
     Raises:
-        UserError: If it has changed since, or images of other sizes are to be embedded.
+        UserError: If it has changed since the export, or must take images of other sizes.
     """
     info_path = export_info_path(path)
     info = export_info.read(info_path)

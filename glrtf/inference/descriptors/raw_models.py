@@ -12,9 +12,10 @@ class TensorInfo:
     """One input or output.
 
     Attributes:
-        name: As the file has it.
-        shape: None for a side that the file leaves open; None in whole if it says nothing.
-        dtype: As NumPy names it; empty where the file says nothing.
+        name: As in the file.
+        shape: None for a dimension that the file leaves open; None as a whole if the file has no
+            shape.
+        dtype: NumPy's name of the type; empty if the file has none.
     """
 
     name: str
@@ -37,13 +38,13 @@ class RawModel:
     Attributes:
         inputs: What it takes.
         outputs: What it gives.
-        run: An input array and an output's name to that output; TensorFlow's tensors where
-            `in_graph`, else NumPy's arrays.
+        run: Maps an input array and an output's name
+            to that output; TensorFlow tensors if `in_graph`, else NumPy arrays.
         digest: SHA-256 of its bytes.
-        runtime: What computes it: tensorflow, onnx, openvino, litert or python.
+        runtime: The runtime: tensorflow, onnx, openvino, litert or python.
         in_graph: Whether `run` can be part of TensorFlow's graph.
         source: Keeps it alive.
-        suggested: Manifest settings that the model itself tells, such as a preset's.
+        suggested: Manifest settings that the model itself defines, such as a preset's.
     """
 
     inputs: Sequence[TensorInfo]
@@ -59,7 +60,7 @@ class RawModel:
 def chosen(
     model: str, tensors: Sequence[TensorInfo], wanted: str | None, what: str, option: str
 ) -> TensorInfo:
-    """The tensor of a name, or the only one.
+    """The tensor with a given name, or the only one.
 
     Args:
         model: Its name, for messages.
@@ -69,7 +70,7 @@ def chosen(
         option: The flag that chooses.
 
     Raises:
-        UserError: If there is none of that name, or several and no name.
+        UserError: If there is no tensor of that name, or there are several and no name was given.
     """
     listed = "; ".join(map(str, tensors)) or "none"
     if wanted is not None:

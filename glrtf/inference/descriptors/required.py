@@ -16,19 +16,19 @@ def require_model(
     descriptor: DescriptorConfig | None = None,
     runtime: RuntimeChoice = "auto",
 ) -> Kind:
-    """Checks that there is a model to load, and that its settings mean something to it.
+    """Checks that the model exists and that the settings apply to it.
 
     Args:
-        option: As it is typed, such as ``"--model"``.
+        option: The flag as typed, such as ``"--model"``.
         model: See `kind_of`.
         checkpoint: Which checkpoint of the workdir; empty means the last.
-        precision: What it is to compute in, float32 or bfloat16.
-        descriptor: What flags say of its input and output.
-        runtime: What is to compute it.
+        precision: The precision of its arithmetic, float32 or bfloat16.
+        descriptor: The flags that describe its input and output.
+        runtime: The runtime chosen for it.
 
     Raises:
-        UserError: If there is none, the workdir has no such checkpoint, or a setting is for
-            another kind of model.
+        UserError: If the model or checkpoint does not exist, or a setting is for another kind of
+            model.
     """
     kind = kind_of(option, model)
     given = sorted(descriptor.given) if descriptor else []

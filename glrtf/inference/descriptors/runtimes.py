@@ -1,4 +1,4 @@
-"""Which runtime computes a model: chosen before any of them is loaded."""
+"""Chooses the runtime of a model before any runtime is loaded."""
 
 import importlib.util
 
@@ -8,7 +8,7 @@ from glrtf.inference.embedder import RUNTIME_NAMES, Precision, Runtime
 from tfrecords_tools.command import expected
 from tfrecords_tools.errors import UserError, how_to_install
 
-# Without a choice. All other kinds are TensorFlow's.
+# The defaults. TensorFlow runs all other kinds.
 _NATIVE: dict[Kind, Runtime] = {"onnx": "onnx", "tflite": "litert", "function": "python"}
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
@@ -23,11 +23,11 @@ def choose(
 ) -> Runtime:
     """The runtime of a model.
 
-    Without a choice it is the kind's own, but for bfloat16 on a CPU that has it: there OpenVINO,
-    where it is installed.
+    By default it is the kind's own, except for bfloat16 on a CPU that supports it, where it is
+    OpenVINO if that is installed.
 
     Args:
-        option: As it is typed, such as ``"--model"``.
+        option: The flag as typed, such as ``"--model"``.
         model: Its name.
         kind: See `kinds.kind_of`.
         runtime: The choice.
@@ -67,7 +67,7 @@ def choose(
 
 
 def has_bfloat16() -> bool:
-    """Whether this machine's CPU multiplies bfloat16 itself (AMX, or AVX-512)."""
+    """Whether this machine's CPU has bfloat16 instructions (AMX, or AVX-512)."""
     try:
         with open("/proc/cpuinfo") as file:
             flags = next((line for line in file if line.startswith("flags")), "")

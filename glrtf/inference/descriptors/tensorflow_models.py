@@ -39,7 +39,7 @@ def load_saved_model(path: str, signature: str | None = None) -> RawModel:
         return call(**{name: images})[output]
 
     found = folders.digests(path, without=MANIFEST_NAME)
-    # fingerprint.pb tells two savings of one model apart.
+    # fingerprint.pb differs each time that the same model is saved.
     found.pop("fingerprint.pb", None)
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     return RawModel(inputs, outputs, run, digest, "tensorflow", True, loaded)
@@ -49,13 +49,13 @@ def load_keras(path: str) -> RawModel:
     """Loads a .keras file; code in it is not run.
 
     Raises:
-        UserError: If it is none, or needs code that is not Keras's own.
+        UserError: If it is not a .keras file, or needs code other than Keras's own.
     """
     from glrtf.config.keras_settings import keras
 
     try:
         model = keras.saving.load_model(local_copy(path), compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, h5py and Keras each have errors of their own.
+    except Exception as error:  # zipfile, h5py and Keras each have their own errors.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
             f"{path}: expected a .keras file of Keras's own layers, found one that Keras"
@@ -65,7 +65,7 @@ def load_keras(path: str) -> RawModel:
 
 
 def of_keras(model: Any, digest: str, suggested: dict[str, Any] | None = None) -> RawModel:
-    """A Keras model that is loaded."""
+    """A Keras model that is already loaded."""
     inputs = [TensorInfo(each.name, tuple(each.shape), str(each.dtype)) for each in model.inputs]
     outputs = [
         TensorInfo(name, tuple(each.shape), str(each.dtype))

@@ -47,7 +47,7 @@ def load(path: str, signature: str | None = None) -> RawModel:
         graph = _Graph(interpreter)
     inputs = [_info(name, each) for name, each in graph.inputs.items()]
     outputs = [_info(name, each) for name, each in graph.outputs.items()]
-    # An interpreter keeps one call's tensors.
+    # An interpreter stores the tensors of one call.
     lock = threading.Lock()
 
     def run(images: Any, name: str, output: str) -> np.ndarray:
@@ -59,7 +59,7 @@ def load(path: str, signature: str | None = None) -> RawModel:
 
 
 class _Signature:
-    """A named function of the file."""
+    """A named signature of the file."""
 
     def __init__(self, interpreter: Any, name: str) -> None:
         self._runner = interpreter.get_signature_runner(name)
@@ -93,7 +93,7 @@ class _Graph:
 def _info(name: str, details: Mapping[str, Any]) -> TensorInfo:
     shape = tuple(None if side < 0 else int(side) for side in details["shape_signature"])
     dtype = np.dtype(details["dtype"]).name
-    # Of a quantised int8 tensor the real values are given and taken.
+    # For a quantised int8 tensor, inputs and outputs are the real values.
     return TensorInfo(name, shape, "float32" if dtype == "int8" else dtype)
 
 

@@ -8,7 +8,7 @@ from shard_writing import write_split
 
 from glrtf.commands import embed
 from glrtf.inference.descriptors import runtimes
-from glrtf.inference.extraction import PLAN_NAME
+from glrtf.inference.extraction_plan import PLAN_NAME
 
 
 @pytest.fixture(scope="module")
