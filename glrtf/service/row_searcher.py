@@ -146,8 +146,9 @@ class RowSearcher:
         embedded = iter(self.embedded([photo for query in queries for photo in query.photos]))
         result = []
         for query, rows in zip(queries, liked, strict=True):
-            stored = gather_rows(self.index, rows).astype(np.float32) if len(rows) else []
-            own = [*(next(embedded) for _ in query.photos), *stored]
+            own = [next(embedded) for _ in query.photos]
+            if len(rows):
+                own.extend(gather_rows(self.index, rows).astype(np.float32))
             result.append(own[0] if len(own) == 1 else mean_row(np.stack(own)))
         return result
 
