@@ -56,8 +56,7 @@ contracts: install  ## Check that dependencies point down.
 	$(BIN)/lint-imports
 
 # Two processes: each may hold a gigabyte of TensorFlow. A file's tests share what it prepares.
-# Three runs: tests that signal their own process must not follow ones that load every library,
-# and TensorFlow keeps gigabytes of what earlier tests compiled.
+# Three runs, since TensorFlow keeps gigabytes of what earlier tests compiled.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 APART := tests/tfrecords_tools tests/glrtf/training
 

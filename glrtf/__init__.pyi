@@ -80,6 +80,9 @@ from glrtf.embeddings.foreign.importing import RowsImportResult as RowsImportRes
 from glrtf.commands.rows_export import rows_export as rows_export
 from glrtf.config.rows import RowsExportConfig as RowsExportConfig
 from glrtf.commands.rows_export import RowsExportResult as RowsExportResult
+from glrtf.commands.clean import clean as clean
+from glrtf.config.cleaning import CleanConfig as CleanConfig
+from glrtf.commands.clean import CleanResult as CleanResult
 from glrtf.commands.adapt import adapt as adapt
 from glrtf.config.adapting import AdaptConfig as AdaptConfig
 from glrtf.commands.adapt import AdaptResult as AdaptResult

@@ -46,6 +46,7 @@ PLACES: dict[str, dict[str, str]] = {
             for split in ("train", "index", "test")
         },
     },
+    "docs/cleaning.md": {"sets": README, "ROOT": SAMPLE},
     "docs/retrieval.md": {
         "SETS": README,
         "a": README,

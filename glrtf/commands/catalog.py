@@ -109,6 +109,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "write an embedding set for other programs",
             "glrtf.config.rows.RowsExportConfig",
         ),
+        "clean": Entry(
+            "glrtf.commands.clean",
+            "find wrong train labels and near-duplicates",
+            "glrtf.config.cleaning.CleanConfig",
+        ),
         "whiten": Entry(
             "glrtf.commands.whiten",
             "shorten and whiten embedding sets",

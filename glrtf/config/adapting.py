@@ -10,20 +10,20 @@ class AdaptConfig:
 
     The map is a matrix, or a network with one hidden layer, and is trained with the heads of
     glrtf train. It starts from the whitening of glrtf whiten --landmarks, or from the rows as
-    they are. It is also trained on half of the landmarks and measured on the other half, in
-    turns: a map that knows the train landmarks may serve others worse than no map at all.
-    OUTPUT/adapter.json is for --adapter of embed, search, serve and retrieve.
+    they are. It is also trained on each half of the landmarks and measured on the other half: a map
+    trained on some landmarks may make the rows of others worse. OUTPUT/adapter.json is for
+    --adapter of embed, search, serve and retrieve.
 
     Attributes:
-        train: Embedding sets of the train images, one a model.
+        train: Embedding sets of the train images, one per model.
         landmarks: train.csv or train_clean.csv.
         output: Folder of the adapter, and of the sets train, query and index of mapped rows.
-        query: Embedding sets of the test images to write mapped, one a model in the same order.
-        index: Embedding sets of the index images to write mapped, likewise.
-        votes: How much each model counts; alike when left out.
+        query: Embedding sets of the test images to map, one per model in the same order.
+        index: Embedding sets of the index images to map, likewise.
+        votes: The weight of each model; equal if left out.
         kind: linear, or mlp with a hidden layer.
-        dimension: How many numbers a mapped row has; 0 as many as before.
-        hidden: Units that the hidden layer has besides two for each number of a mapped row.
+        dimension: Length of a mapped row; 0 keeps the length.
+        hidden: Units of the hidden layer in addition to two for each number of a mapped row.
         start: whitening: within landmarks, with shrinkage; identity: the rows' main directions.
         shrinkage: Of the whitening, 0 to 1.
         head: arcface, subcenter (several centres a class) or curricular.
@@ -32,12 +32,12 @@ class AdaptConfig:
         epochs: Passes over the train rows.
         batch_size: Rows of one update.
         learning_rate: Peak of Adam's rate, which falls to 0 along half a cosine.
-        max_rows: Most train rows to use, those of whole landmarks; 0 takes all.
-        measure: Whether to train on halves of the landmarks as well, which takes as long again.
+        max_rows: The largest number of train rows to use, of whole landmarks; 0 uses all.
+        measure: Whether to train on halves of the landmarks as well, which doubles the time.
         write_train: Whether to write the mapped train set too.
-        seed: Of order and initial weights.
-        verify: Whether the sets' files are compared with their digests once, as long as they
-            stand unchanged, or always.
+        seed: Seed of the order and the initial weights.
+        verify: Whether the sets' files are compared with their digests once, as long as they are
+            unchanged, or always.
     """
 
     train: list[str]

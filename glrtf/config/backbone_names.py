@@ -1,4 +1,4 @@
-"""The names of backbones, ours and what others write for them, and what settings they take."""
+"""The names of backbones, ours and others' spellings, and the settings they support."""
 
 import re
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ KERAS_PREFIX = "keras:"
 
 @dataclass(frozen=True)
 class Family:
-    """What settings mean to a kind of backbone.
+    """The settings that a kind of backbone supports.
 
     Attributes:
-        size_multiple: What its input's sides must be multiples of.
+        size_multiple: The sides of its input must be multiples of this.
         any_size: Whether one set of weights takes images of any size.
-        unknown: Settings of `TrainConfig` that mean nothing to it.
-        weights: The words that --weights takes, besides a file.
+        unknown: Settings of `TrainConfig` that do not apply to it.
+        weights: The words that --weights accepts, besides a file.
     """
 
     size_multiple: int = 1
@@ -37,7 +37,7 @@ FUNCTION = Family(any_size=False, unknown=_OF_OTHERS, weights=("none",))
 
 
 def family(name: str) -> Family | None:
-    """The family of a backbone; None for a name that means none."""
+    """The family of a backbone; None for an unknown name."""
     if name in LITE_BACKBONES:
         return LITE
     if name in BACKBONES:
@@ -50,15 +50,15 @@ def family(name: str) -> Family | None:
 
 
 def plain_name(name: str) -> str:
-    """A backbone's name in characters that folders, layers and TensorFlow's scopes carry."""
+    """A backbone's name in characters that are valid in folders, layers and TensorFlow's scopes."""
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
 
 
 def canonical(name: str) -> str:
     """Our name of a backbone: ``V2M``, ``efficientnetv2-m`` and ``EfficientNetV2M`` are ``v2m``.
 
-    A name that means none of ours is returned as it is; EfficientNet-B0 without V2 is another
-    network than ``v2b0``.
+    Any other name is returned unchanged; EfficientNet-B0 without V2 is another network than
+    ``v2b0``.
     """
     plain = re.sub(r"[-_ ]", "", name.lower()).removeprefix("efficientnet")
     return plain if plain in BACKBONES else name

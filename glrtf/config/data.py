@@ -13,27 +13,27 @@ _FAR_TURNS = 15.0
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How training images are varied, on the device, each image by its own draw.
+    """How training images are augmented, on the device, each image with its own random amounts.
 
-    The defaults are the published recipe's. Zero or false switches a step off.
+    The defaults are those of the published training. Zero or false switches a step off.
 
     Attributes:
         hflip: Probability of mirroring left and right.
         hue: Largest hue rotation either way, as a share of the full circle.
         saturation: Saturation is scaled by a factor from 1 - this to 1 + this.
         contrast: Contrast is scaled by a factor from 1 - this to 1 + this.
-        brightness: Largest amount added or taken, on the scale where white is 1.
+        brightness: Largest amount added or subtracted, where white is 1.
         affine: Rotate, shear, zoom and shift, by the four amounts below.
         rotation: Standard deviation of the rotation, in degrees.
         shear: Standard deviation of the shear, in degrees.
-        zoom: Standard deviation of the zoom factors around 1, for height and width apart.
-        shift: Standard deviation of the shifts, in pixels, for height and width apart.
+        zoom: Standard deviation of the zoom factors around 1, separately for height and width.
+        shift: Standard deviation of the shifts, in pixels, separately for height and width.
         cutout: Number of square holes filled with black; the original's option has 6.
         cutout_size: Side of a hole, as a share of the image's side.
         erasing: Probability that a rectangle of random size and shape becomes noise (random
             erasing), such as 0.5.
-        erasing_area: Largest share of the area that it takes.
-        crop: Least share of the area that a random resized crop keeps; 1 for no crop.
+        erasing_area: Largest share of the area that it covers.
+        crop: Smallest share of the area that a random resized crop keeps; 1 for no crop.
         rand_augment: Operations of RandAugment on each image; 0 for none.
         rand_augment_magnitude: Their strength, 0 to 10.
         mixup: Alpha of the Beta distribution of shares by which images are blended with
@@ -79,7 +79,7 @@ class AugmentConfig:
 
     @property
     def has_far_turns(self) -> bool:
-        """Whether one of some hundred images turns by over 45 degrees."""
+        """Whether about one in a few hundred images rotates by over 45 degrees."""
         return self.affine and self.rotation > _FAR_TURNS
 
     @property
@@ -93,15 +93,16 @@ class InputConfig:
     """How shards are read for training.
 
     Attributes:
-        shuffle_buffer: Encoded images held in memory to be shuffled; about their
-            mean file size in bytes each. 0 keeps the order of the shards.
-        files_at_once: Shards read in turns, so that a batch mixes many of them.
-        deterministic: Same seed, same batches. False lets files that are read fast overtake
-            slow ones.
-        max_bad_records: Broken records to skip, counted and listed, before giving up.
+        shuffle_buffer: Encoded images held in memory to be shuffled; each takes about its file
+            size. 0 keeps the order of the shards.
+        files_at_once: Shards read in turns, so that a batch contains images of many of them.
+        deterministic: Same seed, same batches. With false, files that are read faster may overtake
+            slower ones.
+        max_bad_records: How many broken records are skipped, counted and listed before the run
+            stops.
         sampling: natural: each image once an epoch. sqrt, uniform: each landmark by the root
-            of its number of images, or all alike, in an epoch of the same length; drawn
-            from a shuffle_buffer at a time.
+            of its number of images, or all equally often, in an epoch of the same length; drawn
+            within each shuffle_buffer.
         image_mode: host-resize: this machine resizes. device-resize: photos go to the device
             unresized, padded, for shards built with a largest side.
         canvas: Side of the padded photos of device-resize, in pixels: the shards' largest side.
@@ -109,9 +110,9 @@ class InputConfig:
             not by OpenCV, which is three times as fast and within one grey level of it.
         max_side: Longest side of a photo in pixels: a longer one is first resized to it, as the
             builder's --max_side does. The model's export, embedding and search do the same. null
-            takes the shards' own, 0 is none.
-        antialias: Average over the pixels that the resize to the model's size leaves out, in
-            training, embedding and search alike; by default the resize is plain bilinear.
+            uses the shards' own value, 0 is none.
+        antialias: Average over the pixels that plain bilinear interpolation skips in the resize to
+            the model's size, in training, embedding and search alike; off by default.
     """
 
     shuffle_buffer: int = 2048
@@ -152,12 +153,12 @@ class PreviewConfig:
     Attributes:
         data: Folder of built shards.
         output: PNG or JPEG file to write.
-        split: Which split's photos to show.
+        split: The split whose photos are shown.
         size: Side of the model's input in pixels.
         photos: How many photos, drawn at random from the split.
         steps: How many augmented versions of each.
-        seed: Of the choice of photos and of the augmentation.
-        augment: How images are varied.
+        seed: Seed of the choice of photos and of the augmentation.
+        augment: How images are augmented.
         input: How shards are read.
     """
 

@@ -1,19 +1,19 @@
-"""Settings of the demonstration."""
+"""Settings of the demo."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Run the whole way on the embedded sample and print what each ranking scores.
+    """Run every stage on the embedded sample and print the score of each ranking.
 
     Sample, shards, training, export, embedding, three rankings, their scores and a
-    report. Run again, it does only what is missing.
+    report. If it is run again, it runs only the missing stages.
 
     Attributes:
-        output: Folder for everything the demonstration makes.
+        output: Folder for all outputs of the demo.
         seed: Which sample to draw, and the seed of training.
-        settings: YAML file of training settings; empty takes the project's configs/sample.yaml.
+        settings: YAML file of training settings; empty uses the project's configs/sample.yaml.
         num_landmarks: How many landmarks the sample has.
         photos_per_landmark: Mean number of train photos of a landmark.
     """

@@ -1,4 +1,4 @@
-"""Settings of models that this project did not train: what their files do not say."""
+"""Settings of models that this project did not train: what their files do not define."""
 
 import dataclasses
 import os
@@ -26,7 +26,7 @@ def names_function(model: str) -> bool:
 
 
 class NoCodeFromFiles:
-    """Settings whose models and backbones may be functions only where the command line says so.
+    """Settings whose models, backbones and verifiers may be functions only on the command line.
 
     A settings file may have come with a model; importing what it names would run its code.
     """
@@ -40,7 +40,7 @@ class NoCodeFromFiles:
         """
         also = values.get("also") or ()
         pairs = [("also", str(pair).partition("=")[0]) for pair in also]
-        named = [(name, values.get(name)) for name in ("model", "backbone")]
+        named = [(name, values.get(name)) for name in ("model", "backbone", "verifier")]
         for name, model in [*named, *pairs]:
             if isinstance(model, str) and names_function(model):
                 raise UserError(
@@ -51,23 +51,23 @@ class NoCodeFromFiles:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a model takes and gives. None means: as its file says, or the default.
+    """A model's input and output. None means the file's value, or the default.
 
     Attributes:
-        size: Side of its input in pixels; by default the file's, where that is fixed.
+        size: Side of its input in pixels; by default the file's, if that is fixed.
         resize: squash: both sides become size, aspect ratio not kept (default). crop: the short
-            side becomes size / crop, and the middle is cut out. pad: the long side becomes size,
-            the rest is black. keep: the long side becomes size and nothing is added, one photo
-            at a time, for models that take any size.
+            side becomes size / crop, then the centre is cropped. pad: the long side becomes size,
+            the rest is black. keep: the long side becomes size and nothing is added, one photo at a
+            time, for models that take any size.
         crop: Share of the short side that crop keeps, such as 0.875; 1 by default.
         filter: Of the resize: nearest, bilinear (default), bicubic or lanczos.
-        antialias: Average over the pixels that the resize leaves out, as Pillow and torchvision
-            do (default), or sample only the nearest ones.
+        antialias: Average over all pixels, as Pillow and torchvision do (default), or sample only
+            the nearest ones.
         range: Values of a float input: 0..255, 0..1 or -1..1. An input of uint8 needs none.
         mean: Mean of red, green and blue in 0..1, subtracted from them; in place of range.
         std: Standard deviation of the three, by which the difference is divided.
         channels: Order of the channels, rgb (default) or bgr.
-        layout: nhwc or nchw; by default as the input's shape says.
+        layout: nhwc or nchw; by default according to the input's shape.
         dtype: Of the input: uint8, float32 or float16; by default the file's.
         stride: Sides at --scales are rounded to multiples of it; 32 by default.
         signature: Of a SavedModel; by default serving_default, or the only one.
@@ -76,7 +76,7 @@ class Manifest:
         pooling: Of an output of tokens (n, t, c) or maps (n, h, w, c): cls (the first token),
             mean or gem; none by default.
         gem_power: Exponent of gem; 3 by default.
-        l2: Divide each view's row by its length before the views are added up (default).
+        l2: Divide each view's row by its length before the views are summed (default).
     """
 
     size: int | None = None
@@ -116,7 +116,7 @@ class Manifest:
 
     @property
     def given(self) -> dict[str, object]:
-        """The settings that say something, by name."""
+        """The settings that are not None, by name."""
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()
@@ -126,11 +126,11 @@ class Manifest:
 
 @dataclass(frozen=True)
 class DescriptorConfig(Manifest):
-    """What a model takes and gives, from flags; each overrides the manifest's.
+    """A model's input and output, from flags; each overrides the manifest's setting.
 
     Attributes:
-        manifest: YAML file of these settings; empty takes MODEL.descriptor.yaml, or
-            descriptor.yaml in the model's folder.
+        manifest: YAML file of these settings; empty uses MODEL.descriptor.yaml, or descriptor.yaml
+            in the model's folder.
     """
 
     manifest: str = ""
@@ -138,7 +138,7 @@ class DescriptorConfig(Manifest):
 
 @dataclass(frozen=True)
 class DescribeConfig(NoCodeFromFiles):
-    """Show what a model takes and gives, and draft its manifest.
+    """Show a model's inputs and outputs, and draft its manifest.
 
     Prints the inputs and outputs that the file declares, the settings that it leaves open,
     and the resulting manifest.
@@ -149,7 +149,7 @@ class DescribeConfig(NoCodeFromFiles):
         output: File to write the drafted manifest to, such as descriptor.yaml next to the model.
         photo: A photo to prepare and embed.
         picture: PNG file to write that photo to, as the model sees it.
-        descriptor: What the file does not say.
+        descriptor: What the file does not define.
     """
 
     model: str

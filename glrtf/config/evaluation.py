@@ -8,7 +8,7 @@ from glrtf.config.retrieval import RetrieveConfig
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """Scores a submission against a solution, public and private apart.
+    """Scores a submission against a solution, separately for public and private.
 
     Retrieval files (id,images) get mAP@100 as in the Google Landmark Retrieval
     competitions, precision, recall and the rank of the first hit; recognition
@@ -19,12 +19,12 @@ class EvaluateConfig:
         submission: The submission: a CSV file, or the folder that glrtf retrieve wrote.
         solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, or the
             ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd).
-        json: File that also gets the measures, as JSON.
-        per_query: CSV file that gets every scored query's average precision (retrieval only).
+        json: JSON file for the measures.
+        per_query: CSV file for every scored query's average precision (retrieval only).
         compare: Further submissions; the paired difference of each to the first is shown.
         index: index.csv or the index's embedding set: a predicted image that is not in it is
             refused (retrieval only).
-        resamples: Bootstrap resamples of the 95 % intervals; 0 leaves the intervals out.
+        resamples: Bootstrap resamples for the 95 % intervals; 0 omits the intervals.
         verify: Whether the files of an embedding set given as index are compared with their
             digests once, as long as they are unchanged, or always.
     """
@@ -45,15 +45,15 @@ class EvaluateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PrepareRevisitedConfig:
-    """Lays out the photos of Revisited Oxford or Paris so that shards can be built from them.
+    """Arranges the photos of Revisited Oxford or Paris so that shards can be built from them.
 
-    Queries are cut to their boxes, every photo gets an image_id, and the ground
-    truth is written again in these ids. The commands that follow are printed.
+    Queries are cut to their boxes, every photo gets an image_id, and the ground truth is rewritten
+    with these ids. The commands that follow are printed.
 
     Attributes:
         ground_truth: The published ground truth as JSON (imlist, qimlist, gnd).
         photos: Folder of the photos, NAME.jpg.
-        output: Folder to be made: test/, index/ and metadata/.
+        output: New folder for test/, index/ and metadata/.
     """
 
     ground_truth: str
@@ -71,23 +71,23 @@ class ReportConfig:
         retrieval: The folder that glrtf retrieve wrote.
         solution: The solution: retrieval_solution_v2.1.csv.
         source: The photos: a folder in GLDv2's published layout (tars), or of a/b/c/ID.jpg files.
-        output: The folder that gets the report.
+        output: The folder for the report.
         train_csv: The CSV that names the train photos of a landmark; by default train.csv or
             train_clean.csv below --source.
         baseline: Another retrieval folder, to compare every query with. By default the same
             photos ordered by direct confidence alone.
-        ablation: The folder that glrtf ablate wrote, to be shown too.
-        query: Embedding sets of the test images, one a model; by default those that the
-            retrieval was made from, where they still are.
+        ablation: The folder that glrtf ablate wrote, to include in the report.
+        query: Embedding sets of the test images, one per model; by default those that the retrieval
+            was made from, if they still exist.
         index: Embedding sets of the index images.
         train: Embedding sets of the train images.
-        map: How the map of embeddings is made: tsne (needs scikit-learn), pca, auto (the first
-            where it can be had) or none.
-        map_points: How many photos the map shows at most.
-        projector: Folder that gets the map's embeddings for TensorBoard's projector.
-        wandb: Weights & Biases project that gets the measures and the report.
-        max_queries: How many queries the gallery shows at most.
-        max_ranks: How many ranked photos a query shows at most.
+        map: How the map of embeddings is made: tsne (needs scikit-learn), pca, auto (tsne if
+            scikit-learn is installed, else pca) or none.
+        map_points: The largest number of photos on the map.
+        projector: Folder for the map's embeddings, for TensorBoard's projector.
+        wandb: Weights & Biases project for the measures and the report.
+        max_queries: The largest number of queries in the gallery.
+        max_ranks: The largest number of ranked photos per query.
         thumbnail: The longest side of a thumbnail in pixels.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
@@ -125,21 +125,21 @@ class ReportConfig:
 class TuneConfig(RetrieveConfig):
     """Searches the settings of glrtf retrieve that rank best on queries with a known solution.
 
-    Half of the landmarks' queries are tuned on, the other half only judges the result. Any
-    setting of glrtf retrieve may be given: it is what tuning starts from and compares with.
-    The result, OUTPUT/best.yaml, is what glrtf retrieve --config takes.
+    It tunes on the queries of half of the landmarks; the other half only measures the result. Any
+    setting of glrtf retrieve may be given: tuning starts from it and compares with it. The result,
+    OUTPUT/best.yaml, is what glrtf retrieve --config takes.
 
     Attributes:
-        query: Embedding set of the test images; several (one a model) are joined by image id.
-        index: Embedding sets of the index images, one a model in the same order.
+        query: Embedding set of the test images; several (one per model) are joined by image id.
+        index: Embedding sets of the index images, one per model in the same order.
         output: Folder for best.yaml, trials.csv, the plots and the journal; a later run resumes it.
         solution: The solution: retrieval_solution_v2.1.csv.
-        trials: How many trials the study has in the end, those of earlier runs counted.
-        workers: How many processes run trials side by side.
-        holdout: The share of the queries that is kept for judging the result.
-        parameters: The settings to be tuned; by default all that the preset uses.
-        seed: What the sampler draws from; with one worker, equal seeds repeat a study, also one
-            that was stopped and resumed.
+        trials: The total number of trials, including those of earlier runs.
+        workers: How many processes run trials in parallel.
+        holdout: The share of the queries that is held out to measure the result.
+        parameters: The settings to tune; by default all that the preset uses.
+        seed: The sampler's seed; with one worker, equal seeds repeat a study, even if it was
+            stopped and resumed.
     """
 
     solution: str
@@ -160,13 +160,13 @@ class TuneConfig(RetrieveConfig):
 
 @dataclasses.dataclass(kw_only=True)
 class AblateConfig(RetrieveConfig):
-    """Shows what each step of the retrieval brings: switched on in turn, and each left out.
+    """Shows what each step of the retrieval contributes, switched on in turn and left out.
 
     The steps are those that the settings use; any setting of glrtf retrieve may be given.
 
     Attributes:
-        query: Embedding set of the test images; several (one a model) are joined by image id.
-        index: Embedding sets of the index images, one a model in the same order.
+        query: Embedding set of the test images; several (one per model) are joined by image id.
+        index: Embedding sets of the index images, one per model in the same order.
         output: Folder for ablation.md, ablation.csv, ablation.svg and ablation.json.
         solution: The solution: retrieval_solution_v2.1.csv.
         resamples: Bootstrap resamples of the 95 % intervals.
@@ -182,7 +182,7 @@ class AblateConfig(RetrieveConfig):
 
 
 def retrieve_settings(config: RetrieveConfig) -> RetrieveConfig:
-    """The settings of glrtf retrieve alone, without what a command built on it adds."""
+    """Only the settings of glrtf retrieve, without those added by a command that extends it."""
     names = [field.name for field in dataclasses.fields(RetrieveConfig)]
     return RetrieveConfig(**{name: getattr(config, name) for name in names})
 

@@ -15,18 +15,18 @@ VIEWS = ("plain", "hflip")
 class ExportConfig(NoCodeFromFiles):
     """Export a trained embedding model as a SavedModel, or as one ONNX or TFLite file.
 
-    The model needs no label and none of this project's code: its signatures take
-    the bytes of JPEG or PNG files, batches of uint8 images, or one image of any
-    size, and give L2-normalised float32 rows.
+    The model needs no labels and none of this project's code: its signatures take the bytes of JPEG
+    or PNG files, batches of uint8 images, or one image of any size, and return L2-normalised
+    float32 rows.
 
     Attributes:
         workdir: The training run's folder.
         output: Folder or file to write; empty means <workdir>/export, with .onnx or .tflite.
-        checkpoint: last, best, a number of updates, or a checkpoint's file; empty takes the last.
+        checkpoint: last, best, a number of updates, or a checkpoint's file; empty uses the last.
         format: saved_model, or onnx or tflite (extras of these names), which take uint8 images
             of the model's size only.
-        backbone: The run's backbone again, where that is package.module:function: code is run
-            only where the command line names it.
+        backbone: The run's backbone again, if that is package.module:function: code is run only if
+            the command line names it.
     """
 
     workdir: str
@@ -37,7 +37,7 @@ class ExportConfig(NoCodeFromFiles):
 
     @property
     def target(self) -> str:
-        """Where the export goes."""
+        """The path of the export."""
         ending = "" if self.format == "saved_model" else f".{self.format}"
         return os.fspath(self.output) or f"{os.fspath(self.workdir).rstrip('/')}/export{ending}"
 
@@ -46,46 +46,47 @@ class ExportConfig(NoCodeFromFiles):
 class EmbedConfig(NoCodeFromFiles):
     """Embed all images of a split: one part of the embedding set for each shard.
 
-    Started again after a kill it goes on with the first part that is missing and
-    ends with the same bytes.
+    Started again after a kill, it continues with the first missing part and produces the same
+    bytes.
 
     Attributes:
         model: An export, a training run's workdir, a SavedModel, a .keras, .onnx or .tflite file,
             package.module:function or keras_hub:PRESET.
-        data: Folder of built shards; without any, all photos below it are embedded.
+        data: Folder of built shards; if it has none, all photos below it are embedded.
         output: Folder of the embedding set to write.
         split: Which split to embed.
-        photo_ids: For photos: stem, their file names without the ending; path, their paths
-            below the folder, with it; or digest, 16 hex digits of the path. photos.csv lists
-            ids and paths, left_out.csv the files that are no photos.
-        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps the rows of --model,
-            views added up; empty for none.
-        tta: Views whose embeddings are added up: plain, hflip.
-        scales: Of the model's input size, such as 0.7071 1 1.4142: every view is embedded at
-            each, from photos resized to it, and all are added up.
-        checkpoint: Which checkpoint, where the model is a workdir: last, best, a number of
-            updates, or a file; empty takes the last.
-        batch_size: Images of a batch, on each replica.
+        photo_ids: For photos: stem, their file names without the extension; path, their paths below
+            the folder, with it; or digest, 16 hex digits of the path. photos.csv lists ids and
+            paths, left_out.csv the files that are not photos.
+        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps the rows of --model
+            after the views are summed; empty for none.
+        tta: Views whose embeddings are summed: plain, hflip.
+        scales: Factors on the model's input size, such as 0.7071 1 1.4142: every view is embedded
+            at each of these sizes, and all are summed.
+        checkpoint: Which checkpoint, if the model is a workdir: last, best, a number of updates, or
+            a file; empty uses the last.
+        batch_size: Images per batch and replica.
         dtype: How rows are stored, float32 or float16 (half the size).
         precision: Of the network's arithmetic: float32, or bfloat16, which accelerators compute
             faster; the rows are float32. Needs a workdir as the model, or OpenVINO and a CPU that
-            has bfloat16.
-        runtime: What computes the model. auto: TensorFlow; of an .onnx file ONNX Runtime, of a
-            .tflite file LiteRT; with bfloat16 OpenVINO, where it is installed and the CPU has it.
-        max_bad_records: Broken images to list and leave out before giving up; null for
-            any number.
+            supports bfloat16.
+        runtime: The runtime of the model. auto: TensorFlow; ONNX Runtime for an .onnx file, LiteRT
+            for a .tflite file; with bfloat16 OpenVINO, if it is installed and the CPU supports
+            bfloat16.
+        max_bad_records: How many broken images are listed and left out before the command stops;
+            null for any number.
         also: Further models to embed with in the same pass over the photos, which are decoded
-            once: MODEL=OUTPUT, each. What their files do not say is read from their manifests.
-        task_index: Which of several tasks this is, from 0: it embeds the parts whose number
-            leaves this remainder. The task that finds all parts there finishes the set.
+            once: MODEL=OUTPUT, each. What their files do not define is read from their manifests.
+        task_index: The number of this task, from 0: it embeds every num_tasks-th part from this one
+            on. The task that finds all parts present finishes the set.
         num_tasks: How many tasks share the parts.
-        runner: local, or beam: Apache Beam deals the parts out to its workers.
-        beam_options: Options of Beam's own, such as runner=DataflowRunner.
-        engine: tensorflow; jax, which embeds with a workdir only; or auto: TensorFlow where it
-            drives this machine's devices, else JAX.
+        runner: local, or beam: Apache Beam distributes the parts to its workers.
+        beam_options: Beam's own options, such as runner=DataflowRunner.
+        engine: tensorflow; jax, which embeds with a workdir only; or auto: TensorFlow if it
+            supports this machine's devices, else JAX.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine) or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
-        descriptor: What the file of another project's model does not say.
+        descriptor: What the file of another project's model does not define.
     """
 
     model: str

@@ -1,7 +1,7 @@
-"""Which backend Keras is to run on in this process.
+"""The backend that Keras runs on in this process.
 
-Keras takes its backend from KERAS_BACKEND when it is imported, and keeps it. Commands that train
-or embed on JAX choose it here, before anything imports Keras; everything else runs on TensorFlow.
+Keras takes its backend from KERAS_BACKEND when it is imported, and keeps it. Commands that train or
+embed on JAX choose it here before Keras is imported; everything else runs on TensorFlow.
 """
 
 import os

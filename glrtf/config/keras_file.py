@@ -16,7 +16,7 @@ _CHOICES = {
 
 
 def require_sound() -> None:
-    """Refuses a keras.json that TensorFlow or Keras cannot be imported with.
+    """Refuses a keras.json with which TensorFlow or Keras cannot be imported.
 
     Raises:
         UserError: Naming file, key and value.
@@ -27,7 +27,7 @@ def require_sound() -> None:
         with open(path, "rb") as file:
             settings = json.load(file)
     except (OSError, ValueError):
-        return  # Both take what is no JSON for an empty file; many commands need neither.
+        return  # Both treat a file that is not JSON as empty; many commands need neither.
     if problem := _problem(settings):
         raise UserError(f"{path}: {problem}; correct the file or delete it")
 

@@ -1,8 +1,8 @@
-"""Keras as this project needs it, whatever ~/.keras/keras.json and the environment say.
+"""Keras as this project needs it, regardless of ~/.keras/keras.json and the environment.
 
 Keras takes its backend, its default dtype, the order of image axes and its epsilon from a file in
-the user's home that any program may write. With ``floatx: float16`` embeddings change in the
-fourth digit, with ``channels_first`` no model here can be built. So the modules of this project
+the user's home directory that any program may write. With ``floatx: float16`` embeddings change in
+the fourth digit, with ``channels_first`` no model here can be built. So the modules of this project
 import Keras from here:
 
     from glrtf.config.keras_settings import keras
@@ -13,7 +13,7 @@ import os
 from glrtf.config import keras_backend
 from tfrecords_tools.errors import UserError
 
-# What Keras itself begins with if there is no keras.json.
+# Keras's own defaults if there is no keras.json.
 _FLOATX = "float32"
 _EPSILON = 1e-7
 _IMAGE_DATA_FORMAT = "channels_last"

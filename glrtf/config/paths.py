@@ -1,4 +1,4 @@
-"""Settings that are paths, written so that they lead to the same files from any folder."""
+"""Settings that are paths, written so that they refer to the same files from any folder."""
 
 import os
 from collections.abc import Mapping
@@ -32,15 +32,15 @@ def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moved(path: str, written: str, found: str) -> str:
-    """Where a path leads after the whole tree of folders was moved.
+    """The new location of a path after a whole folder tree was moved.
 
     Args:
         path: A path, written when the folder was made.
-        written: The path that the folder had then; empty if that is not known.
+        written: The folder's path at that time; empty if unknown.
         found: Where the folder is now.
 
     Returns:
-        The path itself where it is there, or nothing is where it should have moved to.
+        The path itself if it exists, or if the new location does not.
     """
     if not written or any(map(files.is_remote, (path, written))) or os.path.exists(path):
         return path

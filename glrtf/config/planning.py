@@ -7,27 +7,27 @@ from glrtf.config.training import TrainConfig
 
 @dataclass(frozen=True)
 class PlanConfig(TrainConfig):
-    """Says beforehand whether a training run fits a TPU or GPUs and how fast it will be.
+    """Estimates whether a training run fits a TPU or GPUs, and how fast it will be.
 
-    All settings of `glrtf train` are taken, so that its configuration files are.
+    Accepts all settings of `glrtf train`, so its configuration files work.
 
     Attributes:
         tpu: The slice, by its Cloud name: v2-8, v3-8, v3-32, v4-8, v5e-8, v5p-8, v6e-8, ….
-        gpu: Plan for GPUs in place of a TPU: t4, v100-16, v100-32, l4, rtx-3090, rtx-4090, a100-40,
+        gpu: Plan for GPUs instead of a TPU: t4, v100-16, v100-32, l4, rtx-3090, rtx-4090, a100-40,
             a100-80 or h100.
-        num_gpus: How many of them one machine has.
+        num_gpus: The number of GPUs in one machine.
         num_classes: Landmarks, the classes of the head; GLDv2 has 203094, its clean part 81313.
         num_images: Photos per epoch; GLDv2's train split has 4132914.
-        utilization: Share of the TPU's peak rate that training reaches; 0 takes the share at
-            which the backbone trained in its paper's own table of training times.
+        utilization: Share of the TPU's peak rate that training reaches; 0 uses the share that the
+            backbone reached according to its paper's table of training times.
         activation_overhead: Factor on the activations for the compiler's padding and working space.
-        price_per_hour: Of the whole slice, in any currency; 0 leaves cost out.
-        json: A file for the same figures as JSON; empty writes none.
-        compile: Compile the real training step for that TPU as well, which takes minutes to an
-            hour, and say what memory the compiler gives it. Needs jax and libtpu.
-        compiler_python: Python of an environment with jax and libtpu, see docs/plan.md; empty
-            takes this one.
-        cache: Folder in which results of the compiler are kept.
+        price_per_hour: Price of the whole slice, in any currency; 0 omits the cost.
+        json: JSON file for the same figures; empty writes none.
+        compile: Also compile the real training step for that TPU, which takes minutes to an hour,
+            and report the memory according to the compiler. Needs jax and libtpu.
+        compiler_python: Python of an environment with jax and libtpu, see docs/plan.md; empty uses
+            this one.
+        cache: Folder in which the compiler's results are cached.
     """
 
     tpu: str = "v3-8"

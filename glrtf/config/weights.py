@@ -1,4 +1,4 @@
-"""Settings of the conversion of published weights, and where those weights are."""
+"""Settings for converting published weights, and where to download them."""
 
 from dataclasses import dataclass
 
@@ -16,17 +16,17 @@ AUTOML_BACKBONES = tuple(AUTOML_NAMES)
 
 
 def published_weights(backbone: str) -> str:
-    """The file that the published settings of a backbone begin with: ImageNet-21k, converted."""
+    """The initial weights of a backbone's published settings: ImageNet-21k, converted."""
     return f"weights/{backbone}_21k.npz"
 
 
 def checkpoint_url(backbone: str) -> str:
-    """Where google/automl keeps a backbone's ImageNet-21k checkpoint."""
+    """The address of google/automl's ImageNet-21k checkpoint of a backbone."""
     return AUTOML_URL.format(name=f"{AUTOML_NAMES[backbone]}-21k")
 
 
 def how_to_convert(backbone: str, output: str) -> str:
-    """How a file of converted weights is made, as messages name it."""
+    """How to make a file of converted weights, for messages."""
     return (
         f"fetch {checkpoint_url(backbone)}, unpack it and run glrtf weights --checkpoint "
         f"{AUTOML_NAMES[backbone]}-21k --backbone {backbone} --output {output}"
@@ -37,8 +37,8 @@ def how_to_convert(backbone: str, output: str) -> str:
 class WeightsConfig:
     """Convert an official google/automl EfficientNetV2 checkpoint for --weights.
 
-    Averaged weights are taken where the checkpoint has them. Every variable
-    must find its place, else nothing is written.
+    Averaged weights are used if the checkpoint has them. Every variable must have a counterpart;
+    otherwise nothing is written.
 
     Attributes:
         checkpoint: The unpacked checkpoint's folder, or its path without .index.

@@ -6,28 +6,28 @@ from typing import Literal
 
 @dataclasses.dataclass
 class WhitenConfig:
-    """Whitens embedding sets: by a PCA of the train rows, or by what their landmarks show.
+    """Whitens embedding sets: by a PCA of the train rows, or by their landmarks.
 
-    Sets of several models are joined first, as glrtf retrieve joins them. Written are
-    OUTPUT/train, query and index, one set each, and the transformation, OUTPUT/whitening.npz
-    and adapter.json. With --landmarks the whitening evens out how photos of one landmark
-    differ; it is also fitted on half of the landmarks and measured on the other half, in
-    turns, and the mAP@100 before and after is printed.
+    Sets of several models are joined first, as glrtf retrieve joins them. The output is one set
+    each in OUTPUT/train, query and index, and the transformation, OUTPUT/whitening.npz and
+    adapter.json. With --landmarks the whitening reduces the variation between photos of the same
+    landmark; it is also fitted on each half of the landmarks and measured on the other half, and
+    the mAP@100 before and after is printed.
 
     Attributes:
-        train: Embedding sets of the train images, one a model; the whitening is fitted on them.
+        train: Embedding sets of the train images, one per model; the whitening is fitted on them.
         output: Folder for the whitened sets and the transformation.
-        dimension: How many numbers a whitened row has; with landmarks 0 keeps all, and fewer
-            serve the landmarks of the train images at the expense of all others.
-        landmarks: train.csv or train_clean.csv: whitens what differs within landmarks.
+        dimension: Length of a whitened row; with landmarks 0 keeps all, and fewer favour the
+            landmarks of the train images over all others.
+        landmarks: train.csv or train_clean.csv: whitens the variation within landmarks.
         shrinkage: With landmarks, how much of the covariance is replaced by its mean variance in
             all directions, 0 to 1.
         power: Of the PCA: rows are divided by variance^(power/2); 1 whitens, 0 only rotates.
-        query: Embedding sets of the test images, one a model in the same order.
-        index: Embedding sets of the index images, one a model in the same order.
-        votes: How much each model counts; alike when left out.
-        max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 takes all. With
-            landmarks, those of whole landmarks.
+        query: Embedding sets of the test images, one per model in the same order.
+        index: Embedding sets of the index images, one per model in the same order.
+        votes: The weight of each model; equal if left out.
+        max_rows: How many train rows, spread evenly, the PCA is fitted on; 0 uses all. With
+            landmarks, rows of whole landmarks.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
     """

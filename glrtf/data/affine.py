@@ -11,7 +11,7 @@ from glrtf.data.resample import resample, resample_rows
 Tensor: TypeAlias = Any
 ops = keras.ops
 
-# Taken off before values are multiplied in bfloat16, which rounds small ones less.
+# Subtracted before values are multiplied in bfloat16, which rounds small values less.
 _MIDDLE_GRAY = 0.5
 
 
@@ -37,14 +37,14 @@ def draw(seed: Tensor, count: Tensor | int, config: AugmentConfig) -> Tensor:
 
 
 def draw_crops(seed: Tensor, count: Tensor | int, shape: tuple[int, int], area: float) -> Tensor:
-    """Draws one crop per image, stretched to the whole (Szegedy et al., arXiv 1409.4842).
+    """Draws one crop per image, resized to the whole image (Szegedy et al., arXiv 1409.4842).
 
     Args:
         seed: int32 (2,).
         count: Number of images.
         shape: Their height and width in pixels.
-        area: The least share of an image's area; up to the whole of it, uniform.
-            The aspect is log-uniform between 3/4 and 4/3.
+        area: The smallest share of an image's area; drawn uniformly between it and 1. The aspect is
+            log-uniform between 3/4 and 4/3.
 
     Returns:
         Float32 (count, 2, 3); see `matrices`.
@@ -55,17 +55,17 @@ def draw_crops(seed: Tensor, count: Tensor | int, shape: tuple[int, int], area: 
     sides = ops.sqrt(areas)[:, None] * ops.stack([1 / stretch, stretch], -1)
     sides = ops.minimum(sides, 1.0)
     lengths = ops.convert_to_tensor(shape, "float32")
-    # The crop's middle lies where the crop stays inside.
+    # The crop's centre is drawn so that the crop stays inside.
     middles = (draws[:, 2:] - 0.5) * (1.0 - sides) * lengths
     diagonal = sides[:, :, None] * ops.eye(2)
     return ops.concatenate([diagonal, middles[:, :, None]], axis=2)
 
 
 def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -> Tensor:
-    """The map from output to input positions, about the image's middle.
+    """The map from output to input positions, relative to the image's centre.
 
     R(rotation) · S(shear) · Z(1/zoom) · T(shift) in (row, column) order, as in the
-    original: a zoom factor above 1 magnifies, a shift moves the place looked at.
+    original: a zoom factor above 1 magnifies, a shift moves the sampled position.
 
     Args:
         rotations: Radians (b,).
@@ -87,7 +87,7 @@ def matrices(rotations: Tensor, shears: Tensor, zooms: Tensor, shifts: Tensor) -
 def transform(
     images: Tensor, maps: Tensor, *, far_turns: bool = True, as_products: bool = False
 ) -> Tensor:
-    """Samples images where the maps point, in two passes; edges are extended.
+    """Samples images at the mapped positions, in two passes; edges are extended.
 
     Each pass interpolates linearly along one axis (Catmull and Smith, "3-D transformations
     of images in scanline order", 1980): along the columns in every row of the input, then
@@ -95,10 +95,10 @@ def transform(
 
     Args:
         images: Float32 (b, h, w, c) with static h and w.
-        maps: Float32 (b, 2, 3) from output to input positions, both measured from
-            the image's middle in pixels, (row, column); invertible.
-        far_turns: Whether maps may turn by much more than 45 degrees. The image is then
-            transposed first where one does, since the passes would squeeze it.
+        maps: Float32 (b, 2, 3) from output to input positions, both relative to the image's centre
+            in pixels, (row, column); invertible.
+        far_turns: Whether maps may rotate by much more than 45 degrees. Such images are then
+            transposed first, since the passes would squeeze them.
         as_products: See `resample`.
 
     Returns:
@@ -108,7 +108,7 @@ def transform(
     lasts = ops.convert_to_tensor([[height - 1.0, width - 1.0]])
     images = images - _MIDDLE_GRAY
     if far_turns and as_products:
-        # To what the multiplier rounds them in any case: half the bytes to transpose.
+        # The multiplier rounds to this type anyway, and it halves the bytes to transpose.
         images, maps, lasts = _upright(ops.cast(images, "bfloat16"), maps)
         images = ops.cast(images, "float32")
     elif far_turns:
@@ -147,8 +147,8 @@ def slide(
 
     Args:
         images: Float32 (b, h, w, c).
-        offsets: Float32 (b, h), or (b, 1) for all rows alike, in pixels: how far to the
-            right of its place each pixel looks. (b, w) or (b, 1), downwards, with `down`.
+        offsets: Float32 (b, h), or (b, 1) for all rows alike, in pixels: how far to the right of
+            its position each pixel samples. (b, w) or (b, 1), downwards, with `down`.
         down: Moves columns.
         as_products: See `resample`.
 
@@ -163,16 +163,16 @@ def slide(
 
 
 def from_middle(length: int) -> Tensor:
-    """Positions of pixels relative to the middle; float32 (length,)."""
+    """Positions of pixels relative to the centre; float32 (length,)."""
     return ops.arange(length, dtype="float32") - (length - 1) / 2
 
 
 def _upright(images: Tensor, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Transposes the images whose maps turn by more than 45 degrees, and their maps.
+    """Transposes the images whose maps rotate by more than 45 degrees, and their maps.
 
     Returns:
-        Square images, filled up with zeros where they are not; maps into them; the last
-        row and column of each that is no filling, float32 (b, 2).
+        Square images, padded with zeros if they are not; maps into them; the last row and column of
+        each without padding, float32 (b, 2).
     """
     height, width = images.shape[1], images.shape[2]
     side = max(height, width)

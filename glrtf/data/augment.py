@@ -18,7 +18,7 @@ from glrtf.data.rand_augment import rand_augment
 Tensor: TypeAlias = Any
 ops = keras.ops
 
-# Each step draws from its own stream, so switching one off leaves the others as they were.
+# Each step draws from its own stream, so switching one off does not change the others.
 _STREAMS = (
     "hflip",
     "hue",
@@ -39,15 +39,15 @@ def augment(
     """Augments every image of a batch by its own random amounts.
 
     The order is the original's: flip, hue, saturation, contrast, brightness,
-    then the two that it had switched off, affine and cutout. The random crop
-    comes first; RandAugment, which jitters colours itself, before the cutout; erasing last.
+    then the two that the original had switched off, affine and cutout. The random crop comes first;
+    RandAugment, which jitters colours itself, before the cutout; random erasing comes last.
 
     Args:
         images: Float (b, h, w, 3) in [0, 1].
-        seed: Of `step_seed`.
-        config: Which steps, and how strong.
+        seed: From `step_seed`.
+        config: Which steps, and their strength.
         as_products: Whether geometry multiplies by matrices of weights rather than gathers
-            pixels, as a TPU should; see `glrtf.data.resample`.
+            pixels, as TPUs need; see `glrtf.data.resample`.
 
     Returns:
         Float (b, h, w, 3), clipped to [0, 1].
@@ -98,12 +98,12 @@ def around_one(seed: Tensor, shape: list[Tensor | int], spread: float) -> Tensor
 
 
 def flip(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Mirrors left and right the images where `mirrored`, bool (b,), is true."""
+    """Mirrors left and right the images for which `mirrored`, bool (b,), is true."""
     return ops.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
 
 
 def adjust_hue_saturation(images: Tensor, hues: Tensor, factors: Tensor) -> Tensor:
-    """Rotates hue and scales saturation in one way to HSV and back.
+    """Rotates hue and scales saturation in one conversion to HSV and back.
 
     Equal to `tf.image.adjust_hue` followed by `tf.image.adjust_saturation`.
 
@@ -136,7 +136,7 @@ def cut_holes(images: Tensor, centers: Tensor, size: float) -> Tensor:
     Args:
         images: Float (b, h, w, 3).
         centers: Float (b, holes, 2) in [0, 1): row and column, as shares of the image.
-        size: Side of a hole as a share of each image side; holes reach over the border.
+        size: Side of a hole as a share of each image side; holes may extend past the border.
     """
     height, width = images.shape[1], images.shape[2]
     inside_rows = _within(centers[..., 0], height, size)
@@ -146,6 +146,6 @@ def cut_holes(images: Tensor, centers: Tensor, size: float) -> Tensor:
 
 
 def _within(centers: Tensor, length: int, size: float) -> Tensor:
-    """Bool (b, holes, length): which pixels' middles lie in each hole's interval."""
+    """Bool (b, holes, length): which pixels' centres are in each hole's interval."""
     middles = (ops.arange(length, dtype="float32") + 0.5) / length
     return ops.abs(middles - centers[..., None]) < size / 2

@@ -1,4 +1,4 @@
-"""From uint8 batches to what the model is trained on, on the device."""
+"""From uint8 batches to augmented float images, on the device."""
 
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ Tensor: TypeAlias = Any
 
 
 def float_images(images: Tensor, size: int, config: InputConfig) -> Tensor:
-    """What `train_batches` gives as images to float32 (b, size, size, 3) in [0, 1], on the device.
+    """Converts images of `train_batches` to float32 (b, size, size, 3) in [0, 1], on the device.
 
     Args:
         images: uint8, resized or padded images.
@@ -31,7 +31,7 @@ class Augmentation:
     Args:
         config: The run's settings.
         size: Side of the images that the model takes, in pixels; None is the run's own.
-        as_products: Whether geometry is to suit a TPU; see `glrtf.data.resample`.
+        as_products: Whether geometry uses products, for TPUs; see `glrtf.data.resample`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Augmentation:
     def __call__(
         self, images: Tensor, replica: Tensor, number: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], varied.
+        """Images of `train_batches` -> `(batch, size, size, 3)` float32 in [0, 1], augmented.
 
         Args:
             images: uint8, resized or padded.
@@ -52,7 +52,7 @@ class Augmentation:
             number: The micro-batch's number over the whole run.
 
         Returns:
-            The images, and with which others they are mixed, if they are.
+            The images, and how they are mixed, if they are.
         """
         scaled = float_images(images, self._size, self._config.input)
         seed = kernels.step_seed(self._config.seed, number, replica)

@@ -1,7 +1,6 @@
 """Memory for batches, reused when no longer referenced.
 
-A batch is tens of megabytes; asking the system for that much new memory each
-time costs as much as filling it.
+A batch is tens of megabytes; allocating that much new memory each time costs as much as filling it.
 """
 
 import math
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# TensorFlow takes arrays that begin at such addresses as they are, without copying them.
+# TensorFlow uses arrays that start at such addresses without copying them.
 _ALIGNMENT = 64
 # The pool's list, the loop variable, and the argument of getrefcount itself.
 _REFERENCES_OF_FREE = 3

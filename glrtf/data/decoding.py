@@ -1,4 +1,4 @@
-"""From an image file's bytes to pixels of one size, in a graph; on the host see `host_images`."""
+"""From an image file's bytes to pixels of one size, in a graph; for the host see `host_images`."""
 
 from typing import TypeAlias
 
@@ -18,8 +18,8 @@ def decode(encoded: Tensor, *, exactly: bool = False) -> Tensor:
 
     Args:
         encoded: Scalar string.
-        exactly: By the slow, exact transform, as the shards' builder does what it encodes
-            again; training reads shards by the fast one.
+        exactly: Whether to use the slow, exact transform, as the builder does for images that it
+            re-encodes; training decodes with the fast one.
     """
     method = "INTEGER_ACCURATE" if exactly else ""
     image = tf.io.decode_jpeg(encoded, channels=3, dct_method=method)

@@ -1,9 +1,8 @@
 """The training batches of `glrtf.data.input_pipeline` made by TensorFlow operations alone.
 
-Python code runs in the process that drives a TPU slice and nowhere else. The hosts of the
-slice only run graphs, so a pipeline that reads and decodes there has no Python in it. Its
-order is that of the Python pipeline, record by record (`glrtf.data.read_plans`); pixels are
-those of `--input.exact_resize`.
+Python code runs only in the process that drives a TPU slice. The slice's hosts run only graphs, so
+a pipeline that reads and decodes there cannot contain Python code. Its order is that of the Python
+pipeline, record by record (`glrtf.data.read_plans`); pixels are those of `--input.exact_resize`.
 
 A `tf.data` function that fails ends its dataset: see `graph_records.or_substitute`.
 """
@@ -37,15 +36,14 @@ def graph_batches(
     start_step: int,
     steps: int,
 ) -> Dataset:
-    """The batches of `train_batches`, `steps` of them, without a line of Python at run time.
+    """The batches of `train_batches`, `steps` of them, without Python at run time.
 
-    Called under `tf.device` of the host that is to read: the plan of what to read, 8 bytes
-    a record, is copied there.
+    Call it under `tf.device` of the host that reads: the reading plan, 8 bytes per record, is
+    copied there.
 
-    A record that cannot be decoded, or not be read, counts as broken, on each host up to
-    `max_bad_records`; behind a record whose checksum is wrong the rest of its shard cannot be
-    read by TensorFlow, and counts as broken too. Past the limit iteration ends in an error
-    for `plain_errors`.
+    A record that cannot be read or decoded counts as broken, on each host up to `max_bad_records`;
+    after a record with a wrong checksum TensorFlow cannot read the rest of the shard, which counts
+    as broken too. Beyond the limit iteration ends with an error for `plain_errors`.
 
     Args:
         shard_set: The train shards, at paths that the reading host reaches.
@@ -55,11 +53,11 @@ def graph_batches(
         config: How to read.
         worker: Which host this is, from 0.
         num_workers: How many hosts read.
-        start_step: Batches to begin after.
+        start_step: Batches to skip.
         steps: How many batches.
 
     Returns:
-        Elements as of `train_batches`.
+        Elements as in `train_batches`.
     """
     shard_set = shard_set.without_empty()
     factors = None
@@ -80,7 +78,7 @@ def graph_batches(
     rows = _decoded(rows, shard_set.schema, shape, shape_image, config)
     rows = _without_broken(rows, shard_set, config.max_bad_records, wanted)
     options = tf.data.Options()
-    # Shards are dealt out to workers here, not by tf.distribute.
+    # Shards are assigned to workers here, not by tf.distribute.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     batches = rows.batch(batch_size, drop_remainder=True).take(steps)
     return batches.prefetch(2).with_options(options)
@@ -106,7 +104,7 @@ def graph_eval_batches(shard_set: ShardSet, spec: InputSpec, batch_size: int) ->
 
 
 def _most_broken(config: InputConfig, factors: np.ndarray | None) -> int:
-    """How many broken records may come in an epoch; one is drawn again like any other."""
+    """How many broken records may occur in an epoch; sampling may repeat each of them."""
     times = 1
     if factors is not None:
         times = int(np.ceil(factors.max() / factors[factors > 0].min()))
@@ -114,7 +112,7 @@ def _most_broken(config: InputConfig, factors: np.ndarray | None) -> int:
 
 
 def _shaper(config: InputConfig, size: int) -> tuple[str, list[int], Callable[[Tensor], Tensor]]:
-    """What an image must be, for messages; the result's shape; and what makes it."""
+    """The requirement on an image, for messages; the result's shape; how to make it."""
     if config.image_mode == "device-resize":
         side = config.canvas
         wanted = f"a JPEG or PNG image of at most {side} pixels a side (--input.canvas)"
@@ -146,7 +144,7 @@ def _decoded(
         length = tf.strings.length(data)
         return found.map(lambda *image: (shard, position, length, *image))
 
-    # As many at once as the host has cores, in their order.
+    # As many at once as the host has cores, in order.
     return rows.interleave(
         of_record,
         cycle_length=tf.data.AUTOTUNE,
@@ -156,7 +154,7 @@ def _decoded(
 
 
 def _without_broken(rows: Dataset, shard_set: ShardSet, limit: int, wanted: str) -> Dataset:
-    """Elements (image, label) of the sound ones; an error where too many are not."""
+    """Elements (image, label) of the intact records; an error if too many are broken."""
     paths = tf.constant([shard.path for shard in shard_set.shards])
     offsets = tf.constant(np.cumsum([0, *shard_set.lengths])[:-1], tf.int64)
 
@@ -173,7 +171,7 @@ def _without_broken(rows: Dataset, shard_set: ShardSet, limit: int, wanted: str)
     def broken(
         known: Tensor, count: Tensor, shard: Tensor, position: Tensor, length: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Counts a record once, however often it comes."""
+        """Counts a record once, however often it occurs."""
         place = offsets[shard] + position
         count += tf.cast(~known[place], tf.int64)
         known = tf.tensor_scatter_nd_update(known, place[None, None], [True])

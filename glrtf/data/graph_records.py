@@ -22,7 +22,7 @@ _READ_BYTES = 1 << 20
 
 
 def or_substitute(value: Tensor, make: Callable[[Tensor], Any], substitute: Any) -> Dataset:
-    """A dataset of one element: what is made of a value, or the substitute where that fails."""
+    """A dataset of one element: the result for a value, or the substitute if that fails."""
     made = Dataset.from_tensors(value).map(make).ignore_errors()
     return made.concatenate(Dataset.from_tensors(substitute)).take(1)
 
@@ -38,11 +38,11 @@ def records(shard_set: ShardSet, plan: ReadPlan, config: InputConfig) -> Dataset
     at_once = plan.shards.shape[1]
 
     def of_shard(shard: Tensor, start: Tensor) -> Dataset:
-        # A file that cannot be opened is an error, found here: `ignore_errors` would try for ever.
+        # Detects a file that cannot be opened: `ignore_errors` would retry forever.
         opened = tf.data.FixedLengthRecordDataset(paths[shard], 1).take(1)
         file = tf.data.TFRecordDataset(paths[shard], buffer_size=_READ_BYTES).skip(start)
         sound = opened.flat_map(lambda _: file.ignore_errors(log_warning=True))
-        # Behind damage TensorFlow reads nothing more; every record keeps its place all the same.
+        # After damage TensorFlow reads nothing more; every record still keeps its position.
         lost = Dataset.from_tensors(b"").repeat()
         rows = sound.concatenate(lost).take(lengths[shard] - start)
         return rows.enumerate(start).map(lambda position, data: (shard, position, data))
@@ -92,14 +92,14 @@ def shuffled(
 
     if factors is not None:
         rows = _with_factors(rows, factors, schema_name)
-    # TensorFlow groups what comes by a key; here groups come one after the other.
+    # TensorFlow groups elements by a key; here groups follow one another.
     windows = rows.take(int(plan.bounds[-1])).enumerate()
     windows = windows.group_by_window(window_of, whole, window_size_func=length)
     return windows.prefetch(1).unbatch().skip(plan.skip)
 
 
 def _with_factors(records: Dataset, factors: np.ndarray, schema_name: str) -> Dataset:
-    """Adds how often a record comes, float64: 1 for what cannot be read or is out of range."""
+    """Adds how often a record occurs, float64: 1 if its label cannot be read or is invalid."""
     table = tf.constant(factors, tf.float64)
 
     def factor(data: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Batches of uint8 images as NumPy arrays, from shards: what both engines read."""
+"""Batches of uint8 images as NumPy arrays, read from shards by both engines."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -25,8 +25,8 @@ class TrainingReader(NamedTuple):
 
     Attributes:
         shape: Of an image, (h, w, 3).
-        batches: Begins to read: (images uint8 (b, h, w, 3), labels int32 (b,)), and behind them
-            the images' rows float32 (b, width) where there is a teacher.
+        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,)), and with a teacher
+            the images' rows, float32 (b, width).
     """
 
     shape: tuple[int, int, int]
@@ -73,9 +73,9 @@ def evaluation_batches(
 
     Args:
         shard_set: What to read.
-        specs: How images are made; each image comes in all of these ways, decoded once.
+        specs: How images are made; each image is decoded once and made in all of these ways.
         batch_size: Images of a batch.
-        bad: Takes note of broken records.
+        bad: Records broken records.
     """
     stream = records.in_order(shard_set, bad)
     return loading.batches(stream, shard_set, exact_shaper(specs), batch_size, bad, full=False)

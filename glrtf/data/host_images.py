@@ -1,7 +1,7 @@
 """From an image file's bytes to pixels of one size on the host, with or without TensorFlow.
 
-Where Keras runs on JAX, TensorFlow is imported for files only that the fast decoder leaves to
-it, and only where it is installed and does not load a TPU's driver.
+If Keras runs on JAX, TensorFlow is imported only for files that the fast decoder does not support,
+and only if it is installed and does not load a TPU driver.
 """
 
 import functools
@@ -19,26 +19,26 @@ from tfrecords_tools.fast_jpeg import Room
 
 
 def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
-    """As `decoding.decode`, the very same values, outside a graph and from many threads at once.
+    """Like `decoding.decode`, with identical values, outside a graph and from many threads at once.
 
-    CMYK without an Adobe marker alone differs: `decode` makes a negative of it. Where TensorFlow
-    is not installed, Pillow decodes what is no flawless JPEG of a usual kind: cut files are
-    refused, and colours of CMYK may differ.
+    Only CMYK without an Adobe marker differs: `decode` inverts it. If TensorFlow is not installed,
+    Pillow decodes everything but intact JPEGs of the usual kinds: truncated files are refused, and
+    colours of CMYK may differ.
 
     Args:
         encoded: A file's bytes.
-        room: Where the image may be put; it comes there, or elsewhere.
+        room: Memory that may be used for the image.
 
     Returns:
         uint8 (h, w, 3).
 
     Raises:
-        ValueError: If it is no JPEG or PNG image.
+        ValueError: If it is not a JPEG or PNG image.
     """
     decoded = fast_jpeg.decode(encoded, room)
     if decoded is not None:
         return decoded
-    # Whatever is no flawless JPEG of a usual kind, TensorFlow decides about.
+    # TensorFlow decides about everything but intact JPEGs of the usual kinds.
     header = jpeg.read_header(encoded)
     if header is not None and header.components == 4 and not header.has_adobe:
         encoded = jpeg.with_adobe(encoded)
@@ -47,9 +47,9 @@ def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
 
 @functools.cache
 def exact_resize(size: int, antialias: bool = False) -> HostResize:
-    """`decoding.resize` on the host; traced once a size.
+    """`decoding.resize` on the host; traced once per size.
 
-    On JAX: by NumPy, to the same values.
+    On JAX: by NumPy, with the same values.
     """
     if keras_backend.chosen() == "jax":
         return host_resizer(InputSpec(size, antialias=antialias))
@@ -84,7 +84,7 @@ def fast_resize(size: int, antialias: bool = False) -> HostResize:
             "--input.exact_resize: expected OpenCV for the fast resize, found none; pip install"
             " opencv-python-headless, or use --input.exact_resize"
         ) from None
-    cv2.setNumThreads(0)  # Each core resizes another photo already.
+    cv2.setNumThreads(0)  # Each core is already resizing another photo.
 
     def fast(image: np.ndarray, place: np.ndarray) -> None:
         cv2.resize(image, (size, size), dst=place, interpolation=cv2.INTER_LINEAR)
@@ -100,7 +100,7 @@ def _pillow_resize(size: int, image: np.ndarray, place: np.ndarray) -> None:
 
 @functools.cache
 def _may_import_tensorflow() -> bool:
-    """Whether TensorFlow is there, and does not load another libtpu than JAX has."""
+    """Whether TensorFlow is installed and does not load a libtpu other than JAX's."""
     if keras_backend.chosen() == "tensorflow":
         return True
     try:

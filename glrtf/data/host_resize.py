@@ -27,7 +27,7 @@ def prepare(image: Pixels, spec: ForeignSpec) -> Pixels:
     if spec.resize == "squash":
         return _resized(image, spec.size, spec.size, spec)
     if spec.resize == "crop":
-        # As torchvision: the short side becomes size / crop; the middle is cut out.
+        # As in torchvision: the short side becomes size / crop, then the centre is cropped.
         short = max(spec.size, math.floor(spec.size / spec.crop + 0.5))
         whole = _scaled(height, width, short / min(height, width))
         return _resized(image, *whole, spec, spec.size)
@@ -48,9 +48,9 @@ def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:
 def _resized(
     image: Pixels, height: int, width: int, spec: ForeignSpec, middle: int | None = None
 ) -> Pixels:
-    """The image at another size, or only the square of `middle` pixels in its middle.
+    """The image at another size, or only the central square of `middle` pixels.
 
-    What is cut off is not computed: of a photo of 20,000 x 1 pixels it would fill the memory.
+    The rest is not computed: for a photo of 20,000 x 1 pixels it would fill the memory.
     """
     rows, columns = _window(height, middle), _window(width, middle)
     if image.shape[:2] == (height, width):
@@ -85,7 +85,7 @@ def _by_pillow(
 def _interpolated(
     values: npt.NDArray[np.number], length: int, window: slice, kind: Filter
 ) -> npt.NDArray[np.float32]:
-    """Values (n, …) sampled along their first axis at the middles of a window of `length` pixels.
+    """Values (n, …) sampled along their first axis at a window of `length` pixels' centres.
 
     Beyond the border the border's value is repeated.
     """
@@ -106,7 +106,7 @@ def _triangle(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _cubic(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Keys (1981) with a = -1/2, as Pillow and TensorFlow have it."""
+    """Keys (1981) with a = -1/2, as in Pillow and TensorFlow."""
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     return np.where(distance < 1, near, np.where(distance < 2, far, 0))

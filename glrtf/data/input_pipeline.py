@@ -24,7 +24,7 @@ Dataset: TypeAlias = tf.data.Dataset
 Tensor: TypeAlias = tf.Tensor
 
 GRAPH_ERROR_END = " |"
-"""Ends an error's text that a graph asserts: TensorFlow prints more behind it."""
+"""Marks the end of the text of an error from a graph: TensorFlow appends more to it."""
 
 
 def train_batches(
@@ -42,12 +42,11 @@ def train_batches(
 ) -> Dataset:
     """Endless shuffled batches for training.
 
-    Every record comes exactly once an epoch over all workers; a batch may hold
-    the end of one epoch and the beginning of the next, so none is left out. With
-    ``config.deterministic`` equal seeds give equal batches, and a stream started at
-    `start_step` goes on as the whole one would (while no record is broken),
-    without reading what comes before. Class-balanced sampling changes which
-    records come, not how many.
+    Every record occurs exactly once per epoch over all workers; a batch may contain the end of one
+    epoch and the beginning of the next, so none is left out. With ``config.deterministic`` equal
+    seeds give equal batches, and a stream started at `start_step` continues like the full stream
+    (while no record is broken), without reading what comes before. Class-balanced sampling changes
+    which records occur, not how many.
 
     Args:
         data: A data folder or its train shards.
@@ -55,16 +54,16 @@ def train_batches(
         batch_size: Images of a batch, of this worker.
         seed: Determines the order.
         config: How to read.
-        worker: Which host this is, from 0; shards are dealt out by file.
+        worker: Which host this is, from 0; shards are assigned by file.
         num_workers: How many hosts read.
-        start_step: Batches to begin after.
-        bad: Takes note of broken records; None makes one from the config's limit.
-        teacher: Gives the images' rows of another descriptor.
+        start_step: Batches to skip.
+        bad: Records broken records; None makes one from the config's limit.
+        teacher: Returns the images' rows of another descriptor.
 
     Returns:
         Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
         ``device-resize`` the images are padded, uint8 (batch_size, canvas + 1, canvas, 3).
-        `float_images` takes either. With a teacher, rows float32 (batch_size, width) come third.
+        `float_images` accepts both. With a teacher, rows float32 (batch_size, width) come third.
 
     Raises:
         UserError: If there are no shards, or fewer than workers. While reading,
@@ -100,11 +99,11 @@ def eval_batches(
 
     Args:
         data: A data folder or its shards.
-        size: Side of the images in pixels, or all of how they are made; several give each
-            image in all of them, decoded once.
+        size: Side of the images in pixels, or the full description of how they are made; with
+            several, each image is decoded once and made in all of these ways.
         batch_size: Images of a batch.
         split: Which split, where `data` is a folder.
-        bad: Takes note of broken records; None refuses the first.
+        bad: Records broken records; None refuses the first one.
 
     Returns:
         Elements with ``image`` uint8 (b, size, size, 3), or a tuple of such, ``image_id``
@@ -151,7 +150,7 @@ def _spec(size: int | InputSpec) -> InputSpec:
 
 def _dataset(generate: Callable[[], Iterator[Any]], signature: Any) -> Dataset:
     options = tf.data.Options()
-    # Shards are dealt out to workers here, not by tf.distribute.
+    # Shards are assigned to workers here, not by tf.distribute.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     made = tf.data.Dataset.from_generator(generate, output_signature=signature)
     return made.prefetch(1).with_options(options)

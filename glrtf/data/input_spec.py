@@ -8,14 +8,14 @@ from glrtf.config.descriptor import Filter, ResizeRule
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
-    """How a photo becomes a model's input: alike in training, embedding and search.
+    """How a photo becomes a model's input, in training, embedding and search alike.
 
     Attributes:
         size: Side of the input, pixels.
-        max_side: A longer photo is first resized to this many pixels as the shards' builder
-            does (Lanczos, encoded again); None for no such step.
-        antialias: Whether the resize to `size` averages over the pixels that it leaves out;
-            plain bilinear looks at four pixels only.
+        max_side: A longer photo is first resized to this many pixels as in the builder (Lanczos,
+            re-encoded); None for no such step.
+        antialias: Whether the resize to `size` averages over the pixels that plain bilinear
+            interpolation, which reads only four, skips.
     """
 
     size: int
@@ -24,12 +24,12 @@ class InputSpec:
 
     @classmethod
     def of(cls, config: InputConfig, size: int) -> "InputSpec":
-        """What a run with these settings gives a model of a size."""
+        """The input of a model of this size in a run with these settings."""
         return cls(size, config.max_side or None, config.antialias)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one prepared photo, uint8."""
+        """The shape of one prepared photo, uint8."""
         return (self.size, self.size, 3)
 
     def at(self, size: int) -> "InputSpec":
@@ -53,6 +53,6 @@ class ForeignSpec(InputSpec):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one prepared photo, uint8; with keep it lies on a canvas (`padded_images`)."""
+        """The shape of one prepared photo, uint8; with keep it is on a canvas (`padded_images`)."""
         rows = self.size + 1 if self.resize == "keep" else self.size
         return (rows, self.size, 3)

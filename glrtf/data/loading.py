@@ -1,7 +1,7 @@
 """From encoded records to batches of images, on all of a host's cores.
 
-Decoding and resizing leave Python's lock, so threads share the work; every image
-is written into its place of the batch straight away.
+Decoding and resizing release Python's lock, so threads share the work; every image is written
+directly into its place in the batch.
 """
 
 import os
@@ -26,9 +26,8 @@ class Shaper:
 
     Attributes:
         shapes: Of the results, all uint8.
-        fill: Writes the image of a file's bytes into places of these shapes; raises
-            ValueError for one that cannot be.
-        wanted: What an image must be, for messages.
+        fill: Decodes a file's bytes into arrays of these shapes; raises ValueError if it cannot.
+        wanted: The requirement on an image, for messages.
     """
 
     shapes: Sequence[tuple[int, int, int]]
@@ -38,7 +37,7 @@ class Shaper:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images with what their records say.
+    """Images with the ids and labels of their records.
 
     Attributes:
         images: uint8 (b, h, w, 3), one for each of the shaper's shapes.
@@ -59,16 +58,16 @@ def batches(
     bad: BadRecords,
     full: bool,
 ) -> Iterator[Batch]:
-    """Decodes records, in their order, while earlier batches are used.
+    """Decodes records, in order, while earlier batches are used.
 
     Args:
         records: What to decode.
-        shard_set: Where they are from.
-        shaper: What to make of an image.
+        shard_set: The shards that they come from.
+        shaper: How images are made.
         batch_size: Images of a batch.
-        bad: Takes note of records that do not decode, and raises when there are too many.
-        full: Fill the places of broken records with later ones; otherwise a batch
-            that held one is smaller.
+        bad: Records the records that cannot be decoded, and raises if there are too many.
+        full: Fill the places of broken records with later ones; otherwise a batch with broken
+            records is smaller.
     """
     cores = len(os.sched_getaffinity(0))
     blocks = max(2, -(-2 * cores // batch_size))
@@ -121,7 +120,7 @@ class _Block:
         return self.rows - first
 
     def finish(self) -> None:
-        """Waits for the images, records broken ones and closes their gaps."""
+        """Waits for the images, records broken ones and closes the gaps."""
         first, work = len(self._said), self._work
         self._work = []
         for row, (record, future) in enumerate(work, first):
@@ -161,6 +160,6 @@ class _Block:
         except (UserError, MemoryError):
             raise
         except Exception as error:
-            # Decoders fed strange bytes raise almost anything; it must not end the run.
+            # Decoders can raise almost anything for strange bytes; that must not end the run.
             problem = f"not {self._shaper.wanted} ({type(error).__name__}: {error})"
         return said["image_id"], said["label"], problem

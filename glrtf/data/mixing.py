@@ -1,9 +1,8 @@
 """MixUp and CutMix of a batch: each image is mixed with another image of the batch.
 
-`keras.layers.MixUp` and `CutMix` want labels as one-hot rows, which for 203,094
-landmarks no batch can hold, and draw shares in a way that XLA cannot compile. Here
-the partner and the share are given back: the loss of an image is
-share · loss(own label) + (1 - share) · loss(partner's).
+`keras.layers.MixUp` and `CutMix` need labels as one-hot rows, which do not fit into memory for
+203,094 landmarks, and draw shares in a way that XLA cannot compile. Here the partner and the share
+are returned: the loss of an image is share · loss(own label) + (1 - share) · loss(partner's).
 """
 
 from typing import Any, TypeAlias
@@ -18,7 +17,7 @@ Tensor: TypeAlias = Any
 ops = keras.ops
 
 _QUANTILES = 4096
-# Apart from the streams of `augment`, which takes the same seed.
+# Different from the streams of `augment`, which uses the same seed.
 _STREAM = 101
 
 
@@ -53,11 +52,11 @@ def mixup(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, T
     Args:
         images: Float (b, h, w, 3).
         seed: int32 (2,).
-        alpha: Of the Beta(alpha, alpha) that shares are drawn from.
+        alpha: Parameter of the Beta(alpha, alpha) from which shares are drawn.
 
     Returns:
         Mixed images; partner int32 (b,), the row that each is mixed with;
-        share float32 (b,), how much of its own image is left.
+        share float32 (b,), the share of its own image.
     """
     others, partner, share = _draw(images, seed, alpha)
     own = ops.cast(share, images.dtype)[:, None, None, None]
@@ -67,13 +66,13 @@ def mixup(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, T
 def cutmix(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
     """Pastes a box of another image (Yun et al. 2019, arXiv 1905.04899).
 
-    The box has the image's aspect and its middle anywhere; what is cut off at
-    the border counts for the share.
+    The box has the image's aspect and its centre anywhere; the share counts only the part inside
+    the image.
 
     Args:
         images: Float (b, h, w, 3).
         seed: int32 (2,).
-        alpha: Of the Beta(alpha, alpha) that shares are drawn from.
+        alpha: Parameter of the Beta(alpha, alpha) from which shares are drawn.
 
     Returns:
         As `mixup`; the share is exact, counted in pixels.
@@ -91,8 +90,8 @@ def cutmix(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, 
 def _draw(images: Tensor, seed: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
     """Each image's partner, its row in the batch, and a share from Beta(alpha, alpha).
 
-    The partner lies some rows further on, equally many for all images of a batch: the batch
-    is in random order already, and a TPU shifts it faster than it looks up rows.
+    The partner is a random number of rows further on, the same for all images of a batch: the batch
+    is already in random order, and a TPU shifts faster than it gathers rows.
     """
     count = ops.shape(images)[0]
     ahead = kernels.integers(kernels.fold_in(seed, 0), [], count)
@@ -120,6 +119,6 @@ def beta_quantiles(alpha: float) -> np.ndarray:
 
 
 def _inside(middles: Tensor, sides: Tensor, length: int) -> Tensor:
-    """Bool (b, length): which pixels' middles lie in the interval of each image."""
+    """Bool (b, length): which pixels' centres are in each image's interval."""
     places = (ops.arange(length, dtype="float32") + 0.5) / length
     return ops.abs(places - middles[:, None]) < sides[:, None] / 2

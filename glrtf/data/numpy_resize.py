@@ -21,10 +21,11 @@ def resize(image: Pixels, size: int, antialias: bool = False) -> Pixels:
     Args:
         image: uint8 (h, w, 3).
         size: Side of the result, pixels.
-        antialias: Whether the filter is widened over the pixels that are left out.
+        antialias: Whether the filter is widened over the pixels that plain bilinear interpolation
+            skips.
 
     Returns:
-        uint8 (size, size, 3), equal to what TensorFlow gives.
+        uint8 (size, size, 3), equal to TensorFlow's result.
     """
     resized = _averaged(image, size) if antialias else _interpolated(image, size)
     return np.rint(resized).astype(np.uint8)
@@ -70,11 +71,13 @@ def _weighted(values: Pixels | Values, size: int) -> Values:
     first = np.clip(np.ceil(centers - width - _HALF), 0, length - 1).astype(np.int64)
     last = np.clip(np.floor(centers + width - _HALF), 0, length - 1).astype(np.int64)
     places = first[:, None] + np.arange((last - first).max() + 1)
-    # Times the inverse, as the kernel has it: a division would round in other places.
+    # Multiplied by the inverse, as in the kernel: a division would round differently.
     distances = np.abs((places.astype(np.float32) + _HALF - centers[:, None]) * (_ONE / width))
     weights = np.where(places <= last[:, None], np.maximum(_ONE - distances, 0), 0)
     total = np.zeros(size, np.float32)
-    for tap in range(weights.shape[1]):  # In the kernel's order, which NumPy's sum has not.
+    for tap in range(
+        weights.shape[1]
+    ):  # In the kernel's order, which differs from that of NumPy's sum.
         total += weights[:, tap]
     weights = (weights * (_ONE / total)[:, None]).astype(np.float32)
     places = np.minimum(places, length - 1)

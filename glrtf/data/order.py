@@ -2,11 +2,11 @@
 
 An epoch of a worker is its shards in a random order, read in groups of
 `files_at_once` that take turns of `CHUNK` records. The stream of records is cut into
-windows that are shuffled each by itself, so any place in it can be found again
-from the lengths alone. The first epoch begins with short windows, so that the first
-batch need not wait for a whole one. Later ones do not: the same few records would
-share their batches epoch after epoch, which costs accuracy. They begin with a window of
-a random length, so that other records meet even where all shards are read at once.
+windows that are shuffled separately, so any position in it can be computed from the lengths alone.
+The first epoch begins with short windows, so that the first batch need not wait for a full window.
+Later ones do not: the same few records would share their batches epoch after epoch, which costs
+accuracy. They begin with a window of a random length, so that different records meet even if all
+shards are read at once.
 """
 
 import bisect
@@ -49,7 +49,7 @@ def window_bounds(total: int, window: int, seed: int, epoch: int) -> list[int]:
     Args:
         total: Records of the epoch.
         window: Records of a window; if there are no more, later epochs are one window.
-        seed: Gives the length of later epochs' first windows.
+        seed: Determines the length of later epochs' first windows.
         epoch: Which epoch, from 0. The first one's windows grow from 64 records.
     """
     bounds = [0]
@@ -86,7 +86,7 @@ def plans(
     window: int,
     skip: int,
 ) -> Iterator[EpochPlan]:
-    """Yields the epochs of a worker without end, from the record after `skip`.
+    """Yields the epochs of a worker endlessly, from the record after `skip`.
 
     Args:
         lengths: Records of each shard.
@@ -118,7 +118,7 @@ def _resume(
     bounds: Sequence[int],
     skip: int,
 ) -> EpochPlan:
-    """The plan of an epoch of which `skip` records were delivered."""
+    """The plan for the rest of an epoch after `skip` records."""
     number = bisect.bisect_right(bounds, skip) - 1
     begin = wanted = bounds[number]
     first = 0
@@ -134,7 +134,7 @@ def _resume(
 
 
 def _whole_rounds(sizes: np.ndarray, records: int) -> int:
-    """How many whole rounds of turns a group has done within that many records."""
+    """How many complete rounds of turns a group has finished after that many records."""
     low, high = 0, int(sizes.max(initial=0)) // CHUNK + 1
     while low < high:
         middle = (low + high + 1) // 2

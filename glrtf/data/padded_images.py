@@ -2,7 +2,7 @@
 
 A padded image is uint8 (side + 1, side, 3). Its first row holds the photo's
 height and width in four bytes; the photo is below it, at the left; the rest is
-black. A batch is one tensor that can be split and transferred like any other.
+black. So a batch is one tensor, which can be split and transferred like any other.
 """
 
 from typing import Any, TypeAlias
@@ -17,14 +17,14 @@ ops = keras.ops
 
 
 def decode(encoded: bytes, padded: np.ndarray) -> None:
-    """Decodes an image file into a padded image, in place if it is as wide.
+    """Decodes an image file into a padded image, in place if it has the same width.
 
     Args:
         encoded: A file's bytes.
         padded: uint8 (side + 1, side, 3), written to.
 
     Raises:
-        ValueError: If it is no image, or a side is longer than the padded image's.
+        ValueError: If it is not an image, or a side is longer than the padded image's.
     """
 
     def room(height: int, width: int) -> np.ndarray | None:
@@ -88,13 +88,13 @@ def extents(padded: Tensor) -> tuple[Tensor, Tensor]:
 def resize(padded: Tensor, size: int, antialias: bool = False) -> Tensor:
     """Padded photos, resized bilinearly, aspect not kept.
 
-    Equal to `tf.image.resize` of each photo, as two matrix products, which is
-    what accelerators are good at; shapes are static.
+    Equal to `tf.image.resize` of each photo, as two matrix products, which are fast on
+    accelerators; shapes are static.
 
     Args:
         padded: uint8 (b, side + 1, side, 3).
         size: Side of the images in pixels.
-        antialias: Average over the pixels that are left out.
+        antialias: Whether to average over the pixels that plain bilinear interpolation skips.
 
     Returns:
         Float32 (b, size, size, 3), 0..255, not rounded.
@@ -107,7 +107,7 @@ def resize(padded: Tensor, size: int, antialias: bool = False) -> Tensor:
 
 
 def _averaging_weights(lengths: Tensor, size: int, side: int) -> Tensor:
-    """As `_weights`, with a triangle as wide as an output pixel; outside pixels have weight 0."""
+    """Like `_weights`, with a triangle as wide as an output pixel; outside pixels have weight 0."""
     lengths = ops.cast(lengths, "float32")[:, None, None]
     middles = (ops.arange(size, dtype="float32")[:, None] + 0.5) * lengths / size - 0.5
     places = ops.arange(side, dtype="float32")
@@ -120,7 +120,7 @@ def _averaging_weights(lengths: Tensor, size: int, side: int) -> Tensor:
 def _weights(lengths: Tensor, size: int, side: int) -> Tensor:
     """Weights of `side` input pixels in each of `size` output pixels, (b, size, side)."""
     lengths = ops.cast(lengths, "float32")[:, None]
-    # Middles of output pixels among the middles of input pixels; beyond the last, the last.
+    # Centres of output pixels relative to the centres of input pixels, clipped at the border.
     middles = (ops.arange(size, dtype="float32") + 0.5) * lengths / size - 0.5
     middles = ops.clip(middles, 0.0, lengths - 1)
     distances = ops.abs(middles[..., None] - ops.arange(side, dtype="float32"))

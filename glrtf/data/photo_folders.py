@@ -29,8 +29,8 @@ class PhotoSet(ShardSet):
     """The photos of a folder.
 
     Attributes:
-        left_out: Path below the folder and reason of each file, or linked folder, that is no
-            photo of the set; in the order of their paths.
+        left_out: Path below the folder and reason of each file, or linked folder, that is not a
+            photo of the set, in the order of their paths.
     """
 
     left_out: tuple[tuple[str, str], ...] = ()
@@ -41,18 +41,18 @@ def open_photos(folder: str, split: str, rule: IdRule = "stem") -> PhotoSet:
 
     Args:
         folder: Local or gs://; links to photos are followed, links to folders are not.
-        split: What the set is called.
-        rule: What the image_ids are. ``stem``: file names without their ending, each once.
-            ``path``: paths below the folder, with their ending. Both are in NFC, and as
-            `image_ids.RULE` says. ``digest``: 16 hex digits of the SHA-256 of the path below
-            the folder in NFC, as `glrtf arrange` makes them.
+        split: The set's name.
+        rule: How image_ids are made. ``stem``: unique file names without extension. ``path``: paths
+            below the folder, with extension. Both are in NFC and follow `image_ids.RULE`.
+            ``digest``: 16 hex digits of the SHA-256 of the path below the folder in NFC, as `glrtf
+            arrange` makes them.
 
     Returns:
-        Parts of `PHOTOS_A_PART` photos, whose names tell paths and sizes by a digest, and what
+        Parts of `PHOTOS_A_PART` photos, whose names contain a digest of paths and sizes, and what
         was left out.
 
     Raises:
-        UserError: If there are no photos, or their names are no ids.
+        UserError: If there are no photos, or their names are not valid ids.
     """
     found: list[tuple[str, int]] = []
     left_out: list[tuple[str, str]] = []

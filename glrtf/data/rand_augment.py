@@ -1,9 +1,8 @@
 """RandAugment of a batch: for each image its own operations (arXiv 1909.13719).
 
-`keras.layers.RandAugment` draws one operation for the whole batch, from a state
-that is not the step's, its geometry does not compile with XLA, and its Equalization
-takes one histogram of all images. These are the paper's operations on images in
-[0, 1], each equal to Pillow's.
+`keras.layers.RandAugment` draws one operation for the whole batch, from hidden state, its geometry
+does not compile with XLA, and its Equalization uses one histogram for all images. These are the
+paper's operations on images in [0, 1], each equal to Pillow's.
 """
 
 import functools
@@ -30,9 +29,8 @@ def rand_augment(
         images: Float (b, h, w, 3) in [0, 1].
         seed: int32 (2,).
         operations: How many (N in the paper).
-        magnitude: How strong, 0 to 10 (M in the paper); the sign is drawn where
-            an operation has one.
-        as_products: As a TPU should; see `resample`.
+        magnitude: How strong, 0 to 10 (M in the paper); the sign is drawn if an operation has one.
+        as_products: As TPUs need; see `resample`.
 
     Returns:
         Float (b, h, w, 3) in [0, 1].
@@ -52,8 +50,8 @@ def select(
 ) -> Tensor:
     """Applies to each image the operation of its number, and only that.
 
-    The images are taken one after the other: in one product of all of them each would pass
-    through all operations, and keep one of fourteen results.
+    The images are processed one after the other: as a batch, each would pass through all operations
+    and keep one of fourteen results.
 
     Args:
         images: Float (b, h, w, 3) in [0, 1].
@@ -79,7 +77,7 @@ def _apply(name: str, as_products: bool, images: Tensor, strengths: Tensor) -> T
 
 
 def _blend(degenerate: Tensor, images: Tensor, strengths: Tensor) -> Tensor:
-    """Away from the degenerate image by 1 + 0.9 · strength, as Pillow's enhancers do."""
+    """Extrapolates from the degenerate image by 1 + 0.9 · strength, as Pillow's enhancers do."""
     return degenerate + (images - degenerate) * (1.0 + 0.9 * strengths)[:, None, None, None]
 
 
@@ -103,7 +101,7 @@ def _brightness(images: Tensor, strengths: Tensor) -> Tensor:
 
 
 def _sharpness(images: Tensor, strengths: Tensor) -> Tensor:
-    """Towards or away from a smoothed image, whose border is left as it was."""
+    """Towards or away from a smoothed image, whose border is unchanged."""
     # A mean rather than a convolution, which a TPU would round to 8 bits.
     height, width = images.shape[1], images.shape[2]
     smooth = (9.0 * ops.average_pool(images, 3, 1, "same") + 4.0 * images) / 13.0
@@ -121,7 +119,7 @@ def _posterize(images: Tensor, strengths: Tensor) -> Tensor:
 
 
 def _solarize(images: Tensor, strengths: Tensor) -> Tensor:
-    """Inverts values from 1 - |strength| on."""
+    """Inverts values above 1 - |strength|."""
     threshold = 1.0 - ops.abs(strengths)[:, None, None, None]
     return ops.where(images >= threshold, 1.0 - images, images)
 
@@ -135,7 +133,7 @@ def _auto_contrast(images: Tensor, strengths: Tensor) -> Tensor:
 
 
 def _equalize(images: Tensor) -> Tensor:
-    """Spreads each channel's grey levels evenly, as Pillow counts: in whole numbers."""
+    """Spreads each channel's grey levels evenly, as Pillow counts: in integers."""
     levels = _levels(images)
     planes = ops.transpose(levels, [0, 3, 1, 2])
     count, channels, height, width = ops.shape(planes)
@@ -146,9 +144,9 @@ def _equalize(images: Tensor) -> Tensor:
 
 
 def _equalize_by_comparing(images: Tensor) -> Tensor:
-    """`_equalize` without bins and look-ups, which a TPU takes value by value.
+    """`_equalize` without bins and look-ups, which a TPU processes value by value.
 
-    Each value is compared with each level; its compiler stores none of the results.
+    Each value is compared with each level; the compiler stores none of the results.
     """
     levels = _levels(images)
     channels = []

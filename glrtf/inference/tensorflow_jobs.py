@@ -17,8 +17,7 @@ from glrtf.training.strategy import describe, is_one_cpu, make_strategy
 def load_jobs(config: EmbedConfig) -> list[Job]:
     """Loads the models on their devices."""
     strategy = make_strategy(config.strategy, config.tpu)
-    print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
-    jobs = []
+    jobs: list[Job] = []
     for number, (model, output) in enumerate(config.jobs):
         with strategy.scope():
             any_size = any(scale != 1 for scale in config.scales)
@@ -31,6 +30,8 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
                 runtime=config.runtime,
                 on_cpu=is_one_cpu(strategy),
             )
+        if embedder.in_graph and not any(job.embedder.in_graph for job in jobs):
+            print(f"embedding with tensorflow on {describe(strategy)}", file=sys.stderr)
         jobs.append(Job(embedder, _runner(embedder, config, strategy), output))
     return jobs
 
@@ -42,8 +43,7 @@ def _runner(
     if embedder.in_graph:
         return BatchRunner(embedder, config.tta, config.batch_size, strategy, config.scales)
     print(
-        f"{embedder.name}: run by {RUNTIME_NAMES[embedder.runtime]}, one replica on this machine's"
-        " CPU",
+        f"embedding with {RUNTIME_NAMES[embedder.runtime]} on the CPU: {embedder.name}",
         file=sys.stderr,
     )
     # The same total batch as that of the models that run on several replicas.

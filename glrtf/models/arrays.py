@@ -14,19 +14,19 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz file.
 
     Raises:
-        UserError: If the file is missing or is not one.
+        UserError: If the file is missing or is not an .npz file.
     """
     return array_files.load_archive(path, "weights")
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file, whole or not at all."""
+    """Writes an .npz file, completely or not at all."""
     with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
 def not_finite(arrays: Mapping[str, np.ndarray] | Mapping[str, float]) -> str:
-    """The name of the first array that holds NaN or an infinity; empty if none does."""
+    """The name of the first array that contains NaN or infinity; empty if none does."""
     return next((name for name, value in arrays.items() if not np.isfinite(value).all()), "")
 
 
@@ -34,8 +34,8 @@ def assign(variables: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sourc
     """Gives variables the values of the arrays of the same names.
 
     Raises:
-        UserError: If one is missing, has another shape or holds NaN or an infinity; nothing
-            is assigned then.
+        UserError: If one is missing, has another shape or contains NaN or infinity; then nothing is
+            assigned.
     """
     for name, variable in variables.items():
         if name not in arrays:

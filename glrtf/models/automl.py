@@ -9,7 +9,7 @@ from tfrecords_tools.errors import UserError
 
 _AVERAGE = "/ExponentialMovingAverage"
 _NORM = "tpu_batch_normalization"
-# What training needed and we do not: the classifier, counters, optimizer slots.
+# Variables needed only for training: the classifier, counters, optimizer slots.
 _LEFT_OUT = re.compile(
     r"(^|/)head/dense/|(^|/)global_step$|/(Momentum|RMSProp|Adam|Adam_1|RMSProp_1)(/|$)"
     r"|^(beta1_power|beta2_power|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH)"
@@ -34,7 +34,7 @@ def checkpoint_names(backbone: str) -> dict[str, str]:
 def match(
     backbone: str, wanted: Iterable[str], found: Mapping[str, tuple[int, ...]], source: str
 ) -> dict[str, str]:
-    """Which variable of a checkpoint each of ours takes, averages preferred.
+    """Maps each of our variables to a variable of a checkpoint; averages are preferred.
 
     Args:
         backbone: One of `AUTOML_NAMES`.
@@ -46,8 +46,8 @@ def match(
         Our path -> the checkpoint's full name.
 
     Raises:
-        UserError: If one of ours has none, or one of the checkpoint's is
-            neither used nor known to be needless.
+        UserError: If one of ours has no counterpart, or one of the checkpoint's is neither used nor
+            known to be unnecessary.
     """
     names = checkpoint_names(backbone)
     prefix = _prefix(found, backbone, source)
@@ -69,7 +69,7 @@ def match(
 
 
 def _prefix(found: Iterable[str], backbone: str, source: str) -> str:
-    """The model's name before all of its variables, with its slash; often empty."""
+    """The model's name, the common prefix of its variables, with a slash; often empty."""
     for name in found:
         if name.removesuffix(_AVERAGE).endswith("stem/conv2d/kernel"):
             prefix = name.removesuffix(_AVERAGE).removesuffix("stem/conv2d/kernel")

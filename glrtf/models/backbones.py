@@ -31,7 +31,7 @@ def build_backbone(
         drop_connect_rate: Rate of stochastic depth at the last block; only of ours.
         sync_batchnorm: Whether batch statistics are taken over all replicas; only of ours.
         seed: Of initial weights and of stochastic depth.
-        dtype: The layers' dtype policy; None takes the global one.
+        dtype: The layers' dtype policy; None uses the global one.
 
     Returns:
         A functional model, `(batch, size, size, 3)` float in [0, 1] ->
@@ -40,7 +40,7 @@ def build_backbone(
 
     Raises:
         ValueError: If there is no backbone of that name.
-        UserError: If another library has none of that name, or it gives something else.
+        UserError: If another library has none of that name, or its output has another shape.
     """
     if name not in BACKBONES:
         if family(name) is None:
@@ -89,7 +89,7 @@ def _rescaled(images: keras.KerasTensor, offset: float, dtype: object) -> keras.
 
 @contextlib.contextmanager
 def deep_recursion() -> Iterator[None]:
-    """Inside, Keras may recurse through XL's thousand layers."""
+    """Raises the recursion limit, so that Keras can recurse through XL's thousand layers."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 10_000))
     try:

@@ -1,9 +1,8 @@
 """Variables whose classes are split over the replicas, each holding its own.
 
-Such a variable is one of tf.distribute's that is never synchronised: a replica
-reads and writes what it holds, and TPUs make no assumption that the others hold
-the same. Outside of a step it is read and written whole, in the layout of a
-variable that is not split, so files know nothing of replicas.
+Such a variable is one of tf.distribute's that is never synchronised: a replica reads and writes its
+own part, and TPUs do not assume that the parts are equal. Outside a step it is read and written as
+a whole, in the layout of a variable that is not split, so files do not depend on the replicas.
 """
 
 import contextlib
@@ -18,9 +17,9 @@ if TYPE_CHECKING:  # Checkpoints are listed and read without TensorFlow.
 
     from glrtf.config.keras_settings import keras
 
-# Where a Keras variable keeps its layout.
+# The attribute with a Keras variable's layout.
 _ATTRIBUTE = "class_shards"
-# Where it keeps the replicas' parts on JAX; the variable itself has a part's shape.
+# The attribute with the replicas' parts on JAX; the variable itself has a part's shape.
 _PARTS = "class_parts"
 
 
@@ -28,14 +27,13 @@ _PARTS = "class_parts"
 class ClassShards:
     """How rows of class centres are distributed over replicas.
 
-    Whole, rows are centre-major: `(num_centers · num_classes, dimension)`. A
-    replica holds `size` consecutive classes of each centre, the last replicas
-    perhaps fewer, filled up with zeros.
+    Unsplit, rows are centre-major: `(num_centers · num_classes, dimension)`. A replica holds `size`
+    consecutive classes of each centre, the last replicas possibly fewer, padded with zeros.
 
     Attributes:
         num_classes: Over all replicas.
         num_centers: Centres a class.
-        num_replicas: Among how many they are split.
+        num_replicas: How many replicas they are split over.
     """
 
     num_classes: int
@@ -44,16 +42,16 @@ class ClassShards:
 
     @property
     def size(self) -> int:
-        """Classes of one replica, padding included."""
+        """Classes of one replica, including padding."""
         return -(-self.num_classes // self.num_replicas)
 
     @property
     def padded(self) -> bool:
-        """Whether some replica holds rows of no class."""
+        """Whether some replica has padding rows."""
         return self.size * self.num_replicas > self.num_classes
 
     def part(self, whole: np.ndarray, replica: int) -> np.ndarray:
-        """A replica's rows `(num_centers · size, dimension)` of the whole ones."""
+        """A replica's rows `(num_centers · size, dimension)` of all rows."""
         by_center = whole.reshape(self.num_centers, self.num_classes, -1)
         rows = by_center[:, replica * self.size : (replica + 1) * self.size]
         missing = self.size - rows.shape[1]
@@ -62,7 +60,7 @@ class ClassShards:
         return rows.reshape(self.num_centers * self.size, -1)
 
     def join(self, parts: list[np.ndarray]) -> np.ndarray:
-        """The whole rows of all replicas' parts, padding left out."""
+        """Joins all replicas' parts, without padding."""
         by_center = [part.reshape(self.num_centers, self.size, -1) for part in parts]
         whole = np.concatenate(by_center, axis=1)[:, : self.num_classes]
         return whole.reshape(self.num_centers * self.num_classes, -1)
@@ -70,20 +68,20 @@ class ClassShards:
 
 @contextlib.contextmanager
 def made_split(shards: ClassShards | None) -> Iterator[None]:
-    """Inside, variables are made for replicas that hold different values.
+    """Inside this context, variables are created for replicas with different values.
 
-    Mark them with `mark` afterwards. None leaves variables as they are.
+    Mark them with `mark` afterwards. None changes nothing.
     """
     from glrtf.config.keras_settings import ON_JAX
 
-    if shards is None or ON_JAX:  # On JAX values are split when they are placed on the mesh.
+    if shards is None or ON_JAX:  # On JAX, values are split when they are placed on the mesh.
         yield
         return
     import tensorflow as tf
 
     def create(next_creator: Any, **options: Any) -> "tf.Variable":
         options["synchronization"] = tf.VariableSynchronization.ON_READ
-        # Only says what a read outside of a step gives; `read_whole` reads all.
+        # This only determines what a read outside a step returns; `read_whole` reads everything.
         options["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return next_creator(**options)
 
@@ -104,7 +102,7 @@ def mark(variable: "keras.Variable", shards: ClassShards | None) -> "keras.Varia
 
 
 def shards_of(variable: Any) -> ClassShards | None:
-    """How a variable is split, None for one that is not."""
+    """How a variable is split; None if it is not."""
     return getattr(variable, _ATTRIBUTE, None)
 
 
@@ -135,7 +133,7 @@ def assign_whole(variable: Any, value: np.ndarray) -> None:
 
 
 def copy(source: Any, target: Any) -> None:
-    """Gives a variable the value of another that is split alike; not for use inside a step."""
+    """Assigns the value of a variable that is split in the same way; not inside a step."""
     if shards_of(source) is None:
         target.assign(_value(source))
         return
@@ -146,7 +144,7 @@ def copy(source: Any, target: Any) -> None:
 def _value(variable: Any) -> np.ndarray:
     from glrtf.config.keras_settings import ON_JAX
 
-    # Keras converts values of JAX in a way that NumPy 2 warns of.
+    # Keras converts JAX values in a way that NumPy 2 warns about.
     return np.asarray(variable.value) if ON_JAX else variable.numpy()
 
 
@@ -162,7 +160,7 @@ def parts_of(variable: "keras.Variable") -> Sequence[Any]:
 
 @dataclasses.dataclass
 class _HostPart:
-    """A replica's rows on JAX while they are not on its device."""
+    """A replica's rows on JAX while they are not on a device."""
 
     value: np.ndarray
 
@@ -171,5 +169,5 @@ class _HostPart:
         return self.value
 
     def assign(self, value: np.ndarray) -> None:
-        """Gives it other rows."""
+        """Replaces the rows."""
         self.value = np.array(value, self.value.dtype)

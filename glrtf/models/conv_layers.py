@@ -13,7 +13,7 @@ class ConvLayers:
     Args:
         seed: Of initial weights and of stochastic depth.
         sync_batchnorm: Whether batch statistics are taken over all replicas.
-        dtype: The layers' dtype policy; None takes the global one.
+        dtype: The layers' dtype policy; None uses the global one.
     """
 
     def __init__(self, seed: int, sync_batchnorm: bool, dtype: object) -> None:
@@ -98,7 +98,7 @@ class ConvLayers:
         return keras.layers.Add(dtype=self._dtype, name=f"{block}add")([x, inputs])
 
     def _unbiased(self, strides: int, name: str) -> dict[str, Any]:
-        """What all convolutions that BatchNorm follows have in common."""
+        """The arguments of all convolutions that are followed by BatchNorm."""
         return {
             **{"strides": strides, "padding": "same", "use_bias": False},
             **{"dtype": self._dtype, "name": name},

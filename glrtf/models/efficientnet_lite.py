@@ -1,7 +1,7 @@
 """EfficientNet-Lite 0 to 2 (google/tpu, models/official/efficientnet/lite): B0 for small devices.
 
-Against EfficientNet-B0: no squeeze and excitation, ReLU6 in place of swish, and the stem, the top
-and the first and last stage are not scaled.
+Compared with EfficientNet-B0: no squeeze and excitation, ReLU6 instead of swish, and the stem, the
+top and the first and last stage are not scaled.
 """
 
 import dataclasses
@@ -87,7 +87,7 @@ def features(
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Whether batch statistics are taken over all replicas.
         seed: Of initial weights and of stochastic depth.
-        dtype: The layers' dtype policy; None takes the global one.
+        dtype: The layers' dtype policy; None uses the global one.
 
     Returns:
         `(batch, ceil(height / 32), ceil(width / 32), 1280)`, values 0 to 6.

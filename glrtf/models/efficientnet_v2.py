@@ -120,7 +120,7 @@ def blocks(variant: Variant, drop_connect_rate: float = 0.2) -> list[Block]:
 
 
 def letters(number: int) -> str:
-    """0 -> a, 25 -> z, 26 -> aa: the private builder runs out of letters here."""
+    """0 -> a, 25 -> z, 26 -> aa; the builder of `keras.applications` stops at z."""
     text = chr(ord("a") + number % 26)
     return text if number < 26 else letters(number // 26 - 1) + text
 
@@ -171,7 +171,7 @@ def features(
         sync_batchnorm: Whether batch statistics are taken over all replicas.
         seed: Of initial weights and of stochastic depth; equal seeds give
             equal weights whatever was built before.
-        dtype: The layers' dtype policy; None takes the global one.
+        dtype: The layers' dtype policy; None uses the global one.
 
     Returns:
         `(batch, ceil(height / 32), ceil(width / 32), filters)`.

@@ -1,4 +1,4 @@
-"""package.module:function, as it is typed on the command line."""
+"""package.module:function, as typed on the command line."""
 
 import importlib
 import os
@@ -10,7 +10,7 @@ from tfrecords_tools.errors import UserError
 
 
 def find_function(name: str) -> Callable[..., Any]:
-    """The function that package.module:function means; the current folder is looked into, too.
+    """The function that package.module:function names; the current folder is searched, too.
 
     Raises:
         UserError: If there is no such module or function, or the module does not load.

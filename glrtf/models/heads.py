@@ -1,8 +1,8 @@
 """Training-only heads: unit embeddings -> class logits with an angular margin.
 
-Every head keeps labels as integers and changes only what the margin changes:
-the true logit is gathered, bent and put back, so that 203,094 classes cost no
-one-hot matrix and no kept copy of the normalised weights.
+Every head keeps labels as integers and changes only what the margin changes: the true logit is
+gathered, modified and scattered back, so 203,094 classes need neither a one-hot matrix nor a stored
+copy of the normalised weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,24 +14,24 @@ from glrtf.models.margins import add_angular_margin
 
 Tensor: TypeAlias = Any
 
-# With what each image of a batch is mixed: the row of another (batch,) int32, and how much of
-# its own is left (batch,) float32.
+# How each image of a batch is mixed: the row of its partner (batch,) int32, and its own share
+# (batch,) float32.
 Pairing: TypeAlias = tuple[Tensor, Tensor]
 
 
 class ArcFaceHead(keras.layers.Layer):
-    """ArcFace, with several centres a class and a margin per class as options.
+    """ArcFace, optionally with several centres per class and a margin per class.
 
-    Called with embeddings `(batch, dimension)` and labels `(batch,)`; gives
-    `(logits, cosines)`, both `(batch, num_classes)` float32. The cosines know
-    no margin: they are what the margin-free accuracy is counted on.
+    Called with embeddings `(batch, dimension)` and labels `(batch,)`; returns `(logits, cosines)`,
+    both `(batch, num_classes)` float32. The cosines have no margin; the margin-free accuracy is
+    computed from them.
 
     Args:
         num_classes: Number of classes.
         scale: The factor s on the logits.
-        margin: The angular margin m in radians: one for all, or one a class.
-        num_centers: Centres a class; a class's cosine is that of its nearest
-            (sub-center ArcFace, Deng et al., ECCV 2020).
+        margin: The angular margin m in radians: one for all, or one per class.
+        num_centers: Centres per class; a class's cosine is that of its nearest centre (sub-center
+            ArcFace, Deng et al., ECCV 2020).
         seed: Of the initial weights.
     """
 
@@ -55,7 +55,7 @@ class ArcFaceHead(keras.layers.Layer):
             raise ValueError(f"margin: expected {num_classes} values, found {len(margin)}")
 
     def build(self, input_shape: tuple, *_: object) -> None:
-        """Makes the centres, `(num_centers · num_classes, dimension)`, centre-major."""
+        """Creates the centres, `(num_centers · num_classes, dimension)`, centre-major."""
         self.initial_centers = keras.initializers.GlorotUniform(seed=self._seed)
         self.centers = self.make_centers(input_shape[-1])
 

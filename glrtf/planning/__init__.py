@@ -1,1 +1,1 @@
-"""What a configuration needs of an accelerator, known before one is rented."""
+"""Estimates what a configuration needs from an accelerator before one is rented."""

@@ -13,14 +13,14 @@ class Accelerator:
 
     Attributes:
         generation: Its name, such as ``"v3"``.
-        memory: What a program may use of its HBM, bytes, as the compiler for
-            that generation reports it (less than the label on the chip).
+        memory: Usable bytes of its HBM, as reported by the compiler for that generation (less than
+            the chip's nominal size).
         peak_flops: bfloat16 multiply-add rate, floating point operations a second.
-        bandwidth: Of its HBM, bytes a second.
-        lanes: Columns of its matrix unit; a product with fewer leaves the others idle.
-        precision: What it trains in: mixed_bfloat16, or float32 where it has no bfloat16.
-        fused: Whether the step is compiled by XLA, which repeats normalisation and activation
-            where they are read instead of keeping their results; on GPUs it is not.
+        bandwidth: Of its HBM, bytes per second.
+        lanes: Columns of its matrix unit; a product with fewer columns leaves the others idle.
+        precision: The precision it trains in: mixed_bfloat16, or float32 if it has no bfloat16.
+        fused: Whether XLA compiles the step and recomputes normalisation and activation where they
+            are used instead of storing their results; not on GPUs.
     """
 
     generation: str
@@ -60,7 +60,7 @@ _GENERATIONS = {
 # Names count TensorCores up to v4 and for v5p, chips for v5e and v6e.
 _DEVICES_PER_COUNT = {"v2": 1.0, "v3": 1.0, "v4": 1.0, "v5e": 1.0, "v5p": 0.5, "v6e": 1.0}
 _DEVICES_PER_HOST = {"v2": 8, "v3": 8, "v4": 8, "v5e": 4, "v5p": 4, "v6e": 4}
-# Up to eight chips of these may be one VM; larger slices are made of VMs of four.
+# Up to eight chips of these may be in one VM; larger slices consist of VMs with four chips.
 _ON_ONE_HOST = {"v5e": 8, "v6e": 8}
 _COUNTS = {
     "v2": (8, 32, 128, 256, 512),
@@ -73,7 +73,7 @@ _COUNTS = {
 
 
 def slice_names() -> list[str]:
-    """Every name that `find_slice` knows."""
+    """All names that `find_slice` knows."""
     return [f"{kind}-{count}" for kind, counts in _COUNTS.items() for count in counts]
 
 
@@ -84,7 +84,7 @@ def find_slice(name: str) -> Slice:
         name: Such as ``"v3-8"``; ``"v5litepod-8"`` is another name of ``"v5e-8"``.
 
     Raises:
-        UserError: If there is no such slice; the message lists what exists.
+        UserError: If there is no such slice; the message lists the known ones.
     """
     known = slice_names()
     canonical = re.sub(r"^v5lite(pod)?-", "v5e-", name.strip().lower())

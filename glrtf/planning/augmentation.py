@@ -1,16 +1,16 @@
-"""What augmentation costs on a TPU: memory traffic, products for geometry, table look-ups.
+"""The cost of augmentation on a TPU: memory traffic, products for geometry, table look-ups.
 
 Traffic is the TPU compiler's own estimate (libtpu 0.0.52, v3, 8 images of 640 pixels; see the
 table in docs/input-pipeline.md), by pixel. Geometry multiplies each row or column of an image
 by a matrix of weights (`glrtf.data.resample`). The three channels take a whole row of the
-multiplier's lanes, so that it is counted as if there were as many channels as lanes.
+multiplier's lanes, so it is counted as if there were as many channels as lanes.
 """
 
 import dataclasses
 
 from glrtf.config.data import AugmentConfig
 
-# Bytes by pixel. The default's, and what each of the others adds to them.
+# Bytes by pixel. The default's, and what each option adds.
 _DEFAULT = 128
 _CROP = 67
 _AFFINE = 92
@@ -24,17 +24,17 @@ _RAND_AUGMENT_PASSES = (2 + 1 + 1) / 14  # To rotate, and to shear along either 
 # Equalising looks every value of three channels up in a table, one after the other.
 _RAND_AUGMENT_LOOKUPS = 3 / 14
 _MULTIPLY_ADD = 2
-# 5.8 M cycles of a v3 at 0.94 GHz for 640 x 640 x 3 values; taken for every generation.
+# 5.8 M cycles of a v3 at 0.94 GHz for 640 x 640 x 3 values; used for every generation.
 _SECONDS_A_LOOKUP = 5e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationCost:
-    """What augmenting one image takes.
+    """The cost of augmenting one image.
 
     Attributes:
         moved_bytes: Read from and written to the device's memory.
-        product_flops: Operations of matrix products, lanes that are idle included.
+        product_flops: Operations of matrix products, including idle lanes.
         lookups: Values looked up in a table.
     """
 
@@ -43,7 +43,7 @@ class AugmentationCost:
     lookups: int = 0
 
     def seconds(self, bandwidth: float, peak_flops: float) -> float:
-        """How long that takes, one after the other, on a device.
+        """The time of all of that in sequence on a device.
 
         Args:
             bandwidth: Of its memory, bytes a second.

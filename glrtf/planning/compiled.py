@@ -1,4 +1,4 @@
-"""Memory of a training step as the TPU compiler itself counts it."""
+"""Memory of a training step according to the TPU compiler."""
 
 import dataclasses
 import datetime
@@ -19,7 +19,7 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import format_seconds
 from tfrecords_tools.storage import files, json_shapes
 
-# The extra "plan": what gave the figures of docs/plan.md.
+# The versions that produced the figures of docs/plan.md.
 COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"
 _ROOT = str(Path(__file__).parents[2])
 _SCRIPT = Path(__file__).with_name("tpu_compiler.py")
@@ -39,13 +39,13 @@ _TOPOLOGIES = {
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """What the compiler said.
+    """The compiler's result.
 
     Attributes:
         peak_bytes: Most memory in use at once on a device; None if refused.
-        refusal: The compiler's own memory table where the program does not fit.
-        seconds: That the compilation took, when it ran.
-        compiler: Versions of what compiled it.
+        refusal: The compiler's memory table if the program does not fit.
+        seconds: Duration of the compilation.
+        compiler: Versions of jax and libtpu.
         date: When, as YYYY-MM-DD.
     """
 
@@ -57,7 +57,7 @@ class Compiled:
 
 
 class _Memory(TypedDict):
-    """The compiler's memory statistics, as far as they are read."""
+    """The compiler's memory statistics that are read."""
 
     peak_memory_in_bytes: int
 
@@ -70,7 +70,7 @@ class _Required(TypedDict):
 
 
 class _Answer(_Required, total=False):
-    """What a file of the cache holds: `memory`, or `refused` where it does not fit."""
+    """The content of a cache file: `memory`, or `refused` if the program does not fit."""
 
     memory: _Memory | None
     refused: str
@@ -79,17 +79,17 @@ class _Answer(_Required, total=False):
 def compile_step(
     lower: Callable[[], bytes], key: str, tpu: Slice, *, python: str, cache: str
 ) -> Compiled:
-    """Compiles a step for one device of a slice, or finds it done before.
+    """Compiles a step for one device of a slice, or takes the result from the cache.
 
     Args:
-        lower: Makes the program; called only where the cache does not know it.
-        key: Says which program that is: see `cache_key`.
+        lower: Makes the program; called only if the result is not cached.
+        key: Identifies the program: see `cache_key`.
         tpu: The slice.
         python: An interpreter that has jax and libtpu.
         cache: The folder of earlier results.
 
     Raises:
-        UserError: If the interpreter lacks them, or the compiler broke.
+        UserError: If the interpreter lacks them, or the compiler failed.
     """
 
     def command(folder: str, topology: str, answer: str) -> list[str]:
@@ -103,17 +103,17 @@ def compile_step(
 def compile_update(
     settings: dict[str, Any], key: str, tpu: Slice, *, python: str, cache: str
 ) -> Compiled:
-    """Compiles the update of JAX for a host of a slice, or finds it done before.
+    """Compiles the JAX update for a host of a slice, or takes the result from the cache.
 
     Args:
-        settings: Of `jax_compiler.settings_of`.
-        key: As of `compile_step`.
+        settings: From `jax_compiler.settings_of`.
+        key: As in `compile_step`.
         tpu: The slice.
         python: An interpreter that has jax, libtpu and Keras.
         cache: The folder of earlier results.
 
     Raises:
-        UserError: If the interpreter lacks them, or the compiler broke.
+        UserError: If the interpreter lacks them, or the compiler failed.
     """
     topologies = {tpu.device.generation: _host_topology(tpu)}
 
@@ -143,12 +143,12 @@ def _compiled(
     cache: str,
     packages: Sequence[str] = (),
 ) -> Compiled:
-    """The cache's answer, else that of a command: (its folder, the topology, where to write)."""
+    """The cached result, else that of a command: (its folder, the topology, the output file)."""
     topology = topologies[tpu.device.generation]
     result = _path(key, tpu, cache)
     if not files.exists(result):
         _check_compiler(python, packages)
-        # In a folder of this process alone: another may plan the same at once.
+        # In a separate folder: another process may plan the same at the same time.
         with tempfile.TemporaryDirectory(prefix="glrtf-plan-") as folder:
             answer = files.join(folder, "answer.json")
             _run(command(folder, topology, answer), f"compile for {topology}")
@@ -183,7 +183,7 @@ def _read(path: str) -> Compiled:
 
 
 def _check_compiler(python: str, packages: Sequence[str]) -> None:
-    """Looks for jax, libtpu and further packages before minutes are spent on lowering."""
+    """Checks for jax, libtpu and further packages before minutes are spent on lowering."""
     names = ("jax", "libtpu", *packages)
     look = f"import importlib.metadata as m; [m.version(name) for name in {names}]"
     try:
@@ -204,14 +204,14 @@ def _python_path() -> list[str]:
 
 
 def _run(command: list[str], description: str) -> None:
-    """Runs the compiler, saying from time to time that it still does."""
+    """Runs the compiler and reports from time to time that it is still running."""
     began = said = time.monotonic()
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # So that another environment's interpreter finds this project.
+        # So that the other environment's interpreter finds this project.
         env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, *_python_path()])},
     )
     while True:

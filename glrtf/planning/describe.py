@@ -1,4 +1,4 @@
-"""An estimate as a page of text and as JSON."""
+"""An estimate as text and as JSON."""
 
 import dataclasses
 from typing import Any
@@ -21,7 +21,7 @@ _ASSUMPTIONS = (
 def to_text(
     config: PlanConfig, work: Workload, found: Estimate, tpu: Slice, utilization: float
 ) -> str:
-    """The plan for people, one figure a line."""
+    """The plan as text, one figure per line."""
     memory = found.memory
     verdict = "fits" if found.fits else "DOES NOT FIT"
     largest = (
@@ -81,7 +81,7 @@ def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
 def to_json(
     config: PlanConfig, work: Workload, found: Estimate, tpu: Slice, utilization: float
 ) -> dict[str, Any]:
-    """The plan for programs: bytes, FLOPs, seconds."""
+    """The plan as JSON values: bytes, FLOPs, seconds."""
     return {
         "backbone": config.backbone,
         "size": config.size,

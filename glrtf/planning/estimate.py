@@ -26,9 +26,9 @@ class Workload:
         pass_cost: Cost of one pass over `traced_batch` images.
         traced_batch: Images in the traced pass.
         num_sharded: Of the parameters, those that are split over the replicas.
-        exchanged_per_image: float32 numbers of an image that are added up over all replicas in
-            a pass: its embedding and the gradient, where the head is split.
-        augment: How images are augmented; None where that is not counted, as on GPUs.
+        exchanged_per_image: float32 numbers per image that are summed over all replicas in a pass:
+            its embedding and the gradient, if the head is split.
+        augment: How images are augmented; None if that is not counted, as on GPUs.
     """
 
     num_parameters: int
@@ -46,7 +46,7 @@ class Workload:
 
     @property
     def num_replicated(self) -> int:
-        """Parameters that every replica has, and whose gradients are added up over them."""
+        """Parameters that every replica has and whose gradients are summed over the replicas."""
         return self.num_parameters - self.num_sharded
 
     def parameters_of_one(self, replicas: int) -> int:
@@ -54,9 +54,9 @@ class Workload:
         return self.num_replicated + math.ceil(self.num_sharded / replicas)
 
     def exchanged_bytes(self, replicas: int) -> int:
-        """What is added up over the replicas in an update: gradients, and what a split head needs.
+        """What is summed over the replicas in an update: gradients, and what a split head needs.
 
-        Nothing on one replica.
+        0 on one replica.
         """
         if replicas == 1:
             return 0
@@ -73,9 +73,9 @@ class Memory:
         optimizer: Its slots, float32.
         accumulators: Gradient sums kept across micro-batches, float32.
         gradients: Those of the running micro-batch, float32.
-        activations: What the backward pass goes back to, with the overhead.
-        input: The batch of uint8 images, all micro-batches of it; where augmentation is
-            counted, those of the running one as float32 too.
+        activations: Results that the backward pass needs, with the overhead.
+        input: The uint8 images of the whole batch; if augmentation is counted, also those of the
+            current micro-batch as float32.
     """
 
     weights: int
@@ -87,20 +87,20 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All of it, bytes."""
+        """The sum, bytes."""
         return sum(dataclasses.astuple(self))
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a configuration does on a slice.
+    """The estimate for a configuration on a slice.
 
     Attributes:
         memory: On each device.
-        fits: Whether that is within what the device offers.
-        largest_micro_batch: That would still fit; 0 if even one does not.
+        fits: Whether that fits the device.
+        largest_micro_batch: The largest that fits; 0 if not even one image does.
         flops_per_image: Forward and backward.
-        exchanged_bytes: Added up over the replicas in an update.
+        exchanged_bytes: Summed over the replicas in an update.
         augmentation_seconds: Of an update, on each device.
         seconds_per_update: One optimizer update over all replicas.
         images_per_second: Over the whole slice.
@@ -158,7 +158,7 @@ def estimate(
 def memory_of(
     work: Workload, micro_batch: int, activation_overhead: float, replicas: int = 1
 ) -> Memory:
-    """Bytes on one of that many devices at a micro-batch size; all else as in `work`."""
+    """Bytes on one of that many devices at a micro-batch size; everything else as in `work`."""
     parameters = work.parameters_of_one(replicas) * _FLOAT32
     kept = work.pass_cost.kept_bytes / work.traced_batch * micro_batch
     pixels = work.image_side * work.image_side * 3
@@ -191,8 +191,8 @@ def _augmentation_seconds(work: Workload, tpu: Slice) -> float:
 def _update_seconds(work: Workload, tpu: Slice) -> float:
     """Time to reduce the gradients and apply them, bound by memory traffic.
 
-    The update reads gradient, weight and slots and writes weight and slots; a
-    ring reduction passes what is added up through memory about four times.
+    The update reads gradient, weight and slots and writes weight and slots; a ring reduction moves
+    the summed values through memory about four times.
     """
     touched = 1 + 2 * (1 + work.optimizer_slots) + (2 if work.has_ema else 0)
     applied = work.parameters_of_one(tpu.num_devices) * _FLOAT32 * touched

@@ -7,7 +7,7 @@ from tfrecords_tools.command.near_words import did_you_mean
 from tfrecords_tools.errors import UserError
 
 _MIB = 2**20
-# What the driver's context, cuDNN and TensorFlow's own reserve leave out of reach, taken as 1 GiB.
+# Memory of the driver's context, cuDNN and TensorFlow's reserve, assumed to be 1 GiB.
 _RESERVED = 1024 * _MIB
 
 
@@ -42,7 +42,7 @@ _GPUS = {
 
 
 def gpu_names() -> list[str]:
-    """Every name that `find_gpus` knows."""
+    """All names that `find_gpus` knows."""
     return list(_GPUS)
 
 
@@ -50,7 +50,8 @@ def find_gpus(name: str, count: int = 1) -> Slice:
     """That many GPUs of one kind on one machine.
 
     Args:
-        name: Such as ``"a100-40"``; ``"RTX 4090"``, ``"rtx4090"`` and ``"A100 40GB"`` will do too.
+        name: Such as ``"a100-40"``; ``"RTX 4090"``, ``"rtx4090"`` and ``"A100 40GB"`` are accepted
+            too.
         count: How many.
 
     Raises:

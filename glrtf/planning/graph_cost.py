@@ -1,4 +1,4 @@
-"""Floating point operations and kept activations, counted in a traced graph."""
+"""Counts floating point operations and kept activations in a traced graph."""
 
 import dataclasses
 from collections import Counter
@@ -7,35 +7,36 @@ from typing import Any
 
 import numpy as np
 
-# tape.gradient names what it adds so. What custom gradients add has other names
-# but is created later too, and a graph lists its operations as created.
+# The name of operations that tape.gradient adds. Custom gradients add operations with other names,
+# but also later, and a graph lists its operations in the order of creation.
 _BACKWARD = "gradient_tape/"
 
-# The compiler repeats these where they are read rather than keep their result:
-# normalisation, activation and casts fuse into whatever reads them.
+# The compiler recomputes these where they are used instead of storing their results: normalisation,
+# activation and casts fuse into their consumers.
 _RECOMPUTED = {
     *("Cast", "Identity", "IdentityN", "Reshape", "StopGradient", "Squeeze", "ExpandDims"),
     *("Mul", "Sub", "AddV2", "BiasAdd", "Sigmoid", "Rsqrt", "Maximum", "Minimum", "SelectV2"),
 }
 
-# Without a compiler all of these are kept; what only looks at its input in another way is not.
+# Without a compiler the results of these are stored, except for operations that only reinterpret
+# their input.
 _VIEWS = {"Identity", "IdentityN", "Reshape", "StopGradient", "Squeeze", "ExpandDims"}
 
 _WEIGHTS = {"Const", "ReadVariableOp", "Placeholder", "ResourceGather"}
 
-# Backward passes read these for their shape alone, which XLA knows statically.
+# Backward passes read these only for their shape, which XLA knows statically.
 _SHAPE_ONLY = {"Shape", "ShapeN", "Size", "Rank", "BroadcastGradientArgs", "ZerosLike", "OnesLike"}
 
 
 @dataclasses.dataclass(frozen=True)
 class GraphCost:
-    """What one forward and backward pass costs.
+    """The cost of one forward and backward pass.
 
     Attributes:
         forward_flops: Operations of the forward pass; a multiply-add is two.
         backward_flops: Operations of the gradients.
-        kept_bytes: Forward results that the backward pass reads, which must
-            therefore stay in memory; each counted once, unpadded.
+        kept_bytes: Forward results that the backward pass reads and that must therefore stay in
+            memory; each counted once, unpadded.
         flops_by_type: Operations by the graph's own names for them.
     """
 
@@ -49,14 +50,14 @@ def graph_cost(graph: Any, *, fused: bool = True) -> GraphCost:
     """Counts a graph whose shapes are all static.
 
     Convolutions and matrix products are counted; the rest (normalisation,
-    activations, resizing) moves memory rather than computes, and is left out,
-    as the published counts of these networks leave it out.
+    activations, resizing) moves memory rather than computes, and is omitted, as in the published
+    counts of these networks.
 
     Args:
         graph: A concrete function's graph, holding a forward pass and the
             gradients that a `tf.GradientTape` added.
-        fused: Whether a compiler repeats cheap operations where they are read; else
-            the results of all that the backward pass reads are kept.
+        fused: Whether a compiler recomputes cheap operations where they are used; otherwise all
+            results that the backward pass reads are stored.
     """
     forward: Counter[str] = Counter()
     backward: Counter[str] = Counter()
@@ -79,8 +80,8 @@ def graph_cost(graph: Any, *, fused: bool = True) -> GraphCost:
 
 
 def _kept_bytes(before: list[Any], after: list[Any], repeated: set[str]) -> int:
-    """Bytes of the forward results that the backward operations go back to."""
-    # In creation order a result's sources are known before it is met itself.
+    """Bytes of the forward results that the backward operations read."""
+    # In the order of creation, a result's sources come before it.
     sources: dict[str, frozenset[str]] = {}
     sizes: dict[str, int] = {}
     for op in before:
@@ -121,7 +122,7 @@ def _needed_operations(graph: Any) -> list[Any]:
 def _joins_branches(op: Any) -> bool:
     """Whether an addition closes a residual branch.
 
-    Its result is kept: repeating it would repeat the whole chain of blocks.
+    Its result is stored: recomputing it would recompute the whole chain of blocks.
     """
     if op.type != "AddV2":
         return False

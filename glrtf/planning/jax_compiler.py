@@ -1,9 +1,9 @@
-"""Compiles the training step of JAX for TPUs that are not there; a program of its own.
+"""Compiles the JAX training step for absent TPUs; a separate program.
 
     python -m glrtf.planning.jax_compiler SETTINGS.json TOPOLOGY RESULT.json
 
 It needs this project, Keras, jax and libtpu, and no TensorFlow. The result is that of
-`tpu_compiler`, of the whole update over all devices of the topology.
+`tpu_compiler`, for the whole update over all devices of the topology.
 """
 
 import dataclasses
@@ -29,7 +29,8 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
         topology_name: As libtpu names it.
 
     Returns:
-        As of `tpu_compiler.compile_program`; and how many operations cross devices, by name.
+        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, by
+        name.
     """
     from glrtf.config import keras_backend
 
@@ -73,7 +74,7 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
 
 
 def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
-    """The update, lowered for these devices; weights are made, images are not."""
+    """The update, lowered for these devices; weights are created, images are not."""
     import jax
     import jax.numpy as jnp
     import numpy as np

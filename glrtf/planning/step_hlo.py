@@ -1,4 +1,4 @@
-"""The real training step as an HLO program, for a compiler that lives elsewhere."""
+"""The real training step as an HLO program, for a compiler in another environment."""
 
 import concurrent.futures
 
@@ -8,7 +8,7 @@ from tfrecords_tools.errors import UserError
 
 
 def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
-    """`training_step_hlo` in a process of its own, so that its memory is free again after.
+    """`training_step_hlo` in a separate process, so that its memory is released afterwards.
 
     Raises:
         UserError: If the step cannot be lowered.
@@ -26,7 +26,7 @@ def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> b
 
 
 def _lowered_or_reason(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:
-    """Lowers; what TensorFlow raises becomes one line that can cross processes."""
+    """Lowers; turns TensorFlow's errors into one line that can be sent between processes."""
     try:
         return training_step_hlo(config, num_classes, replicas)
     except UserError:
@@ -43,14 +43,14 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
     """Builds one replica's update and lowers it.
 
     The step is the one that `glrtf train` runs, augmentation, accumulation and
-    optimizer included; only what crosses replicas is absent, since one device is
-    compiled for. A head whose classes are split is there with one replica's classes
-    and the images of all, those of the others being zeros.
+    optimizer included; only the communication between replicas is missing, since one device is
+    compiled for. A head whose classes are split has one replica's classes and the images of all,
+    with zeros for those of the others.
 
     Args:
         config: The training configuration; its precision is taken as
             mixed_bfloat16.
-        num_classes: How many classes the head has; its weights are really made.
+        num_classes: How many classes the head has; its weights are really created.
         replicas: Over how many replicas classes are split, where they are.
 
     Returns:
@@ -96,8 +96,8 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
 def _without_copies(program: bytes) -> bytes:
     """Writes `copy` as a reshape to the same shape.
 
-    The conversion to StableHLO knows no copies; both leave the numbers as they
-    are, and the compiler inserts the copies that it needs itself.
+    The conversion to StableHLO does not support copies; both leave the values unchanged, and the
+    compiler inserts the copies that it needs.
     """
     from tensorflow.compiler.xla.service import hlo_pb2
 

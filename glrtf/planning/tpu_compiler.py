@@ -1,11 +1,10 @@
-"""Compiles an HLO file for a TPU that is not there; a script of its own.
+"""Compiles an HLO file for an absent TPU; a separate script.
 
     python tpu_compiler.py PROGRAM.hlo TOPOLOGY RESULT.json
 
 It needs jax and libtpu and nothing else of this project: their libtpu clashes
-with tensorflow-tpu's, so it runs in another process and, where that must be,
-another environment. The result holds the compiled memory statistics in bytes,
-or the compiler's refusal.
+with tensorflow-tpu's, so it runs in another process and, if necessary, another environment. The
+result holds the compiled memory statistics in bytes, or the compiler's refusal.
 """
 
 import json
@@ -51,7 +50,8 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(program))
     options = xla_client.CompileOptions()
     options.num_replicas = options.num_partitions = 1
-    # As jax does for TPUs: a program takes some thousand parameters at most, but one tuple of any.
+    # As jax does for TPUs: a program takes at most a few thousand parameters, but a tuple of any
+    # length.
     if _num_parameters(module) > _MOST_PARAMETERS:
         options.parameter_is_tupled_arguments = True
         _alias_within_tuple(module)
@@ -97,7 +97,7 @@ def _num_parameters(module: Any) -> int:
 
 
 def _alias_within_tuple(module: Any) -> None:
-    """Names the parameters whose memory results take over by their places in the one tuple."""
+    """Renames the parameters whose memory is reused for results to their places in the tuple."""
     from jaxlib.mlir import ir
 
     attributes = module.operation.attributes

@@ -8,17 +8,16 @@ from glrtf.config.training import TrainConfig
 from glrtf.planning.estimate import Workload
 from glrtf.planning.graph_cost import GraphCost, graph_cost
 
-# Beside each weight: the moments of Adam and its relatives, SGD's momentum.
+# Per weight: the moments of Adam and its relatives, SGD's momentum.
 _OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "lamb": 2, "sgd": 1}
 
-# Large enough that nothing is folded away as a batch of one may be.
+# Large enough that nothing is simplified away, as may happen to a batch of one.
 _TRACED_BATCH = 2
 
 # Every count grows linearly with the classes, so a small head is enough to extrapolate to a
-# head of millions, whose weights would not fit this machine. So it does of one
-# whose classes are split over n replicas: each has an n-th of the classes, for n
-# times the images, and so as many logits, products and kept bytes as the whole
-# head has for its own images.
+# head of millions, whose weights would not fit this machine. The same holds for a head whose
+# classes are split over n replicas: each has an n-th of the classes, for n times the images, and so
+# as many logits, products and kept bytes as the whole head has for its own images.
 _TRACED_CLASSES = 1024
 
 
@@ -32,9 +31,9 @@ def trace_workload(
     """Builds the model, traces a micro-batch and counts it.
 
     Args:
-        config: The training configuration; its own precision is not looked at.
+        config: The training configuration; its own precision is ignored.
         num_classes: How many classes the head has.
-        precision: What the device trains in; TPUs in mixed_bfloat16.
+        precision: The precision that the device trains in; mixed_bfloat16 on TPUs.
         fused: See `graph_cost`.
     """
     from glrtf.models.retrieval_model import (
@@ -64,13 +63,13 @@ def trace_workload(
         image_side=config.size,
         pass_cost=_extrapolate(whole, small, large, more_classes),
         traced_batch=_TRACED_BATCH,
-        # The figures are a TPU's. Without XLA, every small step of it moves memory.
+        # The figures are for TPUs. Without XLA, every small step moves memory.
         augment=config.augment if fused else None,
     )
 
 
 def _trace_head(config: TrainConfig, num_classes: int, fused: bool) -> GraphCost:
-    """The cost of a head on embeddings that are trained too."""
+    """The cost of a head, including gradients for the embeddings."""
     from glrtf.config.keras_settings import keras
     from glrtf.models.retrieval_model import RetrievalModel, head_from_config
 

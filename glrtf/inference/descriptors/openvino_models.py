@@ -1,6 +1,7 @@
 """Models run by OpenVINO on this machine's CPU, in float32 or bfloat16."""
 
 import dataclasses
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -19,16 +20,27 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 _IR = "model.xml"
 
 
+@functools.cache
+def core() -> Any:
+    """The process's one OpenVINO runtime, which is never released.
+
+    Its CPU plugin gives the thread an alternate signal stack (2026.4.1), and releasing several
+    runtimes may leave an unmapped one behind: the next signal that Python handles, a SIGTERM to
+    a service say, would end the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def load_file(path: str, digest: str, precision: Precision) -> RawModel:
     """Loads an ONNX or TFLite file.
 
     Raises:
         UserError: If OpenVINO refuses it.
     """
-    import openvino
-
     try:
-        model = openvino.Core().read_model(local_copy(path))
+        model = core().read_model(local_copy(path))
     except RuntimeError as error:
         raise _refused(path, error) from None
     inputs = [_info(each) for each in model.inputs]
@@ -70,7 +82,7 @@ def converted(embedder: Embedder, precision: Precision, any_size: bool) -> Embed
         model = _from_tensorflow(embedder, side)
         with folders.atomic_folder(folder) as temporary:
             openvino.save_model(model, os.path.join(temporary, _IR), compress_to_fp16=False)
-    call = compiled(openvino.Core().read_model(os.path.join(folder, _IR)), precision)
+    call = compiled(core().read_model(os.path.join(folder, _IR)), precision)
     return dataclasses.replace(
         embedder,
         embed=lambda images: call(images, 0),
@@ -94,10 +106,8 @@ def _from_tensorflow(embedder: Embedder, side: int | None) -> Any:
 
 def compiled(model: Any, precision: Precision) -> Callable[[Any, int], np.ndarray]:
     """A function of images and an output's index; several threads may call it."""
-    import openvino
-
     options = {"INFERENCE_PRECISION_HINT": _HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-    network = openvino.Core().compile_model(model, "CPU", options)
+    network = core().compile_model(model, "CPU", options)
     lock = threading.Lock()
 
     def call(images: Any, output: int) -> np.ndarray:

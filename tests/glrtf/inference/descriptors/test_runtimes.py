@@ -1,3 +1,9 @@
+import ctypes
+import faulthandler
+import gc
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tiny_descriptors
@@ -88,3 +94,34 @@ def test_a_conversion_is_kept_for_the_next_command(saved_model, tmp_path, monkey
     monkeypatch.setattr(openvino_models, "_from_tensorflow", None)
     again = load_embedder(saved_model, runtime="openvino")
     np.testing.assert_array_equal(embed_on_host(again, [images], ("plain", "hflip")), found)
+
+
+class SignalStack(ctypes.Structure):
+    """`stack_t` of Linux."""
+
+    _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+def is_mapped(address):
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    ranges = (line.split()[0].split("-") for line in lines)
+    return any(int(first, 16) <= address < int(end, 16) for first, end in ranges)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_models_that_are_let_go_leave_signals_a_stack(tmp_path):
+    # Python runs its handlers on the alternate stack that faulthandler, or OpenVINO, has set.
+    pytest.importorskip("openvino", reason="pip install '.[openvino]'")
+    pytest.importorskip("onnx", reason="pip install '.[onnx]'")
+    assert faulthandler.is_enabled()  # By pytest.
+    path = str(tmp_path / "colour.onnx")
+    tiny_descriptors.write_onnx(path)
+    flags = DescriptorConfig(range="0..1")
+    models = [load_embedder(path, descriptor=flags, runtime="openvino") for _ in range(3)]
+    while models:
+        del models[0]
+        gc.collect()
+        stack = SignalStack()
+        assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack)) == 0
+        assert stack.start and is_mapped(stack.start)
+        assert is_mapped(stack.start + stack.size - 1)

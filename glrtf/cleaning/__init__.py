@@ -1,0 +1,1 @@
+"""Cleaning of train labels: images that do not show their landmark, and near-duplicates."""

@@ -1,0 +1,150 @@
+"""Images of a landmark that agree with each other, and the clusters that they form.
+
+Two images agree if one of them is more similar to the other than to the best other landmark (and
+a verifier, if there is one, confirms it). Clusters are the connected components of these pairs. A
+landmark may have several, such as its outside and its inside, so small clusters are not dropped
+for being smaller than the largest: what counts is that at least a few images agree.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.cleaning.margins import Margins
+from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.ordering import ranges
+from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.progress import Progress
+
+NO_CLUSTER = -1
+
+Verifier = Callable[[str, list[str]], Sequence[float]]
+"""An image id and others to a number for each of them; the higher, the surer."""
+
+
+def agreements(
+    own: Neighbors, margins: Margins, counts: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pairs of images that agree.
+
+    Args:
+        own: (rows, w) neighbours of each row in its landmark.
+        margins: Of all rows.
+        counts: (rows,) bool, which images may agree at all.
+
+    Returns:
+        (pairs,) rows, ascending, and (pairs,) the rows they agree with.
+    """
+    valid = (own.indices != NO_ROW) & counts[own.indices] & counts[:, None]
+    agree = valid & (own.scores > margins.other[:, None])
+    rows, places = np.nonzero(agree)
+    return rows, own.indices[rows, places]
+
+
+def verified(
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+    train: RowSource,
+    verifier: Verifier,
+    least: float,
+    name: str,
+) -> npt.NDArray[np.bool_]:
+    """(pairs,) bool: which agreements a verifier confirms.
+
+    Args:
+        left: (pairs,) rows, ascending.
+        right: (pairs,) the rows they agree with.
+        train: The train rows.
+        verifier: The function.
+        least: The least of its numbers that confirms.
+        name: What messages call it.
+
+    Raises:
+        UserError: If the function fails, or returns other than one finite number an image.
+    """
+    confirmed = np.zeros(len(left), bool)
+    starts = np.flatnonzero(np.diff(left, prepend=-1))
+    stops = np.append(starts[1:], len(left))
+    with Progress("verification", len(starts), "image") as progress:
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            image_id = train.ids[left[start]].decode()
+            others = [one.decode() for one in train.ids[right[start:stop]].tolist()]
+            confirmed[start:stop] = _numbers(verifier, image_id, others, name) >= least
+            progress.update()
+    return confirmed
+
+
+def _numbers(
+    verifier: Verifier, image_id: str, others: list[str], name: str
+) -> npt.NDArray[np.float64]:
+    try:
+        found = verifier(image_id, others)
+    except Exception as error:
+        raise UserError(
+            f"{name}: failed for image {image_id} and {len(others)} others "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    try:
+        numbers = np.asarray(found, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.shape != (len(others),) or not np.isfinite(numbers).all():
+        raise UserError(
+            f"{name}: expected {len(others)} finite numbers for image {image_id}, "
+            f"found {str(found)[:60]!r}"
+        )
+    return numbers
+
+
+def components(
+    count: int, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Connected components of an undirected graph.
+
+    Every node takes the smallest number among its own and its neighbours', and then that of the
+    node so named, until nothing changes.
+
+    Args:
+        count: Number of nodes.
+        left: (edges,) one end of each.
+        right: (edges,) the other end.
+
+    Returns:
+        (count,) int64, the smallest node of each node's component.
+    """
+    names = np.arange(count)
+    while True:
+        lowest = names.copy()
+        np.minimum.at(lowest, left, names[right])
+        np.minimum.at(lowest, right, names[left])
+        # The node so named may know a smaller one.
+        np.minimum.at(lowest, names, lowest.copy())
+        while not np.array_equal(lowest, further := lowest[lowest]):
+            lowest = further
+        if np.array_equal(lowest, names):
+            return names
+        names = lowest
+
+
+def numbered_by_size(
+    names: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], least: int
+) -> npt.NDArray[np.int64]:
+    """Clusters numbered within their landmark, the largest first, ties by smallest row.
+
+    Args:
+        names: (rows,) int64, of `components`, each within one landmark.
+        codes: (rows,) int64, the landmarks.
+        least: The fewest images of a cluster.
+
+    Returns:
+        (rows,) int64 from 0; -1 for images of smaller clusters.
+    """
+    firsts, which, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    order = np.lexsort((firsts, -sizes, codes[firsts]))
+    lengths = np.unique(codes[firsts], return_counts=True)[1]
+    numbers = np.empty(len(firsts), np.int64)
+    numbers[order] = ranges(np.zeros(len(lengths), np.int64), lengths)[0]
+    numbers[sizes < least] = NO_CLUSTER
+    return numbers[which]
