@@ -32,7 +32,7 @@ from glrtf.service.search_space import SearchSpace, part_of, whole_space
 from tfrecords_tools.arrange import read_names
 from tfrecords_tools.errors import UserError
 
-_SPACES_KEPT = 4
+_SPACES_KEPT = 2
 
 
 class RowSearcher:
