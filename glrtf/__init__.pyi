@@ -13,6 +13,7 @@ from glrtf.api.sets import export_rows as export_rows
 from glrtf.api.sets import join_sets as join_sets
 from glrtf.embeddings.embedding_set import EmbeddingSet as EmbeddingSet
 from glrtf.embeddings.rows import JoinedRows as JoinedRows
+from glrtf.embeddings.versions import SetChange as SetChange
 
 # Search, rank and score, in memory.
 from glrtf.api.ranking import search as search
@@ -20,6 +21,7 @@ from glrtf.retrieval.search.neighbors import Neighbors as Neighbors
 from glrtf.api.ranking import rank as rank
 from glrtf.api.ranking import RankResult as RankResult
 from glrtf.api.scoring import score as score
+from glrtf.api.scoring import score_labels as score_labels
 
 # Photos next to each other, for notebooks.
 from glrtf.api.pictures import photo_row as photo_row
@@ -44,6 +46,9 @@ from tfrecords_tools.arrange import ArrangeResult as ArrangeResult
 from glrtf.commands.prepare_revisited import prepare_revisited as prepare_revisited
 from glrtf.config.evaluation import PrepareRevisitedConfig as PrepareRevisitedConfig
 from glrtf.commands.prepare_revisited import PrepareRevisitedResult as PrepareRevisitedResult
+from glrtf.commands.prepare_benchmark import prepare_benchmark as prepare_benchmark
+from glrtf.config.evaluation import PrepareBenchmarkConfig as PrepareBenchmarkConfig
+from glrtf.commands.prepare_benchmark import PrepareBenchmarkResult as PrepareBenchmarkResult
 from tfrecords_tools.build import build as build
 from tfrecords_tools.build_config import BuildConfig as BuildConfig
 from tfrecords_tools.build import BuildResult as BuildResult
@@ -80,6 +85,15 @@ from glrtf.embeddings.foreign.importing import RowsImportResult as RowsImportRes
 from glrtf.commands.rows_export import rows_export as rows_export
 from glrtf.config.rows import RowsExportConfig as RowsExportConfig
 from glrtf.commands.rows_export import RowsExportResult as RowsExportResult
+from glrtf.commands.index_add import index_add as index_add
+from glrtf.config.index import IndexAddConfig as IndexAddConfig
+from glrtf.commands.index_add import IndexAddResult as IndexAddResult
+from glrtf.commands.index_remove import index_remove as index_remove
+from glrtf.config.index import IndexRemoveConfig as IndexRemoveConfig
+from glrtf.commands.index_remove import IndexRemoveResult as IndexRemoveResult
+from glrtf.commands.index_compact import index_compact as index_compact
+from glrtf.config.index import IndexCompactConfig as IndexCompactConfig
+from glrtf.commands.index_compact import IndexCompactResult as IndexCompactResult
 from glrtf.commands.clean import clean as clean
 from glrtf.config.cleaning import CleanConfig as CleanConfig
 from glrtf.commands.clean import CleanResult as CleanResult
@@ -92,6 +106,9 @@ from glrtf.commands.whiten import WhitenResult as WhitenResult
 from glrtf.commands.retrieve import retrieve as retrieve
 from glrtf.config.retrieval import RetrieveConfig as RetrieveConfig
 from glrtf.commands.retrieve import RetrieveResult as RetrieveResult
+from glrtf.commands.recognize import recognize as recognize
+from glrtf.config.recognition import RecognizeConfig as RecognizeConfig
+from glrtf.commands.recognize import RecognizeResult as RecognizeResult
 from glrtf.commands.evaluate import evaluate as evaluate
 from glrtf.config.evaluation import EvaluateConfig as EvaluateConfig
 from glrtf.commands.evaluate import EvaluateResult as EvaluateResult
@@ -120,14 +137,15 @@ from glrtf.commands.completion import CompletionResult as CompletionResult
 # Settings from files, and groups of settings.
 from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
-from glrtf.config.retrieval import DbaConfig as DbaConfig
+from glrtf.config.reranking import DbaConfig as DbaConfig
 from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
 from glrtf.config.distillation import DistillConfig as DistillConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
 from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig
-from glrtf.config.retrieval import QueryExpansionConfig as QueryExpansionConfig
-from glrtf.config.retrieval import RerankConfig as RerankConfig
+from glrtf.config.reranking import LandmarkRerankConfig as LandmarkRerankConfig
+from glrtf.config.reranking import QueryExpansionConfig as QueryExpansionConfig
+from glrtf.config.reranking import RerankConfig as RerankConfig
 from glrtf.config.retrieval import SearchConfig as SearchConfig
 from glrtf.config.retrieval import TrainNeighborsConfig as TrainNeighborsConfig
 

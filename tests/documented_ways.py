@@ -47,6 +47,7 @@ PLACES: dict[str, dict[str, str]] = {
         },
     },
     "docs/cleaning.md": {"sets": README, "ROOT": SAMPLE},
+    "docs/recognition.md": {"sets": README, "ROOT": SAMPLE},
     "docs/retrieval.md": {
         "SETS": README,
         "a": README,
@@ -101,6 +102,7 @@ NOT_RUN: dict[str, str] = {
     r"docs/descriptors\.md: glrtf": (
         "needs models and rows of other programs; run by their own tests"
     ),
+    r"docs/reranking\.md: glrtf\.retrieve": "run by test_reranking.py and test_verifiers.py",
     r": benchmarks/": "measures, for minutes",
     r"tests/faults/campaign\.py": "kills processes, for minutes",
     r"tests/faults/storage_campaign\.py": "runs for minutes; some faults by test_storage_faults.py",

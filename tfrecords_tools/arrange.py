@@ -27,13 +27,13 @@ class ArrangeConfig:
     """Arrange photos of your own as Google Landmarks v2 is published.
 
     Every photo of the table becomes an index photo; those with a landmark become
-    train photos too. Photos are linked where the file system can, else copied.
+    train photos too. Photos are linked if the file system supports it, else copied.
 
     Attributes:
         photos: Folder of the photos.
         table: CSV in UTF-8 with the columns photo (a path below the folder) and landmark (any
             name; empty if it is not known).
-        output: Folder to write: index/, train/ and metadata/, whole or not at all.
+        output: Folder to write: index/, train/ and metadata/, completely or not at all.
     """
 
     photos: str
@@ -46,8 +46,8 @@ class OwnPhoto:
     """One row of the table.
 
     Attributes:
-        name: The photo's path below the folder, as the disk spells it.
-        landmark: What it shows; empty if that is not known.
+        name: The photo's path below the folder, as spelled on disk.
+        landmark: What it shows; empty if unknown.
     """
 
     name: str
@@ -62,7 +62,7 @@ class OwnPhoto:
 
 @dataclasses.dataclass(frozen=True)
 class ArrangeResult:
-    """Photos laid out.
+    """The arranged photos.
 
     Attributes:
         folder: Holds index/, train/ and metadata/.

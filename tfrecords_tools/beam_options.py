@@ -1,4 +1,4 @@
-"""Options of Apache Beam as the commands take them."""
+"""Options of Apache Beam, as the commands accept them."""
 
 import contextlib
 import io
@@ -9,10 +9,10 @@ from typing import Any
 from tfrecords_tools.errors import UserError
 
 LOCAL_RUNNER = "FnApiRunner"
-"""What runs a pipeline in processes or threads of this machine, in Python.
+"""The runner that uses processes or threads of this machine, in Python.
 
-Beam 2.77's DirectRunner is another: it downloads Prism, a runner in Go, tries
-that first, and comes to this one where the download or the run fails.
+Beam 2.77's DirectRunner differs: it downloads Prism, a runner written in Go, tries that first, and
+falls back to this one if the download or the run fails.
 """
 _DIRECT = ("", "direct", "directrunner")
 
@@ -22,13 +22,13 @@ def pipeline_options(options: Sequence[str], flag: str = "--beam_options") -> An
 
     Args:
         options: With or without their leading dashes, such as ``runner=DataflowRunner``.
-        flag: What messages call them.
+        flag: Their name in messages.
 
     Returns:
         `apache_beam.options.pipeline_options.PipelineOptions`.
 
     Raises:
-        UserError: If Beam does not take them.
+        UserError: If Beam does not accept them.
     """
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
     from apache_beam.runners import create_runner

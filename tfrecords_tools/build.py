@@ -32,8 +32,8 @@ class BuildResult:
 
     Attributes:
         folder: The output folder.
-        sets: Split → the finished set; those that wait for shards of other tasks are left out.
-        missing: Split → shards that other tasks have still to write.
+        sets: Split → the finished set; without those that wait for shards of other tasks.
+        missing: Split → shards that other tasks have not written yet.
     """
 
     folder: str
@@ -44,8 +44,8 @@ class BuildResult:
 def build(config: BuildConfig) -> BuildResult:
     """Builds the shards of every split that the settings name.
 
-    All CSVs and folders are looked at before anything is written. What an
-    earlier run has finished is not done again.
+    All CSVs and folders are checked before anything is written. Work that an earlier run finished
+    is not repeated.
 
     Raises:
         UserError: If the source, its CSVs or the output folder are not as expected.
@@ -97,8 +97,8 @@ def _scan(
     """Reads the contents of every tar, or of the extracted folders.
 
     Returns:
-        The layout with all tars, what each holds, and the names of those whose
-        images the shards hold already (with `only_missing`).
+        The layout with all tars, the content of each, and the names of those whose images are
+        already in the shards (with `only_missing`).
     """
     if not layout.tars:
         return layout, [scans.scan_folder(layout)], frozenset()
@@ -113,7 +113,7 @@ def _scan(
         for tar in layout.tars
         if tar not in known
     ]
-    # Tasks begin at different tars, so that they find each other's work done.
+    # Tasks start with different tars, so that each can use the work of the others.
     start = len(jobs) * config.task_index // config.num_tasks
     jobs = jobs[start:] + jobs[:start]
     workers = runners.count_workers(
@@ -129,7 +129,7 @@ def _scan(
 
 
 def _known_tars(folder: str, memory: str) -> list[scans.TarScan]:
-    """What a finished build's tars held, whether or not they are still there."""
+    """The content of a finished build's tars, whether or not they still exist."""
     previous = finish.previous_info(folder)
     known = [scans.recall(memory, tar) for tar in previous.source["tars"]]
     if None in known:
@@ -157,7 +157,7 @@ def _folds(
     names = _fold_names(config, layout.split)
     parts = [found.images]
     if len(names) == 2:
-        # Chosen among all labelled images, so that a tar that is missing moves no image.
+        # Chosen among all labelled images, so that a missing tar does not move any image.
         fraction = config.validation_fraction
         chosen = labels.ids[sharding.validation_mask(labels.ids, labels.labels, fraction)]
         mask = np.isin(found.images.ids, chosen)
@@ -174,7 +174,7 @@ def _folds(
                 f" --num_shards {max(1, len(images) // _FEW)} or none is enough",
                 file=sys.stderr,
             )
-        # A validation fold that was empty so far has no finished build to add to.
+        # An empty validation fold has no finished build to add to.
         if config.only_missing and (name != gldv2.VALIDATION or finish.is_finished(folder)):
             num_shards = len(finish.previous_info(folder).shards)
         yield Fold(
@@ -192,7 +192,7 @@ def _folds(
 def _finish(
     config: BuildConfig, fold: Fold, labels: Labels, found: Inventory
 ) -> tuple[DatasetInfo | None, int]:
-    """Writes dataset_info.json, unless other tasks have still to write some shards: how many."""
+    """Writes dataset_info.json if all shards exist; returns how many are missing."""
     receipts: list[ShardStats] = []
     for spec in fold.specs():
         stats = shard_stats.load(fold.folder, spec.name)

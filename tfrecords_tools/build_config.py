@@ -17,28 +17,28 @@ class BuildConfig:
 
     Attributes:
         source: Folder with train/, index/, test/ (tars images_NNN.tar or
-            extracted files a/b/c/<id>.jpg), metadata/ and, if there, md5sum/.
+            extracted files a/b/c/<id>.jpg), metadata/ and, if it exists, md5sum/.
         output: Folder for the shards; each split gets one below it.
         splits: Which of train, index, test to build.
         labels: Labels of train: full (train.csv), clean (train_clean.csv) or a CSV id,landmark_id.
-        shard_size: About how many image bytes a shard holds, such as 200MB.
-        num_shards: How many shards a split gets; overrides shard_size.
-        validation_fraction: Part of each landmark's train images that goes to
-            a fold of its own, output/validation; one image of each stays in train.
+        shard_size: The approximate size of a shard's images, such as 200MB.
+        num_shards: The number of shards of a split; overrides shard_size.
+        validation_fraction: Share of each landmark's train images that goes to a separate fold,
+            output/validation; one image of each stays in train.
         max_side: Resize longer images to this many pixels.
         min_side: Reject images with a shorter side, pixels.
-        max_pixels: Reject images with more pixels; one of 16 bits a sample counts as two.
+        max_pixels: Reject images with more pixels; one with 16 bits per sample counts as two.
         quality: JPEG quality of images that must be re-encoded.
         verify: header reads markers and tables, and decodes only what looks damaged; decode
             decodes every image.
         check_md5: Compare tars with their published MD5 digests where present.
         bad_tars: fail stops at damaged tars, naming them; skip builds without them.
-        only_missing: Add the tars that a finished build lacked, fetched again;
-            the others need not be there any more.
+        only_missing: Add tars that were missing in a finished build and have been fetched again;
+            the other tars are no longer needed.
         workers: Processes; by default one for each processor.
-        task_index: Which of num_tasks machines this is, from 0.
+        task_index: The number of this machine, from 0.
         num_tasks: How many machines share the work; each writes every num_tasks-th shard.
-        runner: local runs processes here; beam hands the shards to Apache Beam.
+        runner: local runs processes here; beam passes the shards to Apache Beam.
         beam_options: Options of Apache Beam, such as runner=DataflowRunner or project=NAME;
             without a runner, processes of this machine (FnApiRunner).
     """
@@ -86,7 +86,7 @@ class BuildConfig:
         _check("task_index", self.task_index, 0, self.num_tasks - 1)
 
     def image_settings(self) -> ImageSettings:
-        """What images must be like."""
+        """The requirements on images."""
         return ImageSettings(
             self.verify, self.max_side, self.min_side, self.max_pixels, self.quality
         )
@@ -101,7 +101,7 @@ def parse_size(text: str) -> int:
     """Bytes in a size such as ``200MB`` (decimal units).
 
     Raises:
-        ValueError: If it is not one, or is 0.
+        ValueError: If it is not a size, or is 0.
     """
     found = re.fullmatch(r"(\d+)\s*(|KB|MB|GB)", text.strip(), re.IGNORECASE)
     size = int(found[1]) * _UNITS[found[2].upper()] if found else 0

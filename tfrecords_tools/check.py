@@ -22,8 +22,8 @@ class CheckConfig:
 
     Attributes:
         output: A folder of shards with dataset_info.json, or one that holds such folders.
-        sample: How many images to decode and draw on a contact sheet; by default 60 where
-            --sheet is given, and otherwise none.
+        sample: How many images to decode and draw on a contact sheet; by default 60 if --sheet is
+            given, otherwise none.
         sheet: The contact sheet's file, PNG; by default contact_sheet.png.
         workers: Processes; by default one for each processor.
     """
@@ -44,13 +44,13 @@ class CheckConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ShardJob:
-    """One shard to be checked.
+    """One shard to check.
 
     Attributes:
-        folder: Where it is.
-        shard: What it should be.
-        schema: The names its records use.
-        num_classes: Labels run from 0 to this less 1; 0 if there are none.
+        folder: Its folder.
+        shard: Its description.
+        schema: The names that its records use.
+        num_classes: Labels are 0 to this minus 1; 0 if there are none.
         owners: Digest -> shard name, of the whole set.
     """
 
@@ -63,7 +63,7 @@ class ShardJob:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What was found in a shard.
+    """The result for a shard.
 
     Attributes:
         name: Its file name.
@@ -81,7 +81,7 @@ class CheckedSet:
     """One set of shards.
 
     Attributes:
-        info: What it should be.
+        info: Its description.
         faults: What is wrong, one line each.
     """
 
@@ -98,7 +98,7 @@ class CheckedSet:
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """What was found in shards.
+    """The result for all sets of shards.
 
     Attributes:
         sets: Every set below the folder.
@@ -117,7 +117,7 @@ class CheckResult:
 
 
 def check(config: CheckConfig) -> CheckResult:
-    """Checks every set of shards below a folder; draws a contact sheet of sound ones.
+    """Checks every set of shards below a folder; draws a contact sheet of intact ones.
 
     Raises:
         UserError: If there are no finished shards, or the sheet is not a new file.
@@ -135,7 +135,7 @@ def check(config: CheckConfig) -> CheckResult:
 
 
 def run_check(config: CheckConfig) -> int:
-    """Checks and prints what was found; the exit code is 1 if there are faults."""
+    """Checks and prints the result; the exit code is 1 if there are faults."""
     result = check(config)
     for line in (*result.sets, *result.faults):
         print(line)
@@ -148,7 +148,7 @@ def find_infos(output: str) -> Iterator[DatasetInfo]:
     """The finished sets of shards in a folder or directly below it.
 
     Raises:
-        UserError: If there is none, or one is unfinished.
+        UserError: If there are none, or one is unfinished.
     """
     if files.exists(files.join(output, FILE_NAME)):
         yield DatasetInfo.load(output)
@@ -185,7 +185,7 @@ def _check_set(info: DatasetInfo, workers: int | None) -> list[str]:
 
 
 def _faults_of_the_set(info: DatasetInfo, reports: list[ShardReport]) -> list[str]:
-    """Foreign shards, duplicate images, labels.csv, and counts that do not add up."""
+    """Finds foreign shards, duplicate images, a wrong labels.csv, and counts that do not add up."""
     known = {shard.name for shard in info.shards}
     faults = [
         f"{files.join(info.folder, name)}: foreign: {FILE_NAME} does not list it"
@@ -248,7 +248,7 @@ def check_shard(job: ShardJob) -> ShardReport:
 
 
 def _read_through(reader: HashingReader, job: ShardJob) -> tuple[list[int], str]:
-    """The image_ids of a shard's records, and what stopped the reading or was wrong."""
+    """The image_ids of a shard's records, and the faults found while reading."""
     ids: list[int] = []
     fault = ""
     try:

@@ -54,7 +54,7 @@ def choose_columns(path: str, *choices: Sequence[str]) -> Sequence[str]:
     """The first of several groups of columns that a CSV file has.
 
     Raises:
-        UserError: If it has none of them whole, is missing, or is not CSV in UTF-8.
+        UserError: If no group is complete, or the file is missing or not CSV in UTF-8.
     """
     header = read_header(path)
     for columns in choices:
@@ -77,7 +77,7 @@ def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(_LONGEST_FIELD)
     number = 1
     with text_tables.open_text(path) as text:
-        # Strict: a quote that is never closed would take all that follows for one field.
+        # Strict: otherwise a quote that is never closed would swallow the rest of the file.
         reader = csv.reader(text, strict=True)
         try:
             for row in reader:
@@ -89,7 +89,7 @@ def read_lines(path: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def whole_number(text: str) -> int | None:
-    """A number from 0 to 2^63 - 1 written in the digits 0 to 9; None for all else.
+    """A number from 0 to 2^63 - 1 written in the digits 0 to 9; None for anything else.
 
     `int` would take ``1_0``, other scripts' digits, and numbers that no int64 holds.
     """
@@ -99,7 +99,7 @@ def whole_number(text: str) -> int | None:
 
 
 def real_number(text: str) -> float:
-    """A number as `float` reads it, but without ``_``; NaN for all else."""
+    """A number as `float` reads it, but without ``_``; NaN for anything else."""
     try:
         return float(text) if "_" not in text else float("nan")
     except ValueError:

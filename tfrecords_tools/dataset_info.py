@@ -1,4 +1,4 @@
-"""dataset_info.json: what a finished set of shards holds, written last."""
+"""dataset_info.json: the description of a finished set of shards, written last."""
 
 import csv
 import dataclasses
@@ -47,9 +47,9 @@ class DatasetInfo:
         shards: The files, in order.
         schema: Which names the records use, a key of `schema.SCHEMAS`.
         counts: Images planned, kept, reencoded and rejected; they add up.
-        source_counts: The source's members and the labels' images, by what became of them.
-        settings: What the shards' bytes depend on besides the source.
-        source: Digests of what was read.
+        source_counts: The source's members and the labels' images, by their fate.
+        settings: The settings that the shards' bytes depend on, besides the source.
+        source: Digests of the source files.
         digests: Name -> SHA-256 of the files next to the shards that are read back.
         folder: Where it was loaded from or saved to; not stored.
     """
@@ -73,7 +73,7 @@ class DatasetInfo:
 
     @property
     def max_side(self) -> int | None:
-        """What longer photos were resized to when the shards were built; None for nothing."""
+        """The longest side in the shards, to which longer photos were shrunk; None for any."""
         value = self.settings.get("max_side")
         return value if isinstance(value, int) and value > 0 else None
 
@@ -117,7 +117,7 @@ class DatasetInfo:
             name: The description's file name.
 
         Raises:
-            UserError: If the folder holds none, or one that cannot be read.
+            UserError: If the folder has none, or one that cannot be read.
         """
         path = files.join(folder, name)
         if not files.exists(path):
@@ -155,7 +155,7 @@ class DatasetInfo:
         return cls(**described, shards=shards, folder=folder)
 
     def save(self, folder: str) -> None:
-        """Writes the description; the shards must be complete by then."""
+        """Writes the description; the shards must be complete."""
         values = dataclasses.asdict(self)
         del values["folder"]
         values["schema_version"] = schema.VERSION
@@ -165,7 +165,7 @@ class DatasetInfo:
 
 
 def write_labels(folder: str, landmark_ids: np.ndarray, class_counts: np.ndarray) -> None:
-    """Writes the label map, ``label,landmark_id,num_examples``, one row a label."""
+    """Writes the label map, ``label,landmark_id,num_examples``, one row per label."""
     pairs = zip(landmark_ids.tolist(), class_counts.tolist(), strict=True)
     rows = ([label, *pair] for label, pair in enumerate(pairs))
     csv_files.write(files.join(folder, LABELS_NAME), ["label", "landmark_id", "num_examples"], rows)

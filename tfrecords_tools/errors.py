@@ -8,8 +8,8 @@ class UserError(Exception):
     and what to do. Commands print it without a traceback and exit with 2.
 
     Args:
-        message: Of any number of lines, since many quote what a parser said of
-            a file; they are joined to one.
+        message: May have several lines, for example those of a quoted parser error; they are joined
+            into one.
     """
 
     def __init__(self, message: str) -> None:
@@ -17,9 +17,9 @@ class UserError(Exception):
 
 
 def how_to_install(extra: str) -> str:
-    """The command that adds an extra's packages, as messages name it.
+    """The command that installs an extra's packages, for messages.
 
-    The package is on no index: it is installed from its source.
+    The package is not on an index: it is installed from its source.
 
     Args:
         extra: A name of setup.cfg's extras, such as ``"gcs"``.

@@ -19,8 +19,8 @@ def encode(features: Mapping[str, bytes | int]) -> bytes:
     their order; here the shorter comes first.
 
     Args:
-        features: Each feature's one value: bytes give a ``bytes_list``, an
-            integer (-2^63 .. 2^63 - 1) an ``int64_list``.
+        features: The single value of each feature: bytes give a ``bytes_list``, an integer (-2^63
+            .. 2^63 - 1) an ``int64_list``.
     """
     entries: list[bytes] = []
     for name in sorted(features):

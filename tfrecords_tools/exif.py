@@ -1,8 +1,8 @@
 """A photo's Exif orientation, read from its file without decoding.
 
 One rule for every reader: the first Exif block before the pixels, its first
-directory, the first orientation entry, one number of type SHORT or LONG. Whatever
-else a file holds (later blocks, thumbnails, XMP) does not count.
+directory, the first orientation entry, one number of type SHORT or LONG. Everything else in a file
+(later blocks, thumbnails, XMP) is ignored.
 
 Layout: Exif 2.32, 4.5 and 4.6.4; PNG 3rd edition, 11.3.2.4 (eXIf). The same rule as
 a TensorFlow graph: `glrtf.inference.exif`.
@@ -26,7 +26,7 @@ def block_orientation(tiff: bytes) -> int:
         tiff: The block, a small TIFF file, without `MARK`.
 
     Returns:
-        1 to 8; 1, which is upright, where the block states none or is damaged.
+        1 to 8; 1, which is upright, if the block has none or is damaged.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 8:

@@ -1,9 +1,8 @@
 """The fast JPEG decoder, for the files it is known to be safe for.
 
-simplejpeg 1.9.0 brings libjpeg-turbo 3.1.2, which a valid file of a rare coding process
-can end at a reduced scale, and with it the whole process. So nothing comes to it here
-but files whose header says a common process; others are left to a second decoder, at
-full size. It also knows only the usual ways to sample colours.
+simplejpeg 1.9.0 contains libjpeg-turbo 3.1.2, which is not safe for rare coding processes at a
+reduced scale. So it is used only for files whose header names a common process; others are left to
+a second decoder, at full size. It also supports only the usual chroma samplings.
 """
 
 from collections.abc import Callable
@@ -18,7 +17,7 @@ Room: TypeAlias = Callable[[int, int], np.ndarray | None]
 """From an image's height and width to uint8 memory for it, without gaps, or None."""
 
 _LARGEST = 1 << 29
-# What it says of files that are sound but beyond it, or that it only finds strange.
+# Its messages about files that are intact but unsupported, or only unusual.
 _NO_DAMAGE = ("subsampling", "JFIF revision", "Adobe color transform", "SOS parameters")
 
 
@@ -31,11 +30,11 @@ def decode(encoded: bytes, room: Room | None = None) -> np.ndarray | None:
 
     Args:
         encoded: A file's bytes.
-        room: Where the image may be put; it comes there, or elsewhere.
+        room: Memory that may be used for the image.
 
     Returns:
-        uint8 (h, w, 3) RGB, not turned; None for everything else, which a second
-        decoder must decide about.
+        uint8 (h, w, 3) RGB, not rotated; None for everything else, which a second decoder must
+        handle.
     """
     import simplejpeg
 
@@ -51,14 +50,14 @@ def decode(encoded: bytes, room: Room | None = None) -> np.ndarray | None:
             encoded, "RGB", fastdct=True, fastupsample=False, buffer=place
         )
     except Exception:
-        return None  # It raises ValueError, KeyError and more for what it does not know.
+        return None  # It raises ValueError, KeyError and more for unsupported files.
 
 
 def verify(data: bytes, header: JpegHeader) -> bool:
-    """Decodes at an eighth of the size: every coded bit is read, few pixels are made.
+    """Decodes at an eighth of the size: every coded bit is read, but few pixels are computed.
 
     Returns:
-        Whether the file was decoded; False where that is for a second decoder.
+        Whether the file was decoded; False if it is left to a second decoder.
 
     Raises:
         DamagedError: If the pixel data are damaged.
@@ -70,7 +69,7 @@ def verify_tables(data: bytes, header: JpegHeader) -> bool:
     """Decodes the file's first pixels, for which the decoder reads and checks all tables.
 
     Returns:
-        Whether they were decoded; False where that is for a second decoder.
+        Whether they were decoded; False if it is left to a second decoder.
 
     Raises:
         DamagedError: If a table, or what refers to it, is damaged.

@@ -35,9 +35,9 @@ _BRANDS = {
 _HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 _UTF16_WITHOUT_MARK = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){4}|(?:\x00[\x20-\x7e]){4}")
 MISTAKEN = ("a HEIC photo", "a HEIF photo", "gzip data", "UTF-16 text")
-"""Kinds that people take for photos or tables that can be read; refused by name."""
+"""Kinds that users may expect to be readable; refused by name."""
 HEAD = 64
-"""How many of a file's first bytes `describe` looks at."""
+"""How many of a file's first bytes `describe` needs."""
 
 
 def describe(head: bytes) -> str:

@@ -32,7 +32,7 @@ class _BegunPlanFile(TypedDict):
 
 
 class _PlanFile(_BegunPlanFile, total=False):
-    """The same, with what is known once the source was read."""
+    """The same, with the facts known after reading the source."""
 
     num_shards: int
 
@@ -40,10 +40,10 @@ class _PlanFile(_BegunPlanFile, total=False):
 def begin(folder: str, config: BuildConfig) -> None:
     """Writes plan.json, so that no run with other settings can mix its shards in.
 
-    Leftovers of killed runs are deleted.
+    Files left by killed runs are deleted.
 
     Raises:
-        UserError: If the folder holds a build with other settings, or something else.
+        UserError: If the folder contains a build with other settings, or something else.
     """
     local = [temporary_files.upload_folder()] if files.is_remote(folder) else []
     for place in (folder, *(files.join(folder, name) for name in _FOLDERS), *local):
@@ -61,7 +61,7 @@ def begin(folder: str, config: BuildConfig) -> None:
 
 
 def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
-    """Notes the number of shards, and sets aside the description of another source's build.
+    """Records the number of shards, and puts aside the description of a build from another source.
 
     Raises:
         UserError: If the folder was started with another number of shards.
@@ -85,9 +85,9 @@ def settle(fold: Fold, labels: Labels, found: Inventory) -> None:
 
 
 def leave_out(fold: Fold) -> None:
-    """Reports that a fold would hold no image, and removes its first files.
+    """Reports that a fold would be empty, and removes its first files.
 
-    Only a validation fold can be empty: of every landmark one image stays in train.
+    Only a validation fold can be empty: one image of every landmark stays in train.
     """
     files.delete(files.join(fold.folder, _PLAN_NAME))
     files.remove_empty(fold.folder)
@@ -100,7 +100,7 @@ def leave_out(fold: Fold) -> None:
 
 
 def is_finished(folder: str) -> bool:
-    """Whether a folder holds a finished build, or one that `--only_missing` adds to."""
+    """Whether a folder contains a finished build, or one that `--only_missing` adds to."""
     names = (dataset_info.FILE_NAME, _PREVIOUS_NAME)
     return any(files.exists(files.join(folder, name)) for name in names)
 
@@ -150,7 +150,7 @@ def _source(labels: Labels, found: Inventory) -> dict[str, Any]:
 def finish(
     fold: Fold, config: BuildConfig, labels: Labels, found: Inventory, stats: list[ShardStats]
 ) -> DatasetInfo:
-    """Writes the label map, the lists of what was left out, and dataset_info.json last."""
+    """Writes the label map, the lists of left-out images and, last, dataset_info.json."""
     rejects = sorted(reject for shard in stats for reject in shard.rejects)
     _write_rejects(files.join(fold.folder, dataset_info.REJECTS_NAME), rejects, config.source)
     csv_files.write(
@@ -182,7 +182,7 @@ def finish(
 
 
 def _write_rejects(path: str, rejects: list[tuple[str, str]], source: str) -> None:
-    """Writes rejects.csv; of photos that `arrange` laid out with their own names."""
+    """Writes rejects.csv, with the photos' own names if `arrange` prepared them."""
     names = read_names(files.join(source, "metadata"))
     if not names:
         csv_files.write(path, ["image_id", "reason"], rejects)

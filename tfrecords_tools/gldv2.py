@@ -1,4 +1,4 @@
-"""The layout Google Landmarks v2 is published in: tars, extracted files, md5 files, ids."""
+"""The layout in which Google Landmarks v2 is published: tars, extracted files, md5 files, ids."""
 
 import dataclasses
 import re
@@ -56,12 +56,12 @@ def find_layout(root: str, split: str) -> Layout:
 
 
 def parse_id(text: str) -> int | None:
-    """An image_id's 16 hex digits as a number; None if they are not that."""
+    """An image_id's 16 hex digits as a number; None for anything else."""
     return int(text, 16) if _ID.fullmatch(text) else None
 
 
 def parse_member(name: str) -> int | None:
-    """The image_id in ``a/b/c/<id>.jpg`` as a number; None if the name is another."""
+    """The image_id in ``a/b/c/<id>.jpg`` as a number; None for any other name."""
     found = _MEMBER.fullmatch(name)
     return int(found[4], 16) if found else None
 
@@ -81,7 +81,7 @@ def published_md5(layout: Layout, tar: str) -> str | None:
     """The MD5 digest published for a tar, None if there is no md5 file.
 
     Raises:
-        UserError: If the md5 file holds no digest.
+        UserError: If the md5 file contains no digest.
     """
     stem = tar.removesuffix(".tar")
     path = files.join(layout.root, "md5sum", layout.split, f"md5.{stem}.txt")

@@ -1,9 +1,9 @@
 """Image ids: which texts are valid, and how lists and file names encode them losslessly.
 
-Ids are UTF-8 text. In CSV fields that hold a list of ids with spaces between, an id that has a
-space, a comma or a quote itself stands in double quotes. Texts that CSV readers, terminals or
-arrays would cut or strip are refused where ids are made and written, so that every reader gets
-the same id back.
+Ids are UTF-8 text. In CSV fields with a list of ids separated by spaces, an id that contains a
+space, a comma or a quote is enclosed in double quotes. Texts that CSV readers, terminals or arrays
+would truncate or strip are refused when ids are made and written, so that every reader gets the
+same id back.
 """
 
 import re
@@ -21,10 +21,10 @@ RULE = f"1 to {LENGTH} bytes of UTF-8 text without control characters and spaces
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TABLE = np.zeros(256, bool)
 _TABLE[[0, *range(0x20, 0x7F)]] = True
-# What makes an id stand in quotes in a list; any space of Unicode ends a word for `str.split`.
+# Characters that require quotes in a list; any Unicode space ends a word for `str.split`.
 _QUOTED = re.compile(r"[\s\"',]")
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"(?=\s|$)|(\S+)')
-# Solutions write it if there is no image.
+# Solutions contain this if there is no image.
 _NONE = "None"
 _BLOCK = 1 << 18
 _SPACE = ord(" ")
@@ -90,7 +90,7 @@ def join_list(ids: Iterable[str]) -> str:
 
 
 def quoted(image_id: str) -> str:
-    """An id as it stands in a list."""
+    """An id as written in a list."""
     if image_id != _NONE and not _QUOTED.search(image_id):
         return image_id
     return '"' + image_id.replace('"', '""') + '"'
@@ -104,14 +104,14 @@ def split_list(text: str) -> list[str]:
 
 
 def bare_words(text: str) -> list[str]:
-    """The words of a list that do not stand in quotes."""
+    """The words of a list that are not in quotes."""
     if '"' not in text:
         return text.split()
     return [bare for _, bare in _TOKEN.findall(text) if bare]
 
 
 def needs_quotes(ids: npt.NDArray[np.bytes_]) -> bool:
-    """Whether some of (n,) ids stand in quotes in a list."""
+    """Whether any of (n,) ids needs quotes in a list."""
     for start in range(0, len(ids), _BLOCK):
         joined = b"\n".join(ids[start : start + _BLOCK].tolist()).decode(errors="replace")
         words = joined.split("\n")
@@ -126,7 +126,7 @@ def file_name(image_id: str) -> str:
     """A name for a file about an image, different for every id and the same in an address.
 
     Letters, digits, ``_`` and ``-`` stand for themselves, each other byte as ``~`` and two
-    hex digits: no id leads out of a folder.
+    hex digits: no id can lead out of a folder.
     """
     return "".join(_file_characters(image_id))
 

@@ -1,4 +1,4 @@
-"""Is this a JPEG that can be trained on? Header first, then what is needed."""
+"""Decides whether an image can be trained on: the header first, then as much as needed."""
 
 import dataclasses
 import io
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 KEPT, REENCODED, REJECTED = "kept", "reencoded", "rejected"
 
 _KEEPABLE_FRAMES = (0xC0, 0xC1, 0xC2)
-# Entropy coding makes such a run only in flat pictures; elsewhere it is a hole in the file.
+# Entropy coding produces such a run only in flat pictures; otherwise it is a hole in the file.
 _HOLE = bytes(512)
-# An encoder makes about ten scans; each takes 0.6 ns a pixel even if it holds nothing.
+# Encoders write about ten scans; each takes 0.6 ns per pixel even if it is empty.
 _MOST_SCANS = 20
 
 
@@ -28,13 +28,13 @@ class ImageSettings:
     """The requirements for images, and how others are handled.
 
     Attributes:
-        verify: ``header`` looks at markers, tables and the end of the file, and decodes
-            only what looks damaged; ``decode`` decodes every image.
+        verify: ``header`` checks markers, tables and the end of the file, and decodes only what
+            looks damaged; ``decode`` decodes every image.
         max_side: Longer images are resized to this many pixels; None keeps their size.
         min_side: Images with a shorter side are rejected, pixels.
-        max_pixels: Images with more are rejected before they are decoded. A pixel of 16
-            bits a sample counts as two, one of 32 as four; a JPEG of more than 20 scans may
-            have as many fewer pixels, since each scan takes as long.
+        max_pixels: Images with more are rejected before they are decoded. A pixel with 16 bits per
+            sample counts as two, one with 32 as four; a JPEG with more than 20 scans may have
+            proportionally fewer pixels, since each scan takes equally long.
         quality: JPEG quality of images that are re-encoded, 1..95.
     """
 
@@ -51,7 +51,7 @@ class Inspected:
 
     Attributes:
         fate: `KEPT`, `REENCODED` or `REJECTED`.
-        reason: Why it was not kept; empty if it was.
+        reason: Why it was not kept unchanged; empty if it was.
         encoded: An upright gray or RGB JPEG; empty if it was rejected.
         width: Pixels of `encoded`.
         height: Pixels of `encoded`.
@@ -71,7 +71,7 @@ def inspect(data: bytes, settings: ImageSettings) -> Inspected:
         if header is None:
             return _reencode(data, None, "not a JPEG", settings)
         if reason := _must_change(header, settings):
-            fast_jpeg.verify(data, header)  # Pillow would take damaged pixels.
+            fast_jpeg.verify(data, header)  # Pillow would accept damaged pixels.
             return _reencode(data, header, reason, settings)
         if settings.verify == "decode" or data.find(_HOLE, header.scan_offset) >= 0:
             sound = fast_jpeg.verify(data, header)
@@ -91,14 +91,14 @@ def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
 
     Args:
         data: An image file's bytes.
-        settings: What images must be like.
+        settings: The requirements on images.
 
     Returns:
-        The header of a JPEG; None for other formats, whose bounds are checked when
-        Pillow has read their header.
+        The header of a JPEG; None for other formats, whose bounds are checked after Pillow has read
+        their header.
 
     Raises:
-        RejectedError: If it is no image, cut off, out of bounds or beyond every decoder.
+        RejectedError: If it is not an image, truncated, out of bounds or supported by no decoder.
     """
     if not data:
         raise RejectedError("empty")
@@ -124,14 +124,14 @@ def admit(data: bytes, settings: ImageSettings) -> JpegHeader | None:
 
 
 def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
-    """Decodes any image file as the shards' builder and then the embedding do, without TensorFlow.
+    """Decodes any image file like the builder followed by the embedding, without TensorFlow.
 
-    Of CMYK, rotated and other files that the builder re-encodes, these are the pixels
-    of the new file.
+    For CMYK, rotated and other files that the builder re-encodes, these are the pixels of the new
+    file.
 
     Args:
         data: An image file's bytes.
-        settings: What images must be like; with ``verify="decode"`` damage is refused.
+        settings: The requirements on images; with ``verify="decode"`` damage is refused.
 
     Returns:
         uint8 (h, w, 3), upright RGB. Values are those of TensorFlow's decoder, or
@@ -151,10 +151,10 @@ def upright_pixels(data: bytes, settings: ImageSettings) -> np.ndarray:
 
 
 def shrink(data: bytes, max_side: int | None) -> bytes:
-    """Resizes a JPEG that is longer than `max_side` as the shards' builder does.
+    """Resizes a JPEG that is longer than `max_side` as the builder does.
 
     Args:
-        data: An upright gray or RGB JPEG, as shards hold it; anything else is returned as it is.
+        data: An upright gray or RGB JPEG, as in shards; anything else is returned unchanged.
         max_side: The longest side allowed, pixels; None or 0 for any.
 
     Returns:
@@ -179,9 +179,9 @@ def upright_image(
 
     Args:
         data: An image file's bytes.
-        settings: What images must be like.
-        draft: As of `pixels.read_upright`.
-        box: As of `pixels.read_upright`.
+        settings: The requirements on images.
+        draft: See `pixels.read_upright`.
+        box: See `pixels.read_upright`.
 
     Returns:
         The upright RGB picture.
@@ -229,7 +229,7 @@ def _load(
     draft: int = 0,
     box: pixels.Box | None = None,
 ) -> tuple["Image", str]:
-    """`pixels.read_upright`, every failure with a reason."""
+    """`pixels.read_upright`, with a reason for every failure."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -238,7 +238,7 @@ def _load(
     except RejectedError:
         raise
     except Exception as error:
-        # Decoders fed hostile bytes raise almost anything; whatever it is, no image came of it.
+        # Decoders can raise almost anything for hostile bytes; in any case there is no image.
         raise RejectedError(_why_unreadable(error, header)) from None
 
 

@@ -1,7 +1,7 @@
-"""`images.inspect` in a child process, which a decoder in C may end.
+"""`images.inspect` in a child process, which a decoder in C may crash.
 
-The child is started once for each thread that inspects at the same time, and reused. When
-it dies, the image it was on is known.
+One child is started for each thread that inspects at the same time, and reused. If it dies, the
+image that it was decoding is known.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings, Inspected
 
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Sent by the system when memory is short, or by a user: no image's fault."""
+"""Sent by the system when memory is short, or by a user: not the image's fault."""
 
 _MODULE = "tfrecords_tools.inspect_child"
 _free: "list[_Child]" = []
@@ -33,7 +33,7 @@ def inspect(data: bytes, settings: ImageSettings, name: str) -> Inspected:
     Args:
         data: An image file's bytes.
         settings: What images must be like.
-        name: What messages call the image.
+        name: The image's name in messages.
 
     Returns:
         What `images.inspect` returns; an image that ends its decoder is rejected.
@@ -56,7 +56,7 @@ def inspect(data: bytes, settings: ImageSettings, name: str) -> Inspected:
                 print(f"{name}: {reason}; rejected, the rest continues", file=sys.stderr)
                 return Inspected(images.REJECTED, reason)
         except BaseException:
-            # The answer that is still to come would be mistaken for the next image's.
+            # The pending answer would be mistaken for the next image's.
             child.end()
             raise
         else:
@@ -96,9 +96,9 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                # What this process imports the child can import, wherever it was started.
+                # The child can import whatever this process can, wherever it was started.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                # Ctrl-C is for the parent to act on; the child ends with its connection.
+                # The parent handles Ctrl-C; the child ends with its connection.
                 start_new_session=True,
             )
         self._connection = Connection(ours.detach())
@@ -124,5 +124,5 @@ class _Child:
 
 _LAST_SECONDS = 5.0
 atexit.register(close)
-# A forked process must not talk to the parent's children.
+# A forked process must not use the parent's children.
 os.register_at_fork(after_in_child=_free.clear)

@@ -15,7 +15,7 @@ from tfrecords_tools.sharding import Images
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """The images to be written and an account of all others.
+    """The images to write and an account of all others.
 
     Attributes:
         images: Labelled images that the source holds, each once.
@@ -25,7 +25,7 @@ class Inventory:
             (``labelled`` = ``usable`` + ``missing``).
         left_out: Arrays of image_ids by reason: ``missing``, ``not_in_labels``,
             ``duplicate``, ``duplicate_row``.
-        foreign: (tar, member name, reason) of members that are no images.
+        foreign: (tar, member name, reason) of members that are not images.
         bad_tars: Name and fault of each tar that was skipped.
     """
 
@@ -50,7 +50,7 @@ class Inventory:
 def take_inventory(layout: Layout, labels: Labels, scans: list[TarScan]) -> Inventory:
     """Joins the source's images with the labels.
 
-    Of an image that occurs twice, the first counts (by tar name, then offset).
+    If an image occurs twice, the first is used (by tar name, then offset).
     """
     good = [scan for scan in scans if not scan.fault]
     if not good:

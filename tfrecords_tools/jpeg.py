@@ -18,7 +18,8 @@ _END_OF_IMAGE = b"\xff\xd9"
 _COMMON_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 # Inside pixel data 0xFF is followed by 0 or a restart marker; fill bytes may precede a marker.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# Longer than the first unit of pixels can be: 10 blocks of 64 values of at most 27 bits, stuffed.
+# Longer than the first unit of pixels can be: 10 blocks of 64 values of at most 27 bits,
+# byte-stuffed.
 _FIRST_PIXELS = 6 << 10
 
 
@@ -35,7 +36,7 @@ class JpegHeader:
         orientation: Exif orientation 1..8; 1 is upright.
         scan_offset: Where the first scan's marker stands, in bytes.
         frame_offset: Where the start-of-frame marker stands, in bytes.
-        has_adobe: Whether an Adobe marker precedes the pixels; it says how colours are coded.
+        has_adobe: Whether an Adobe marker precedes the pixels; it defines the colour coding.
     """
 
     width: int
@@ -50,16 +51,16 @@ class JpegHeader:
 
     @property
     def is_common(self) -> bool:
-        """Whether every decoder of ours, and every scale, is known to be safe for this process.
+        """Whether all our decoders are known to be safe for this coding process at every scale.
 
-        Lossless and hierarchical files, and more than 8 bits a sample, are rare enough
+        Lossless and hierarchical files, and those with more than 8 bits per sample, are so rare
         that decoders are hardly tested on them.
         """
         return self.frame in _COMMON_FRAMES and self.precision == 8
 
 
 def read_header(data: bytes) -> JpegHeader | None:
-    """Reads the markers up to the first scan; None if the file is no JPEG or cut before it."""
+    """Reads the markers up to the first scan; None without a JPEG header up to there."""
     if data[:3] != b"\xff\xd8\xff":
         return None
     frame: tuple[int, int, int, int, int] | None = None
@@ -107,11 +108,11 @@ def has_end(data: bytes, header: JpegHeader) -> bool:
 def count_scans(data: bytes, header: JpegHeader) -> int:
     """The number of scans of the image.
 
-    Progressive files refine the picture scan by scan, and a scan that changes
-    nothing takes a few bytes and as much time as any other.
+    Progressive files refine the picture scan by scan, and a scan that changes nothing has a few
+    bytes and takes as much time as any other.
     """
     rest = np.frombuffer(data, np.uint8, offset=header.scan_offset + 2)
-    # Many times faster than a search for two bytes of which one is everywhere.
+    # Many times faster than searching for two bytes, one of which is common.
     has_more = ((rest[:-1] == 0xFF) & (rest[1:] == 0xDA)).any()
     if not has_more and is_whole_in_first_scan(data, header):
         return 1
@@ -133,7 +134,7 @@ def count_scans(data: bytes, header: JpegHeader) -> int:
 
 
 def is_whole_in_first_scan(data: bytes, header: JpegHeader) -> bool:
-    """Whether the first scan completes the picture; libjpeg then takes no other one."""
+    """Whether the first scan completes the picture; libjpeg then ignores further ones."""
     in_first = data[header.scan_offset + 4] if header.scan_offset + 4 < len(data) else 0
     return header.frame in (0xC0, 0xC1, 0xC9) and in_first == header.components
 
@@ -141,8 +142,8 @@ def is_whole_in_first_scan(data: bytes, header: JpegHeader) -> bool:
 def first_pixels(data: bytes, header: JpegHeader) -> bytes:
     """The file as one of 8 x 8 pixels, with its own tables, so that a decoder reads all of them.
 
-    Of a sequential file only the start of the first scan remains. Of any other all
-    scans do: each has tables of its own.
+    A sequential file keeps only the start of its first scan. Any other keeps all scans: each has
+    its own tables.
     """
     place = header.frame_offset + 5
     end = len(data)
@@ -152,10 +153,10 @@ def first_pixels(data: bytes, header: JpegHeader) -> bytes:
 
 
 def with_adobe(data: bytes) -> bytes:
-    """A JPEG file with an Adobe marker in front that says CMYK without a transform.
+    """A JPEG file with an Adobe marker added that declares CMYK without a transform.
 
-    CMYK files without the marker hold inverted values as those with it do: browsers and
-    Pillow take them so. TensorFlow inverts only where it finds the marker.
+    CMYK files without the marker have inverted values like those with it: browsers and Pillow read
+    them this way. TensorFlow inverts only if it finds the marker.
     """
     return data[:2] + ADOBE_CMYK + data[2:]
 
@@ -165,7 +166,7 @@ ADOBE_CMYK = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
 
 def has_fractional_sampling(data: bytes, header: JpegHeader) -> bool:
-    """Whether a colour's samples are no whole multiple apart, which libjpeg does not decode."""
+    """Whether the sampling factors are not integer multiples, which libjpeg does not decode."""
     start = header.frame_offset + 11
     factors = data[start : start + 3 * header.components : 3]
     wide, high = [each >> 4 for each in factors], [each & 15 for each in factors]

@@ -19,8 +19,8 @@ class Labels:
         ids: (n,) uint64, ascending, each once.
         labels: (n,) int32, the label of each; -1 for index and test.
         landmark_ids: (num_classes,) int64, ascending: label -> landmark_id.
-        duplicates: The image_ids (numbers) that stood in the file more than
-            once, one entry for each row too many; the first row holds.
+        duplicates: The image_ids (numbers) that occurred in the file more than once, one entry for
+            each extra row; the first row is used.
         source: The file they were read from.
     """
 
@@ -61,8 +61,8 @@ def landmark_rows(path: str) -> Iterator[tuple[int, int, list[str]]]:
     """Reads which images show which landmark, for every command that needs it.
 
     Args:
-        path: ``train.csv`` (id,url,landmark_id), a row an image, or ``train_clean.csv``
-            (landmark_id,images), a row a landmark.
+        path: ``train.csv`` (id,url,landmark_id), one row per image, or ``train_clean.csv``
+            (landmark_id,images), one row per landmark.
 
     Yields:
         The row's line, its landmark_id, 0 to 2^63 - 1, and the ids of its images.

@@ -28,10 +28,10 @@ class PhotoFinder:
         self._real_root = os.path.realpath(folder)
 
     def find(self, given: str, where: str) -> str:
-        """The path below the folder, as the disk spells it, of a photo in the table.
+        """The path below the folder, as spelled on disk, of a photo in the table.
 
         Args:
-            given: What the table says.
+            given: The name in the table.
             where: Table and line, for messages.
 
         Raises:

@@ -25,13 +25,13 @@ class RejectedError(Exception):
 def check_bounds(
     width: int, height: int, min_side: int, max_pixels: int, sample_bytes: int = 1
 ) -> None:
-    """Refuses images that are too small, or take more memory than `max_pixels` of 8 bits do.
+    """Refuses images that are too small, or take more memory than `max_pixels` pixels of 8 bits.
 
     Args:
         width: Pixels.
         height: Pixels.
         min_side: The shortest side allowed, pixels.
-        max_pixels: The most pixels allowed; one of 16 bits a sample counts as two.
+        max_pixels: The most pixels allowed; one with 16 bits per sample counts as two.
         sample_bytes: Bytes that a decoded sample takes.
 
     Raises:
@@ -56,19 +56,20 @@ def read_upright(
 
     Args:
         data: An image file's bytes.
-        header: What `jpeg.read_header` says of them.
-        min_side: As of `check_bounds`.
-        max_pixels: As of `check_bounds`.
+        header: The result of `jpeg.read_header`.
+        min_side: See `check_bounds`.
+        max_pixels: See `check_bounds`.
         draft: A JPEG may be decoded at a reduced scale that keeps this many pixels a
             side; 0 for full size.
         box: The part, in pixels of the image as it is stored, at full size; None for all.
+
 
     Returns:
         The RGB image, and the name of its format.
 
     Raises:
-        RejectedError: If it is out of bounds or animated, or nothing of the box is on it.
-        Exception: Decoders fed hostile bytes raise almost anything.
+        RejectedError: If it is out of bounds or animated, or the box is outside of it.
+        Exception: Decoders can raise almost anything for hostile bytes.
     """
     from PIL import Image
 
@@ -101,7 +102,7 @@ def _sample_bytes(mode: str) -> int:
 
 
 def _orientation(data: bytes, header: JpegHeader | None, image: "Image") -> int:
-    """By `exif`'s rule; Pillow's own would take the last entry, XMP and text chunks too."""
+    """By `exif`'s rule; Pillow's own would also use the last entry, XMP and text chunks."""
     if header is not None:
         return header.orientation
     if image.format == "PNG":
@@ -127,10 +128,10 @@ def _turned(image: "Image", orientation: int) -> "Image":
 
 
 def _to_rgb(image: "Image") -> "Image":
-    """Any mode to RGB: 16 bit scaled (not clipped) to 8, transparency laid on white.
+    """Any mode to RGB: 16 bit scaled (not clipped) to 8, transparency composited on white.
 
-    In bands of rows: whole images of float64 or RGBA would take many times the
-    memory of the result.
+    In bands of rows: whole images in float64 or RGBA would take many times the memory of the
+    result.
     """
     from PIL import Image
 

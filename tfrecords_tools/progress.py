@@ -13,9 +13,9 @@ class Progress:
     Use it as a context manager and call `update` as items are finished.
 
     Args:
-        description: What is being done, such as ``"embed test"``.
-        total: How many items there are; None if that is not known.
-        unit: What one item is called, such as ``"image"``.
+        description: The activity, such as ``"embed test"``.
+        total: The number of items; None if unknown.
+        unit: The name of an item, such as ``"image"``.
     """
 
     def __init__(self, description: str, total: int | None, unit: str = "item") -> None:
@@ -25,8 +25,8 @@ class Progress:
         self._done = 0
         self._note = ""
         self._began = self._last_line = time.monotonic()
-        # How much was done, and when, at the first update: what came before, such as a
-        # compilation, says nothing of the time left.
+        # Count and time of the first update: what came before, such as a compilation, does not help
+        # to estimate the time left.
         self._first: tuple[int, float] | None = None
         self._bar = None
         if sys.stderr.isatty():
@@ -40,8 +40,8 @@ class Progress:
         """Counts finished items.
 
         Args:
-            count: How many more items are done.
-            note: A short text shown behind the figures, such as a loss.
+            count: How many more items were finished.
+            note: A short text shown after the figures, such as a loss.
         """
         self._done += count
         self._note = note
@@ -53,7 +53,7 @@ class Progress:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
             if is_first:
-                # The bar's clock starts here, with so much done before.
+                # The bar's clock starts here, with this much done before.
                 self._bar.unpause()
                 self._bar.n = self._bar.initial = self._bar.last_print_n = count
                 self._bar.refresh()
@@ -79,7 +79,7 @@ class Progress:
         return f"{line}, {self._note}" if self._note else line
 
     def _warm_rate(self, now: float) -> float:
-        """Items a second since the first update; 0 if that is not known yet."""
+        """Items a second since the first update; 0 if that is unknown."""
         done, since = self._first or (0, now)
         return (self._done - done) / (now - since) if now > since else 0.0
 
@@ -105,7 +105,7 @@ def _plural(unit: str) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Writes a duration for people: ``7.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Writes a duration as text: ``7.2 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -25,11 +25,11 @@ _Place = tuple[int, int, int]
 def read_images(layout: Layout, images: Images) -> Iterator[bytes]:
     """Yields the bytes of images, in the order given.
 
-    The next 32 are fetched while earlier ones are worked on: announced to the
-    system where they lie in local tars, by threads where they are on gs://.
+    The next 32 are fetched while earlier ones are worked on: announced to the system if they are in
+    local tars, by threads if they are on gs://.
 
     Raises:
-        UserError: If a file shrank or went since it was indexed.
+        UserError: If a file was truncated or deleted since it was indexed.
     """
     if files.is_remote(layout.folder):
         yield from _from_storage(layout, images)
@@ -99,7 +99,7 @@ def _from_storage(layout: Layout, images: Images) -> Iterator[bytes]:
 
 
 def _range(path: str, offset: int, size: int, checksum: int) -> bytes:
-    """An image's bytes, fetched again where they are not those that were indexed."""
+    """An image's bytes, fetched again if they differ from those that were indexed."""
     for _ in range(ATTEMPTS):
         data = remote.read_range(path, offset, size)
         if len(data) == size and (not checksum or google_crc32c.value(data) == checksum):

@@ -22,7 +22,7 @@ ResultT = TypeVar("ResultT")
 
 
 class WorkerDiedError(UserError):
-    """A worker process was killed, or ended itself badly."""
+    """A worker process was killed or crashed."""
 
 
 def run_shards(fold: Fold, config: BuildConfig) -> None:
@@ -37,7 +37,7 @@ def run_shards(fold: Fold, config: BuildConfig) -> None:
     total = sum(int(starts[number + 1] - starts[number]) for number in numbers)
     num_bytes = int(fold.plan.images.sizes.sum(dtype=np.int64))
     workers, megabytes = count_workers(config.workers, len(numbers), num_bytes), 0.0
-    # Without a pool a child process decodes, which starts sooner than a worker.
+    # Without a pool a child process decodes, which starts faster than a worker.
     here = workers == 1 and (config.workers == 1 or num_bytes <= _SMALL)
     from tfrecords_tools import worker_deaths
 
@@ -53,7 +53,7 @@ def count_workers(wanted: int | None, num_jobs: int, num_bytes: int) -> int:
     Args:
         wanted: What the user set, None to choose.
         num_jobs: Number of jobs.
-        num_bytes: How much they read; small work is done before a process has started.
+        num_bytes: How much they read; small jobs are finished before a process has started.
     """
     by_default = len(os.sched_getaffinity(0)) if num_bytes > _SMALL else 1
     allowed = wanted or by_default
@@ -65,16 +65,16 @@ def run_jobs(
 ) -> Iterator[ResultT]:
     """Runs a function on each job and yields the results as they come.
 
-    At most two jobs a worker are handed out ahead, so that jobs may be made lazily.
-    The first exception ends the run; jobs that have started are completed first, except for
-    Ctrl-C and SIGTERM, which end them.
+    At most two jobs per worker are submitted in advance, so that jobs can be created lazily. The
+    first exception ends the run; jobs that have started are completed first, except for Ctrl-C and
+    SIGTERM, which end them.
 
     Args:
-        function: A module's function; with more than one worker it and its
-            jobs travel to other processes.
-        jobs: Their order is the order they begin in.
-        workers: How many processes; 1 runs everything in this one.
-        apart: Whether 1 is a process of its own too.
+        function: A module's function; with more than one worker it and its jobs are sent to other
+            processes.
+        jobs: They start in this order.
+        workers: How many processes; 1 runs everything in this process.
+        apart: Whether 1 worker also means a separate process.
 
     Raises:
         WorkerDiedError: If a worker process was killed.

@@ -1,4 +1,4 @@
-"""What each tar of a split holds: checked and indexed once, then stored next to the shards."""
+"""The content of each tar of a split: checked and indexed once, then stored next to the shards."""
 
 import dataclasses
 import hashlib
@@ -23,10 +23,10 @@ class TarScan:
     Attributes:
         tar: Its name; empty for the listing of extracted files.
         size: Its length in bytes.
-        digest: Its MD5 digest where it was checked, else one of its headers.
+        digest: Its MD5 digest if that was checked, else one of its headers.
         fault: What is wrong with it; empty if nothing is.
         members: Its images, of `gldv2.MEMBERS_DTYPE`; empty if it has a fault.
-        foreign: Name and reason of each member that is no image.
+        foreign: Name and reason of each member that is not an image.
         checksums: uint32, the CRC-32C of each image's bytes; 0 if they were not read.
     """
 
@@ -47,7 +47,7 @@ class ScanJob:
         layout: Its path.
         tar: Its name.
         check_md5: Whether its digest is compared with the published one.
-        memory: The folder of what is remembered.
+        memory: The folder of the cache.
     """
 
     layout: Layout
@@ -59,11 +59,11 @@ class ScanJob:
 def scan_tar(job: ScanJob) -> TarScan:
     """Checks a tar's digest and reads its headers, unless that was done before.
 
-    A tar on gs:// is read whole, so that what the network brings is compared with
-    its checksum, and later the bytes of each image with theirs.
+    A tar on gs:// is read completely, so that the received data is compared with its checksum, and
+    later the bytes of each image with theirs.
 
     Raises:
-        UserError: If storage fails, or the tar does not arrive as it is stored.
+        UserError: If storage fails, or the tar is received altered.
     """
     path = files.join(job.layout.folder, job.tar)
     state = files.state(path)
@@ -72,7 +72,7 @@ def scan_tar(job: ScanJob) -> TarScan:
     published = gldv2.published_md5(job.layout, job.tar) if job.check_md5 else None
     key = {"size": state.size, "version": state.version, "published": published}
     if files.is_remote(path):
-        key["checksums"] = True  # Without them what is remembered is of an earlier release.
+        key["checksums"] = True  # Without them the cache entry is from an earlier release.
     if scan := recall(job.memory, job.tar, key):
         return scan
     if published and (found := state.md5 or files.md5(path)) != published:
@@ -116,13 +116,13 @@ def scan_folder(layout: Layout) -> TarScan:
 
 
 def recall(memory: str, tar: str, key: dict[str, object] | None = None) -> TarScan | None:
-    """What is remembered of a sound tar.
+    """The cache entry of an intact tar.
 
     Args:
-        memory: The folder of what is remembered.
+        memory: The folder of the cache.
         tar: The tar's name.
-        key: Its size, version and published digest now; None takes what is
-            remembered without asking whether the tar has changed.
+        key: Its size, version and published digest now; None uses the entry without checking
+            whether the tar has changed.
     """
     path = _memory_path(memory, tar)
     if not files.exists(path):
@@ -168,10 +168,10 @@ def _index(path: str, state: FileState) -> tars.TarIndex:
 
 
 def _remote_index(path: str, state: FileState) -> tars.TarIndex:
-    """Reads a tar on gs:// once through, again where it did not arrive as it is stored.
+    """Reads a tar on gs:// from start to end, again if it was received altered.
 
-    In blocks of 8 MiB: a request for each header would move fewer bytes, but take
-    minutes a tar (8,000 answers to wait for), where its 120 blocks take seconds.
+    In blocks of 8 MiB: a request for each header would transfer fewer bytes, but take minutes per
+    tar (8,000 responses), while its 120 blocks take seconds.
     """
     if state.encoding:
         raise tars.DamagedTarError(f"stored with Content-Encoding {state.encoding}, not as it is")

@@ -1,4 +1,4 @@
-"""The record: what a TFRecord example holds, under which names.
+"""The record: the fields of a TFRecord example and their names.
 
 Two schemas map to the same tensors: ``gldv2`` (the names of the official
 GLDv2 code, what is written here) and ``kaggle`` (the public Kaggle shards).
@@ -78,11 +78,11 @@ def decode_example(serialized: bytes, schema: str = "gldv2") -> Record:
     """Reads one record without TensorFlow.
 
     Returns:
-        ``encoded`` bytes, ``image_id`` bytes, ``label`` and ``landmark_id`` (-1
-        where they are not stored).
+        ``encoded`` bytes, ``image_id`` bytes, ``label`` and ``landmark_id`` (-1 if they are not
+        stored).
 
     Raises:
-        ValueError: If the bytes are no such record.
+        ValueError: If the bytes are not such a record.
     """
     names = SCHEMAS[schema]
     features = example.decode(serialized)

@@ -1,4 +1,4 @@
-"""What became of a shard's images: its statistics, which are also its receipt."""
+"""The fate of a shard's images: its statistics, which are also its receipt."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ class ShardStats:
         num_examples: Records.
         bytes: Length of the file.
         sha256: Its digest.
-        crc32c: Its checksum, which storage knows without reading.
+        crc32c: Its checksum, which storage reports without reading the file.
         source_bytes: Bytes of the images read.
         fates: How many images were kept, reencoded, rejected.
         reencoded: How many were re-encoded, by reason.
@@ -60,7 +60,7 @@ class ShardStats:
         _add_one(self.encoded_kib, str(kib // _KIB_BIN * _KIB_BIN))
 
     def save(self, folder: str) -> None:
-        """Writes the receipt; the shard must be in place by then."""
+        """Writes the receipt; the shard must be in place."""
         files.write_json(_path(folder, self.name), dataclasses.asdict(self))
 
 
@@ -72,13 +72,13 @@ def load(folder: str, name: str) -> ShardStats | None:
         name: The shard's file name.
 
     Raises:
-        UserError: If the file is no receipt.
+        UserError: If the file is not a receipt.
     """
     path = _path(folder, name)
     if files.state(path) is None:
         return None
     values = json_shapes.read(path, ShardStats)
-    # Later versions may write more.
+    # Later versions may write further fields.
     known = {field.name for field in dataclasses.fields(ShardStats)} & values.keys()
     stats = ShardStats(**{name: values[name] for name in known})
     stats.rejects = [(image_id, reason) for image_id, reason in stats.rejects]
@@ -86,7 +86,7 @@ def load(folder: str, name: str) -> ShardStats | None:
 
 
 def is_intact(folder: str, stats: ShardStats) -> bool:
-    """Whether the shard is there as its receipt says; on gs:// without reading it."""
+    """Whether the shard matches its receipt; on gs:// without reading it."""
     path = files.join(folder, stats.name)
     state = files.state(path)
     if state is None or state.size != stats.bytes:

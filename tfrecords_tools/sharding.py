@@ -1,7 +1,7 @@
 """The plan: which image goes to which shard, and where in it, by stable hashes.
 
-The plan depends on the source and the settings alone. Everything is arrays, so
-that five million images take a few hundred megabytes and some seconds.
+The plan depends only on the source and the settings. Everything is stored in arrays, so five
+million images take a few hundred megabytes and some seconds.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class Images:
 
 @dataclasses.dataclass(frozen=True)
 class ShardPlan:
-    """Images in the order of their records, cut into shards.
+    """Images in the order of their records, divided into shards.
 
     Attributes:
         images: Those of shard 0 first, in the shard's order.
@@ -97,9 +97,9 @@ def plan_shards(images: Images, num_shards: int) -> ShardPlan:
 def validation_mask(ids: np.ndarray, labels: np.ndarray, fraction: float) -> np.ndarray:
     """Chooses a validation fold, landmark by landmark.
 
-    Of a landmark with n images, fraction·n go to validation, rounded up or down
-    at random (by a hash of the label, so that the fold as a whole has its
-    fraction); at least one image stays in train.
+    For a landmark with n images, fraction·n go to validation, rounded up or down at random (by a
+    hash of the label, so that the fold as a whole has its fraction); at least one image stays in
+    train.
 
     Args:
         ids: (n,) uint64.

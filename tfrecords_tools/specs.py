@@ -16,7 +16,7 @@ from tfrecords_tools.writer import ShardSpec, shard_name
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """One set of shards to be written: a split, or the part of train kept for validation.
+    """One set of shards to write: a split, or the part of train held out for validation.
 
     Attributes:
         name: ``train``, ``validation``, ``index`` or ``test``.
@@ -25,9 +25,8 @@ class Fold:
         digests: Of each tar, by name.
         plan: Which image goes where.
         landmark_ids: (num_classes,) int64: label -> landmark_id.
-        settings: What images must be like.
-        known: The tars whose images earlier versions of the shards hold; empty
-            if there are no earlier versions to build on.
+        settings: The requirements on images.
+        known: The tars whose images are in earlier versions of the shards; empty if there are none.
     """
 
     name: str
@@ -69,7 +68,7 @@ class Fold:
         return self.landmark_ids[labels]
 
     def _digest(self, name: str, images: Images, landmark_ids: np.ndarray) -> str:
-        """What a shard's bytes depend on, as 64 hex digits."""
+        """A digest of everything that a shard's bytes depend on, 64 hex digits."""
         used = np.unique(images.containers).tolist() if self.layout.tars else []
         tars = {self.layout.tars[tar]: self.digests[self.layout.tars[tar]] for tar in used}
         settings = dataclasses.asdict(self.settings)

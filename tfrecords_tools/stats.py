@@ -1,4 +1,4 @@
-"""What a build holds, in figures and a curve: `glrtf stats OUTPUT`."""
+"""Statistics of a build, and a curve: `glrtf stats OUTPUT`."""
 
 import collections
 import dataclasses
@@ -55,7 +55,7 @@ class StatsResult:
 
     Attributes:
         sets: Every set below the folder.
-        curve: The picture of the class sizes; empty if none was drawn.
+        curve: The plot of the class sizes; empty if none was drawn.
     """
 
     sets: tuple[SetStats, ...]
@@ -63,7 +63,7 @@ class StatsResult:
 
 
 def stats(config: StatsConfig) -> StatsResult:
-    """Counts what every set of shards below a folder holds.
+    """Counts the content of every set of shards below a folder.
 
     Raises:
         UserError: If there are no finished shards, or Matplotlib is missing for the curve.
@@ -79,7 +79,7 @@ def stats(config: StatsConfig) -> StatsResult:
 
 
 def stats_of(info: DatasetInfo) -> SetStats:
-    """Counts what one set of shards holds."""
+    """Counts the content of one set of shards."""
     return SetStats(info, _reject_reasons(info), *_histograms(info))
 
 
@@ -115,7 +115,7 @@ def draw_curve(infos: Sequence[DatasetInfo], path: str) -> None:
 
     Args:
         infos: Sets of shards with labels.
-        path: The PNG file to be written.
+        path: The PNG file to write.
 
     Raises:
         UserError: If Matplotlib is not installed.
@@ -157,7 +157,7 @@ def _class_lines(info: DatasetInfo) -> list[str]:
 
 
 def _reject_reasons(info: DatasetInfo) -> dict[str, int]:
-    """How often each reason stands in rejects.csv, without the sizes in parentheses."""
+    """How often each reason occurs in rejects.csv, without the sizes in parentheses."""
     rows = csv_rows.read_rows(files.join(info.folder, REJECTS_NAME), ("reason",))
     counts = collections.Counter(reason.partition(" (")[0] for _, (reason,) in rows)
     return dict(counts.most_common())

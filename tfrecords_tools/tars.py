@@ -1,7 +1,7 @@
 """A tar's table of contents, from its headers alone.
 
-`tarfile` ends silently at a damaged header; two days of building must not lose
-the rest of a tar that way, so the walk is done here, on `tarfile`'s header parser.
+`tarfile` stops silently at a damaged header. A long build must not lose the rest of a tar that way,
+so the headers are walked here, with `tarfile`'s header parser.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ Checksum = Callable[[int, int], int]
 
 
 class DamagedTarError(ValueError):
-    """A tar that is cut or altered; says where and after how many members."""
+    """A truncated or altered tar; the message says where and after how many members."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TarIndex:
-    """A tar's images and what else it holds.
+    """A tar's images and other members.
 
     Attributes:
         members: The images in the tar's order, of `gldv2.MEMBERS_DTYPE`.
-        foreign: Name and reason of each member that is no GLDv2 image.
+        foreign: Name and reason of each member that is not a GLDv2 image.
         checksums: uint32, the CRC-32C of each image's bytes; 0 if they were not read.
     """
 
@@ -47,19 +47,19 @@ class TarIndex:
 
 
 def index_tar(read_at: ReadAt, size: int, checksum: Checksum | None = None) -> TarIndex:
-    """Walks a tar's headers, to an end mark that nothing follows.
+    """Walks a tar's headers, up to an end mark with nothing after it.
 
     Nothing is ever extracted: names that lead elsewhere, links and devices are
     listed as foreign and their content is not read.
 
     Args:
-        read_at: Reads the tar; it and `checksum` are only called for places ever further on.
+        read_at: Reads the tar; it and `checksum` are only called with increasing offsets.
         size: Its length in bytes.
-        checksum: Reads the images too, where their checksums are wanted.
+        checksum: Also reads the images, if their checksums are needed.
 
     Raises:
-        DamagedTarError: If a header is altered, the tar ends too soon or is not over at its
-            end mark, or it holds no member, or a sparse one.
+        DamagedTarError: If a header is altered, the tar is truncated or continues after its end
+            mark, or it has no members, or a sparse one.
     """
     members: list[tuple[int, int, int]] = []
     checksums: list[int] = []
@@ -79,7 +79,7 @@ def index_tar(read_at: ReadAt, size: int, checksum: Checksum | None = None) -> T
 
 
 def walk(read_at: ReadAt, size: int) -> Iterator[tuple[str, tarfile.TarInfo, int]]:
-    """Reads a tar's headers one after the other, to an end mark that nothing follows.
+    """Reads a tar's headers one after the other, up to an end mark with nothing after it.
 
     Args:
         read_at: Reads the tar, at ever larger offsets.
@@ -110,7 +110,7 @@ def walk(read_at: ReadAt, size: int) -> Iterator[tuple[str, tarfile.TarInfo, int
 
 @contextlib.contextmanager
 def open_local(path: str) -> Iterator[ReadAt]:
-    """Opens a tar on a disk for `walk` or `index_tar`: a few bytes here and there are read."""
+    """Opens a tar on a disk for `walk` or `index_tar`: only a few bytes at a time are read."""
     with files.open_read(path) as file:
         handle = file.fileno()
         file_systems.advise(handle, 0, 0, os.POSIX_FADV_RANDOM)
@@ -118,7 +118,7 @@ def open_local(path: str) -> Iterator[ReadAt]:
 
 
 def _length(header: tarfile.TarInfo) -> int:
-    """Bytes that follow a header; those of links and folders name a size but hold nothing."""
+    """Bytes that follow a header; links and folders may have a size but have no content."""
     empty = (
         tarfile.LNKTYPE,
         tarfile.SYMTYPE,
@@ -131,7 +131,7 @@ def _length(header: tarfile.TarInfo) -> int:
 
 
 def _check_end(read_at: ReadAt, position: int, size: int, count: int) -> None:
-    """Sees that a block of zeros is the end: a hole, or the seam of joined tars, looks like one.
+    """Checks that a block of zeros is the end: a hole, or the seam of joined tars, looks the same.
 
     Raises:
         DamagedTarError: If there is no second block of zeros, something follows, or
@@ -170,7 +170,7 @@ def _header(read_at: ReadAt, position: int, count: int) -> tarfile.TarInfo | Non
 
 
 def _extended_name(header: tarfile.TarInfo, read_at: ReadAt, content: int) -> str | None:
-    """The name an extended header gives the next member, None if it gives none."""
+    """The name that an extended header gives the next member, None if it has none."""
     if header.size > _MAX_EXTENDED or header.type in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
         return None
     data = read_at(content, header.size)
@@ -187,7 +187,8 @@ def _extended_name(header: tarfile.TarInfo, read_at: ReadAt, content: int) -> st
 def _pax_records(data: bytes) -> Iterator[tuple[str, str]]:
     """Yields the keys and values of a pax header: records of ``length key=value``, line feed.
 
-    Values may hold line feeds of their own, so lengths are what counts (POSIX.1-2001, pax).
+    Values may hold line feeds of their own, so only the lengths delimit records (POSIX.1-2001,
+    pax).
     """
     while data.strip(b"\0"):
         digits, space, _ = data.partition(b" ")

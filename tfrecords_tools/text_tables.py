@@ -1,4 +1,4 @@
-"""Opening CSV files as text: UTF-8, or one line that says what was found."""
+"""Opens CSV files as UTF-8 text, or reports in one line what was found instead."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ def open_text(path: str) -> Iterator[TextIO]:
         path: The file, local or gs://.
 
     Yields:
-        The text, line ends as they are.
+        The text, with unchanged line ends.
 
     Raises:
         UserError: If the file is missing, of another kind, or not UTF-8, also while it

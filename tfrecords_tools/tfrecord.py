@@ -19,7 +19,7 @@ _MAX_RECORD = 1 << 30
 
 
 class Reader(Protocol):
-    """What records are read from."""
+    """A source of records."""
 
     def read(self, size: int, /) -> bytes:
         """The next `size` bytes, fewer at the end."""
@@ -36,19 +36,19 @@ def masked_crc(data: bytes) -> int:
 
 
 def frame(data: bytes) -> tuple[bytes, bytes]:
-    """What stands before and after a record's data in a file."""
+    """The bytes before and after a record's data in a file."""
     length = struct.pack("<Q", len(data))
     return length + struct.pack("<I", masked_crc(length)), struct.pack("<I", masked_crc(data))
 
 
 def compression(header: bytes) -> str:
-    """``"GZIP"`` or ``"ZLIB"`` where a file's first bytes are no record's but begin such a stream.
+    """``"GZIP"`` or ``"ZLIB"`` if a file's first bytes start such a stream, not a record.
 
     TensorFlow's writers can compress a whole file; its records cannot be
     counted or skipped then. An empty text means that the file is not compressed.
 
     Args:
-        header: A file's first 12 bytes, or all where it has fewer.
+        header: A file's first 12 bytes, or all if it has fewer.
     """
     if len(header) == 12 and masked_crc(header[:8]) == struct.unpack("<I", header[8:])[0]:
         return ""
@@ -64,7 +64,7 @@ def read_records(file: BinaryIO | Reader) -> Iterator[bytes]:
     """Yields the data of each record of an open file, every checksum verified.
 
     Raises:
-        CorruptRecordError: At the first record that is cut or altered.
+        CorruptRecordError: At the first record that is truncated or altered.
     """
     offset = 0
     while header := file.read(12):

@@ -1,9 +1,9 @@
-"""Building on when an image ends the process that decodes it.
+"""Continues a build when an image crashes the process that decodes it.
 
-A decoder in C that fails badly takes its process with it. A build without workers decodes in a
-child process (`inspect_apart`). In a pool each worker notes the image
-it is on in a file of its own; when one has died, the images in question are tried again,
-each in a process of its own, and those that end theirs are rejected by name.
+A crash of a decoder in C ends its process. A build without workers decodes in a child process
+(`inspect_apart`). In a pool each worker records the image that it is decoding in its own file; when
+a worker has died, these images are tried again, each in a separate process, and those that crash it
+are rejected by name.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _NOTE = 32
 
 @dataclasses.dataclass(frozen=True)
 class NotedJob:
-    """A shard to be written, with its number and the folder for notes."""
+    """A shard to write, with its number and the folder for notes."""
 
     spec: ShardSpec
     number: int
@@ -40,10 +40,11 @@ def write_shards(fold: Fold, numbers: Sequence[int], workers: int) -> Iterator[S
     Args:
         fold: The plan.
         numbers: Which of its shards.
-        workers: How many processes; with 0 this one writes, and a child of it decodes.
+        workers: How many processes; with 0 this process writes, and a child process decodes.
 
     Raises:
-        UserError: If a worker was killed and no image is at fault; it names what they were on.
+        UserError: If a worker was killed and no image is at fault; it names the images being
+            decoded.
     """
     if not workers:
         yield from map(writer.write_apart, map(fold.spec, numbers))
@@ -69,7 +70,7 @@ def write_shards(fold: Fold, numbers: Sequence[int], workers: int) -> Iterator[S
 
 
 def write_noted(job: NotedJob) -> ShardStats:
-    """Writes a shard; a file named by the process's id says which image it is on."""
+    """Writes a shard; a file named after the process's id records the image being decoded."""
     path = os.path.join(job.notes, str(os.getpid()))
     handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
 
@@ -92,7 +93,7 @@ def _write_note(handle: int, text: str) -> None:
 def _deadly(
     fold: Fold, notes: str, died: "runners.WorkerDiedError"
 ) -> Iterator[tuple[int, int, str]]:
-    """Yields shard number, row and reason of the noted images that end a process again."""
+    """Yields shard number, row and reason of the recorded images that crash a process again."""
     suspects = []
     for name in sorted(os.listdir(notes)):
         with open(os.path.join(notes, name)) as file:

@@ -1,4 +1,4 @@
-"""ShardSpec -> one shard, whole or not at all, the same bytes every time."""
+"""ShardSpec -> one shard, complete or not written at all, with the same bytes every time."""
 
 import copy
 import dataclasses

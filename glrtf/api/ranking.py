@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glrtf.api.row_sources import Path, Rows, Sets, require_one_model, row_source, sources_of
@@ -114,6 +114,7 @@ def rank(
     landmarks: Path | Mapping[str, int] | None = None,
     *,
     non_landmark: Sets | None = None,
+    verifier: Callable[..., Sequence[float]] | None = None,
     **settings: Any,
 ) -> RankResult:
     """Ranks the index images for every query: the steps of ``glrtf retrieve``, in memory.
@@ -124,6 +125,8 @@ def rank(
         train: The train images' rows, for bridged confidence.
         landmarks: The train images' landmarks: train.csv or train_clean.csv, or id -> number.
         non_landmark: Rows of images without a landmark.
+        verifier: Gets a query id and the ids of its first `verifier_top` images, and with
+            `verifier_images` their paths, too, and returns a score for each image.
         **settings: Any other setting of `RetrieveConfig`, such as ``votes``, ``dba`` or
             ``fusion``. `preset` is by default fifth_place with `train`, else direct_dba.
 
@@ -131,6 +134,7 @@ def rank(
         UserError: If sets are damaged, were made with different models, or do not fit the table.
         ValueError: On settings that contradict each other.
     """
+    from glrtf.photos.verifiers import verifier_of
     from glrtf.retrieval.given_inputs import GivenInputs
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
@@ -150,7 +154,8 @@ def rank(
     )
     with tempfile.TemporaryDirectory(prefix="glrtf-") as folder:
         inputs = GivenInputs(config, sources, of_ids)
-        pipeline = Pipeline(config, StageCache(folder), inputs)
+        verifies = verifier_of(config, verifier)
+        pipeline = Pipeline(config, StageCache(folder), inputs, verifies)
         found = pipeline.rank()
     return RankResult(
         query_ids=inputs.query.ids,

@@ -19,14 +19,14 @@ def bar_chart(
     intervals: Sequence[tuple[float, float]] = (),
     digits: int = 3,
 ) -> str:
-    """One bar a name, from 0 to its value.
+    """One bar per name, from 0 to its value.
 
     Args:
-        names: What is compared, from top to bottom.
-        values: How long the bars are; negative ones reach to the left.
-        x_name: What the values are.
+        names: The names, from top to bottom.
+        values: The bars' lengths; negative ones extend to the left.
+        x_name: The name of the values.
         intervals: For each bar the ends of its whisker; none draws no whiskers.
-        digits: How many decimals of a value are written.
+        digits: How many decimals are shown.
     """
     ends = [end for interval in intervals for end in interval]
     low, high = min([0.0, *values, *ends]), max([0.0, *values, *ends])

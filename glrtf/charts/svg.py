@@ -1,7 +1,7 @@
 """Charts as SVG text; colours and dashes come from the page's style sheet.
 
-Series differ by colour and by dash, and carry their name at their end, so that
-no chart needs colour to be read.
+Series differ by colour and by dash, and carry their name at their end, so that no chart depends on
+colour.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How values become places on the picture.
+    """Maps values to positions in the picture.
 
     Attributes:
         low: The value at `start`.
@@ -82,7 +82,7 @@ def line_chart(series: Sequence[Series], *, x_name: str, y_name: str) -> str:
 
 
 def histogram(edges: Sequence[float], counts: Sequence[Series], *, x_name: str, y_name: str) -> str:
-    """Counts a bin, one row of bars a series, side by side in each bin.
+    """Counts per bin, one row of bars per series, side by side in each bin.
 
     Args:
         edges: The n + 1 ends of n bins.
@@ -154,14 +154,14 @@ def _apart(places: Sequence[float], distance: float = 16) -> list[float]:
 
 
 def picture(parts: Sequence[str], name: str, height: float = HEIGHT, kind: str = "plot") -> str:
-    """The drawn parts as one SVG element, with a name for those who do not see it."""
+    """The drawn parts as one SVG element, with a name for screen readers."""
     label = escape(name, quote=True)
     opening = f'<svg class="{kind}" viewBox="0 0 {WIDTH} {height:g}" role="img"'
     return f'{opening} aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def standalone(chart: str) -> str:
-    """A chart as a file of its own, with the colours that the page would give it."""
+    """A chart as a separate file, with the colours of the page."""
     style = (
         "svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#444}"
         ".axis{stroke:#ddd}.s1{--c:#0b5cad}.s2{--c:#b4560a}.s3{--c:#17703c}"

@@ -18,6 +18,8 @@ _DAMPING = 1e-2
 """Keeps the line from becoming a step where wrong and right labels do not overlap."""
 _START = 0.1
 _LEAST = 1e-6
+_MOST = 200_000
+"""Margins that are fitted to; of more, those at evenly spaced ranks."""
 FEWEST = 20
 """Exchanged labels, and margins, below which nothing is learned."""
 
@@ -59,6 +61,8 @@ def fit(margins: npt.NDArray[np.float64], exchanged: npt.NDArray[np.float64]) ->
     """
     if min(len(margins), len(exchanged)) < FEWEST or not margins.std():
         return NOTHING_WRONG
+    if len(margins) > _MOST:
+        margins = np.sort(margins)[np.linspace(0, len(margins) - 1, _MOST).astype(int)]
     mean, spread = float(margins.mean()), float(margins.std())
     known, mixed = (exchanged - mean) / spread, (margins - mean) / spread
     slope, shift, share = min(float(known.mean()), -_LEAST), 0.0, _START

@@ -1,8 +1,6 @@
 """The files of a cleaning: train_clean.csv, clean.csv and cleaning.json."""
 
-import csv
 import dataclasses
-import io
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +15,7 @@ from glrtf.config.paths import with_absolute_paths
 from glrtf.retrieval.ordering import first_of_each, id_ranks
 from glrtf.retrieval.search.neighbors import NO_ROW
 from tfrecords_tools import image_ids
-from tfrecords_tools.storage import files
+from tfrecords_tools.storage import csv_files
 
 CLEAN_TRAIN_FILE = "train_clean.csv"
 ALL_FILE = "clean.csv"
@@ -26,7 +24,6 @@ _COLUMNS = (
     *("id", "landmark_id", "kept", "reason", "score", "cluster"),
     *("suggested_landmark_id", "near_duplicate_of"),
 )
-_LINES_AT_ONCE = 65_536
 
 
 def kept_rows(judgement: Judgement, config: CleanConfig) -> npt.NDArray[np.bool_]:
@@ -51,13 +48,14 @@ def write_clean_train(path: str, inputs: Inputs, kept: npt.NDArray[np.bool_]) ->
     rows = rows[np.lexsort((id_ranks(ids)[rows], inputs.codes[rows]))]
     codes = inputs.codes[rows]
     starts = np.append(first_of_each(codes), len(rows))
-    with files.atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["landmark_id", "images"])
-        for start, stop in itertools.pairwise(starts):
-            names = (one.decode() for one in ids[rows[start:stop]].tolist())
-            landmark_id = int(inputs.landmark_ids[codes[start]])
-            writer.writerow([landmark_id, image_ids.join_list(names)])
+    lines = (
+        [
+            int(inputs.landmark_ids[codes[start]]),
+            image_ids.join_list(one.decode() for one in ids[rows[start:stop]].tolist()),
+        ]
+        for start, stop in itertools.pairwise(starts)
+    )
+    csv_files.write(path, ["landmark_id", "images"], lines)
 
 
 def write_all(path: str, inputs: Inputs, judgement: Judgement, kept: npt.NDArray[np.bool_]) -> None:
@@ -71,13 +69,7 @@ def write_all(path: str, inputs: Inputs, judgement: Judgement, kept: npt.NDArray
     """
     order = np.empty(len(kept), np.int64)
     order[id_ranks(inputs.train.ids)] = np.arange(len(kept))
-    with files.atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerow(_COLUMNS)
-        for start in range(0, len(order), _LINES_AT_ONCE):
-            text = io.StringIO()
-            lines = _lines(order[start : start + _LINES_AT_ONCE], inputs, judgement, kept)
-            csv.writer(text, lineterminator="\n").writerows(lines)
-            file.write(text.getvalue())
+    csv_files.write(path, _COLUMNS, _lines(order, inputs, judgement, kept))
 
 
 def _lines(

@@ -44,6 +44,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "glrtf.config.evaluation.PrepareRevisitedConfig",
             True,
         ),
+        "prepare_benchmark": Entry(
+            "glrtf.commands.prepare_benchmark",
+            "lay out GPR1200, ILIAS, INSTRE or UnED",
+            "glrtf.config.evaluation.PrepareBenchmarkConfig",
+            True,
+        ),
         "build": Entry(
             "tfrecords_tools.build",
             "build TFRecord shards from GLDv2 photos",
@@ -109,6 +115,21 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "write an embedding set for other programs",
             "glrtf.config.rows.RowsExportConfig",
         ),
+        "index_add": Entry(
+            "glrtf.commands.index_add",
+            "add photos to an embedding set",
+            "glrtf.config.index.IndexAddConfig",
+        ),
+        "index_remove": Entry(
+            "glrtf.commands.index_remove",
+            "remove photos from an embedding set",
+            "glrtf.config.index.IndexRemoveConfig",
+        ),
+        "index_compact": Entry(
+            "glrtf.commands.index_compact",
+            "rewrite a changed embedding set in few files",
+            "glrtf.config.index.IndexCompactConfig",
+        ),
         "clean": Entry(
             "glrtf.commands.clean",
             "find wrong train labels and near-duplicates",
@@ -128,6 +149,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
             "glrtf.commands.retrieve",
             "rank index images for every query",
             "glrtf.config.retrieval.RetrieveConfig",
+        ),
+        "recognize": Entry(
+            "glrtf.commands.recognize",
+            "say which landmark every image shows",
+            "glrtf.config.recognition.RecognizeConfig",
         ),
         "evaluate": Entry(
             "glrtf.commands.evaluate",

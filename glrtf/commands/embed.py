@@ -2,8 +2,8 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from glrtf.config.inference import EmbedConfig
 from glrtf.training import engines
@@ -11,6 +11,9 @@ from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from glrtf.embeddings.embedding_set import EmbeddingSet
 
 
@@ -38,9 +41,7 @@ def embed(config: EmbedConfig) -> EmbedResult:
         UserError: If the model, the data or the output folder is not as expected.
     """
     config = checked(config, EmbedConfig)
-    _check_inputs(config)
-    # Before Keras is imported, whose backend it chooses.
-    engines.select(config)
+    _prepare(config)
     from glrtf.data.photo_folders import left_out_note
     from glrtf.inference import beam_extraction, tasks
 
@@ -50,6 +51,39 @@ def embed(config: EmbedConfig) -> EmbedResult:
     if config.runner == "beam":
         beam_extraction.run(config, len(shard_set.shards))
     return EmbedResult(tuple(tasks.embed_parts(config, shard_set, tasks.load_jobs(config))))
+
+
+def embed_new(
+    config: EmbedConfig, known: "npt.NDArray[np.bytes_]", recorded: Mapping[str, Any] | None
+) -> "tuple[EmbeddingSet | None, int]":
+    """Embeds the photos of a folder that have no row yet; of shards, all images.
+
+    Args:
+        config: The settings, of one model on this machine.
+        known: (n,) ids of photos that are left out.
+        recorded: The preparation of the set that the rows are for, if any.
+
+    Returns:
+        The set, None if no photo is new, and how many were left out.
+
+    Raises:
+        UserError: As `embed`.
+    """
+    _prepare(config)
+    from glrtf.data import photo_folders
+    from glrtf.inference import tasks
+
+    shard_set, left_out = photo_folders.without_known(tasks.open_input(config), known)
+    if not shard_set.num_examples:
+        return None, left_out
+    [done] = tasks.embed_parts(config, shard_set, tasks.load_jobs(config, recorded))
+    return done, left_out
+
+
+def _prepare(config: EmbedConfig) -> None:
+    _check_inputs(config)
+    # Before Keras is imported, whose backend it chooses.
+    engines.select(config)
 
 
 def _check_inputs(config: EmbedConfig) -> None:

@@ -12,18 +12,21 @@ from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import csv_files, files
 
+_OF_LABELS = ("index_labels", "per_label")
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateResult:
     """The scores of a submission.
 
     Attributes:
-        task: retrieval, recognition or revisited.
+        task: retrieval, recognition, revisited or labels.
         submission: The scored file's name.
         solution: The ground truth's name.
         measures: Part of the test set → measures.
         counts: Oddities of a retrieval submission, such as queries that are missing.
         compare: Other submission → part → its difference to this one.
+        compared: The measure whose difference that is.
         notes: Messages for the user.
     """
 
@@ -34,14 +37,19 @@ class EvaluateResult:
     counts: dict[str, int] = dataclasses.field(default_factory=dict)
     compare: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    compared: str = "mAP@100"
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``--json``."""
         values = dataclasses.asdict(self)
-        of_retrieval = ("counts", "compare") if self.task == "retrieval" else ()
+        more = {
+            "retrieval": ("counts", "compare"),
+            "recognition": ("compare",),
+            "labels": ("counts", "compare"),
+        }
         return {
             name: values[name]
-            for name in ("task", "measures", "submission", "solution", *of_retrieval)
+            for name in ("task", "measures", "submission", "solution", *more.get(self.task, ()))
         }
 
 
@@ -57,9 +65,12 @@ def run_evaluate(config: EvaluateConfig) -> None:
 
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
+    if result.task == "labels":
+        print(text_table.label_table(result.measures, result.compare))
+        return
     print(text_table.measure_table(result.measures))
     for path, difference in result.compare.items():
-        print(f"\nmAP@100 of {path} minus {config.submission}")
+        print(f"\n{result.compared} of {path} minus {config.submission}")
         print(text_table.measure_table(difference))
         for part, values in difference.items():
             low, high = values.get("interval", (1, 1))
@@ -74,15 +85,17 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
         UserError: If a file is not as expected, or the two have no query in common.
     """
     config = checked(config, EvaluateConfig)
-    from glrtf.evaluation import solutions
+    from glrtf.evaluation import relevance, solutions
 
-    for option in ("json", "per_query"):
+    for option in ("json", "per_query", "per_label"):
         if path := getattr(config, option):
             expected.new_file(f"--{option}", path)
     if config.solution.endswith(".json"):
         result = _evaluate_revisited(config)
     elif solutions.is_recognition(config.solution):
         result = _evaluate_recognition(config)
+    elif relevance.has_labels(config.solution) or relevance.has_relevant_images(config.solution):
+        result = _evaluate_labels(config)
     else:
         result = _evaluate_retrieval(config)
     if config.json:
@@ -95,6 +108,7 @@ def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
     from glrtf.evaluation.scoring import ScoredSubmission, oddities, score_submission
     from glrtf.evaluation.submissions import read_index_ids, read_submission
 
+    _refuse(config, _OF_LABELS, "labels", "a solution with Usage")
     solution = solutions.read_retrieval_solution(config.solution)
     index_ids = read_index_ids(config.index, config.verify) if config.index else None
 
@@ -119,14 +133,76 @@ def _evaluate_retrieval(config: EvaluateConfig) -> EvaluateResult:
     return dataclasses.replace(found, counts=counts, compare=differences)
 
 
-def _evaluate_recognition(config: EvaluateConfig) -> EvaluateResult:
-    from glrtf.evaluation import solutions, submissions, summary
+def _evaluate_labels(config: EvaluateConfig) -> EvaluateResult:
+    from glrtf.evaluation import label_score, relevance
+    from glrtf.evaluation.submissions import read_index_ids, read_submission
 
-    _refuse_retrieval_options(config, "recognition files")
+    rankings = dict(read_submission(config.submission))
+    index = read_index_ids(config.index, config.verify) if config.index else None
+    own = config.own == "keep"
+    if relevance.has_relevant_images(config.solution):
+        _refuse(config, ("index_labels", "per_label"), "labels", "relevant images")
+        right = relevance.Relevance(
+            relevance.read_relevant_images(config.solution), {}, own=own, known=index
+        )
+    else:
+        labels = relevance.read_labels(config.solution)
+        if config.index_labels:
+            shown = relevance.read_labels(config.index_labels)
+            right = relevance.by_labels(labels, shown, index, own=own)
+        else:
+            right = relevance.in_one_table(labels, rankings, index, own=own)
+    notes = list(right.notes)
+
+    def scored_file(path: str, found: dict[str, list[str]]) -> label_score.LabelScore:
+        one = label_score.score(found, right, name=path, ranks=config.ranks)
+        notes.extend(f"{path}: {oddity}" for oddity in label_score.oddities(one))
+        return one
+
+    scored = scored_file(config.submission, rankings)
+    compare = {}
+    for path in config.compare:
+        other = scored_file(path, dict(read_submission(path)))
+        compare[path] = label_score.differences(scored, other, resamples=config.resamples)
+    measures = label_score.summary(scored, resamples=config.resamples)
+    if config.per_query:
+        files.write_bytes(config.per_query, label_score.query_table(scored).encode())
+    if config.per_label:
+        files.write_bytes(config.per_label, label_score.label_table(scored).encode())
+    found = _result(config, "labels", measures, notes)
+    return dataclasses.replace(found, counts=scored.counts, compare=compare)
+
+
+def _evaluate_recognition(config: EvaluateConfig) -> EvaluateResult:
+    from glrtf.evaluation import gap_intervals, solutions, submissions, summary
+
+    _refuse_retrieval_options(config, "recognition files", ("per_query", "index"))
     solution = solutions.read_recognition_solution(config.solution)
     predictions = submissions.read_recognitions(config.submission)
     measures = summary.recognition_measures(predictions, solution, name=config.submission)
-    return _result(config, "recognition", measures)
+    if config.resamples:
+        known = gap_intervals.intervals(predictions, solution, config.resamples)
+        measures = {part: _with_interval(each, known[part]) for part, each in measures.items()}
+    differences = {}
+    for path in config.compare:
+        others = submissions.read_recognitions(path)
+        summary.recognition_measures(others, solution, name=path)
+        differences[path] = gap_intervals.paired_difference(
+            predictions, others, solution, config.resamples
+        )
+    return dataclasses.replace(
+        _result(config, "recognition", measures), compare=differences, compared="GAP"
+    )
+
+
+def _with_interval(measures: dict[str, Any], interval: list[float]) -> dict[str, Any]:
+    """Measures of a recognition with the interval of GAP behind it."""
+    values = {}
+    for name, value in measures.items():
+        values[name] = value
+        if name == "gap":
+            values["gap_interval"] = interval
+    return values
 
 
 def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
@@ -145,10 +221,19 @@ def _evaluate_revisited(config: EvaluateConfig) -> EvaluateResult:
     return _result(config, "revisited", measures, notes)
 
 
-def _refuse_retrieval_options(config: EvaluateConfig, found: str) -> None:
-    for name in ("compare", "per_query", "index"):
+def _refuse_retrieval_options(
+    config: EvaluateConfig,
+    found: str,
+    names: Sequence[str] = ("compare", "per_query", "index"),
+) -> None:
+    _refuse(config, names, "retrieval files", found)
+    _refuse(config, _OF_LABELS, "labels", found)
+
+
+def _refuse(config: EvaluateConfig, names: Sequence[str], expected_of: str, found: str) -> None:
+    for name in names:
         if getattr(config, name):
-            raise UserError(f"--{name}: expected retrieval files, found {found}")
+            raise UserError(f"--{name}: expected {expected_of}, found {found}")
 
 
 def _result(

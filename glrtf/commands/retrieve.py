@@ -45,16 +45,18 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
         UserError: If sets are damaged, were made with different models, or do not fit the table.
     """
     config = checked(config, RetrieveConfig)
+    from glrtf.photos.verifiers import verifier_of
     from glrtf.retrieval import output
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
     expected.new_folder("--output", config.output)
+    verifier = verifier_of(config)
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))
     for folder in (config.output, cache.folder):
         temporary_files.remove_stale(folder)
-    pipeline = Pipeline(config, cache)
+    pipeline = Pipeline(config, cache, verifier=verifier)
     ranking = pipeline.rank()
     query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids
     submission = files.join(config.output, output.SUBMISSION_FILE)

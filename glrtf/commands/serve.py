@@ -4,12 +4,16 @@ import contextlib
 import dataclasses
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glrtf.config.service import ServeConfig
 from glrtf.service import required
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
+
+if TYPE_CHECKING:
+    from glrtf.photos.store import Photos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,16 +51,21 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
         from glrtf.photos.store import open_stores
         from glrtf.service import server
         from glrtf.service.labels import names_of_photos
+        from glrtf.service.live_searcher import LiveSearcher
         from glrtf.service.searcher import open_searcher
 
-        plain = {"index": names_of_photos(config.index)}
-        if config.train:
-            plain["train"] = names_of_photos(config.train)
-        stores = open_stores(config.photos, f"{config.cache_folder}/source_index", plain)
-        searcher = open_searcher(config, config.max_batch)
+        def stores_now() -> "dict[str, Photos]":
+            plain = {"index": names_of_photos(config.index)}
+            if config.train:
+                plain["train"] = names_of_photos(config.train)
+            return open_stores(config.photos, f"{config.cache_folder}/source_index", plain)
+
+        stores = stores_now()
+        searcher = LiveSearcher(config, lambda: open_searcher(config, config.max_batch))
         searcher.model.warm()
         host, port = listener.getsockname()[:2]
-        server.serve(searcher, stores, config, listener, ends_process=ends_process)
+        with searcher.watching(lambda: stores.update(stores_now())):
+            server.serve(searcher, stores, config, listener, ends_process=ends_process)
         return ServeResult(host, port)
 
 

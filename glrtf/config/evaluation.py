@@ -13,17 +13,25 @@ class EvaluateConfig:
     Retrieval files (id,images) get mAP@100 as in the Google Landmark Retrieval
     competitions, precision, recall and the rank of the first hit; recognition
     files (id,landmarks) get GAP and top-1; rankings of Revisited Oxford or Paris
-    get mAP and mP@k, easy, medium and hard.
+    get mAP and mP@k, easy, medium and hard. With any table of labels as solution
+    rankings get mAP, recall, precision, R-precision, mMP@5, MRR and nDCG.
 
     Attributes:
         submission: The submission: a CSV file, or the folder that glrtf retrieve wrote.
-        solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, or the
-            ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd).
+        solution: The solution: retrieval_solution_v2.1.csv, recognition_solution_v2.1.csv, the
+            ground truth of Revisited Oxford or Paris as JSON (imlist, qimlist, gnd), a CSV of
+            labels (id,label or id,landmark_id) or of each query's relevant images (id,images).
         json: JSON file for the measures.
-        per_query: CSV file for every scored query's average precision (retrieval only).
+        per_query: CSV file for every scored query's average precision (retrieval) or all its
+            measures (labels).
         compare: Further submissions; the paired difference of each to the first is shown.
         index: index.csv or the index's embedding set: a predicted image that is not in it is
-            refused (retrieval only).
+            refused (retrieval). With labels, only its images count as relevant.
+        index_labels: The labels of index images, where the solution labels the queries alone.
+        per_label: CSV file for every label's mean measures (labels only).
+        ranks: The k of mAP@k, recall@k, hit@k, precision@k and nDCG@k (labels only).
+        own: Whether an index image with the query's id is dropped (leave-one-out) or kept as a
+            relevant image (labels only).
         resamples: Bootstrap resamples for the 95 % intervals; 0 omits the intervals.
         verify: Whether the files of an embedding set given as index are compared with their
             digests once, as long as they are unchanged, or always.
@@ -35,12 +43,16 @@ class EvaluateConfig:
     per_query: str | None = None
     compare: list[str] = dataclasses.field(default_factory=list)
     index: str | None = None
+    index_labels: str | None = None
+    per_label: str | None = None
+    ranks: list[int] = dataclasses.field(default_factory=lambda: [1, 5, 10, 100])
+    own: Literal["drop", "keep"] = "drop"
     resamples: int = 1000
     verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
-        if self.resamples < 0:
-            raise ValueError(f"resamples: expected 0 or more, found {self.resamples}")
+        _at_least("resamples", self.resamples, 0)
+        _at_least("ranks", min(self.ranks, default=1), 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +71,38 @@ class PrepareRevisitedConfig:
     ground_truth: str
     photos: str
     output: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareBenchmarkConfig:
+    """Lays out the photos of a published benchmark so that shards can be built from them.
+
+    Every photo gets an image_id, and what is right for a query is written in these ids. The
+    commands that follow are printed.
+
+    Attributes:
+        layout: gpr1200 (a folder of photos named CLASS_NAME.jpg), ilias (ilias_core), instre
+            (gnd_instre.mat and the photos) or uned (info_files and images).
+        source: Folder of the benchmark as it was published.
+        output: Folder to be made: index/, test/ and metadata/.
+        domains: uned: the domains wanted, such as cars; by default all.
+        crop: ilias: whether queries are cut to the box around their object. Those of instre
+            always are.
+        distractors: Folder of further photos for the index, which are right for no query.
+    """
+
+    layout: Literal["gpr1200", "ilias", "instre", "uned"]
+    source: str
+    output: str
+    domains: list[str] = dataclasses.field(default_factory=list)
+    crop: bool = False
+    distractors: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses settings of other layouts."""
+        for name, layout in (("domains", "uned"), ("crop", "ilias")):
+            if getattr(self, name) and self.layout != layout:
+                raise ValueError(f"{name}: expected layout {layout}, found {self.layout}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,15 @@
 import dataclasses
 from typing import Literal
 
+from glrtf.config.descriptor import NoCodeFromFiles, names_function
+from glrtf.config.reranking import (
+    DbaConfig,
+    LandmarkRerankConfig,
+    QueryExpansionConfig,
+    RerankConfig,
+    expect,
+)
+
 PRESETS = ("fifth_place", "direct_dba", "direct")
 MAX_RANKED = 100
 PUBLISHED_PARTS = 20
@@ -17,22 +26,48 @@ class SearchConfig:
 
     Attributes:
         backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
-            annoy (approximate, trees on disk).
+            faiss (approximate, an index on disk) or annoy (the same, slower).
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more trees find more.
         annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
+        faiss_kind: faiss only: ivf (lists of near rows, some of which are looked through), hnsw (a
+            graph: faster to search, more memory, slower to build) or flat (all rows).
+        faiss_code: faiss only: how the index holds rows: sq8 (a byte a number), fp16 or float32.
+            Candidates are scored by the stored rows in any case.
+        faiss_lists: faiss only: how many lists ivf has; 0 chooses by the number of rows.
+        faiss_links: faiss only: how many links a row has in hnsw's graph.
+        faiss_effort: faiss only: how many lists are looked through, or how many rows of the graph
+            are kept in view; 0 takes the least that has faiss_recall.
+        faiss_recall: faiss only: the share of true neighbours that is to be found, of a sample of
+            the rows.
+        faiss_rescored: faiss only: how many candidates are scored by the stored rows, as a
+            multiple of the neighbours wanted.
     """
 
-    backend: Literal["exact", "tensorflow", "beam", "annoy"] = "exact"
+    backend: Literal["exact", "tensorflow", "beam", "faiss", "annoy"] = "exact"
     beam_options: list[str] = dataclasses.field(default_factory=list)
     annoy_trees: int = 100
     annoy_search_nodes: int = 10
+    faiss_kind: Literal["ivf", "hnsw", "flat"] = "ivf"
+    faiss_code: Literal["sq8", "fp16", "float32"] = "sq8"
+    faiss_lists: int = 0
+    faiss_links: int = 32
+    faiss_effort: int = 0
+    faiss_recall: float = 0.97
+    faiss_rescored: float = 2.0
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.annoy_trees >= 1, "annoy_trees", "1 or more", self.annoy_trees)
+        expect(self.annoy_trees >= 1, "annoy_trees", "1 or more", self.annoy_trees)
         nodes = self.annoy_search_nodes
-        _expect(nodes >= 1, "annoy_search_nodes", "1 or more", nodes)
+        expect(nodes >= 1, "annoy_search_nodes", "1 or more", nodes)
+        for name in ("faiss_lists", "faiss_effort"):
+            expect(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        links = self.faiss_links
+        expect(2 <= links <= 512, "faiss_links", "2 to 512", links)
+        expect(0 < self.faiss_recall <= 1, "faiss_recall", "above 0, to 1", self.faiss_recall)
+        factor = self.faiss_rescored
+        expect(1 <= factor <= 100, "faiss_rescored", "1 to 100", factor)
 
 
 @dataclasses.dataclass
@@ -50,8 +85,8 @@ class TrainNeighborsConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.per_part >= 0, "per_part", "0 or more", self.per_part)
-        _expect(self.k >= 1, "k", "1 or more", self.k)
+        expect(self.per_part >= 0, "per_part", "0 or more", self.per_part)
+        expect(self.k >= 1, "k", "1 or more", self.k)
 
 
 @dataclasses.dataclass
@@ -78,83 +113,10 @@ class LandmarkConfig:
         """Refuses values outside their range."""
         for name in ("non_landmark_neighbors", "per_landmark", "keep"):
             value = getattr(self, name)
-            _expect(value >= 1, name, "1 or more", value)
+            expect(value >= 1, name, "1 or more", value)
         for name in ("non_landmark_weight", "best_bonus"):
             value = getattr(self, name)
-            _expect(value >= 0, name, "0 or more", value)
-
-
-@dataclasses.dataclass
-class DbaConfig:
-    """Database-side augmentation: rows replaced by a mean over their neighbourhood.
-
-    Attributes:
-        rows: Which rows are replaced.
-        n: How many nearest rows are averaged, the row itself included.
-        alpha: Weights are similarity to this power; none uses the published sqrt(1 + similarity).
-    """
-
-    rows: Literal["test", "index", "both", "none"] = "test"
-    n: int = 2
-    alpha: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        _expect(self.n >= 1, "n", "1 or more", self.n)
-        _expect(self.alpha is None or self.alpha >= 0, "alpha", "0 or more", self.alpha)
-
-
-@dataclasses.dataclass
-class QueryExpansionConfig:
-    """α-query expansion: queries averaged with their nearest index images, after the DBA.
-
-    Attributes:
-        n: How many index images are added to the query; 0 for none.
-        alpha: Their weights are similarity to this power.
-    """
-
-    n: int = 0
-    alpha: float = 3.0
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        _expect(self.n >= 0, "n", "0 or more", self.n)
-        _expect(self.alpha >= 0, "alpha", "0 or more", self.alpha)
-
-
-@dataclasses.dataclass
-class RerankConfig:
-    """Re-ranking of the direct side by neighbourhoods.
-
-    Attributes:
-        method: none, k_reciprocal or diffusion.
-        k1: k_reciprocal: how many neighbours may be reciprocal.
-        k2: k_reciprocal: over how many nearest a description is averaged.
-        share: k_reciprocal: the share of plain similarity; the rest is Jaccard's.
-        graph_k: diffusion: how many neighbours an index image has in the graph.
-        start_k: diffusion: the number of a query's nearest images at which it starts.
-        gamma: diffusion: affinities are similarity to this power.
-        alpha: diffusion: how far it spreads, 0 to below 1.
-        steps: diffusion: the largest number of conjugate gradient steps.
-    """
-
-    method: Literal["none", "k_reciprocal", "diffusion"] = "none"
-    k1: int = 20
-    k2: int = 6
-    share: float = 0.3
-    graph_k: int = 50
-    start_k: int = 10
-    gamma: float = 3.0
-    alpha: float = 0.9
-    steps: int = 20
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        for name in ("k1", "k2", "graph_k", "start_k", "steps"):
-            _expect(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        _expect(0 <= self.share <= 1, "share", "0 to 1", self.share)
-        _expect(0 <= self.alpha < 1, "alpha", "0 to below 1", self.alpha)
-        _expect(self.gamma >= 0, "gamma", "0 or more", self.gamma)
+            expect(value >= 0, name, "0 or more", value)
 
 
 @dataclasses.dataclass
@@ -180,15 +142,15 @@ class FusionConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _expect(self.direct_k >= 1, "direct_k", "1 or more", self.direct_k)
-        _expect(self.limit >= 1, "limit", "1 or more", self.limit)
+        expect(self.direct_k >= 1, "direct_k", "1 or more", self.direct_k)
+        expect(self.limit >= 1, "limit", "1 or more", self.limit)
         for name in ("bridge_divisor", "direct_power", "bridge_power"):
             value = getattr(self, name)
-            _expect(value > 0, name, "a number above 0", value)
+            expect(value > 0, name, "a number above 0", value)
 
 
 @dataclasses.dataclass
-class RetrieveConfig:
+class RetrieveConfig(NoCodeFromFiles):
     """Ranks the index images for every test image and writes submission, evidence and settings.
 
     Attributes:
@@ -213,8 +175,14 @@ class RetrieveConfig:
         dba: Database-side augmentation.
         query_expansion: α-query expansion.
         rerank: Re-ranking of the direct side by neighbourhoods.
+        landmark_rerank: Re-ranking by predicted landmarks, after the fusion.
         label_vote_weight: What a full landmark vote adds to a direct confidence; 0 for none.
         fusion: How direct and bridged confidence are fused into one ranking.
+        verifier: package.module:function that scores the first images of a ranking, for example
+            by matching local features; they are ordered by its scores. Only on the command line.
+        verifier_top: How many images of each query the verifier scores.
+        verifier_images: Folder of the photos, as --source of glrtf report; the verifier then gets
+            their paths, too.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
     """
@@ -237,7 +205,11 @@ class RetrieveConfig:
     query_expansion: QueryExpansionConfig = dataclasses.field(default_factory=QueryExpansionConfig)
     rerank: RerankConfig = dataclasses.field(default_factory=RerankConfig)
     label_vote_weight: float = 0.0
+    landmark_rerank: LandmarkRerankConfig = dataclasses.field(default_factory=LandmarkRerankConfig)
     fusion: FusionConfig = dataclasses.field(default_factory=FusionConfig)
+    verifier: str = ""
+    verifier_top: int = 100
+    verifier_images: str = ""
     verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
@@ -245,14 +217,18 @@ class RetrieveConfig:
         for name in ("query", "index"):
             if not getattr(self, name):
                 raise ValueError(f"{name}: expected at least one embedding set, found none")
-        if self.bridged and not (self.train and self.landmarks):
+        if self.needs_train and not (self.train and self.landmarks):
             missing = "train" if not self.train else "landmarks"
+            what, instead = "landmark_rerank.steps", "leave it at none"
+            if self.bridged:
+                what, instead = "preset fifth_place", "choose --preset direct_dba or direct"
             raise ValueError(
-                f"{missing}: preset fifth_place needs the train images' embedding sets and their "
-                "landmarks CSV, found none; give it, or choose --preset direct_dba or direct"
+                f"{missing}: {what} needs the train images' embedding sets and their "
+                f"landmarks CSV, found none; give it, or {instead}"
             )
+        self._check_reranking()
         weight = self.label_vote_weight
-        _expect(weight >= 0, "label_vote_weight", "0 or more", weight)
+        expect(weight >= 0, "label_vote_weight", "0 or more", weight)
         if weight and not self.bridged:
             raise ValueError(
                 "label_vote_weight: expected preset fifth_place, which knows landmarks, "
@@ -264,17 +240,30 @@ class RetrieveConfig:
                 "--non_landmark_solution, found both; give one"
             )
 
+    def _check_reranking(self) -> None:
+        near = self.train_neighbors
+        wide = near.per_part or near.k
+        if self.landmark_rerank.steps != "none" and self.landmark_rerank.k > wide:
+            name = "train_neighbors.per_part" if near.per_part else "train_neighbors.k"
+            raise ValueError(
+                f"landmark_rerank.k: expected at most {name} ({wide}), found "
+                f"{self.landmark_rerank.k}"
+            )
+        expect(self.verifier_top >= 1, "verifier_top", "1 or more", self.verifier_top)
+        if self.verifier and not names_function(self.verifier):
+            raise ValueError(f"verifier: expected package.module:function, found {self.verifier!r}")
+
     @property
     def bridged(self) -> bool:
         """Whether the ranking goes through the train set."""
         return self.preset == "fifth_place"
 
     @property
+    def needs_train(self) -> bool:
+        """Whether any step reads the train set."""
+        return self.bridged or self.landmark_rerank.steps != "none"
+
+    @property
     def dba_rows(self) -> str:
         """Which rows the augmentation replaces, the preset considered."""
         return "none" if self.preset == "direct" else self.dba.rows
-
-
-def _expect(holds: bool, name: str, expected: str, found: object) -> None:
-    if not holds:
-        raise ValueError(f"{name}: expected {expected}, found {found}")

@@ -11,7 +11,7 @@ from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
-_BACKENDS = ("exact", "tensorflow", "annoy")
+_BACKENDS = ("exact", "tensorflow", "faiss", "annoy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class SearcherConfig(NoCodeFromFiles):
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
         runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
-        cache: Folder for what is worked out once for an index: Annoy's trees and the index
-            photos' landmarks; empty means <index>/search.
+        cache: Folder for what is worked out once for an index: faiss's index or Annoy's trees,
+            and the index photos' landmarks; empty means <index>/search.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
         descriptor: What the file of another project's model does not say; by default as the
@@ -203,6 +203,8 @@ class ServeConfig(SearcherConfig):
         decode_threads: Processes that decode uploads and make thumbnails.
         decode_seconds: Processor time that decoding one photo may take, seconds; then its process
             is terminated and the photo refused.
+        watch_seconds: How often to check the sets for changes, in seconds; what `glrtf index` has
+            changed is used without a restart. 0 never checks; SIGHUP checks at once.
     """
 
     photos: str = ""
@@ -219,6 +221,7 @@ class ServeConfig(SearcherConfig):
     shutdown_timeout: int = 30
     decode_threads: int = 4
     decode_seconds: float = 10.0
+    watch_seconds: float = 2.0
 
     def __post_init__(self) -> None:
         _expect(self, "port", 0, 65_535)
@@ -232,6 +235,7 @@ class ServeConfig(SearcherConfig):
         _expect(self, "shutdown_timeout", 0, 3600)
         _expect(self, "decode_threads", 1, 256)
         _expect(self, "decode_seconds", 0.01, 3600)
+        _expect(self, "watch_seconds", 0, 3600)
         super().__post_init__()
 
     @property

@@ -7,6 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from glrtf.data.shards import PhotoShard, ShardSet
 from tfrecords_tools import file_kinds, image_ids, own_names
 from tfrecords_tools.errors import UserError
@@ -101,6 +104,29 @@ def write_list(shard_set: ShardSet, source: str, folder: str) -> None:
     ]
     csv_files.write(files.join(folder, LIST_NAME), ("image_id", "path"), photos)
     csv_files.write(files.join(folder, LEFT_OUT_NAME), ("path", "reason"), shard_set.left_out)
+
+
+def without_known(shard_set: ShardSet, known: npt.NDArray[np.bytes_]) -> tuple[ShardSet, int]:
+    """Leaves out photos of a folder by their ids; shards stay as they are.
+
+    Args:
+        shard_set: What is to be embedded.
+        known: The ids to leave out.
+
+    Returns:
+        The rest, and how many photos were left out.
+    """
+    if not isinstance(shard_set, PhotoSet):
+        return shard_set, 0
+    gone = set(known.tolist())
+    shards = []
+    for shard in shard_set.shards:
+        assert isinstance(shard, PhotoShard)
+        photos = tuple(pair for pair in shard.photos if pair[1].encode() not in gone)
+        if photos:
+            shards.append(PhotoShard(shard.path, len(photos), photos=photos))
+    rest = dataclasses.replace(shard_set, shards=tuple(shards))
+    return rest, shard_set.num_examples - rest.num_examples
 
 
 def _entries(folder: str) -> Iterator[tuple[str, int, str]]:

@@ -17,7 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource, gather_rows, join, normalized
+from glrtf.embeddings.rows import (
+    FLOAT32_UNIT,
+    RowSource,
+    gather_rows,
+    groups_of,
+    join,
+    normalized,
+)
+from glrtf.embeddings.set_parts import RowGroup
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 from tfrecords_tools.storage.array_files import load_archive
@@ -152,6 +160,14 @@ class AdaptedRows:
     def ids(self) -> npt.NDArray[np.bytes_]:
         """(rows,) S dtype."""
         return self._source.ids
+
+    @property
+    def groups(self) -> tuple[RowGroup, ...]:
+        """The source's groups, mapped."""
+        return tuple(
+            RowGroup(files.json_digest([group.key, self._adapter.digest]), group.places)
+            for group in groups_of(self._source)
+        )
 
     def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Rows start..stop of a part, mapped, float32 (stop - start, dimension)."""

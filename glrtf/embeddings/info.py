@@ -1,23 +1,36 @@
 """embedding_set.json: what a finished embedding set says of itself."""
 
 import hashlib
+import itertools
 import json
 import os
-from typing import Any, Literal, TypedDict
+import re
+from typing import Any, Literal, NotRequired, TypedDict
 
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
 INFO_FILE = "embedding_set.json"
 SCHEMA_VERSION = 1
+CHANGED_VERSION = 2
+"""Of a set that was changed since it was made, which earlier releases would misread."""
+
+_STEM = re.compile(r"^\d{5}-of-\d{5}(-g\d{5})?$")
 
 
 class PartInfo(TypedDict):
-    """One part: its rows, and the digests of its files."""
+    """One part: its rows, and the digests of its files.
+
+    In a set that was changed, ``file`` is what the names of its files have in common, where that
+    is not ``00000-of-00004`` by the part's number, and ``removed`` the rows of the files that do
+    not count any more, ascending. Both are left out where they say nothing.
+    """
 
     num_rows: int
     embeddings_sha256: str
     ids_sha256: str
+    file: NotRequired[str]
+    removed: NotRequired[list[int]]
 
 
 class Meta(TypedDict, total=False):
@@ -43,6 +56,7 @@ class SetInfo(TypedDict):
     dimension: int
     dtype: Literal["float16", "float32"]
     meta: Meta
+    generation: NotRequired[int]
 
 
 def read_info(folder: str) -> dict[str, Any]:
@@ -66,13 +80,31 @@ def read_info(folder: str) -> dict[str, Any]:
         )
     info = files.read_json(path)
     version = info.get("schema_version") if isinstance(info, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in (SCHEMA_VERSION, CHANGED_VERSION):
         raise UserError(f"{path}: expected schema_version {SCHEMA_VERSION}, found {version!r}")
     json_shapes.require(path, info, SetInfo)
     least = min([info["dimension"] - 1, *(part["num_rows"] for part in info["parts"])])
     if least < 0:
         raise UserError(f"{path}: expected positive numbers, found {least}; make the set again")
+    for part in info["parts"]:
+        _require_part(path, part)
     return info
+
+
+def _require_part(path: str, part: dict[str, Any]) -> None:
+    """Raises a `UserError` for a part whose files or removed rows cannot be."""
+    stem, removed = part.get("file", ""), part.get("removed", [])
+    if stem and not _STEM.match(stem):
+        raise UserError(
+            f"{path}: expected a file such as 00000-of-00001-g00001, found {stem!r}; make the set"
+            " again"
+        )
+    ascending = all(one < other for one, other in itertools.pairwise(removed))
+    if removed and not (ascending and removed[0] >= 0 and removed[-1] < part["num_rows"]):
+        raise UserError(
+            f"{path}: expected removed rows from 0 to {part['num_rows'] - 1}, ascending, found"
+            f" others; make the set again"
+        )
 
 
 _ARRAYS = {
@@ -97,6 +129,13 @@ def _array_kind(path: str) -> str:
 
 
 def digest_of(info: dict[str, Any]) -> str:
-    """SHA-256 over a set's dimension, dtype and the digests of its parts."""
-    content = {key: info[key] for key in ("dimension", "dtype", "parts")}
+    """SHA-256 over a set's dimension, dtype and the digests of its parts.
+
+    What files are called does not count: a set that was changed and compacted has the digest of
+    one that was made of the same rows at once.
+    """
+    content = {key: info[key] for key in ("dimension", "dtype")}
+    content["parts"] = [
+        {key: value for key, value in part.items() if key != "file"} for part in info["parts"]
+    ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

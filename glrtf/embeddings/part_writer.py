@@ -25,7 +25,19 @@ _ROWS_A_CHECK = 8192
 
 def part_file(kind: str, part: int, num_parts: int) -> str:
     """A part's file name; `kind` is ``"embeddings"`` or ``"ids"``."""
-    return f"{kind}-{part:05d}-of-{num_parts:05d}.npy"
+    return f"{kind}-{part_stem(part, num_parts)}.npy"
+
+
+def part_stem(part: int, num_parts: int, generation: int = 0) -> str:
+    """What a part's file names have in common.
+
+    Args:
+        part: Which part.
+        num_parts: Of how many that were written together.
+        generation: Which version of the set they were written for; 0 for its first.
+    """
+    later = f"-g{generation:05d}" if generation else ""
+    return f"{part:05d}-of-{num_parts:05d}{later}"
 
 
 def write_part(
@@ -36,6 +48,7 @@ def write_part(
     ids: npt.ArrayLike,
     *,
     names: Collection[str] | None = None,
+    generation: int = 0,
 ) -> dict[str, str]:
     """Writes one part, each of its two files whole or not at all.
 
@@ -46,6 +59,7 @@ def write_part(
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
         ids: (n,) image ids, text or bytes, as `image_ids.RULE` says.
         names: The names in the folder, where they are known; saves looking for each on gs://.
+        generation: Which version of the set the part is for; 0 for its first.
 
     Returns:
         embeddings_sha256 and ids_sha256, the digests of the two files as they were written.
@@ -70,7 +84,7 @@ def write_part(
         )
     digests = {}
     for kind, array in (("ids", ids), ("embeddings", rows)):
-        name = part_file(kind, part, num_parts)
+        name = f"{kind}-{part_stem(part, num_parts, generation)}.npy"
         new = names is not None and name not in names
         digests[f"{kind}_sha256"] = array_files.save(files.join(folder, name), array, new=new)
     return digests

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from glrtf.embeddings import part_files as arrays
 from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.set_parts import RowGroup
 from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
 
 FLOAT32_UNIT = 2.0**-24
 """Half the spacing of float32 numbers at 1: what one rounding costs, relatively."""
@@ -136,6 +138,20 @@ class JoinedRows:
         content = json.dumps([[one.digest for one in self._sets], self._votes])
         return hashlib.sha256(content.encode()).hexdigest()
 
+    @property
+    def groups(self) -> tuple[RowGroup, ...]:
+        """The sets' groups, joined; none where the sets' files hold the rows in other orders."""
+        if any(order is not None for order in self._orders):
+            return ()
+        joined = []
+        for of_part in zip(*(one.groups for one in self._sets), strict=True):
+            places = of_part[0].places
+            if not all(np.array_equal(places, group.places) for group in of_part):
+                return ()
+            keys = [group.key for group in of_part]
+            joined.append(RowGroup(files.json_digest(["joined", keys, self._votes]), places))
+        return tuple(joined)
+
     def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Rows start..stop of a part, joined, float32 (stop - start, dimension)."""
         length = len(range(start, min(stop, self.part_lengths[part])))
@@ -250,6 +266,7 @@ class ConcatenatedRows:
         if len({source.dimension for source in sources}) > 1:
             found = ", ".join(f"{source.name} {source.dimension}" for source in sources)
             raise UserError(f"expected rows of one dimension, found {found}; join the same models")
+        self._whole = tuple(sources)
         self._sources = [(s, part) for s in sources for part in range(len(s.part_lengths))]
         self.name = ", ".join(source.name for source in sources)
         self.part_lengths = tuple(source.part_lengths[part] for source, part in self._sources)
@@ -257,6 +274,11 @@ class ConcatenatedRows:
         self.digest = hashlib.sha256("".join(s.digest for s in sources).encode()).hexdigest()
         self.ids = np.concatenate([source.ids for source in sources])
         self.rounding = max(source.rounding for source in sources)
+
+    @property
+    def groups(self) -> tuple[RowGroup, ...]:
+        """The sources' groups, one source after the other."""
+        return tuple(group for source in self._whole for group in groups_of(source))
 
     def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Rows start..stop of a part, float32 (rows, dimension)."""
@@ -267,6 +289,15 @@ class ConcatenatedRows:
         """Any rows of a part, float64 (len(rows), dimension)."""
         source, own_part = self._sources[part]
         return source.gather(own_part, rows)
+
+
+def groups_of(source: RowSource) -> tuple[RowGroup, ...]:
+    """A source's rows in groups, all of them in order.
+
+    Where a source does not say what its rows come from, they are one group that is as old as they.
+    """
+    groups = getattr(source, "groups", ())
+    return tuple(groups) or (RowGroup(source.digest, np.arange(len(source.ids))),)
 
 
 def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:

@@ -6,18 +6,17 @@ and its place in ``qimlist``. The ground truth is written again in these ids.
 """
 
 import os
-import shutil
 from collections.abc import Sequence
 
 from glrtf.evaluation import revisited
+from glrtf.evaluation.layouts import photo_files
 from glrtf.evaluation.revisited import GroundTruth
-from tfrecords_tools import gldv2, pixels
+from tfrecords_tools import gldv2
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import csv_files, files, folders
 
 GROUND_TRUTH_FILE = "ground_truth.json"
-_FIRST_QUERY = 0xF << 60
 
 
 def write_layout(ground_truth: str, photos: str, output: str) -> GroundTruth:
@@ -44,21 +43,22 @@ def write_layout(ground_truth: str, photos: str, output: str) -> GroundTruth:
     if os.path.exists(output):
         raise UserError(f"{output}: already exists; choose another --output or remove it")
     index_ids = [gldv2.format_id(place) for place in range(len(index))]
-    query_ids = [gldv2.format_id(_FIRST_QUERY + place) for place in range(len(queries))]
+    query_ids = [gldv2.format_id(photo_files.FIRST_QUERY + place) for place in range(len(queries))]
     with (
         folders.atomic_folder(output) as folder,
         Progress("photos", len(index) + len(queries), "photo") as progress,
     ):
         for name, image_id in zip(queries, query_ids, strict=True):
             box = truth.queries[name].box
-            _write_query(_photo_path(photos, name), box, _place(folder, "test", image_id))
+            photo_files.write_query(_photo_path(photos, name), box, folder, image_id)
             progress.update()
         for name, image_id in zip(index, index_ids, strict=True):
-            _link(_photo_path(photos, name), _place(folder, "index", image_id))
+            photo_files.link(_photo_path(photos, name), folder, "index", image_id)
             progress.update()
         metadata = files.join(folder, "metadata")
-        _write_ids(files.join(metadata, "test.csv"), query_ids, queries)
-        _write_ids(files.join(metadata, "index.csv"), index_ids, index)
+        for split, ids, names in (("test", query_ids, queries), ("index", index_ids, index)):
+            rows = zip(ids, names, strict=True)
+            csv_files.write(files.join(metadata, f"{split}.csv"), ("id", "name"), rows)
         renamed = {"imlist": index_ids, "qimlist": query_ids, "gnd": published["gnd"]}
         files.write_json(files.join(metadata, GROUND_TRUTH_FILE), renamed)
     return revisited.read_ground_truth(files.join(output, "metadata", GROUND_TRUTH_FILE))
@@ -75,31 +75,3 @@ def _require_photos(photos: str, names: Sequence[str]) -> None:
 
 def _photo_path(photos: str, name: str) -> str:
     return os.path.join(photos, f"{name}.jpg")
-
-
-def _place(folder: str, split: str, image_id: str) -> str:
-    path = os.path.join(folder, split, *image_id[:3], f"{image_id}.jpg")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return path
-
-
-def _write_query(source: str, box: pixels.Box | None, target: str) -> None:
-    try:
-        cut = revisited.crop_query(files.read_bytes(source), box)
-    except OSError as error:
-        raise UserError(
-            f"{source}: expected a photo that holds its query's box, found: {error}"
-        ) from None
-    with open(target, "wb") as file:
-        file.write(cut)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _write_ids(path: str, ids: Sequence[str], names: Sequence[str]) -> None:
-    csv_files.write(path, ("id", "name"), zip(ids, names, strict=True))

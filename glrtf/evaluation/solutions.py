@@ -39,6 +39,21 @@ class RecognitionSolution:
     landmarks: dict[str, frozenset[int]]
     usage: dict[str, str]
 
+    def parts(self) -> dict[str, dict[str, frozenset[int]]]:
+        """``Public``, ``Private`` and ``All`` → the landmarks of their scored images.
+
+        A part in which no image shows a landmark is left out.
+        """
+        found = {
+            part: {
+                image_id: landmarks
+                for image_id, landmarks in self.landmarks.items()
+                if part in ("All", self.usage[image_id])
+            }
+            for part in ("Public", "Private", "All")
+        }
+        return {part: truth for part, truth in found.items() if any(truth.values())}
+
 
 def is_recognition(path: str) -> bool:
     """Whether a CSV file is of the recognition task (``id,landmarks``)."""

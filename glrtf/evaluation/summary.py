@@ -130,16 +130,7 @@ def recognition_measures(
         if image_id not in solution.usage:
             hint = lost_form_hint(image_id, solution.usage) or "remove its line"
             raise UserError(f"{name}: image {image_id!r} is not in the solution; {hint}")
-    measures = {}
-    for part in ("Public", "Private", "All"):
-        truth = {
-            image_id: landmarks
-            for image_id, landmarks in solution.landmarks.items()
-            if part in ("All", solution.usage[image_id])
-        }
-        if any(truth.values()):
-            measures[part] = _recognition_part(predictions, truth)
-    return measures
+    return {part: _recognition_part(predictions, truth) for part, truth in solution.parts().items()}
 
 
 def _recognition_part(

@@ -1,6 +1,8 @@
 """One process's share of an embedding: from settings to models, input and parts."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from glrtf.config.inference import EmbedConfig
 from glrtf.config.keras_settings import ON_JAX
@@ -17,13 +19,23 @@ def open_input(config: EmbedConfig) -> ShardSet:
     return open_photos(config.data, config.split, config.photo_ids)
 
 
-def load_jobs(config: EmbedConfig) -> list[Job]:
-    """Loads the models on their devices; the first one with the adapter, if there is one."""
+def load_jobs(config: EmbedConfig, recorded: Mapping[str, Any] | None = None) -> list[Job]:
+    """Loads the models on their devices; the first one with the adapter, if there is one.
+
+    Args:
+        config: The settings.
+        recorded: The preparation of the set that the first model's rows are for, if any; it counts
+            where neither the settings nor a manifest say something.
+    """
     if ON_JAX:
-        from glrtf.inference.jax_runner import load_jobs as load
+        from glrtf.inference import jax_runner
+
+        # A workdir's model, which needs no preparation.
+        first, *others = jax_runner.load_jobs(config)
     else:
-        from glrtf.inference.tensorflow_jobs import load_jobs as load
-    first, *others = load(config)
+        from glrtf.inference import tensorflow_jobs
+
+        first, *others = tensorflow_jobs.load_jobs(config, recorded)
     return [dataclasses.replace(first, embedder=first.embedder.adapted_by(config.adapter)), *others]
 
 

@@ -1,6 +1,8 @@
 """Models and their runners, with Keras on TensorFlow."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,8 +16,8 @@ from glrtf.inference.tensorflow_runner import BatchRunner
 from glrtf.training.strategy import describe, is_one_cpu, make_strategy
 
 
-def load_jobs(config: EmbedConfig) -> list[Job]:
-    """Loads the models on their devices."""
+def load_jobs(config: EmbedConfig, recorded: Mapping[str, Any] | None = None) -> list[Job]:
+    """Loads the models on their devices; see `glrtf.inference.tasks.load_jobs`."""
     strategy = make_strategy(config.strategy, config.tpu)
     jobs: list[Job] = []
     for number, (model, output) in enumerate(config.jobs):
@@ -27,6 +29,7 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
                 any_size,
                 config.precision,
                 DescriptorConfig() if number else config.descriptor,
+                None if number else recorded,
                 runtime=config.runtime,
                 on_cpu=is_one_cpu(strategy),
             )

@@ -1,6 +1,8 @@
 """package.module:function, as typed on the command line."""
 
+import hashlib
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -29,3 +31,18 @@ def find_function(name: str) -> Callable[..., Any]:
     if not callable(function):
         raise UserError(f"{name}: expected a function {attribute} in {module_name}, found none")
     return function
+
+
+def function_digest(name: str, function: Callable[..., Any]) -> str:
+    """A SHA-256 of a function's name and its module's source, 64 hex digits.
+
+    Where the function has an attribute ``digest`` (text), which may name weights that it loads,
+    that counts too.
+    """
+    source = inspect.getsourcefile(inspect.unwrap(function))
+    digest = hashlib.sha256(name.encode())
+    if source and os.path.exists(source):
+        with open(source, "rb") as file:
+            digest.update(file.read())
+    digest.update(str(getattr(function, "digest", "")).encode())
+    return digest.hexdigest()

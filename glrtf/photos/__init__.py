@@ -1,1 +1,1 @@
-"""Photos by id, thumbnails, and which photos show a landmark."""
+"""Photos by id, thumbnails, and the photos of a landmark."""

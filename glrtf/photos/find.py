@@ -15,12 +15,12 @@ SPLITS = ("train", "index", "test")
 
 @dataclasses.dataclass(frozen=True)
 class PhotoPlace:
-    """Where a photo's bytes lie.
+    """The location of a photo's bytes.
 
     Attributes:
         path: The tar or the photo's own file.
         offset: The first byte.
-        size: How many bytes; None up to the file's end.
+        size: The number of bytes; None means up to the file's end.
     """
 
     path: str
@@ -37,19 +37,18 @@ class PhotoPlace:
 def find_photos(
     root: str, wanted: Collection[str], *, quiet: bool = False
 ) -> dict[str, PhotoPlace]:
-    """Finds photos below a folder, reading no more than the tars' headers.
+    """Finds photos below a folder, reading only the tars' headers.
 
-    Looked for are ``a/b/c/<id>.jpg`` below the folder itself and below
-    ``train``, ``index`` and ``test``, and the members of those name in any
-    ``*.tar`` there.
+    Searches for ``a/b/c/<id>.jpg`` below the folder itself and below ``train``, ``index`` and
+    ``test``, and for members of that name in any ``*.tar`` there.
 
     Args:
         root: GLDv2's published layout, or photos in folders.
-        wanted: Image ids. Those that no file name may be made of are not looked for.
+        wanted: Image ids. Ids that cannot be file names are skipped.
         quiet: Whether no progress is shown.
 
     Returns:
-        The places of those that were found.
+        The locations of the photos that were found.
 
     Raises:
         UserError: If the folder is missing or a tar is damaged.
@@ -69,7 +68,7 @@ def find_photos(
 
 
 def require_source(root: str) -> list[str]:
-    """The folders in which photos are looked for.
+    """The folders to search for photos.
 
     Raises:
         UserError: If the root is missing.
@@ -82,7 +81,7 @@ def require_source(root: str) -> list[str]:
 def _find_in_tars(
     paths: list[str], missing: set[str], places: dict[str, PhotoPlace], quiet: bool
 ) -> None:
-    """Adds the places of the missing photos; stops when all are found."""
+    """Adds the locations of the missing photos; stops when all are found."""
     if not paths or not missing:
         return
     shown = contextlib.nullcontext() if quiet else Progress("find photos", len(paths), "tar")

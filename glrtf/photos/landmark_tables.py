@@ -1,4 +1,4 @@
-"""Which train photos show a landmark, and what the landmark is called."""
+"""The train photos of a landmark, and the landmark's name."""
 
 import os
 from collections.abc import Collection
@@ -40,7 +40,7 @@ def photos_of_landmarks(path: str, landmark_ids: Collection[int]) -> dict[int, l
 
 
 def landmark_names(source: str, landmark_ids: Collection[int]) -> dict[int, str]:
-    """The landmarks' names, from ``train_label_to_category.csv`` where it is there."""
+    """The landmarks' names, from ``train_label_to_category.csv``, if it exists."""
     folders = (files.join(source, "metadata"), source, files.join(source, "train"))
     path = _first_file(folders, ("train_label_to_category.csv",))
     if path is None:

@@ -1,4 +1,4 @@
-"""Photos by id, out of GLDv2's tars or extracted folders, or a plain folder of photos."""
+"""Photos by id, from GLDv2's tars or extracted folders, or a plain folder of photos."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ class Photos(Protocol):
     """A set's photos."""
 
     def place(self, image_id: str) -> PhotoPlace | None:
-        """Where a photo lies; None for what is no id, or not there."""
+        """The location of a photo; None for an invalid or unknown id."""
 
 
 class FolderPhotos:
@@ -28,10 +28,10 @@ class FolderPhotos:
         folder: The folder.
         paths: Each photo's path below it, by image id. No text of a request becomes part of
             a path: ids are only looked up.
-        what: What the set is called in messages.
+        what: The set's name in messages.
 
     Raises:
-        UserError: If none of the photos lies in the folder.
+        UserError: If none of the photos is in the folder.
     """
 
     def __init__(self, folder: str, paths: Mapping[str, str], what: str) -> None:
@@ -43,7 +43,7 @@ class FolderPhotos:
             )
 
     def place(self, image_id: str) -> PhotoPlace | None:
-        """As of `Photos`; links that lead out of the folder are not followed."""
+        """See `Photos`; links that lead out of the folder are not followed."""
         name = self._paths.get(image_id)
         if name is None:
             return None
@@ -55,14 +55,13 @@ class FolderPhotos:
 class PhotoStore:
     """One split's photos.
 
-    Of tars the headers are read, once: what they hold is remembered on disk. An
-    id is parsed to a number, and from that a name is made, so that no text of a
-    request becomes part of a path.
+    Tars' headers are read once, and their contents are cached on disk. An id is parsed to a number,
+    from which a name is built, so no text of a request becomes part of a path.
 
     Args:
-        root: The folder that holds the split's, as GLDv2 is published.
+        root: The folder that contains the split's folder, in GLDv2's published layout.
         split: ``index`` or ``train``.
-        memory: Where the tars' contents are remembered.
+        memory: Where the tars' contents are cached.
 
     Raises:
         UserError: If the split's folder is not in that layout, or a tar is damaged.
@@ -80,7 +79,7 @@ class PhotoStore:
         self._members, self._tars = joined[order], numbers[order].astype(np.uint16)
 
     def place(self, image_id: str) -> PhotoPlace | None:
-        """Where a photo lies; None for what is no id, or not there."""
+        """The location of a photo; None for an invalid or unknown id."""
         number = gldv2.parse_id(image_id)
         if number is None:
             return None
@@ -117,7 +116,7 @@ class PhotoStore:
 def open_stores(
     root: str, memory: str, plain: Mapping[str, Mapping[str, str]] | None = None
 ) -> dict[str, Photos]:
-    """The splits of a photo folder that can be shown: index, and train where it is there.
+    """The splits of a photo folder that can be shown: index, and train if it exists.
 
     Args:
         root: The folder; empty for none.
@@ -133,7 +132,7 @@ def open_stores(
     known = {split: paths for split, paths in (plain or {}).items() if paths}
     if "index" in known:
         stores: dict[str, Photos] = {"index": FolderPhotos(root, known["index"], "--index")}
-        with contextlib.suppress(UserError):  # Train photos may lie anywhere else.
+        with contextlib.suppress(UserError):  # Train photos may be anywhere else.
             if "train" in known:
                 stores["train"] = FolderPhotos(root, known["train"], "--train")
         return stores

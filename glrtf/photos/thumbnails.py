@@ -1,4 +1,4 @@
-"""Small pictures of many photos, made once."""
+"""Thumbnails of many photos, made once."""
 
 import concurrent.futures
 import io
@@ -18,7 +18,7 @@ _NAME = 200
 
 
 def thumbnail(data: bytes, side: int) -> bytes:
-    """A photo's small picture.
+    """A photo's thumbnail.
 
     Args:
         data: An image file's bytes.
@@ -28,7 +28,7 @@ def thumbnail(data: bytes, side: int) -> bytes:
         A JPEG file's bytes, upright as its EXIF orientation says, in RGB.
 
     Raises:
-        OSError: If the bytes are no picture that can be decoded.
+        OSError: If the bytes are not an image that can be decoded.
     """
     try:
         upright = images.upright_image(data, _SETTINGS, draft=2 * side)
@@ -41,7 +41,7 @@ def thumbnail(data: bytes, side: int) -> bytes:
 
 
 def relative_path(image_id: str, side: int) -> str:
-    """Where an image's thumbnail lies below the report's folder, whatever its id; see app.js."""
+    """The path of an image's thumbnail below the report's folder, for any id; see app.js."""
     name = image_ids.file_name(image_id)
     # A file's name has at most 255 bytes on most systems.
     pieces = (name[start : start + _NAME] for start in range(0, len(name), _NAME))
@@ -54,7 +54,7 @@ def make_thumbnails(
     """Writes the thumbnails that do not exist yet.
 
     Args:
-        places: Where the photos lie.
+        places: The photos' locations.
         folder: The report's folder.
         side: The longest side in pixels.
 
@@ -76,7 +76,7 @@ def make_thumbnails(
         files.write_bytes(path, small)
         return image_id, True
 
-    # In the order in which they are on the disk; decoding lets go of Python's lock.
+    # In the order on disk; decoding releases Python's lock.
     order = sorted(places, key=lambda image_id: (places[image_id].path, places[image_id].offset))
     with (
         Progress("thumbnails", len(order), "photo") as progress,

@@ -1,4 +1,4 @@
-"""The train photos that make a bridge: those most like the query, and most like the hit."""
+"""The train photos of a bridge: those most similar to the query, and to the hit."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -35,7 +35,7 @@ def nearest_train_photos(
     train_ids: Mapping[int, Sequence[str]],
     most: int = SHOWN,
 ) -> dict[Bridge, list[str]]:
-    """For images, the train photos of a landmark that are most like them.
+    """For images, the most similar train photos of a landmark.
 
     Args:
         pairs: Images and landmarks.

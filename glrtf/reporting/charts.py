@@ -1,4 +1,4 @@
-"""Which charts the report draws, and from what."""
+"""The report's charts and their data."""
 
 import dataclasses
 

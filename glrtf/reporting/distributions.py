@@ -61,8 +61,7 @@ def relevant_chart(scored: ScoredSubmission) -> Chart:
 def confidence_charts(scored: ScoredSubmission, evidence: Evidence) -> list[Chart]:
     """Direct and bridged confidence of right and of wrong images.
 
-    Images without the one confidence are left out of its chart; a confidence
-    that no image has gets no chart.
+    Each chart omits images without that confidence; a confidence that no image has gets no chart.
     """
     rows = np.array([evidence.rows.get(query_id, -1) for query_id in scored.query_ids])
     valid = rows >= 0
@@ -103,7 +102,7 @@ def landmark_chart(
 
 
 def _shares(pairs: Sequence[tuple[str, np.ndarray]], x_name: str, counted: str) -> str:
-    """A histogram of shares, so that few and many can be compared."""
+    """A histogram of shares, so that small and large groups can be compared."""
     everything = np.concatenate([values for _, values in pairs])
     low, high = float(everything.min()), float(everything.max())
     edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)

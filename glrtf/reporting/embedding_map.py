@@ -1,4 +1,4 @@
-"""A picture of embeddings: every photo a point, similar photos near each other."""
+"""A map of embeddings: every photo is a point, and similar photos are close to each other."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ class EmbeddingMap:
     """Points on a square.
 
     Attributes:
-        method: How they were placed: ``t-SNE`` or ``PCA``.
+        method: How they were arranged: ``t-SNE`` or ``PCA``.
         ids: The photos.
         is_query: (n,) bool; the others are index photos.
         group: (n,) int64; photos of one landmark share a number, -1 for none.
@@ -34,7 +34,7 @@ class EmbeddingMap:
     places: np.ndarray
 
     def as_json(self) -> dict[str, Any]:
-        """The map as the page's script takes it: columns of equal length."""
+        """The map as the page's script reads it: columns of equal length."""
         return {
             "ids": list(self.ids),
             "query": self.is_query.astype(int).tolist(),
@@ -64,8 +64,8 @@ def choose_points(
 ) -> tuple[list[str], list[str]]:
     """Queries and index images for a map of bounded size, stably.
 
-    Half of the places go to queries at most; index images that are right for
-    some query come before others.
+    At most half of the points are queries; index images that are right for some query take
+    precedence.
     """
     queries = sorted(query_ids, key=_hash)[: most // 2]
     wanted = {groups[query_id] for query_id in queries if query_id in groups}
@@ -103,7 +103,7 @@ def place(rows: np.ndarray, method: str, seed: int = 0) -> tuple[str, np.ndarray
         return "PCA", _on_square(components[:, :2])
     perplexity = min(30.0, (len(rows) - 1) / 3)
     tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed)
-    # On a busy machine threads that wait for each other take ten times as long as one alone.
+    # On a busy machine, threads that wait for each other take ten times as long as one thread.
     with threadpoolctl.threadpool_limits(1):
         return "t-SNE", _on_square(tsne.fit_transform(components))
 

@@ -21,14 +21,14 @@ class RankedImage:
 
     Attributes:
         image_id: The index image.
-        mark: ``right``, ``wrong``, or ``ignored`` where nothing is scored: the
-            query shows no landmark, or the image stands higher up already.
-        final: The score that ordered it; None without evidence, as the rest.
+        mark: ``right``, ``wrong``, or ``ignored`` if it is not scored: the query shows no landmark,
+            or the image already has a higher rank.
+        final: The score that ordered it; None without evidence, like the following ones.
         direct: Direct confidence.
         bridged: Bridged confidence.
         landmark_id: The landmark of the bridge, None if there is none.
-        by_bridge: Whether the bridge decided the rank: by direct confidence alone the image
-            would stand lower, or not be found.
+        by_bridge: Whether the bridge decided the rank: by direct confidence alone the image would
+            rank lower, or not be found.
     """
 
     image_id: str
@@ -47,12 +47,12 @@ class QueryView:
     Attributes:
         query_id: The query.
         usage: ``Public``, ``Private`` or ``Ignored``.
-        average_precision: None for an ignored query, as the next three.
-        baseline: The average precision of the ranking compared with.
+        average_precision: None for an ignored query, like the next three.
+        baseline: The average precision of the baseline ranking.
         first_hit: The rank, from 1, of the first right image; 0 for none.
         num_relevant: How many index images are right.
         hits: How many of the first 100 are right.
-        images: The ranked images, best first, cut where the page ends.
+        images: The ranked images, best first, up to the page's limit.
         missed: Relevant images that are not among the first 100, some of them.
     """
 
@@ -88,14 +88,14 @@ def query_view(
     max_ranks: int,
     max_missed: int,
 ) -> QueryView:
-    """Gathers what the page shows of a query.
+    """Gathers what the page shows about a query.
 
     Args:
         query_id: A query of the solution.
         result: The retrieval; a query that it lacks has no images.
         solution: The ground truth.
-        baseline: Rankings to compare with; None takes the same images ordered
-            by direct confidence alone, where there is evidence.
+        baseline: Rankings to compare with; None uses the same images ordered by direct confidence
+            alone, if there is evidence.
         max_ranks: How many ranked images are kept.
         max_missed: How many missed images are kept.
     """
@@ -144,11 +144,10 @@ def direct_ranking(query_id: str, evidence: Evidence | None) -> list[str] | None
 
 
 def choose_queries(views: list[QueryView], most: int) -> list[QueryView]:
-    """The queries worth a place where not all have one.
+    """Chooses the queries to show if there are too many.
 
-    In turn the next of the worst, the best, the most helped, the most hurt,
-    the surest without landmark, and one by a stable hash, until there are
-    enough; they keep their order.
+    In turn, the next of the worst, the best, the most helped, the most hurt, the highest-scored
+    without landmark, and one by a stable hash, until there are enough; they keep their order.
     """
     if len(views) <= most:
         return views

@@ -15,12 +15,12 @@ from tfrecords_tools.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A number to be seen first.
+    """A headline number.
 
     Attributes:
         name: What it is.
         value: The number, as text.
-        note: What belongs to it, such as its interval.
+        note: Additional text, such as its interval.
     """
 
     name: str
@@ -49,22 +49,22 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """All that the page shows.
+    """The content of the page.
 
     Attributes:
         title: The heading.
         figures: The numbers on top.
-        notes: What the reader must know, such as missing photos.
+        notes: Notes for the reader, such as missing photos.
         measures: The table of all measures, the header first.
-        parameters: How it was retrieved: names and values.
+        parameters: The retrieval's settings: names and values.
         sections: The parts with charts.
-        gallery_text: What the gallery holds.
+        gallery_text: A description of the gallery.
         views: The gallery's queries.
         train_photos: For each bridging landmark the train photos to show.
-        bridges: For both ends of a bridge the train photos most like it.
+        bridges: For both ends of a bridge, the most similar train photos.
         landmark_names: The landmarks' names, where known.
-        baseline_name: What a query is compared with.
-        by_bridging: Whether the difference shows what bridging does.
+        baseline_name: The name of the baseline.
+        by_bridging: Whether the difference is the effect of bridging.
         embedding_map: The map of embeddings, if there is one.
         thumbnail: The longest side of the thumbnails in pixels.
     """

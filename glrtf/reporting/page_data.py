@@ -1,7 +1,7 @@
 """The gallery as the scripts that the page loads: a list, and details in chunks.
 
-A page opened from disk may not fetch files, but it may add scripts; so each
-chunk is a script that hands its queries to the page.
+A page opened from disk may not fetch files, but it may add scripts; so each chunk is a script that
+passes its queries to the page.
 """
 
 import json
@@ -17,7 +17,7 @@ _MARKS = {"right": "r", "wrong": "w", "ignored": "i"}
 
 
 def query_list(views: Sequence[QueryView]) -> list[dict[str, Any]]:
-    """What the page needs of every query at once: measures and the first images.
+    """What the page needs about every query from the start: measures and the first images.
 
     Returns:
         For each query: ``id``, ``usage``, ``ap``, ``gain``,
@@ -54,7 +54,7 @@ def chunk_script(
         number: The chunk's number.
         views: Its queries.
         train_photos: For each landmark the train photos to show.
-        bridges: For both ends of a bridge the train photos most like it.
+        bridges: For both ends of a bridge, the most similar train photos.
     """
     landmarks = sorted(bridging_landmarks(views))
     near: dict[str, list[str]] = {}
@@ -94,7 +94,7 @@ def shown_ids(
 
 
 def bridging_landmarks(views: Sequence[QueryView]) -> Collection[int]:
-    """The landmarks that bridge any image shown."""
+    """The bridging landmarks of all images shown."""
     return {
         image.landmark_id
         for view in views
@@ -104,7 +104,7 @@ def bridging_landmarks(views: Sequence[QueryView]) -> Collection[int]:
 
 
 def script_json(value: Any) -> str:
-    """A value as JSON that may stand in a script element.
+    """A value as JSON that is safe in a script element.
 
     Ids come from CSV files: ``</script>`` in one must not end the script.
     """

@@ -1,4 +1,4 @@
-"""Embeddings as the files that TensorBoard's projector shows.
+"""Writes embeddings as files for TensorBoard's projector.
 
 The folder has ``tensors.tsv``, ``metadata.tsv``, ``sprite.jpg`` and
 ``projector_config.pbtxt``: ``tensorboard --logdir FOLDER`` opens them, and
@@ -48,9 +48,9 @@ def write_projector(
         thumbnails: For each row the path of its small picture, None for none.
 
     Raises:
-        UserError: On an id that the files would not carry.
+        UserError: On an id that the files cannot represent.
     """
-    # The files know no quotes; ids have no tabs and line ends.
+    # The files have no quoting; ids have no tabs and line ends.
     if unsafe := [image_id for image_id, _, _ in labels if not image_ids.is_safe(image_id)]:
         raise UserError(f"{folder}: expected image ids of {image_ids.RULE}; found {unsafe[0]!r}")
     lines = ("\t".join(f"{value:.6g}" for value in row) for row in rows)

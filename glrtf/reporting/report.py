@@ -33,24 +33,24 @@ _RESAMPLES = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """What the page is made of, photos left aside.
+    """The data of the page, without photos.
 
     Attributes:
         result: The retrieval.
         solution: The ground truth.
         scored: The scored submission.
         measures: Its measures, for each part of the test set.
-        difference: What it gains on the baseline, as `summary.paired_difference` says of all
-            queries; None without a baseline.
-        by_bridging: Whether that is what bridging gains.
+        difference: The gain over the baseline, from `summary.paired_difference` of all queries;
+            None without a baseline.
+        by_bridging: Whether that is the gain of bridging.
         views: The queries that the gallery shows.
         train: For each bridging landmark some of its train photos.
-        bridges: For both ends of a bridge the train photos most like it.
+        bridges: For both ends of a bridge, the most similar train photos.
         names: The landmarks' names, where known.
         embeddings: The embedding sets that could be opened.
         embedding_map: The map, if there is one.
         ablation: The ablation's section, if there is one.
-        notes: What could not be done.
+        notes: Messages about what could not be done.
     """
 
     result: RetrievalResult
@@ -73,7 +73,7 @@ def gather(config: ReportConfig) -> Material:
     """Reads and scores; nothing is written.
 
     Raises:
-        UserError: If a file is missing or is not what it should be.
+        UserError: If a file is missing or invalid.
     """
     train_csv = landmark_tables.require_train_csv(config.train_csv, config.source)
     find.require_source(config.source)
@@ -112,7 +112,7 @@ def picture(config: ReportConfig, material: Material) -> list[str]:
     """Finds the photos and makes their thumbnails.
 
     Returns:
-        What the reader must know of photos that are missing or broken.
+        Notes for the reader about photos that are missing or broken.
     """
     wanted = page_data.shown_ids(material.views, material.train, material.bridges)
     if material.embedding_map:
@@ -123,7 +123,7 @@ def picture(config: ReportConfig, material: Material) -> list[str]:
 
 
 def compose(config: ReportConfig, material: Material, photo_notes: Sequence[str]) -> Page:
-    """Puts the page together."""
+    """Composes the page."""
     name = os.path.basename(os.path.normpath(config.retrieval))
     has_evidence = material.result.evidence is not None
     return Page(
@@ -169,8 +169,8 @@ def _views(
 def _shows_bridging(result: RetrievalResult, baseline: RetrievalResult | None) -> bool:
     """Whether a ranking with bridges is compared with one without.
 
-    The same images in the order of direct confidence are none: a ranking without bridges
-    finds others.
+    The same images in the order of direct confidence do not count: a ranking without bridges finds
+    different images.
     """
     if baseline is None:
         return False

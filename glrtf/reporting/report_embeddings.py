@@ -1,4 +1,4 @@
-"""What the report shows of the embeddings themselves: bridging photos and a map."""
+"""What the report shows about the embeddings: bridging photos and a map."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ class Embeddings:
 
     Attributes:
         sets: By role: ``query``, ``index``, ``train``.
-        notes: Which could not be, and why.
+        notes: Which could not be opened, and why.
     """
 
     sets: Mapping[str, RowsById]
@@ -37,14 +37,14 @@ class Embeddings:
 
 
 def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings:
-    """Opens the sets named, or those that the retrieval was made from.
+    """Opens the named sets, or those that the retrieval was made from.
 
     Args:
         config: The report's settings.
         info: ``retrieval.json``.
 
     Raises:
-        UserError: If a set that the settings name is missing or not whole.
+        UserError: If a set that the settings name is missing or incomplete.
     """
     parameters = info.get("parameters", {})
     votes = parameters.get("votes") or ()
@@ -74,7 +74,7 @@ def bridging_photos(
     views: Sequence[QueryView],
     train_ids: Mapping[int, Sequence[str]],
 ) -> dict[Bridge, list[str]]:
-    """For both ends of every bridge the train photos most like it, if the sets are given."""
+    """For both ends of every bridge, the most similar train photos, if the sets are given."""
     if not all(role in embeddings.sets for role in ROLES):
         return {}
     queries, index = bridge_photos.bridges_of(views)
@@ -91,7 +91,7 @@ def make_map(
     views: Sequence[QueryView],
     solution: RetrievalSolution,
 ) -> EmbeddingMap | None:
-    """Places the gallery's queries and the index photos that matter to them.
+    """Arranges the gallery's queries and the related index photos on a map.
 
     Returns:
         None if no map is wanted, a set is missing, or there are too few photos.

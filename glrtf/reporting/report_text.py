@@ -1,4 +1,4 @@
-"""The report's numbers and notes, as texts."""
+"""The report's numbers and notes, as text."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ def figures(
     difference: Mapping[str, Any] | None,
     by_bridging: bool,
 ) -> list[Figure]:
-    """The numbers to be seen first.
+    """The headline numbers.
 
     Args:
         measures: For each part of the test set its measures.
-        difference: What it gains on a baseline: ``difference``, ``interval``, ``better`` and
+        difference: The gain over a baseline: ``difference``, ``interval``, ``better`` and
             ``worse``; None without one.
-        by_bridging: Whether that is what bridging gains.
+        by_bridging: Whether that is the gain of bridging.
     """
     result = []
     for part, values in measures.items():
@@ -42,7 +42,7 @@ def figures(
 
 
 def _gain(name: str, difference: Mapping[str, Any]) -> Figure:
-    """A gain in mAP is only shown where its interval does not hold 0."""
+    """A gain in mAP counts only if its interval does not contain 0."""
     low, high = difference["interval"]
     better, worse = difference["better"], difference["worse"]
     note = f"95 % {low:+.4f} to {high:+.4f}; {better} queries better, {worse} worse"
@@ -76,7 +76,7 @@ def parameter_rows(info: Mapping[str, Any], prefix: str = "") -> list[tuple[str,
 
 
 def oddities(scored: ScoredSubmission, has_evidence: bool) -> list[str]:
-    """What of the submission does not count as its writer may think."""
+    """Properties of the submission that its author may not expect."""
     notes = [f"{line[0].upper()}{line[1:]}." for line in scoring.oddities(scored)]
     if not has_evidence:
         notes.append("A bare submission carries no evidence: no scores, no bridges.")
@@ -84,7 +84,7 @@ def oddities(scored: ScoredSubmission, has_evidence: bool) -> list[str]:
 
 
 def photo_notes(wanted: int, missing: Sequence[str], refused: Sequence[str]) -> list[str]:
-    """Which photos the page cannot show."""
+    """The photos that the page cannot show."""
     notes = []
     if len(missing) == wanted:
         return [
@@ -102,7 +102,7 @@ def photo_notes(wanted: int, missing: Sequence[str], refused: Sequence[str]) -> 
 
 
 def gallery_text(shown: int, queries: int, baseline: str | None, has_evidence: bool) -> str:
-    """What the gallery holds, and what a query is compared with.
+    """Describes the gallery and the baseline.
 
     Args:
         shown: How many queries it shows.

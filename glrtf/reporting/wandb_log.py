@@ -13,15 +13,15 @@ def log_report(
     parameters: Mapping[str, Any],
     folder: str,
 ) -> None:
-    """Makes a run with the measures as its summary and the report as an artifact.
+    """Creates a run with the measures as its summary and the report as an artifact.
 
-    ``WANDB_MODE=offline`` keeps it on the disk.
+    ``WANDB_MODE=offline`` keeps it on disk.
 
     Args:
         project: The project's name.
         name: The run's name.
         measures: For each part of the test set its measures.
-        parameters: How it was retrieved.
+        parameters: The retrieval's settings.
         folder: The report's folder.
 
     Raises:

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embeddings.rows import ConcatenatedRows, RowSource
+from glrtf.embeddings.rows import ConcatenatedRows, RowSource, gather_rows
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.inputs import Inputs
-from glrtf.retrieval.rerank import dba, diffusion, k_reciprocal, label_votes
+from glrtf.retrieval.rerank import dba, diffusion, k_reciprocal, label_votes, superglobal
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import Neighbors, best
 from tfrecords_tools.progress import Progress
@@ -60,11 +60,13 @@ class DirectSide:
         Args:
             queries: The query rows wanted, in this order; None takes all.
         """
-        if queries is not None and self._config.rerank.method != "none":
+        if queries is not None and self._config.rerank.method in ("k_reciprocal", "diffusion"):
             # Re-ranking a query depends on the other queries.
             near, confidences = self.confidences()
             return Neighbors(near.indices[queries], near.scores[queries]), confidences[queries]
         query, index = self.rows(queries)
+        if self._config.rerank.method == "superglobal":
+            return self._refined(query, index)
         near = self._search.neighbors(
             "direct_neighbors", query, index, self._config.fusion.direct_k
         )
@@ -125,6 +127,35 @@ class DirectSide:
                 progress.update()
         mixed = settings.share * np.array(near.scores) + (1 - settings.share) * result
         return np.clip(mixed, 0, 1)
+
+    def _refined(
+        self, query: RowSource, index: RowSource
+    ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
+        """SuperGlobal's order of the nearest images, and their confidences."""
+        settings, wanted = self._config.rerank, self._config.fusion.direct_k
+        k = max(settings.top_m, wanted)
+        near = self._search.neighbors("direct_neighbors", query, index, k)
+        among = near.head(settings.top_m)
+
+        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
+            with Progress("superglobal", len(among.indices), "image") as progress:
+                for row, nearest in enumerate(among.indices):
+                    scores = np.full((1, len(nearest)), -np.inf)
+                    valid = nearest >= 0
+                    own = gather_rows(query, np.array([row]))[0]
+                    images = gather_rows(index, np.asarray(nearest[valid]))
+                    scores[0, valid] = superglobal.scores(
+                        own, images, settings.refine_k, settings.beta
+                    )
+                    yield (scores,)
+                    progress.update()
+
+        key = {
+            "neighbors": self._search.key(query, index, k),
+            "settings": [settings.top_m, settings.refine_k, settings.beta],
+        }
+        (new,) = self._search.cache.arrays("superglobal", key, len(near.indices), blocks)
+        return superglobal.reranked(near, new, wanted)
 
     def _diffused(
         self, query: RowSource, index: RowSource, near: Neighbors

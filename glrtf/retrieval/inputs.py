@@ -48,7 +48,7 @@ class Inputs:
 
     Raises:
         UserError: On a set that is not whole, sets of different images, models, views or
-            scales, no images, or, where the configuration bridges, tables that do not fit.
+            scales, no images, or tables in use that do not fit.
     """
 
     def __init__(self, config: RetrieveConfig) -> None:
@@ -59,12 +59,14 @@ class Inputs:
         self.index: RowSource = self._open("index", config.index)
         self.images: RowSource = ConcatenatedRows([self.index, self.query])
         self.id_ranks = id_ranks(self.index.ids)
-        if config.bridged:
-            self._read_tables()
+        self._read_tables()
 
     def _read_tables(self) -> None:
-        """Reads what bridging needs, so that a wrong table is reported before the long searches."""
-        _ = self.train_landmarks, self.non_landmark_digest
+        """Reads the tables in use, so that a wrong one is reported before the long searches."""
+        if self._config.needs_train:
+            _ = self.train_landmarks
+        if self._config.bridged:
+            _ = self.non_landmark_digest
 
     @functools.cached_property
     def train(self) -> RowSource:

@@ -1,6 +1,7 @@
 """From embedding sets to a ranking: the steps, in order."""
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkCo
 from glrtf.retrieval.direct import DirectSide
 from glrtf.retrieval.inputs import Inputs
 from glrtf.retrieval.ranking import TrainLandmarks
+from glrtf.retrieval.rerank import two_step
+from glrtf.retrieval.rerank.pair_scores import PairScores
+from glrtf.retrieval.rerank.verification import Verification, Verifier
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
@@ -27,6 +31,7 @@ class Pipeline:
         config: The settings.
         cache: Where the steps' results are kept.
         inputs: What is read; None opens what the settings name.
+        verifier: What scores the first images, at last; None for none.
 
     Attributes:
         inputs: What is read.
@@ -34,12 +39,17 @@ class Pipeline:
     """
 
     def __init__(
-        self, config: RetrieveConfig, cache: StageCache, inputs: Inputs | None = None
+        self,
+        config: RetrieveConfig,
+        cache: StageCache,
+        inputs: Inputs | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
         self._config = config
         self._cache = cache
         self.inputs = inputs or Inputs(config)
         self._search = CachedSearch(config.search, cache)
+        self._verifier = verifier
         self._direct = DirectSide(config, self.inputs, self._search)
         self.notes: list[str] = []
 
@@ -64,9 +74,10 @@ class Pipeline:
                 in_query.landmarks[queries], in_query.confidences[queries]
             )
         confidences = self._direct.voted(confidences, nearest.indices, in_query, in_index)
-        return ranking.rank(
+        found = ranking.rank(
             nearest, confidences, in_query, in_index, self.inputs.id_ranks, self._config.fusion
         )
+        return self._verified(self._by_landmark(found, queries), queries)
 
     def train_neighbors(self) -> Neighbors:
         """Step 2: the nearest train images of index and test images, the index first."""
@@ -114,6 +125,41 @@ class Pipeline:
             LandmarkConfidences(np.array(marks[:cut]), np.array(confidences[:cut])),
             LandmarkConfidences(np.array(marks[cut:]), np.array(confidences[cut:])),
         )
+
+    def _by_landmark(self, found: Ranking, queries: npt.NDArray[np.int64] | None) -> Ranking:
+        """Re-ranks by predicted landmarks, where that is on."""
+        settings = self._config.landmark_rerank
+        if settings.steps == "none":
+            return found
+        known, codes = self.inputs.train_landmarks
+        of_images = two_step.predicted(self.train_neighbors(), known[codes], settings.k)
+        cut = len(self.inputs.index.ids)
+        of_index, of_queries = (
+            two_step.Predicted(of_images.landmarks[part], of_images.scores[part])
+            for part in (slice(cut), slice(cut, None))
+        )
+        if queries is not None:
+            of_queries = two_step.Predicted(
+                of_queries.landmarks[queries], of_queries.scores[queries]
+            )
+        images = two_step.ImagesOfLandmarks(of_index, self.inputs.id_ranks)
+        insert = settings.steps == "sort_insert"
+        return two_step.reranked(found, of_queries, images, settings.threshold, insert=insert)
+
+    def _verified(self, found: Ranking, queries: npt.NDArray[np.int64] | None) -> Ranking:
+        """Orders the first images by the verifier's scores, where one is given."""
+        if self._verifier is None:
+            return found
+        began = time.monotonic()
+        query, index = self.inputs.query, self.inputs.index
+        key = {"query": query.digest, "index": index.digest, **self._verifier.key}
+        known = PairScores(self._cache.folder, key)
+        verification = Verification(self._verifier, known, query.ids, index.ids)
+        rows = np.arange(len(query.ids)) if queries is None else queries
+        result = verification.reranked(found, rows)
+        took = time.monotonic() - began
+        self._cache.add_seconds("verification", took, verification.saved)
+        return result
 
     def _wanted_of_train(self) -> dict[str, int]:
         wanted = self._config.train_neighbors

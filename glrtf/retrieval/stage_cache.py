@@ -4,18 +4,17 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
+from glrtf.retrieval.growing import Blocks, Growth, Known
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import array_files, files, json_shapes
 from tfrecords_tools.storage.remote import FileState
 
 _VERSION = 2
-
-Blocks = Callable[[], Iterator[tuple[np.ndarray, ...]]]
 
 
 class Written(TypedDict):
@@ -27,6 +26,7 @@ class Written(TypedDict):
 
 class _Stage(TypedDict):
     arrays: list[Written]
+    growth: NotRequired[Known]
 
 
 class StageCache:
@@ -52,7 +52,12 @@ class StageCache:
         self.reused: list[str] = []
 
     def arrays(
-        self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
+        self,
+        stage: str,
+        key: Mapping[str, Any],
+        rows: int,
+        blocks: Blocks,
+        growth: Growth | None = None,
     ) -> tuple[np.ndarray, ...]:
         """A stage's arrays, computed only if they do not exist yet.
 
@@ -61,6 +66,7 @@ class StageCache:
             key: All that its result depends on, JSON values.
             rows: The length of each array.
             blocks: Computes the arrays, some rows of each at a time, in order.
+            growth: Of which rows an earlier run may have found the same; those are copied.
 
         Returns:
             The arrays, read-only memory maps.
@@ -72,15 +78,31 @@ class StageCache:
         if self._is_whole(name):
             self.reused.append(stage)
         else:
+            donor = self._donor(stage, growth) if growth else None
+            if donor and growth:
+                blocks = growth.blocks_with(donor[1], self._arrays_of(donor[0]))
             count = self._write(name, rows, blocks)
             paths = [self._path(name, number) for number in range(count)]
             checks = [
                 {"bytes": os.path.getsize(path), "crc32c": files.crc32c(path)} for path in paths
             ]
-            files.write_json(description, {"key": key, "arrays": checks})
-        result = self._read(name, len(json_shapes.read(description, _Stage)["arrays"]))
+            known = {"growth": growth.known()} if growth else {}
+            files.write_json(description, {"key": key, "arrays": checks, **known})
+            if donor and growth and growth.replaces:
+                self._delete(donor[0])
+        result = self._arrays_of(name)
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - began
         return result
+
+    def add_seconds(self, stage: str, took: float, saved: float) -> None:
+        """Notes what a stage took that keeps its results itself.
+
+        Args:
+            stage: What the stage is called.
+            took: Seconds.
+            saved: Seconds that its kept results saved.
+        """
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + took
 
     def _is_whole(self, name: str) -> bool:
         """Whether a stage's arrays exist and are undamaged; damage is reported."""
@@ -99,11 +121,47 @@ class StageCache:
     def _path(self, name: str, number: int) -> str:
         return files.join(self.folder, f"{name}-{number}.npy")
 
-    def _read(self, name: str, count: int) -> tuple[np.ndarray, ...]:
+    def _arrays_of(self, name: str) -> tuple[np.ndarray, ...]:
+        description = files.join(self.folder, f"{name}.json")
+        count = len(json_shapes.read(description, _Stage)["arrays"])
         return tuple(
             np.load(self._path(name, number), mmap_mode="r", allow_pickle=False)
             for number in range(count)
         )
+
+    def _donor(self, stage: str, growth: Growth) -> tuple[str, Known] | None:
+        """The stage of an earlier run that has found most of the rows, and what it knows."""
+        best, most = None, 0
+        names = files.list_names(self.folder) if files.exists(self.folder) else []
+        for file_name in names:
+            name, ending = os.path.splitext(file_name)
+            if ending != ".json" or not name.startswith(f"{stage}-"):
+                continue
+            try:
+                known = json_shapes.read(files.join(self.folder, file_name), _Stage).get("growth")
+            except UserError:
+                continue
+            if not known or not self._is_whole(name) or not self._has_rows(name, known):
+                continue
+            count = int((growth.places_in(known) >= 0).sum())
+            if count > most:
+                best, most = (name, known), count
+        return best
+
+    def _has_rows(self, name: str, known: Known) -> bool:
+        """Whether a stage's arrays are as long as what it says of their rows."""
+        runs = [run for group in known["groups"] for run in group["runs"]]
+        length = sum(stop - start for start, stop in runs)
+        return all(len(array) == length for array in self._arrays_of(name))
+
+    def _delete(self, name: str) -> None:
+        """Deletes a stage, its description first."""
+        for path in (files.join(self.folder, f"{name}.json"), self._path(name, 0)):
+            files.delete(path)
+        number = 1
+        while files.exists(self._path(name, number)):
+            files.delete(self._path(name, number))
+            number += 1
 
     def _write(self, name: str, rows: int, blocks: Blocks) -> int:
         with contextlib.ExitStack() as stack:

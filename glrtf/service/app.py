@@ -27,6 +27,7 @@ from glrtf.service.boxes import Box
 from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
+from glrtf.service.live_searcher import LiveSearcher
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
 from glrtf.service.queries import Query, Within
 from glrtf.service.searcher import Searcher
@@ -60,7 +61,7 @@ class Service:
     """
 
     def __init__(
-        self, searcher: Searcher, stores: Mapping[str, Photos], config: ServeConfig
+        self, searcher: Searcher | LiveSearcher, stores: Mapping[str, Photos], config: ServeConfig
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
@@ -162,6 +163,7 @@ class Service:
         return {
             "status": "ok",
             "index_photos": self._searcher.index.num_rows,
+            "index_version": self._searcher.index.generation,
             "train_photos": train.num_rows if train else 0,
             "shown": sorted(self._stores),
             "model_digest": self._searcher.model.embedder.digest,
@@ -243,7 +245,9 @@ def _boxes(texts: Sequence[str], photos: int) -> list[Box | None]:
         raise HTTPException(422, f"box: {error}") from None
 
 
-def make_app(searcher: Searcher, stores: Mapping[str, Photos], config: ServeConfig) -> FastAPI:
+def make_app(
+    searcher: Searcher | LiveSearcher, stores: Mapping[str, Photos], config: ServeConfig
+) -> FastAPI:
     """The ASGI application.
 
     Args:

@@ -14,7 +14,8 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 _NAME = "calibration.json"
-_MOST = 500
+MOST = 500
+"""Photos that answers are calibrated on."""
 _VERSION = 3
 
 
@@ -30,10 +31,10 @@ def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
     """
     if kept := _kept(searcher, config):
         return kept
-    photos = index_quality.photos_of_set(searcher.index, searcher.index_landmarks, _MOST)
+    photos = index_quality.photos_of_set(searcher.index, searcher.index_landmarks, MOST)
     fitted = _fitted(searcher, photos, f"{len(photos.rows)} index photos, each left out in turn")
     if fitted.landmark is None and searcher.train_rows is not None:
-        photos = index_quality.photos_of_set(searcher.train_rows, searcher.train_landmarks, _MOST)
+        photos = index_quality.photos_of_set(searcher.train_rows, searcher.train_landmarks, MOST)
         source = f"{len(photos.rows)} train photos, each left out in turn"
         by_train = _fitted(searcher, photos, source)
         both = "; landmarks: ".join(filter(None, (fitted.source, source)))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.rows import ArrayRows, RowSource
 from glrtf.evaluation import bootstrap, metrics
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.search.neighbors import NO_ROW
 from glrtf.service import calibration
 from glrtf.service.calibration import Calibration, Curve
-from glrtf.service.landmark_evidence import LeftOut
+from glrtf.service.landmark_evidence import LandmarkFinder, LeftOut
 from glrtf.service.row_searcher import RowSearcher
 from tfrecords_tools.progress import Progress
 
@@ -115,6 +115,27 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
             for field in dataclasses.fields(Found)
         )
     )
+
+
+def landmark_curve(finder: LandmarkFinder, photos: KnownPhotos) -> Curve | None:
+    """The probability that a landmark found is right; the same as of `calibrate`.
+
+    Args:
+        finder: What finds landmarks.
+        photos: Photos of known landmarks, left out in turn.
+    """
+    parts = []
+    for unknown in (False, True):
+        for start in range(0, len(photos.rows), _AT_ONCE):
+            block = slice(start, start + _AT_ONCE)
+            truth = photos.landmarks[block]
+            hidden = truth if unknown else np.full(len(truth), NO_LANDMARK)
+            some = ArrayRows(photos.rows[block], "photos")
+            kept = finder.of_photos(some, LeftOut(photos.ids[block], hidden)).confidences
+            expected = _NEVER if unknown else truth[:, None]
+            valid = np.isfinite(kept.confidences)
+            parts.append((kept.confidences[valid], (kept.landmarks == expected)[valid]))
+    return _curve(parts) if parts else None
 
 
 def calibrate(

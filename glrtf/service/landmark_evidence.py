@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
+from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.rows import JoinedRows, RowSource
+from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, LandmarkConfidences
 from glrtf.retrieval.bridging.supporting import supporting_rows
+from glrtf.retrieval.growing import Growth
 from glrtf.retrieval.published_parts import PublishedParts
 from glrtf.retrieval.search.backends import cache_key, search_blocks
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
@@ -72,7 +75,11 @@ class LandmarkFinder:
     """
 
     def __init__(
-        self, train: EmbeddingSet, landmarks_csv: str, search: SearchConfig, folder: str
+        self,
+        train: EmbeddingSet | JoinedRows | AdaptedRows,
+        landmarks_csv: str,
+        search: SearchConfig,
+        folder: str,
     ) -> None:
         self.train = PublishedParts(train)
         self._landmarks_csv = landmarks_csv
@@ -93,25 +100,45 @@ class LandmarkFinder:
             )
         return self._evidence(near)
 
-    def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
-        """The landmarks of all index photos, found once and kept on disk."""
+    def of_set(self, photos: RowSource, title: str) -> LandmarkConfidences:
+        """The landmarks of any number of photos.
 
-        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
-            wanted = self._neighbors
-            for near in search_blocks(
-                index,
-                self.train,
-                wanted.k,
-                wanted.per_part,
-                self._search,
-                self._folder,
-                "landmarks of the index",
-            ):
-                found = self._evidence(near)
+        Args:
+            photos: Their rows.
+            title: What the progress bar is called.
+        """
+        found = [block.confidences for block in self._blocks(photos, title)]
+        return LandmarkConfidences(
+            np.concatenate([each.landmarks for each in found]),
+            np.concatenate([each.confidences for each in found]),
+        )
+
+    def _blocks(self, photos: RowSource, title: str) -> Iterator[LandmarkEvidence]:
+        wanted = self._neighbors
+        for near in search_blocks(
+            photos, self.train, wanted.k, wanted.per_part, self._search, self._folder, title
+        ):
+            yield self._evidence(near)
+
+    def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
+        """The landmarks of all index photos, found once and kept on disk.
+
+        Of a set that was changed, only those of the new photos are looked for.
+        """
+
+        def blocks(of: RowSource = index) -> Iterator[tuple[np.ndarray, ...]]:
+            for found in self._blocks(of, "landmarks of the index"):
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
+        key = self._key(index)
+        growth = Growth(
+            {name: value for name, value in key.items() if name != "index"},
+            index.groups,
+            lambda rows: blocks(SubsetRows(index, rows)),
+            replaces=True,
+        )
         marks, confidences, rows = StageCache(self._folder).arrays(
-            "index_landmarks", self._key(index), len(index.ids), blocks
+            "index_landmarks", key, len(index.ids), blocks, growth
         )
         return LandmarkEvidence(
             LandmarkConfidences(np.array(marks), np.array(confidences)), np.array(rows)
@@ -134,7 +161,7 @@ class LandmarkFinder:
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 
-    def _key(self, index: EmbeddingSet) -> dict[str, Any]:
+    def _key(self, index: RowSource) -> dict[str, Any]:
         """All that the index photos' evidence depends on."""
         return {
             "index": index.digest,

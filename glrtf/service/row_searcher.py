@@ -1,8 +1,10 @@
 """Answers for embedded photos: index and train photos opened once."""
 
 import collections
+import copy
 import os
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -60,20 +62,38 @@ class RowSearcher:
     """
 
     def __init__(self, index: EmbeddingSet, config: SearcherConfig) -> None:
-        folder = config.cache_folder
-        self.index = index
+        self._config = config
         self.train = EmbeddingSet.open(config.train, config.verify) if config.train else None
-        self._refuse_unlike()
-        self.index_landmarks = labels.landmarks_of(config.index_labels, index.ids)
         self.train_rows: RowSource | None = None
         self.train_landmarks = np.empty(0, np.int64)
-        self.calibration = Calibration()
         self._finder: LandmarkFinder | None = None
-        self.landmark_names: dict[int, str] = {}
-        self._photo_names = labels.names_of_photos(index.folder)
         if self.train:
+            folder = config.cache_folder
+            self.train.hold()
             self._finder = LandmarkFinder(self.train, config.landmarks, config.search, folder)
             self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
+        self._take_index(index)
+
+    def with_index(self, index: EmbeddingSet) -> Self:
+        """A searcher of another version of the index; the train photos stay opened.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        other = copy.copy(self)
+        other._take_index(index)
+        return other
+
+    def _take_index(self, index: EmbeddingSet) -> None:
+        """Does what belongs to the index once."""
+        config = self._config
+        self.index = index
+        self._refuse_unlike()
+        index.hold()
+        self.index_landmarks = labels.landmarks_of(config.index_labels, index.ids)
+        self.calibration = Calibration()
+        self.landmark_names: dict[int, str] = {}
+        self._photo_names = labels.names_of_photos(index.folder)
         if config.index_labels:
             known = {*self.train_landmarks.tolist(), *self.index_landmarks.tolist()}
             tables = os.path.dirname(config.landmarks or config.labels) or "."
@@ -82,8 +102,8 @@ class RowSearcher:
         self._of_index = (
             self._finder.of_index(index) if self._finder else no_evidence(index.num_rows)
         )
-        self._folder = folder
-        self._whole = whole_space(index, self._of_index.confidences, config.search, folder)
+        folder, confidences = config.cache_folder, self._of_index.confidences
+        self._whole = whole_space(index, confidences, config.search, folder)
         self._spaces: collections.OrderedDict[Within, SearchSpace] = collections.OrderedDict()
         self._photos = IndexPhotos(
             index.ids, self._photo_names, self.index_landmarks, self.landmark_names
@@ -159,7 +179,8 @@ class RowSearcher:
         space = self._spaces.get(within)
         if space is None:
             chosen = self._photos.chosen(within)
-            space = part_of(self.index, self._of_index.confidences, chosen, self._folder)
+            folder = self._config.cache_folder
+            space = part_of(self.index, self._of_index.confidences, chosen, folder)
             self._spaces[within] = space
             while len(self._spaces) > _SPACES_KEPT:
                 self._spaces.popitem(last=False)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,15 @@ class Searcher(RowSearcher):
         super().__init__(index, config)
         if self.train:
             _refuse_unlike(model.embedder, config, [self.train])
+
+    def with_index(self, index: EmbeddingSet) -> Self:
+        """A searcher of another version of the index; model and train photos stay opened.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        _refuse_unlike(self.model.embedder, self._config, [index])
+        return super().with_index(index)
 
     def search(self, photos: Sequence[np.ndarray], limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for photos.

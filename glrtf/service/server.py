@@ -14,6 +14,7 @@ from glrtf.config.service import ServeConfig
 from glrtf.photos.store import Photos
 from glrtf.service.app import make_app
 from glrtf.service.connections import IDLE_SECONDS, BoundedConnection
+from glrtf.service.live_searcher import LiveSearcher
 from glrtf.service.searcher import Searcher
 
 _HEADERS_BYTES = 16_384
@@ -31,7 +32,7 @@ class _TellingServer(uvicorn.Server):
 
 
 def serve(
-    searcher: Searcher,
+    searcher: Searcher | LiveSearcher,
     stores: Mapping[str, Photos],
     config: ServeConfig,
     listener: socket.socket,

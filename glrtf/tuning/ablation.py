@@ -14,6 +14,7 @@ from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.evaluation.summary import parts
+from glrtf.photos.verifiers import verifier_of
 from glrtf.retrieval.stage_cache import Blocks, StageCache
 from glrtf.tuning import ablation_steps
 from glrtf.tuning.ablation_steps import Variant
@@ -78,6 +79,11 @@ class TimedCache(StageCache):
             self._known[name] = took
             files.write_json(self._path_of_seconds, self._known)
         return result
+
+    def add_seconds(self, stage: str, took: float, saved: float) -> None:
+        """Notes what a stage took; see `StageCache.add_seconds`."""
+        super().add_seconds(stage, took, saved)
+        self.saved += saved
 
 
 def ablate(config: AblateConfig) -> list[Row]:
@@ -152,7 +158,8 @@ def _run(
     began = time.monotonic()
     # Otherwise each step would report its progress for every variant.
     with contextlib.redirect_stderr(io.StringIO()):
-        ranking = Pipeline(variant.settings, cache, inputs).rank()
+        verifier = verifier_of(variant.settings)
+        ranking = Pipeline(variant.settings, cache, inputs, verifier).rank()
     took = time.monotonic() - began + cache.saved
     everyone = np.arange(len(scorer.rows))
     return scorer.average_precisions(ranking.images[scorer.rows], everyone), took

@@ -100,6 +100,21 @@ STEPS = (
         lambda c: c.bridged and c.fusion.tie_break == "bridge",
         lambda c: replaced(c, {"fusion.tie_break": "image_id"}),
     ),
+    Step(
+        "landmark sort",
+        lambda c: c.landmark_rerank.steps != "none",
+        lambda c: replaced(c, {"landmark_rerank.steps": "none"}),
+    ),
+    Step(
+        "landmark insertion",
+        lambda c: c.landmark_rerank.steps == "sort_insert",
+        lambda c: replaced(c, {"landmark_rerank.steps": "sort"}),
+    ),
+    Step(
+        "verification",
+        lambda c: bool(c.verifier),
+        lambda c: replaced(c, {"verifier": "", "verifier_images": ""}),
+    ),
 )
 
 

@@ -28,6 +28,8 @@ _INPUTS = (
     "votes",
     "adapter",
     "search",
+    "verifier",
+    "verifier_images",
 )
 
 

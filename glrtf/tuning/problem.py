@@ -10,6 +10,7 @@ from glrtf.config.evaluation import TuneConfig, retrieve_settings
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
+from glrtf.photos.verifiers import verifier_of
 from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.pipeline import Pipeline
 from glrtf.tuning import query_split, search_space
@@ -42,10 +43,11 @@ class Problem:
         self.base = retrieve_settings(config)
         self.parameters = search_space.parameters_for(config, config.parameters)
         self._inputs = InMemoryInputs(self.base)
+        self._verifier = verifier_of(self.base)
         self.cache_folder = files.join(config.output, "cache")
         self._cache = TrialCache(
             self.cache_folder,
-            self._inputs.train.part_lengths if self.base.bridged else (),
+            self._inputs.train.part_lengths if self.base.needs_train else (),
             cut=self.base.search.backend != "annoy",
         )
         query_ids, index_ids = self._inputs.query.ids, self._inputs.index.ids
@@ -63,7 +65,8 @@ class Problem:
         """Ranks the index for some scored queries, with some settings."""
         # Otherwise each step would report its progress, thousands of times.
         with contextlib.redirect_stderr(io.StringIO()):
-            return Pipeline(settings, self._cache, self._inputs).rank(self.scored_rows(chosen))
+            pipeline = Pipeline(settings, self._cache, self._inputs, self._verifier)
+            return pipeline.rank(self.scored_rows(chosen))
 
     def average_precisions(self, settings: RetrieveConfig, chosen: np.ndarray) -> np.ndarray:
         """Ranks with some settings and scores the chosen queries.

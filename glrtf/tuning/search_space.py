@@ -61,6 +61,8 @@ SPACE = (
     Parameter("rerank.share", 0.0, 1.0),
     Parameter("rerank.gamma", 1.0, 6.0),
     Parameter("rerank.alpha", 0.5, 0.99),
+    Parameter("rerank.refine_k", 1, 30),
+    Parameter("rerank.beta", 0.0, 1.0),
 )
 
 
@@ -70,6 +72,8 @@ _RERANK_METHODS = {
     "rerank.share": "k_reciprocal",
     "rerank.gamma": "diffusion",
     "rerank.alpha": "diffusion",
+    "rerank.refine_k": "superglobal",
+    "rerank.beta": "superglobal",
 }
 
 

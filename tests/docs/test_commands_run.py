@@ -135,6 +135,12 @@ def _before_evaluation():
         json.dump(truth, file)
     with open("rankings.csv", "w") as file:
         file.write(f"id,images\n{names[3]},{' '.join(names[:3])}\n")
+    with open("metadata/index.csv") as file:
+        index_ids = [line.partition(",")[0].strip() for line in file][1:]
+    tables = {"query_labels": ids, "index_labels": index_ids, "labels": [*ids, *index_ids]}
+    for name, labelled in tables.items():
+        with open(f"{name}.csv", "w") as file:
+            file.writelines(["id,label\n", *(f"{image_id},7\n" for image_id in labelled)])
     os.makedirs("oxford5k/jpg")
     for number, name in enumerate(names):
         with open(f"oxford5k/jpg/{name}.jpg", "wb") as file:

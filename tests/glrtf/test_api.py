@@ -295,3 +295,17 @@ def test_a_row_of_photos_has_a_place_for_each(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
     with pytest.raises(glrtf.UserError, match="expected one for each of 2 photos, found 1"):
         glrtf.photo_row(tmp_path, ["0001", "0002"], ["one"])
+
+
+def test_scores_by_labels(tmp_path):
+    rankings, labels = {"q": ["a", "b"]}, {"q": 7, "a": 8, "b": 7, "c": 7}
+    found = glrtf.score_labels(rankings, labels, ranks=[1])
+    assert found["All"]["mrr"] == 1 / 2 and found["All"]["recall@1"] == 0
+    # Without c in the index b is all there is to find; with q's own label alone as well.
+    assert glrtf.score_labels(rankings, labels, index=["a", "b"])["All"]["map"] == 1 / 2
+    two = glrtf.score_labels(rankings, {"q": 7}, index_labels={"b": 7}, resamples=10)
+    assert two["All"]["map_interval"] == [1 / 2, 1 / 2]
+    (tmp_path / "s.csv").write_text("id,images\nq,a b\n")
+    (tmp_path / "l.csv").write_text("id,label\nq,7\na,8\nb,7\nc,7\n")
+    files = glrtf.score_labels(tmp_path / "s.csv", tmp_path / "l.csv", ranks=[1])
+    assert files == found

@@ -96,6 +96,7 @@ CASES = [
     ("glrtf.ablate --query set --index set --preset direct --solution file --output file", TO_FILE),
     ("glrtf.report --retrieval empty --solution file --source empty --output file", TO_FILE),
     ("glrtf.whiten --train set --dimension 8 --output file", TO_FILE),
+    ("glrtf.recognize --query set --train set --landmarks file --output .", "--output .: expected"),
     ("glrtf.clean --train set --landmarks file --output file", TO_FILE),
     ("glrtf.evaluate file file --json .", "--json .: expected a file to write, found a folder"),
     ("tfrecords_tools.build --source empty --output file", TO_FILE),

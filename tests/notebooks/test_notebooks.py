@@ -4,6 +4,7 @@ The demo runs once with a network of a few layers; each notebook continues from 
 the cell tagged ``parameters`` sets is replaced by a cell after it.
 """
 
+import ast
 import csv
 import json
 import os
@@ -18,6 +19,7 @@ from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
 import glrtf
+from glrtf.models import lite_weights
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TRAINING = {"backbone": "v2b0", "size": 32, "epochs": 1, "batch_size": 16, "warmup_epochs": 0}
@@ -143,6 +145,20 @@ def test_kaggle_inference(demo, tmp_path):
         source / "metadata" / "train.csv",
     )
     assert measured == pytest.approx(glrtf.score(expected, solution)["All"]["map@100"], abs=0.01)
+
+
+def test_own_photos_starts_from_installed_weights():
+    notebook = nbformat.read(ROOT / "notebooks" / "own_photos.ipynb", as_version=4)
+    [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    [training] = [
+        ast.literal_eval(line.value)
+        for line in ast.parse(cell.source).body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "TRAINING"
+    ]
+    config = glrtf.TrainConfig(data="own/shards", **training)
+    assert (config.backbone, config.weights) == ("lite0", "imagenet")
+    # No network is needed: the file is part of a package.
+    assert os.path.isfile(lite_weights.find_file(config.backbone))
 
 
 def test_own_photos(tmp_path):

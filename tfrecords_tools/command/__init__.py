@@ -1,1 +1,1 @@
-"""What every command shares: settings as flags and YAML, errors, progress."""
+"""Shared by all commands: settings as flags and YAML, errors, progress."""

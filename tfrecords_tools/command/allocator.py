@@ -10,11 +10,11 @@ _MOST_TRIM, _MOST_MMAP = 2**31 - 1, 32 << 20
 def keep_freed_memory() -> bool:
     """Makes glibc keep freed blocks for the next array instead of returning them to the system.
 
-    Work that makes and drops arrays of megabytes again and again else waits for
-    the system to hand out zeroed pages each time. The process stays at its peak.
+    Otherwise, work that repeatedly allocates arrays of megabytes waits for zeroed pages from the
+    system each time. The process's memory stays at its peak.
 
     Returns:
-        Whether the C library took it; others than glibc do not know it.
+        Whether the C library accepted it; only glibc does.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -1,4 +1,4 @@
-"""Command lines as people type them, rewritten into what the parser takes."""
+"""Rewrites command lines from the way people type them to the parser's form."""
 
 import dataclasses
 import itertools
@@ -16,13 +16,12 @@ _BOOLEANS = (["true"], ["false"], ["True"], ["False"], ["yes"], ["no"])
 
 
 def normalized(config_class: type, argv: Sequence[str], positional: bool = False) -> list[str]:
-    """Rewrites arguments the way people type them into what the parser takes.
+    """Rewrites arguments from the way people type them to the parser's form.
 
     ``--task-index 3`` -> ``--task_index 3``; a switch alone, ``--compile``, ->
-    ``--compile=true``; ``--query a b`` -> ``--query=["a", "b"]`` where several
-    values are wanted; ``a.jpg b.jpg`` -> ``["a.jpg", "b.jpg"]`` where they are
-    what a positional field of several values is to take. It may be left out with the option
-    that a class names as ``instead_of_positional``.
+    ``--compile=true``; ``--query a b`` -> ``--query=["a", "b"]`` if the flag takes several values;
+    ``a.jpg b.jpg`` -> ``["a.jpg", "b.jpg"]`` for a positional field with several values, which may
+    be missing if the option is given that the class names as ``instead_of_positional``.
 
     Args:
         config_class: The dataclass of the settings.
@@ -30,7 +29,7 @@ def normalized(config_class: type, argv: Sequence[str], positional: bool = False
         positional: Whether fields without a default are positional.
 
     Raises:
-        UserError: On an option that there is not.
+        UserError: On an unknown option.
     """
     kinds = _kinds(config_class)
     options = option_names(config_class, positional)
@@ -75,7 +74,7 @@ def option_names(config_class: type, positional: bool = False) -> list[str]:
 
 
 def config_sources(arguments: Sequence[str]) -> list[str]:
-    """What ``--config`` names, each time that it stands in normalized arguments."""
+    """The values of all ``--config`` in normalized arguments."""
     following = [*arguments, ""][1:]
     return [
         after if argument == "--config" else argument.partition("=")[2]
@@ -88,7 +87,7 @@ def _known(name: str, options: Sequence[str], config_class: type) -> str:
     """The option's name with underscores.
 
     Raises:
-        UserError: If there is none of that name.
+        UserError: If there is no option of that name.
     """
     plain = name.replace("-", "_")
     # The parser adds to a list by --name+.
@@ -113,7 +112,7 @@ def _setting_names(config_class: type, positional: bool, prefix: str = "") -> li
 
 
 def _takes_all(config_class: type, kinds: dict[str, str]) -> bool:
-    """Whether the only positional field is one of several values."""
+    """Whether the only positional field takes several values."""
     required = [f.name for f in dataclasses.fields(config_class) if _is_required(f)]
     return len(required) == 1 and kinds.get(required[0]) == "several"
 

@@ -1,4 +1,4 @@
-"""Dataclass -> flags, YAML and help; every mistake reported in one line."""
+"""Dataclass -> flags, YAML and help; errors reported in one line."""
 
 import dataclasses
 import errno
@@ -26,7 +26,7 @@ ConfigT = TypeVar("ConfigT")
 
 _OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
-# What a shell reports of a command that SIGPIPE has ended.
+# The exit code that a shell reports for a command ended by SIGPIPE.
 _BROKEN_PIPE = 141
 
 
@@ -56,24 +56,24 @@ def run(
     Args:
         config_class: A dataclass. Its docstring's first paragraph describes the
             command; its Google-style ``Attributes`` describe the flags. A static method
-            ``check_file(source, values)`` may refuse what a settings file must not say.
-        main: The command. What it returns is the exit code, None meaning 0.
-        prog: How the command is called, such as ``"glrtf train"``; by default ``glrtf`` and
-            the last part of the name of the module that `main` is from.
-        argv: The arguments; None takes those of the process.
-        positional: Whether fields without a default are positional arguments; one
-            that holds several values takes all that stand outside of flags.
-        default_config: Finds, from the arguments, the YAML file whose settings
-            hold where neither ``--config`` nor a flag says otherwise.
-        resumes: Whether the command, stopped and started again, takes up its work.
+            ``check_file(source, values)`` may refuse settings that a file must not contain.
+        main: The command. It returns the exit code; None means 0.
+        prog: The command's name, such as ``"glrtf train"``; by default ``glrtf`` and the last part
+            of the name of the module that `main` is from.
+        argv: The arguments; None uses those of the process.
+        positional: Whether fields without a default are positional arguments; one with several
+            values takes all arguments that are not flags.
+        default_config: Finds, from the arguments, the YAML file whose settings apply unless
+            ``--config`` or a flag overrides them.
+        resumes: Whether the command resumes its work when it is started again after a stop.
 
     Returns:
         The exit code: 0, what `main` returned, or 2 for a mistake in the
         input, which is reported on standard error in one line. Stopped by
         Ctrl-C or SIGTERM: `stopping.STOPPED` for a command that resumes, else 130 or 143.
     """
-    # TensorFlow reads this once, when it is loaded; its notes on the processor
-    # would bury the command's own lines.
+    # TensorFlow reads this once, when it is loaded; its notes about the processor would hide the
+    # command's own output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     prog = prog or _name_of(main)
     # Names of files that the terminal's encoding lacks are shown with escapes.
@@ -94,7 +94,7 @@ def run(
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Whoever read the output has enough; Python's own last flush must not fail again.
+        # The reader of the output has closed it; Python's own last flush must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except UserError as error:
@@ -106,7 +106,7 @@ def run(
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
-        # The extra `jax` brings none: training and embedding on JAX need none.
+        # The extra `jax` does not include it: training and embedding on JAX do not need it.
         return _refuse(prog, f"needs the package tensorflow, found none; {how_to_install('cpu')}")
     except KeyboardInterrupt as error:
         message, code = stopping.outcome(error, resumes)
@@ -125,8 +125,8 @@ def parse(
     """Parses arguments into a dataclass.
 
     Flags may be written with dashes or underscores, never abbreviated.
-    ``--config FILE`` reads YAML; ``--print_config`` shows what would hold. A path
-    may begin with ``~``, from a flag as in a file.
+    ``--config FILE`` reads YAML; ``--print_config`` shows the settings in effect. A path may begin
+    with ``~``, in flags and in files.
 
     Raises:
         UserError: On an unknown option or key, a wrong type, a value that is
@@ -156,7 +156,7 @@ def parse(
             group.title = "settings"
     namespace = parser.parse_args(arguments)
     namespace.pop("config", None)
-    # What flags said; files have passed the same check, which names them.
+    # Values of flags; files have passed the same check, which names them.
     name, wrong = settings_values.trouble(namespace.as_dict(), config_class)
     if name:
         raise UserError(f"--{name}: {wrong}")
@@ -185,7 +185,7 @@ def _refuse(prog: str, message: str) -> int:
 
 
 def _os_trouble(error: OSError) -> str:
-    """What the operating system refused, of which file: a full disk, a file for a folder."""
+    """The operating system's error and its file: a full disk, a file instead of a folder."""
     reason = error.strerror or os.strerror(error.errno or 0)
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {reason}"

@@ -1,7 +1,7 @@
 """Paths and packages of a command line, checked before anything slow starts.
 
-Each function returns where all is well, and else raises a `UserError` that begins with the
-option. What lies on gs:// is looked up as an input and taken as it is as an output.
+Each function returns if everything is correct, and otherwise raises a `UserError` that begins with
+the option. Inputs on gs:// are looked up; outputs there are not checked.
 """
 
 import importlib.util
@@ -16,8 +16,8 @@ def folder(option: str, path: str, *, holding: str = "") -> None:
     """An input that must be a folder.
 
     Args:
-        option: As it is typed, such as ``"--data"``.
-        path: What was given for it.
+        option: The flag as typed, such as ``"--data"``.
+        path: Its value.
         holding: A file that the folder must have.
     """
     expected = f"a folder with {holding}" if holding else "a folder"
@@ -63,14 +63,14 @@ def package(option: str, module: str, extra: str) -> None:
     """A package that an option needs.
 
     Args:
-        option: As it is typed.
-        module: What is imported of it.
-        extra: The extra that brings it.
+        option: The flag as typed.
+        module: The module to import.
+        extra: The extra that installs it.
     """
     try:
         found = importlib.util.find_spec(module)
     except ValueError:
-        return  # Loaded already, by no import.
+        return  # Already loaded, without an import.
     if found is None:
         raise UserError(
             f"{option}: expected the package {module}, found none; {how_to_install(extra)}"

@@ -18,8 +18,8 @@ def one_line(
 
     Args:
         message: The parser's.
-        options: The command's, without dashes.
-        argv: The arguments as the parser got them.
+        options: The command's options, without dashes.
+        argv: The arguments given to the parser.
         read: The settings of each YAML file that was read, by its name, later ones overriding.
     """
     if found := re.search(r"[Uu]nrecognized arguments?: (\S+)", message):

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Sequence
 
-# What other programs call these options. A name stands here only if neither its letters nor
-# its parts lead to ours.
+# What other programs call these options. Only names that are not found by their letters or parts
+# are listed.
 _OTHER_NAMES = {
     "arch": "backbone",
     "network": "backbone",
@@ -23,9 +23,9 @@ _VERY_NEAR = 0.8
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """``"; did you mean X?"`` where a known word is near, else an empty text.
+    """``"; did you mean X?"`` if a known word is similar, else an empty string.
 
-    Upper and lower case make no difference.
+    Case is ignored.
     """
     # An abbreviation, such as a100 for a100-40, is preferred to a misspelling.
     cut = [each for each in known if len(word) > 1 and each.lower().startswith(word.lower())]
@@ -36,7 +36,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 def option_meant(name: str, known: Sequence[str]) -> str:
     """The option that was probably meant by `name`; empty if none is near.
 
-    Letters decide where they nearly agree (``learning_rat``); then initials (``lr`` for
+    Letters decide if they nearly agree (``learning_rat``); then initials (``lr`` for
     ``learning_rate``), parts (``output_dir`` for ``output``, ``batch`` for ``batch_size``), and
     what other programs call an option.
 
@@ -79,7 +79,7 @@ def _by_letters(word: str, known: Sequence[str], cutoff: float) -> str:
 
 
 def separate_with_spaces(values: Sequence[str]) -> str:
-    """``"; separate them with spaces: a b"`` where one of several values holds commas."""
+    """``"; separate them with spaces: a b"`` if one of several values contains commas."""
     if not any("," in value for value in values):
         return ""
     apart = [part.strip() for value in values for part in value.split(",") if part.strip()]

@@ -6,7 +6,7 @@ _checks: list[Callable[[], None]] = []
 
 
 def add(check: Callable[[], None]) -> None:
-    """Adds a check. It raises `UserError` where no command could work."""
+    """Adds a check. It raises `UserError` if no command could work."""
     _checks.append(check)
 
 

@@ -16,10 +16,10 @@ from tfrecords_tools.command import stopping
 
 @contextlib.contextmanager
 def deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started inside inherit that Ctrl-C, which a terminal sends to all, is blocked.
+    """Blocks Ctrl-C, which a terminal sends to all processes, in processes started inside.
 
-    The parent decides what a Ctrl-C means. A process whose start was interrupted would end
-    with a traceback, so signals to the parent wait as well.
+    The parent handles Ctrl-C. A process whose start was interrupted would end with a traceback, so
+    signals to the parent are delayed as well.
     """
     with stopping.deferred():
         # It unblocks Ctrl-C when it starts, which the first process would do otherwise.
@@ -43,10 +43,10 @@ class _Pool(concurrent.futures.ProcessPoolExecutor):
 
 @contextlib.contextmanager
 def process_pool(workers: int) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
-    """A pool whose processes are gone when the block is left.
+    """A pool whose processes end with the block.
 
-    Left by KeyboardInterrupt (Ctrl-C, SIGTERM) they end at once, in the middle of their jobs; in
-    any other way they complete the jobs that have started, and no others. They also end when this
+    After KeyboardInterrupt (Ctrl-C, SIGTERM) they end immediately, in the middle of their jobs;
+    otherwise they complete the jobs that have started, and no others. They also end when this
     process is killed.
 
     Args:
@@ -69,7 +69,7 @@ def process_pool(workers: int) -> Iterator[concurrent.futures.ProcessPoolExecuto
 
 
 def _follow(reader: multiprocessing.connection.Connection) -> None:
-    """Lets a worker end when its parent is killed, or closes the other end of the pipe."""
+    """Ends a worker when its parent is killed or closes the other end of the pipe."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -11,7 +11,7 @@ from tfrecords_tools.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML and refuses duplicate names, of which YAML would take the last."""
+    """Reads YAML and refuses duplicate names, of which YAML would use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen: set[str] = set()
@@ -25,15 +25,15 @@ class _Loader(yaml.SafeLoader):
 
 
 def read(source: str, config_class: type) -> Mapping[str, Any]:
-    """The settings that ``--config`` names, with no value that their types do not take.
+    """The settings that ``--config`` names, checked against their types.
 
     Args:
         source: A file's path, or YAML text itself, such as ``"size: 64"``.
         config_class: The dataclass that they are for.
 
     Raises:
-        UserError: If there is no such file, it is damaged or not YAML of settings, or a value
-            is missing or not a number where one must be.
+        UserError: If there is no such file, it is not YAML of settings, or a value is missing or of
+            the wrong type.
     """
     if not source:
         raise UserError("--config: expected a YAML file of settings, found none")
@@ -45,7 +45,7 @@ def read(source: str, config_class: type) -> Mapping[str, Any]:
     else:
         content, name = source.encode(), "--config"
     try:
-        # A loader of its own, derived from the safe one.
+        # A separate loader, derived from the safe one.
         loader = _Loader(content.decode())
         try:
             values = loader.get_single_data()
@@ -76,7 +76,7 @@ def holds(values: Mapping[str, Any], name: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with the YAML, and in which line."""
+    """The fault in the YAML, and its line."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         return f"line {mark.line + 1}: {getattr(error, 'problem', '')}"

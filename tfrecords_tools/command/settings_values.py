@@ -1,8 +1,8 @@
 """Checks values against the types of a settings dataclass, before it is built.
 
-jsonargparse takes ``null`` from a file for an int, a str or a Literal. Here every value is compared
-with its type for what it lets through: nothing where something must be, numbers that are none, a
-value where a group of settings must be. Paths below ``~`` are written out.
+jsonargparse accepts ``null`` from a file for an int, a str or a Literal. Here every value is
+checked for what it accepts: null for a required value, NaN and infinity, a value in place of a
+group of settings. Paths below ``~`` are expanded.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ def build(
 ) -> ConfigT:
     """Builds a settings dataclass and the groups in it.
 
-    A dataclass refuses a value by a ``ValueError`` that begins with the setting's own name,
-    ``"crop: expected ..."``. Here the name becomes the flag as it is typed,
-    ``"--augment.crop: expected ..."``.
+    A dataclass refuses a value with a ``ValueError`` that begins with the setting's own name,
+    ``"crop: expected ..."``. Here the name becomes the flag as typed, ``"--augment.crop: expected
+    ..."``.
 
     Args:
         config_class: The dataclass.
         values: Its settings by name, groups as mappings.
         options: The command's flags, without dashes.
-        prefix: Of the names of a group, such as ``"augment."``.
+        prefix: Prefix of the names of a group, such as ``"augment."``.
 
     Raises:
         UserError: If the dataclass refuses a value.
@@ -56,16 +56,17 @@ def build(
 
 
 def trouble(values: Mapping[str, Any], config_class: type, prefix: str = "") -> tuple[str, str]:
-    """The first value that its type does not take.
+    """The first value that its type does not accept.
 
     Args:
-        values: Settings by name; what is missing is not looked at, nor what is unknown.
-        config_class: The dataclass they are for.
-        prefix: Of the names, such as ``"augment."``.
+        values: Settings by name; missing and unknown settings are ignored.
+        config_class: The dataclass that they are for.
+        prefix: Prefix of the names, such as
+            ``"augment."``.
 
     Returns:
         The setting's dotted name and what is wrong, such as ``"expected int, found null"``; two
-        empty texts where all is well.
+        empty strings if there is nothing wrong.
     """
     for name, hint in typing.get_type_hints(config_class).items():
         if name not in values:
@@ -96,7 +97,7 @@ def _trouble_of(value: Any, hint: Any) -> str:
 
 
 def describe(hint: Any) -> str:
-    """A type as messages name it: ``int``, ``one of a, b``, ``a list of str``."""
+    """A type, for messages: ``int``, ``one of a, b``, ``a list of str``."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return f"one of {', '.join(map(str, arguments))}"
@@ -116,7 +117,7 @@ def _shown(value: Any) -> str:
 
 
 def with_home(value: Any) -> Any:
-    """A setting with ``~`` and ``~user`` written out where a text begins with it.
+    """A setting with a leading ``~`` or ``~user`` expanded.
 
     A shell does so for ``--output ~/x``, but neither for ``--output=~/x`` nor in a file. In a list
     a path may also follow a name: ``--also ~/model=~/set``.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: stopping commands before their work is done."""
+"""Ctrl-C and SIGTERM: stop commands before their work is done."""
 
 import contextlib
 import signal
@@ -9,10 +9,10 @@ from types import FrameType
 STOPPED = 75
 """Exit code of a command that was stopped and that the same command resumes.
 
-It is EX_TEMPFAIL of sysexits.h, which schedulers take for "run it again".
+It is EX_TEMPFAIL of sysexits.h, which schedulers interpret as "run it again".
 """
 
-# What shells report of a command that a signal has ended.
+# The exit codes that shells report for a command ended by a signal.
 _BY_SIGNAL = 128
 
 Handler = Callable[[int, FrameType | None], None]
@@ -22,7 +22,7 @@ class Stopped(KeyboardInterrupt):
     """SIGTERM was received, or work ended early because of a signal.
 
     Args:
-        message: What was done with the work so far; one line.
+        message: What happened to the work so far; one line.
         number: The signal.
     """
 
@@ -34,11 +34,11 @@ class Stopped(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
-    """Inside, signals call a handler. Outside of the main thread, where that is impossible, not.
+    """Signals call a handler inside this context, if this is the main thread.
 
     Args:
         numbers: The signals.
-        handler: What they call, in the main thread.
+        handler: The handler, called in the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -48,13 +48,13 @@ def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
         yield
     finally:
         for number, former in before.items():
-            # One that no Python code installed cannot be installed again.
+            # A handler that Python did not install cannot be restored.
             signal.signal(number, signal.SIG_DFL if former is None else former)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C are deferred: for work that must not be left half done."""
+    """Defers SIGTERM and Ctrl-C, for work that must not be left half done."""
     came: list[int] = []
     with handled([signal.SIGTERM, signal.SIGINT], lambda number, frame: came.append(number)):
         yield
@@ -64,10 +64,10 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Inside, SIGTERM raises `Stopped`, so that files and worker processes are cleaned up.
+    """SIGTERM raises `Stopped` inside, so that files and worker processes are cleaned up.
 
-    A second SIGTERM ends the process at once. Where SIGTERM has a handler already, or is
-    ignored, it stays as it is.
+    A second SIGTERM ends the process immediately. If SIGTERM already has a handler, or is ignored,
+    nothing changes.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -86,7 +86,7 @@ def outcome(error: KeyboardInterrupt, resumes: bool) -> tuple[str, int]:
 
     Args:
         error: What stopped it.
-        resumes: Whether the same command takes up the work where it was stopped.
+        resumes: Whether the same command resumes the work.
     """
     message = error.message if isinstance(error, Stopped) else ""
     number = error.number if isinstance(error, Stopped) else signal.SIGINT

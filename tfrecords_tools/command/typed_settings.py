@@ -1,7 +1,7 @@
-"""Settings that a program made: every value compared with its type.
+"""Settings made by a program: compares every value with its type.
 
-On the command line and in files jsonargparse does that. A dataclass takes anything: an unknown
-choice would be ignored, and a text be taken for a list of letters.
+On the command line and in files jsonargparse does that. A dataclass accepts anything: an unknown
+choice would be ignored, and a string be treated as a list of letters.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ ConfigT = TypeVar("ConfigT")
 def checked(config: Any, kind: type[ConfigT]) -> ConfigT:
     """The settings, as the command line would have made them.
 
-    Paths become text, tuples lists and lists tuples, whole numbers floats, where the setting's
-    type says so.
+    Paths become text, tuples lists and lists tuples, whole numbers floats, where the setting's type
+    requires it.
 
     Args:
         config: The settings.
@@ -48,7 +48,7 @@ def _checked(config: Any, prefix: str) -> Any:
 
 
 def _fitting(value: Any, hint: Any, name: str) -> Any:
-    """The value as its type wants it."""
+    """The value in its type's form."""
     if dataclasses.is_dataclass(hint) and isinstance(value, typing.cast(type, hint)):
         return _checked(value, f"{name}.")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

@@ -1,4 +1,4 @@
-"""NumPy's files, .npy and .npz: whatever is wrong with one is reported in one line."""
+"""NumPy's files, .npy and .npz: any fault in one is reported in one line."""
 
 import contextlib
 import io
@@ -15,9 +15,9 @@ import numpy as np
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import file_systems, files
 
-# What NumPy and zipfile let out when headers, directories or data are damaged. A flipped bit that
-# names a compression unknown to zipfile, or encryption, comes as a kind of RuntimeError.
-# AttributeError, TypeError and MemoryError are left out: they would hide mistakes in the code.
+# The exceptions of NumPy and zipfile when headers, directories or data are damaged. A flipped bit
+# that selects an unknown compression, or encryption, raises a kind of RuntimeError. AttributeError,
+# TypeError and MemoryError are left out: they would hide mistakes in the code.
 _DAMAGE = (
     *(ValueError, KeyError, EOFError, OSError, SyntaxError, OverflowError),
     *(RuntimeError, IndexError),
@@ -27,7 +27,7 @@ _DAMAGE = (
 
 @contextlib.contextmanager
 def damage_as(message: str) -> Iterator[None]:
-    """Turns what a damaged array file raises into a `UserError` that begins with `message`."""
+    """Turns the exceptions of a damaged array file into a `UserError` with `message` first."""
     try:
         yield
     except UserError:
@@ -42,14 +42,14 @@ def load_archive(path: str, what: str) -> dict[str, np.ndarray]:
 
     Args:
         path: The file.
-        what: What it should hold, for the message: ``"weights"``.
+        what: What it should contain, for the message: ``"weights"``.
 
     Raises:
-        UserError: If it is missing, damaged, pickled, or no .npz file.
+        UserError: If it is missing, damaged, pickled, or not an .npz file.
     """
     with damage_as(f"{path}: expected an .npz file of {what}"), files.open_read(path) as file:
         source = file if file.seekable() else io.BytesIO(file.read())
-        # Before NumPy reads the headers, which damaged make it ask for any amount of memory.
+        # Before NumPy reads the headers: with damaged ones it may request any amount of memory.
         with zipfile.ZipFile(source) as members:
             if damaged := members.testzip():
                 raise ValueError(f"{damaged} does not match its checksum")
@@ -59,7 +59,7 @@ def load_archive(path: str, what: str) -> dict[str, np.ndarray]:
 
 
 def save(path: str, array: np.ndarray, *, new: bool = False) -> str:
-    """Writes an .npy file, whole or not at all.
+    """Writes an .npy file, completely or not at all.
 
     Args:
         path: The file.
@@ -70,7 +70,7 @@ def save(path: str, array: np.ndarray, *, new: bool = False) -> str:
         The SHA-256 digest of the file as it was written, 64 hex digits.
 
     Raises:
-        OSError: With its number, such as ENOSPC; `numpy.save` forgets it.
+        OSError: With its number, such as ENOSPC, which `numpy.save` drops.
     """
     with files.atomic_path(path, new=new) as temporary:
         with open(temporary, "wb") as file:
@@ -79,7 +79,7 @@ def save(path: str, array: np.ndarray, *, new: bool = False) -> str:
 
 
 def create(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-    """A new .npy file as a memory map to write to, all its blocks on the disk already.
+    """A new .npy file as a memory map to write to, with all its blocks allocated.
 
     On a disk that fills up, writing to a map of a sparse file would kill the process.
 
@@ -98,7 +98,7 @@ def create(path: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
 
 
 class _PlainWriter:
-    """A file that NumPy does not know for one, so that it is written to by Python."""
+    """A file that NumPy does not recognise as one, so that Python writes to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.write = file.write

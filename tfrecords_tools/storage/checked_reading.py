@@ -13,12 +13,12 @@ import google_crc32c
 from tfrecords_tools.errors import UserError
 
 ATTEMPTS = 3
-"""How often bytes that do not fit their checksum or length are fetched."""
+"""How often bytes with a wrong checksum or length are fetched."""
 _BLOCK = 8 << 20
 
 
 def altered(path: str) -> UserError:
-    """The error of an object whose bytes do not arrive as they are stored."""
+    """The error for an object whose bytes were received altered."""
     return UserError(
         f"{path}: its bytes do not match the checksum that storage gives: they were altered or cut "
         "on the way; run the same command again to continue"
@@ -26,10 +26,10 @@ def altered(path: str) -> UserError:
 
 
 class Pieces(io.RawIOBase):
-    """One version of an object, read in ranges; checked where it is read in order.
+    """One version of an object, read in ranges; verified if it is read in order.
 
-    A range carries no checksum of its own. The running checksum of what was
-    read in order is compared before the last piece is handed out.
+    A range has no checksum of its own. The running checksum of everything read in order is compared
+    before the last piece is returned.
 
     Args:
         path: Its name in messages.
@@ -68,7 +68,7 @@ class Pieces(io.RawIOBase):
         """Reads the next bytes; see `io.RawIOBase`.
 
         Raises:
-            UserError: If what arrives is not what is stored.
+            UserError: If the received bytes are not the stored ones.
         """
         length = min(len(buffer), self._size - self._position)
         if length <= 0:
@@ -97,7 +97,7 @@ class Pieces(io.RawIOBase):
 
 
 class Passage:
-    """An object read once from its start to its end, in blocks, its checksum running along.
+    """An object read once from its start to its end, in blocks, with a running checksum.
 
     Args:
         path: Its name in messages.
@@ -111,7 +111,7 @@ class Passage:
         self._whole = 0
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Bytes from a place on that was not passed yet; fewer at the object's end."""
+        """Bytes from an offset that was not passed yet; fewer at the object's end."""
         stop = min(offset + length, self._size)
         data = self._rest(offset)
         while self._stop < stop:
@@ -120,7 +120,7 @@ class Passage:
         return data[: max(0, stop - offset)]
 
     def checksum(self, offset: int, length: int) -> int:
-        """The CRC-32C of bytes from a place on that was not passed yet."""
+        """The CRC-32C of bytes from an offset that was not passed yet."""
         checksum, stop = 0, offset + length
         while True:
             part = self._rest(offset)[: stop - offset]
@@ -131,7 +131,7 @@ class Passage:
             self._advance()
 
     def finish(self) -> int:
-        """Reads what is left; the CRC-32C of everything."""
+        """Reads the rest; returns the CRC-32C of everything."""
         while self._stop < self._size:
             self._advance()
         return self._whole
@@ -141,7 +141,7 @@ class Passage:
         return self._start + len(self._block)
 
     def _rest(self, offset: int) -> bytes:
-        """What is there of the bytes from `offset` on."""
+        """The bytes from `offset` on, as far as there are any."""
         if offset < self._start:
             raise RuntimeError(f"{self._path}: byte {offset} was passed, at {self._start} now")
         return self._block[offset - self._start :]
@@ -159,7 +159,7 @@ class Passage:
 
 
 class Decompressed(io.RawIOBase):
-    """What a gzip file holds.
+    """The content of a gzip file.
 
     Args:
         path: Its name in messages.
@@ -195,17 +195,17 @@ class Decompressed(io.RawIOBase):
         """Reads the next bytes; see `io.RawIOBase`.
 
         Raises:
-            UserError: If the source is no gzip file, or a damaged one.
+            UserError: If the source is not a gzip file, or is damaged.
         """
         with _gzip_reported(self._path):
             return self._file.readinto(buffer)
 
 
 def decompress(path: str, data: bytes) -> bytes:
-    """What the bytes of a gzip file hold.
+    """The decompressed content of a gzip file.
 
     Raises:
-        UserError: If they are no gzip file, or a damaged one.
+        UserError: If they are not a gzip file, or are damaged.
     """
     with _gzip_reported(path):
         return gzip.decompress(data)

@@ -1,4 +1,4 @@
-"""What the client of Google Cloud Storage raises, as one line that names the object."""
+"""Errors of the Google Cloud Storage client, in one line that names the object."""
 
 import contextlib
 import re
@@ -24,15 +24,15 @@ _RUN_AGAIN = "run the same command again to continue"
 def reported(path: str, operation: str, deadline: float = 0.0) -> Iterator[None]:
     """Turns every exception of the storage client into a `UserError`.
 
-    Faults of this machine's own disk, which the client lets through, stay what they are.
+    Faults of this machine's own disk, which the client passes on, are unchanged.
 
     Args:
         path: The object or folder, for the message.
-        operation: What is done with it: ``"reading"``, ``"listing"``, ….
-        deadline: Seconds that requests are tried again for, for the message.
+        operation: The operation: ``"reading"``, ``"listing"``, ….
+        deadline: Seconds for which requests are retried, for the message.
 
     Raises:
-        UserError: Naming the object, the operation, what storage answered and what to do.
+        UserError: Naming the object, the operation, storage's answer and what to do.
     """
     try:
         yield
@@ -45,7 +45,7 @@ def reported(path: str, operation: str, deadline: float = 0.0) -> Iterator[None]
 
 
 def _is_local(error: Exception) -> bool:
-    """Whether the fault is one of a local file: the client's own OSErrors are of the network."""
+    """Whether the fault is one of a local file: the client's own OSErrors are network faults."""
     return isinstance(error, OSError) and error.filename is not None
 
 

@@ -11,16 +11,16 @@ from tfrecords_tools.storage import files
 def write(
     path: str, header: Sequence[str], rows: Iterable[Sequence[object]], *, new: bool = False
 ) -> None:
-    """Writes a CSV file in UTF-8, whole or not at all.
+    """Writes a CSV file in UTF-8, completely or not at all.
 
     Args:
         path: The file, local or gs://.
         header: The names of the columns.
-        rows: The rows, which are written as they come.
+        rows: The rows, written one by one.
         new: Whether it is known that nothing has that name yet; see `files.atomic_path`.
 
     Raises:
-        UserError: On a text that UTF-8 cannot hold, such as a file name of other bytes.
+        UserError: On a text that UTF-8 cannot represent, such as a file name with other bytes.
     """
     with files.atomic_path(path, new=new) as temporary:
         try:

@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator
 
 TEMPORARY = re.compile(r"^\..+\.[a-z0-9_]{8}\.partial$")
-"""Names of files and folders that are not whole yet."""
+"""Names of files and folders that are not complete yet."""
 
-# What the system says of a disk that takes no more bytes.
+# The system's errors for a full disk.
 _FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
 @contextlib.contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Gives faults of the disk the name of what was to be written.
+    """Adds the name of the file to be written to faults of the disk.
 
-    The system names nothing if a write fails, and a temporary file elsewhere.
+    The system names no file if a write fails, and otherwise the temporary one.
 
     Args:
         path: That name.
@@ -25,7 +25,7 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Of a copy the second name is the one written to.
+        # In a copy the second name is the one that is written.
         name = str(error.filename2 or error.filename or "")
         unnamed = not name and error.errno in _FAULTS
         if unnamed or any(map(TEMPORARY.match, name.split(os.sep))):

@@ -1,7 +1,7 @@
-"""What not every file system can: locks, flushing a folder, reserving room, rights, advice.
+"""What some file systems lack: locks, flushing a folder, reserving space, permissions, advice.
 
-NFS, SMB and buckets mounted by FUSE lack some of it. Commands work on them all
-the same, and say once what is missing.
+NFS, SMB and buckets mounted by FUSE lack some of these. Commands work there anyway, and report once
+what is missing.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ _MISSING = {
     errno.ENOTTY,
     errno.ENODEV,
 }
-"""What a file system answers to what it cannot do."""
-# NFS makes of a lock one of another kind, which files open for reading and folders cannot have.
+"""The errors of a file system for unsupported operations."""
+# NFS turns a lock into another kind, which folders and files open for reading do not support.
 _WITHOUT_LOCKS = _MISSING | {errno.ENOLCK, errno.EBADF, errno.EISDIR, errno.EACCES}
 _BLOCK = 1 << 20
 
@@ -29,13 +29,13 @@ def lock(handle: int, path: str, *, wait: bool = True) -> bool | None:
     """Locks an open file or folder for this process.
 
     Args:
-        handle: Its descriptor; closing it gives the lock back.
-        path: What the note calls it.
+        handle: Its descriptor; closing it releases the lock.
+        path: Its name in the note.
         wait: Whether to wait for another process that holds the lock.
 
     Returns:
-        True with the lock; False where another process holds it; None, after a
-        note, on a file system without locks.
+        True with the lock; False if another process holds it; None, after a note, on a file system
+        without locks.
     """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -50,7 +50,7 @@ def lock(handle: int, path: str, *, wait: bool = True) -> bool | None:
 
 
 def sync(handle: int, path: str) -> None:
-    """Makes what was written to an open file or folder survive a power cut, where that can be."""
+    """Makes what was written to an open file or folder survive a power cut, if possible."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -60,7 +60,7 @@ def sync(handle: int, path: str) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Makes a rename in a folder survive a power cut, where that can be."""
+    """Makes a rename in a folder survive a power cut, if the file system supports that."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
@@ -74,10 +74,10 @@ def sync_folder(folder: str) -> None:
 
 
 def reserve(handle: int) -> None:
-    """Gives an open file all its blocks on the disk.
+    """Allocates all blocks of an open file on disk.
 
     Raises:
-        OSError: If there is no room.
+        OSError: If there is not enough space.
     """
     size = os.fstat(handle).st_size
     try:
@@ -91,7 +91,7 @@ def reserve(handle: int) -> None:
 
 
 def set_rights(path: str, mode: int) -> None:
-    """Changes a file's rights, where the file system knows any."""
+    """Changes a file's permissions, if the file system has any."""
     try:
         os.chmod(path, mode)
     except OSError as error:
@@ -100,7 +100,7 @@ def set_rights(path: str, mode: int) -> None:
 
 
 def advise(handle: int, offset: int, length: int, advice: int) -> None:
-    """Tells the system how a file will be read; it may not care."""
+    """Tells the system how a file will be read; the system may ignore it."""
     with contextlib.suppress(OSError):
         os.posix_fadvise(handle, offset, length, advice)
 

@@ -36,7 +36,7 @@ def join(folder: str, *parts: str) -> str:
 
 
 def exists(path: str) -> bool:
-    """Whether a file or folder of that name is there."""
+    """Whether a file or folder of that name exists."""
     if is_remote(path):
         return remote.exists(path)
     return os.path.exists(path)
@@ -74,7 +74,7 @@ def walk(folder: str) -> Iterator[tuple[str, int]]:
 
 
 def state(path: str) -> FileState | None:
-    """What is known of a file without reading it, None if there is none."""
+    """What is known about a file without reading it; None if it does not exist."""
     if is_remote(path):
         return remote.state(path)
     try:
@@ -87,7 +87,7 @@ def state(path: str) -> FileState | None:
 def states(folder: str) -> dict[str, FileState]:
     """The states of all files directly in a folder, by name; on gs:// from one listing.
 
-    Temporary files are left out, and what goes while the folder is listed.
+    Temporary files are left out, and files that disappear while the folder is listed.
 
     Raises:
         UserError: If the folder does not exist.
@@ -102,7 +102,7 @@ def states(folder: str) -> dict[str, FileState]:
 
 
 def make_folder(folder: str) -> None:
-    """Creates a folder and those above it, if missing; gs:// knows no folders."""
+    """Creates a folder and those above it, if missing; gs:// has no folders."""
     if is_remote(folder):
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_json(path: str) -> Any:
-    """A JSON file's value; what `write_json` sealed is checked.
+    """A JSON file's value; the seal of `write_json` is verified.
 
     An object without a seal is accepted: it may have been written by hand.
 
@@ -150,7 +150,7 @@ def read_json(path: str) -> Any:
 
 
 def _is_whole(value: dict[str, Any]) -> bool:
-    """Whether an object fits its seal, which is taken out of it, or has none."""
+    """Whether an object matches its seal, which is removed from it, or has none."""
     return SEAL not in value or value.pop(SEAL) == _seal(value)
 
 
@@ -187,7 +187,7 @@ def crc32c(path: str) -> int:
 
 
 def delete(path: str) -> None:
-    """Deletes a file, if it is there."""
+    """Deletes a file, if it exists."""
     if is_remote(path):
         remote.delete(path)
         return
@@ -196,7 +196,7 @@ def delete(path: str) -> None:
 
 
 def remove_empty(folder: str) -> None:
-    """Deletes a folder that holds nothing; gs:// knows no folders."""
+    """Deletes a folder that holds nothing; gs:// has no folders."""
     if not is_remote(folder):
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(folder)
@@ -206,8 +206,7 @@ def remove_empty(folder: str) -> None:
 def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
     """Provides a temporary local name; on success its file becomes `path`.
 
-    After an exception nothing is left behind, and what was at `path` before
-    is still there.
+    After an exception nothing is left behind, and the previous content of `path` is unchanged.
 
     Args:
         path: The final name. Its folder is created if missing; ``gs://`` is uploaded to.
@@ -219,7 +218,7 @@ def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
     folder, name = os.path.split(path if is_remote(path) else os.path.abspath(path))
     folder = temporary_files.upload_folder() if is_remote(path) else folder
     make_folder(folder)
-    # A full disk is this machine's, also where the file is bound for gs://.
+    # A full disk is this machine's, even if the file is uploaded to gs://.
     blamed = folder if is_remote(path) else path
     with disk_faults.naming(blamed):
         lock, temporary = temporary_files.create_locked(folder, name)
@@ -239,7 +238,7 @@ def atomic_path(path: str, *, new: bool = False) -> Iterator[str]:
 
 
 def write_bytes(path: str, data: bytes, *, new: bool = False) -> None:
-    """Writes a whole file, or nothing; see `atomic_path`."""
+    """Writes a complete file, or nothing; see `atomic_path`."""
     with atomic_path(path, new=new) as temporary, open(temporary, "wb") as file:
         file.write(data)
 
@@ -247,8 +246,8 @@ def write_bytes(path: str, data: bytes, *, new: bool = False) -> None:
 def write_json(path: str, value: Any, *, new: bool = False) -> None:
     """Writes a value as indented JSON with sorted keys, so equal values give equal bytes.
 
-    An object is sealed: `SEAL` is added to it, a checksum over all else, so that
-    a flipped bit is seen by `read_json`.
+    An object is sealed: `SEAL` is added to it, a checksum over everything else, so that `read_json`
+    detects a flipped bit.
     """
     if isinstance(value, dict):
         # As it will be read: tuples become lists, numbers that were keys become text.
@@ -263,7 +262,7 @@ def write_json(path: str, value: Any, *, new: bool = False) -> None:
 
 
 def not_utf8(path: str, error: UnicodeEncodeError) -> UserError:
-    """The error of a name, of bytes that are no UTF-8, that is to be written into a file."""
+    """The error for a name that is not valid UTF-8 and would be written to a file."""
     near = error.object[max(0, error.start - 20) : error.end + 20]
     return UserError(
         f"{path}: expected names in UTF-8 to write there, found {near!a}; rename that "

@@ -1,4 +1,4 @@
-"""Local folders that appear whole or not at all, and digests of what they hold."""
+"""Local folders that appear completely or not at all, and digests of their content."""
 
 import contextlib
 import ctypes
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import disk_faults, file_systems, files
 
-# renameat2(2): paths as seen from the working directory; swap them.
+# renameat2(2): paths relative to the working directory; swap them.
 _HERE = -100
 _RENAME_EXCHANGE = 2
 
@@ -20,18 +20,17 @@ _RENAME_EXCHANGE = 2
 def atomic_folder(folder: str) -> Iterator[str]:
     """Provides an empty folder next to `folder`, which replaces it on success.
 
-    A folder that stands there is replaced. Whatever leaves the block by an
-    exception leaves nothing behind, and what killed processes left there
-    before is cleared away.
+    An existing folder is replaced. An exception in the block leaves nothing behind, and files left
+    by killed processes are removed.
 
     Args:
-        folder: The final name; the folder above it is created if missing.
+        folder: The final name; its parent is created if missing.
 
     Yields:
-        The lent folder's path.
+        The temporary folder's path.
 
     Raises:
-        UserError: If something that is no folder has that name.
+        UserError: If something other than a folder has that name.
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         what = "a file" if os.path.exists(folder) else "a link to nothing"
@@ -69,7 +68,7 @@ def verify(folder: str, expected: dict[str, str]) -> None:
     """Compares a folder's files with their digests; other files are ignored.
 
     Raises:
-        UserError: Naming the first that is missing or has changed.
+        UserError: Naming the first one that is missing or has changed.
     """
     for name, digest in sorted(expected.items()):
         path = files.join(folder, name)
@@ -78,7 +77,7 @@ def verify(folder: str, expected: dict[str, str]) -> None:
 
 
 def _replace(temporary: str, folder: str) -> None:
-    """Puts a folder in place; at no moment is there none where one stood before."""
+    """Moves a folder into place; an existing one is replaced without a gap."""
     if not os.path.exists(folder):
         os.rename(temporary, folder)
     elif not _exchange(temporary, folder):
@@ -89,7 +88,7 @@ def _replace(temporary: str, folder: str) -> None:
 
 
 def _exchange(one: str, other: str) -> bool:
-    """Swaps two names in one step, where the system can."""
+    """Swaps two names atomically, if the system supports it."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return False
@@ -98,7 +97,7 @@ def _exchange(one: str, other: str) -> bool:
 
 
 def _remove_stale(parent: str, name: str) -> None:
-    """Deletes what killed processes left; those that live hold a lock on theirs."""
+    """Deletes folders left by killed processes; live processes hold a lock on theirs."""
     pattern = re.compile(rf"^\.{re.escape(name)}\.[a-z0-9_]{{8}}\.partial(\.old)?$")
     for found in filter(pattern.match, os.listdir(parent)):
         path = os.path.join(parent, found)

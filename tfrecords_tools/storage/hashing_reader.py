@@ -1,4 +1,4 @@
-"""A file that is digested while it is read."""
+"""Computes a file's digest while it is read."""
 
 import hashlib
 from typing import BinaryIO
@@ -22,7 +22,7 @@ class HashingReader:
         return data
 
     def finish(self) -> str:
-        """Reads what is left; the SHA-256 of everything, 64 hex digits."""
+        """Reads the rest; returns the SHA-256 of everything, 64 hex digits."""
         while self.read(1 << 20):
             pass
         return self._digest.hexdigest()

@@ -1,8 +1,8 @@
-"""Values read from JSON compared with the types they must have: one check for every file.
+"""Compares values read from JSON with the types they must have, for every file.
 
 A shape is a type: int of 64 bits, float, str, bool, None, Any, list[T], tuple[T, ...],
 tuple[T, U], dict[str, T], a Literal, a union, a TypedDict or a dataclass. Keys that a shape does
-not name are let through, so that later versions may add some.
+not name are accepted, so that later versions can add some.
 """
 
 import collections.abc
@@ -24,7 +24,7 @@ def read(path: str, shape: Any, remedy: str = _REMEDY) -> Any:
     Args:
         path: The file.
         shape: What its value must be.
-        remedy: What the user can do where it is not.
+        remedy: What the user can do if it is not.
 
     Raises:
         UserError: If it is missing, damaged or has another; naming file, key and value.
@@ -41,7 +41,7 @@ def require(path: str, value: Any, shape: Any, remedy: str = _REMEDY) -> None:
 
 
 def _problem(value: Any, shape: Any, key: str) -> str:
-    """What is wrong, or nothing."""
+    """What is wrong, or an empty string."""
     origin, arguments = typing.get_origin(shape), typing.get_args(shape)
     if shape is Any:
         return ""
@@ -98,8 +98,9 @@ def _is_plain(value: Any, shape: Any) -> bool:
     if shape is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and _finite(value)
     if shape is int and isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        return False  # NumPy holds no such number.
-    # A bool is an int to Python, not to JSON.
+        return (
+            False  # NumPy cannot represent such a number. A bool is an int in Python, not in JSON.
+        )
     return isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
 
 
@@ -107,7 +108,7 @@ def _finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:
-        return False  # An int beyond every float.
+        return False  # An int that is too large for a float.
 
 
 def _first(problems: Any) -> str:
@@ -127,7 +128,7 @@ def _prefix(key: str) -> str:
 
 
 def _name(shape: Any) -> str:
-    """A type as people write JSON."""
+    """A type in JSON's terms."""
     origin, arguments = typing.get_origin(shape), typing.get_args(shape)
     if origin in (Union, types.UnionType):
         return " or ".join(map(_name, arguments))

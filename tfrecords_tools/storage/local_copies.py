@@ -1,8 +1,8 @@
-"""Local copies of gs:// files, for what needs a memory map.
+"""Local copies of gs:// files that need a memory map.
 
-A copy is fetched whole, compared with the object's checksum, and found again
-as long as the object stands. They lie in TFRECORDS_TOOLS_CACHE, or else in
-``~/.cache/tfrecords_tools``, and may be deleted at any time nothing reads them.
+A copy is fetched completely, compared with the object's checksum, and reused as long as the object
+is unchanged. The copies are in TFRECORDS_TOOLS_CACHE, or else in ``~/.cache/tfrecords_tools``, and
+may be deleted whenever nothing reads them.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from tfrecords_tools.storage.remote import FileState
 _PIECE = 64 << 20
 """Bytes fetched by one request."""
 _SHOWN_FROM = 64 << 20
-"""Fetching a file of this many bytes is shown."""
+"""From this many bytes on, fetching a file shows progress."""
 
 
 def copies_folder() -> str:
-    """Where copies are kept."""
+    """The folder of the copies."""
     given = os.environ.get("TFRECORDS_TOOLS_CACHE")
     return given or os.path.join(os.path.expanduser("~"), ".cache", "tfrecords_tools")
 
@@ -35,10 +35,10 @@ _lock = threading.Lock()
 
 @contextlib.contextmanager
 def listed(folder: str) -> Iterator[None]:
-    """Inside, `local_copy` takes the states of a gs:// folder's files from one listing.
+    """`local_copy` takes the states of a gs:// folder's files from one listing, inside.
 
-    Else each call asks storage whether its object has changed. For work that opens
-    many files of a folder that nobody writes to meanwhile; all threads share it.
+    Otherwise each call asks storage whether its object has changed. Use it to open many files of a
+    folder that nothing writes to in the meantime; all threads share it.
     """
     if not files.is_remote(folder) or folder in _listings or not files.exists(folder):
         yield
@@ -60,8 +60,8 @@ def local_copy(path: str) -> str:
         path: The file.
 
     Raises:
-        UserError: If there is no such file, it is stored compressed, or what was fetched is
-            not what storage holds.
+        UserError: If there is no such file, it is stored compressed, or the fetched bytes differ
+            from the stored ones.
     """
     if not files.is_remote(path):
         return path
@@ -90,7 +90,7 @@ def local_copy(path: str) -> str:
 
 
 def _fetched(path: str, target: str, state: FileState) -> bool:
-    """Fetches an object; whether what arrived is that version of it."""
+    """Fetches an object; returns whether that version was received."""
     parts = range(0, state.size, _PIECE)
     shown = state.size >= _SHOWN_FROM
     progress = Progress(f"fetching {path}", state.size >> 20, "MiB") if shown else None

@@ -12,7 +12,7 @@ def bucket_name(path: str) -> str:
     """The bucket of a path.
 
     Raises:
-        UserError: If it names none that Cloud Storage allows.
+        UserError: If it is not a valid bucket name.
     """
     bucket = path.removeprefix(SCHEME).partition("/")[0]
     if not _BUCKET.fullmatch(bucket):
@@ -24,7 +24,7 @@ def bucket_name(path: str) -> str:
 
 
 def name(path: str) -> str:
-    """What follows the bucket; may be empty."""
+    """The part after the bucket; may be empty."""
     return path.removeprefix(SCHEME).partition("/")[2]
 
 
@@ -32,7 +32,7 @@ def object_name(path: str) -> str:
     """The object's name in its bucket.
 
     Raises:
-        UserError: If the path names a bucket alone.
+        UserError: If the path names only a bucket.
     """
     if not (found := name(path)):
         raise UserError(f"{path}: expected a name after the bucket, found none")
@@ -40,13 +40,13 @@ def object_name(path: str) -> str:
 
 
 def prefix(folder: str) -> str:
-    """What the names of all objects in a folder begin with."""
+    """The common prefix of the names of all objects in a folder."""
     below = name(folder).rstrip("/")
     return f"{below}/" if below else ""
 
 
 def is_folder(object_name: str, size: int) -> bool:
-    """Whether an object stands for a folder: it is empty and its name ends with a slash.
+    """Whether an object represents a folder: it is empty and its name ends with a slash.
 
     Args:
         object_name: Its name below a prefix; empty if it is the prefix itself.

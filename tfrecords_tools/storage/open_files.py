@@ -12,7 +12,7 @@ _announced = 0
 
 
 def announce(count: int) -> None:
-    """Raises the limit of open files, as far as the system lets this process, for further ones.
+    """Raises the limit of open files, as far as the system permits, for further files.
 
     The usual soft limit of 1,024 is too few for a set of thousands of parts; the hard limit,
     up to which a process may go by itself, is usually far higher.

@@ -1,10 +1,9 @@
 """Objects on Google Cloud Storage, behind the functions of `files`.
 
 Credentials are the library's own defaults; STORAGE_EMULATOR_HOST is honoured.
-Answers 408, 429 and 5xx, resets and stalls are tried again until a deadline;
-403 and the like are not. No byte is trusted that the network brought: whole
-objects are compared with their checksum here, because the client library does
-not where an answer carries none, or where a download was resumed.
+Responses 408, 429 and 5xx, resets and stalls are retried until a deadline; 403 and similar ones are
+not. No received byte is trusted: complete objects are compared with their checksum here, because
+the client library does not do so if a response has none or a download was resumed.
 """
 
 import base64
@@ -24,11 +23,12 @@ from tfrecords_tools.storage import checked_reading, client_errors, names
 
 SCHEME = names.SCHEME
 DEADLINE = 600.0
-"""Seconds until a request that keeps failing is given up."""
+"""Seconds until a request that keeps failing is abandoned."""
 TIMEOUT = 60.0
-"""Seconds without an answer until a request is tried again."""
+"""Seconds without a response until a request is retried."""
 FIRST_DELAY = 0.5
-"""Seconds before the first new try, of which a random part is waited; doubled each time."""
+"""The longest delay in seconds before the first retry, a random part of which is waited; doubled
+each time."""
 _CONNECTIONS = 64
 _CHUNK = 8 << 20
 _GZIP = "gzip"
@@ -36,7 +36,7 @@ _GZIP = "gzip"
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """What is known of a file without reading it.
+    """What is known about a file without reading it.
 
     Attributes:
         size: Bytes, as stored.
@@ -87,9 +87,9 @@ def exists(path: str) -> bool:
 
 
 def list_names(folder: str) -> list[str] | None:
-    """The names directly below a prefix, sorted; None if there is nothing of that prefix.
+    """The names directly below a prefix, sorted; None if there are none.
 
-    Empty objects named like a folder, which consoles and mounts create, are no entries.
+    Empty objects named like a folder, which consoles and mounts create, do not count.
     """
     objects, folders, is_folder = _list(folder)
     if not objects and not folders and not is_folder:
@@ -111,12 +111,11 @@ def walk(folder: str) -> Iterator[tuple[str, int]]:
 def open_read(path: str) -> BinaryIO:
     """Opens an object for reading, fetched in pieces of 8 MiB of one generation.
 
-    Read from its start to its end, it is compared with its checksum: the last
-    piece is handed out only where all of them fit. What is stored compressed
-    is decompressed.
+    Read from its start to its end, it is compared with its checksum: the last piece is returned
+    only if the checksum matches. Compressed objects are decompressed.
 
     Raises:
-        UserError: If there is no such object; while reading, if it was altered on the way.
+        UserError: If there is no such object; while reading, if it was altered in transit.
     """
     known = state(path)
     if known is None:
@@ -136,7 +135,7 @@ def read_bytes(path: str) -> bytes:
     """A whole object's bytes, decompressed where stored compressed, compared with its checksum.
 
     Raises:
-        UserError: If there is no such object, or it was altered on the way again and again.
+        UserError: If there is no such object, or it was altered in transit repeatedly.
     """
     for _ in range(checked_reading.ATTEMPTS):
         with _reported(path, "reading it"):
@@ -155,11 +154,11 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_range(path: str, offset: int, length: int, generation: str | None = None) -> bytes:
-    """Bytes of an object; fewer where it ends before. They carry no checksum.
+    """Bytes of an object; fewer at its end. They have no checksum.
 
     Args:
         path: The object.
-        offset: Where they begin, in the object as stored.
+        offset: Their offset in the stored object.
         length: How many.
         generation: The version to read; None reads the current one.
     """
@@ -188,21 +187,20 @@ def _download(blob: Any, **span: int) -> bytes:
 
 
 def upload(local: str, path: str, crc32c: int, *, new: bool = False) -> None:
-    """Makes a local file an object, whole or not at all.
+    """Uploads a local file as an object, completely or not at all.
 
-    The object is replaced only in the state it was found in; where another
-    builder was quicker, equal bytes are as good as one's own.
+    The object is replaced only if it has not changed since it was looked up; if another builder was
+    faster, equal bytes are accepted.
 
     Args:
         local: The file.
         path: The object's name.
         crc32c: The file's checksum.
-        new: Whether the caller knows, from a listing, that no such object exists; saves the
-            request that looks.
+        new: Whether the caller knows, from a listing, that no such object exists; saves a request.
 
     Raises:
-        UserError: If another builder wrote other bytes meanwhile, or storage
-            refuses or does not answer until the deadline.
+        UserError: If another builder wrote different bytes in the meantime, or storage refuses or
+            does not respond until the deadline.
     """
     from google.api_core.exceptions import PreconditionFailed
 
@@ -231,7 +229,7 @@ def upload(local: str, path: str, crc32c: int, *, new: bool = False) -> None:
 
 
 def delete(path: str) -> None:
-    """Deletes an object, if it is there."""
+    """Deletes an object, if it exists."""
     from google.api_core.exceptions import NotFound
 
     with _reported(path, "deleting it"), contextlib.suppress(NotFound):
@@ -239,7 +237,7 @@ def delete(path: str) -> None:
 
 
 def _list(folder: str) -> tuple[list[tuple[str, Any]], set[str], bool]:
-    """Objects and prefixes directly below a prefix, and whether an object stands for the folder."""
+    """Objects and prefixes directly below a prefix, and whether an object represents the folder."""
     bucket, prefix = names.bucket_name(folder), names.prefix(folder)
     with _reported(folder, "listing it"):
         options = {"delimiter": "/", "retry": _retry(), "timeout": TIMEOUT}
@@ -253,13 +251,13 @@ def _list(folder: str) -> tuple[list[tuple[str, Any]], set[str], bool]:
 
 
 def _bucket(path: str) -> Any:
-    name = names.bucket_name(path)  # Before anybody signs in.
+    name = names.bucket_name(path)  # Before signing in.
     return client().bucket(name)
 
 
 @functools.cache
 def client() -> Any:
-    """This process's client; its sessions keep enough connections for all reading threads."""
+    """This process's client; its sessions have enough connections for all reading threads."""
     _require()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -281,7 +279,7 @@ def _retry() -> Any:
 
 
 def _require() -> None:
-    """Says in one line what to install where the storage client is missing."""
+    """Reports in one line what to install if the storage client is missing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

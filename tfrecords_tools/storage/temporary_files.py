@@ -1,4 +1,4 @@
-"""Temporary files in the folder of the final file: locked, moved into place, cleared if stale."""
+"""Temporary files in the folder of the final file: locked, moved into place, deleted if stale."""
 
 import contextlib
 import os
@@ -10,19 +10,19 @@ from tfrecords_tools.storage import disk_faults, file_systems
 
 
 def create_locked(folder: str, name: str) -> tuple[int, str]:
-    """A new file, locked until it is in place or this process is dead: see `remove_stale`."""
+    """A new file, locked until it is in place or this process has ended: see `remove_stale`."""
     while True:
         handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
         file_systems.lock(handle, path)
         if os.path.exists(path):
             return handle, path
-        os.close(handle)  # Another process took it for stale before it was locked.
+        os.close(handle)  # Another process considered it stale before it was locked.
 
 
 def upload_folder() -> str:
-    """Where files bound for gs:// are written first: TMPDIR/tfrecords_tools-<user>.
+    """Where files for gs:// are written first: TMPDIR/tfrecords_tools-<user>.
 
-    It is created if missing, for this user alone.
+    It is created if missing, private to this user.
 
     Raises:
         UserError: If something of another user, or a link, has that name.
@@ -45,22 +45,22 @@ def upload_folder() -> str:
 def remove_stale(folder: str) -> None:
     """Deletes the temporary files that killed processes left in a local folder; gs:// has none.
 
-    Those that a live process still writes are locked by it and are left alone.
+    Files that a live process is still writing are locked and stay.
     """
     if not os.path.isdir(folder):
         return
     for name in filter(disk_faults.TEMPORARY.match, os.listdir(folder)):
         path = os.path.join(folder, name)
-        # Open for writing too, as locks on NFS want it.
+        # Opened for writing too, which locks on NFS require.
         with contextlib.suppress(FileNotFoundError, PermissionError), open(path, "rb+") as file:
-            # Without locks nobody knows whether it is still written.
+            # Without locks it is unknown whether it is still being written.
             if file_systems.lock(file.fileno(), path, wait=False):
                 os.unlink(path)
 
 
 def move_in_place(temporary: str, path: str) -> None:
     """Gives a written temporary file its final name, in the same folder."""
-    # mkstemp makes private files; give it the rights any new file gets.
+    # mkstemp makes private files; set the permissions of a new file.
     umask = os.umask(0)
     os.umask(umask)
     file_systems.set_rights(temporary, 0o666 & ~umask)

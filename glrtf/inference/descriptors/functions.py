@@ -1,14 +1,11 @@
 """package.module:function as a model: any code that returns a row for each image."""
 
-import hashlib
-import inspect
-import os
 from typing import Any
 
 import numpy as np
 
 from glrtf.inference.descriptors.raw_models import RawModel, TensorInfo
-from glrtf.models.functions import find_function
+from glrtf.models.functions import find_function, function_digest
 
 
 def load(name: str) -> RawModel:
@@ -18,15 +15,10 @@ def load(name: str) -> RawModel:
     (text), which should identify the weights that it loads.
     """
     function = find_function(name)
-    source = inspect.getsourcefile(inspect.unwrap(function))
-    digest = hashlib.sha256(name.encode())
-    if source and os.path.exists(source):
-        with open(source, "rb") as file:
-            digest.update(file.read())
-    digest.update(str(getattr(function, "digest", "")).encode())
+    digest = function_digest(name, function)
 
     def run(images: Any, *_: str) -> np.ndarray:
         return np.asarray(function(images))
 
     images, rows = TensorInfo("images", None, ""), TensorInfo("rows", None, "")
-    return RawModel([images], [rows], run, digest.hexdigest(), "python", source=function)
+    return RawModel([images], [rows], run, digest, "python", source=function)

@@ -1,6 +1,5 @@
 """Approximate search with Annoy: trees built once, saved and memory-mapped."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.search import index_files
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors, best, merge, score_pairs
-from glrtf.retrieval.stage_cache import Written
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
-from tfrecords_tools.storage import files, json_shapes
+from tfrecords_tools.storage import files
 
 _QUERIES_AT_ONCE = 1024
 _ROWS_AT_ONCE = 4096
@@ -37,7 +36,7 @@ class AnnoyIndex:
 
     def __init__(self, path: str, dimension: int) -> None:
         self._index = _annoy().AnnoyIndex(dimension, "angular")
-        _refuse_damaged(path)
+        index_files.refuse_damaged(path, "an Annoy index")
         try:
             self._index.load(path)
         except OSError as error:
@@ -82,23 +81,7 @@ def build(path: str, database: RowSource, part: int, trees: int) -> None:
                 index.add_item(row, vector)
             progress.update(len(block))
     index.build(trees, n_jobs=1)
-    with files.atomic_path(path) as temporary:
-        index.save(temporary)
-        description = {"bytes": os.path.getsize(temporary), "crc32c": files.crc32c(temporary)}
-    files.write_json(_description(path), description)
-
-
-def _description(path: str) -> str:
-    return f"{path}.json"
-
-
-def _refuse_damaged(path: str) -> None:
-    expected = json_shapes.read(_description(path), Written)
-    if (os.path.getsize(path), files.crc32c(path)) != (expected["bytes"], expected["crc32c"]):
-        raise UserError(
-            f"{path}: expected an Annoy index as it was written, found it changed; delete it to "
-            "have it built again"
-        )
+    index_files.write(path, index.save)
 
 
 def search_blocks(
@@ -169,7 +152,7 @@ def open_indexes(database: RowSource, trees: int, folder: str) -> list[AnnoyInde
             indexes.append(None)
             continue
         path = files.join(folder, f"{database.digest[:16]}-{BUILD}-{trees}-{part:05d}.annoy")
-        if not (files.exists(path) and files.exists(_description(path))):
+        if not index_files.exists(path):
             build(path, database, part, trees)
         indexes.append(AnnoyIndex(path, database.dimension))
     return indexes

@@ -47,7 +47,7 @@ def search_blocks(
 
 
 def open_backend(database: RowSource, config: SearchConfig, folder: str) -> BlockSearch:
-    """Opens a database for its back end; Annoy's indexes are built and mapped here.
+    """Opens a database for its back end; faiss's and Annoy's indexes are built and mapped.
 
     Args:
         database: The rows to search.
@@ -68,6 +68,10 @@ def open_backend(database: RowSource, config: SearchConfig, folder: str) -> Bloc
         return lambda queries, k, per_part: annoy_backend.search_blocks(
             queries, database, indexes, k, per_part, nodes
         )
+    if config.backend == "faiss":
+        from glrtf.retrieval.search.faiss_backend import FaissRows
+
+        return FaissRows(database, config, folder).search_blocks
     if config.backend == "beam":
         from glrtf.retrieval.search import beam_backend
 
@@ -112,4 +116,10 @@ def cache_key(config: SearchConfig) -> dict[str, Any]:
             "search_nodes": config.annoy_search_nodes,
             "build": annoy_backend.BUILD,
         }
+    if config.backend == "faiss":
+        from glrtf.retrieval.search import faiss_index
+
+        names = ("kind", "code", "lists", "links", "effort", "recall", "rescored")
+        settings = {name: getattr(config, f"faiss_{name}") for name in names}
+        return {"faiss": settings, "build": faiss_index.BUILD}
     return {}

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from glrtf.config.retrieval import SearchConfig
-from glrtf.embeddings.rows import RowSource
+from glrtf.embeddings.rows import RowSource, groups_of
+from glrtf.embeddings.subset_rows import SubsetRows
+from glrtf.retrieval.growing import Growth
 from glrtf.retrieval.search import backends
 from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.retrieval.stage_cache import StageCache
@@ -29,6 +31,9 @@ class CachedSearch:
     ) -> Neighbors:
         """The nearest rows of every query, memory-mapped.
 
+        Queries whose neighbours an earlier run has found in the same database, before their
+        set was changed, are not searched for again.
+
         Args:
             stage: What the step is called.
             queries: The queries.
@@ -37,12 +42,17 @@ class CachedSearch:
             per_part: If positive, that many from each part instead.
         """
 
-        def blocks() -> Iterator[tuple[np.ndarray, ...]]:
-            for found in self.blocks(stage.replace("_", " "), queries, database, k, per_part):
+        def blocks(of: RowSource = queries) -> Iterator[tuple[np.ndarray, ...]]:
+            for found in self.blocks(stage.replace("_", " "), of, database, k, per_part):
                 yield found.indices, found.scores
 
         key = self.key(queries, database, k, per_part)
-        indices, scores = self.cache.arrays(stage, key, len(queries.ids), blocks)
+        growth = Growth(
+            {name: value for name, value in key.items() if name != "queries"},
+            groups_of(queries),
+            lambda rows: blocks(SubsetRows(queries, rows)),
+        )
+        indices, scores = self.cache.arrays(stage, key, len(queries.ids), blocks, growth)
         return Neighbors(indices, scores)
 
     def blocks(

@@ -14,24 +14,24 @@ _MOST_BYTES = 2 << 30
 class OpenedDatabase:
     """Rows that are searched again and again with few queries.
 
-    Annoy's trees are built if they are missing, and mapped once. For the other back
+    Indexes of faiss and Annoy are built if they are missing, and mapped once. For the other back
     ends the rows are read and checked once and kept in memory, where they take no more
     than 2 GiB.
 
     Args:
         database: The rows.
         config: The back end and its settings.
-        folder: Where Annoy's trees are kept.
+        folder: Where faiss and Annoy keep their indexes.
     """
 
     def __init__(self, database: RowSource, config: SearchConfig, folder: str) -> None:
-        if config.backend != "annoy":
+        if config.backend not in ("faiss", "annoy"):
             database = in_memory(database, _MOST_BYTES)
         self._database = database
         self._search = backends.open_backend(database, config, folder)
 
     def nearest(self, queries: RowSource, k: int, per_part: int = 0) -> Neighbors:
-        """As `exact.search`; with Annoy some neighbours may be missing.
+        """As `exact.search`; with faiss and Annoy some neighbours may be missing.
 
         Raises:
             UserError: If the queries' rows have another dimension.

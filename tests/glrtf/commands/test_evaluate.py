@@ -171,8 +171,29 @@ def test_wrong_settings(golden, capsys):
     assert run(golden, "--resamples=-1") == 2
     assert "--resamples: expected 0 or more" in capsys.readouterr().err
     (golden / "solution.csv").write_text("id,landmarks,Usage\nq2,1,Public\n")
-    assert run(golden, "--compare", "x.csv") == 2
-    assert "--compare: expected retrieval files" in capsys.readouterr().err
+    assert run(golden, "--index", "x.csv") == 2
+    assert "--index: expected retrieval files" in capsys.readouterr().err
+
+
+def test_recognitions_are_compared(golden, capsys):
+    solution = "id,landmarks,Usage\n" + "".join(f"q{n},{n % 3},Private\n" for n in range(12))
+    (golden / "solution.csv").write_text(solution)
+    first = [f"q{n},{n % 3 if n % 2 else 9} 0.{50 + n}\n" for n in range(12)]
+    (golden / "submission.csv").write_text("id,landmarks\n" + "".join(first))
+    other = golden / "other.csv"
+    other.write_text("id,landmarks\n" + "".join(f"q{n},{n % 3} 0.5\n" for n in range(12)))
+    assert run(golden, "--compare", str(other), "--json", str(golden / "o.json")) == 0
+    values = json.loads((golden / "o.json").read_text())
+    # The other predictions are all right.
+    measures = values["measures"]["All"]
+    assert values["compare"][str(other)]["All"]["difference"] == pytest.approx(1 - measures["gap"])
+    low, high = measures["gap_interval"]
+    assert low < measures["gap"] < high
+    printed = capsys.readouterr().out
+    assert f"GAP of {other} minus " in printed
+    assert "contains 0" not in printed
+    assert run(golden, "--resamples", "0") == 0
+    assert "gap_interval" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -181,7 +202,7 @@ def test_wrong_settings(golden, capsys):
         ("id,images,Usage\nq2,None,Ignored\n", "expected scored queries, found 1, all Ignored"),
         ("id,images,Usage\nq2,None,Public\n", "q2 has Usage Public but no relevant image"),
         ("id,images,Usage\nf1,a,Public\n", "the two files belong to different test sets"),
-        ("id,images\nq2,a\n", "expected the column 'Usage'"),
+        ("id,images,Use\nq2,a,Public\n", "expected the column 'Usage'"),
     ],
 )
 def test_wrong_solutions_are_one_line(golden, capsys, solution, message):
@@ -226,3 +247,58 @@ def test_a_query_that_lost_its_zeros(tmp_path, capsys):
     (tmp_path / "submission.csv").write_text("id,images\n9,a\n")
     assert run(tmp_path) == 2
     assert "'0000000000000009' is: its leading zeros were lost" in capsys.readouterr().err
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    (tmp_path / "submission.csv").write_text("id,images\nq,a b c\nr,c b\n")
+    (tmp_path / "labels.csv").write_text(
+        "id,label\nq,tower\nr,bridge\na,tower\nb,bridge\nc,tower\n"
+    )
+    return tmp_path
+
+
+def test_a_table_of_labels(labelled, capsys):
+    arguments = [str(labelled / name) for name in ("submission.csv", "labels.csv")]
+    out = {name: str(labelled / name) for name in ("json", "per_query", "per_label")}
+    flags = [f"--{name}={path}" for name, path in out.items()]
+    assert evaluate.main([*arguments, *flags, "--ranks", "1", "3"]) == 0
+    captured = capsys.readouterr()
+    assert (
+        "note: no query is ranked: the index is taken to be the 3 labelled images" in captured.err
+    )
+    assert "mean of 2 labels" in captured.out and "ndcg@3" in captured.out
+    result = json.loads((labelled / "json").read_text())
+    # q finds two of two at 1 and 3, r its one at 2.
+    assert result["task"] == "labels"
+    assert result["measures"]["All"]["map"] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
+    assert (labelled / "per_label").read_text().splitlines()[1].startswith("bridge,1,0.500000,")
+    assert (labelled / "per_query").read_text().splitlines()[1].startswith("q,tower,2,3,0.833333,")
+    other = labelled / "other.csv"
+    other.write_text("id,images\nq,a c\nr,b\n")
+    assert evaluate.main([*arguments, "--compare", str(other), "--resamples", "0"]) == 0
+    # All first: q gains 1/6, r 1/2.
+    line = next(one for one in capsys.readouterr().out.splitlines() if one.startswith("map "))
+    assert line.split() == ["map", "0.66667", "-", "0.66667", "+0.33333"]
+
+
+def test_two_tables_and_relevant_images(labelled, capsys):
+    submission = str(labelled / "submission.csv")
+    (labelled / "queries.csv").write_text("id,landmark_id\nq,7\nr,8\n")
+    (labelled / "index.csv").write_text("landmark_id,images\n7,a c\n8,b\n")
+    (labelled / "right.csv").write_text("id,images\nq,a c\nr,b\n")
+    tables = [str(labelled / "queries.csv"), "--index_labels", str(labelled / "index.csv")]
+    for arguments in (tables, [str(labelled / "right.csv")]):
+        assert evaluate.main([submission, *arguments]) == 0
+        assert "0.66667" in capsys.readouterr().out
+
+
+def test_options_of_labels_alone(golden, labelled, capsys):
+    tables = [str(labelled / "submission.csv"), str(labelled / "right.csv")]
+    (labelled / "right.csv").write_text("id,images\nq,a c\n")
+    assert evaluate.main([*tables, "--per_label", str(labelled / "x.csv")]) == 2
+    assert "--per_label: expected labels, found relevant images" in capsys.readouterr().err
+    assert run(golden, "--index_labels", str(labelled / "labels.csv")) == 2
+    assert "--index_labels: expected labels, found a solution with" in capsys.readouterr().err
+    assert run(golden, "--ranks", "0") == 2
+    assert "ranks: expected 1 or more, found 0" in capsys.readouterr().err

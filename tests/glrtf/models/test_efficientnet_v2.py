@@ -18,6 +18,18 @@ PUBLISHED = {
     "v2b2": 8_769_374,
     "v2b3": 12_930_622,
 }
+# Table "Pretrained EfficientNetV2 Checkpoints" of google/automl's README, in millions: trainable
+# parameters with a head of 1,000 classes. It lists 119.5 for L, whose table gives 118.5.
+AUTOML_README = {"v2s": 21.5, "v2m": 54.1, "v2b0": 7.1, "v2b1": 8.1, "v2b2": 10.1, "v2b3": 14.4}
+# Table 4 of the paper (arXiv 2104.00298), S: operator, stride, channels, layers of each stage.
+PAPER_S = [
+    ("fused1", 1, 24, 2),
+    ("fused4", 2, 48, 4),
+    ("fused4", 2, 64, 4),
+    ("mb4", 2, 128, 6),
+    ("mb6", 1, 160, 9),
+    ("mb6", 2, 256, 15),
+]
 KERAS = {
     "v2s": keras.applications.EfficientNetV2S,
     "v2m": keras.applications.EfficientNetV2M,
@@ -55,6 +67,34 @@ def test_parameters_are_the_published_ones(name):
     assert _count(efficientnet_v2.VARIANTS[name]) == PUBLISHED[name]
 
 
+@pytest.mark.parametrize("name", AUTOML_README)
+def test_trainable_parameters_are_those_of_automls_readme(name):
+    variant = efficientnet_v2.VARIANTS[name]
+    top = efficientnet_v2.round_filters(1280, variant.width)
+    # Scale and offset are trained, the moving mean and variance are not.
+    trainable = _count(variant, norm=2) + top * 1000 + 1000
+    assert round(trainable / 1e6, 1) == AUTOML_README[name]
+
+
+def test_the_stages_of_s_are_those_of_the_paper():
+    stages = {}
+    for b in efficientnet_v2.blocks(efficientnet_v2.VARIANTS["v2s"]):
+        stages.setdefault(b.name[:6], []).append(b)
+    found = [
+        (
+            f"{'fused' if first.fused else 'mb'}{first.expand_ratio}",
+            first.strides,
+            first.output_filters,
+            1 + len(rest),
+        )
+        for first, *rest in stages.values()
+    ]
+    assert found == PAPER_S
+    # The stem halves the side. At 384 px that leaves 192, 96, 48, 24, 24 and 12 after the stages.
+    sides = 384 // 2 // np.cumprod([stage[1] for stage in found])
+    assert sides.tolist() == [192, 96, 48, 24, 24, 12]
+
+
 def test_xl_builds_and_has_the_published_parameters():
     model = build_backbone("v2xl", 640)
     assert model.count_params() == PUBLISHED["v2xl"] == _count(efficientnet_v2.VARIANTS["v2xl"])
@@ -70,10 +110,10 @@ def _nodes(model):
     return len(graph.node) + sum(len(f.node_def) for f in graph.library.function)
 
 
-def _count(variant):
-    """Parameters by the table alone: a convolution k·k·i·o, a BatchNorm 4 a channel."""
+def _count(variant, norm=4):
+    """Parameters by the table alone: a convolution k·k·i·o, a BatchNorm `norm` a channel."""
     table = efficientnet_v2.blocks(variant)
-    total = 27 * table[0].input_filters + 4 * table[0].input_filters
+    total = 27 * table[0].input_filters + norm * table[0].input_filters
     for b in table:
         i, o, e, k2 = (
             b.input_filters,
@@ -82,14 +122,16 @@ def _count(variant):
             b.kernel_size**2,
         )
         if b.fused and b.expand_ratio == 1:
-            total += k2 * i * o + 4 * o
+            total += k2 * i * o + norm * o
         elif b.fused:
-            total += k2 * i * e + 4 * e + e * o + 4 * o
+            total += k2 * i * e + norm * e + e * o + norm * o
         else:
             r = i // 4
-            total += i * e + 4 * e + k2 * e + 4 * e + (e * r + r) + (r * e + e) + e * o + 4 * o
+            total += (
+                i * e + norm * e + k2 * e + norm * e + (e * r + r) + (r * e + e) + e * o + norm * o
+            )
     top = efficientnet_v2.round_filters(1280, variant.width)
-    return total + table[-1].output_filters * top + 4 * top
+    return total + table[-1].output_filters * top + norm * top
 
 
 @pytest.mark.parametrize("name", ["v2s", "v2b3"])

@@ -1,6 +1,7 @@
 """Each re-ranking against a slow and obvious version of its formula."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -147,6 +148,9 @@ def test_votes_add_up_shared_landmarks():
         ["--query_expansion.n=3"],
         ["--rerank.method=k_reciprocal"],
         ["--rerank.method=diffusion"],
+        ["--rerank.method=superglobal", "--rerank.top_m=60"],
+        ["--landmark_rerank.steps=sort"],
+        ["--landmark_rerank.steps=sort_insert", "--landmark_rerank.threshold=0"],
         ["--label_vote_weight=0.5"],
     ],
 )
@@ -161,3 +165,47 @@ def test_every_step_can_be_switched_on(tmp_path, flags):
     assert ranked["plain"] != ranked["with"]
     for images in ranked["with"]:
         assert len(set(images)) == len(images) <= 100
+
+
+def ranked_ids(world, output, *flags):
+    assert retrieve.main(world.arguments("--output", output, *flags)) == 0
+    with open(output / "submission.csv", newline="") as file:
+        return [row["images"].split() for row in csv.DictReader(file)]
+
+
+def test_superglobal_keeps_its_stages(tmp_path):
+    """Its searches and scores are found again; another β computes only the scores."""
+    world = worlds.make_world(tmp_path, test=8, index=90, train=100, train_parts=2)
+    flags = ["--preset=direct", "--rerank.method=superglobal", "--rerank.top_m=6"]
+
+    def reused(*more):
+        first = ranked_ids(world, tmp_path / "out", *flags, *more)
+        described = json.loads((tmp_path / "out" / "retrieval.json").read_text())
+        return first, described["reused_stages"]
+
+    first, none = reused()
+    assert none == []
+    assert reused() == (first, ["direct_neighbors", "superglobal"])
+    other, found = reused("--rerank.beta=0.9")
+    assert found == ["direct_neighbors"] and other != first
+    # The 6 nearest change places, and those behind them stay where they are.
+    plain = ranked_ids(world, tmp_path / "plain", "--preset=direct")
+    for one, before in zip(first, plain, strict=True):
+        assert set(one[:6]) == set(before[:6])
+        assert one[6:12] == before[6:12]
+
+
+def test_the_train_set_may_re_rank_a_direct_ranking(tmp_path, capsys):
+    world = worlds.make_world(tmp_path, test=8, index=90, train=300, train_parts=2, noise=1.0)
+    flags = ["--preset=direct", "--landmark_rerank.steps=sort_insert", "--fusion.limit=10"]
+    plain = ranked_ids(world, tmp_path / "plain", "--preset=direct", "--fusion.limit=10")
+    found = ranked_ids(world, tmp_path / "found", *flags)
+    assert found != plain and all(len(one) == 10 for one in found)
+    sets = ["--query", str(world.folder / "test"), "--index", str(world.folder / "index")]
+    assert retrieve.main([*sets, "--output", str(tmp_path / "none"), *flags]) == 2
+    error = capsys.readouterr().err
+    assert "train: landmark_rerank.steps needs the train images' embedding sets" in error
+    too_many = [*flags, "--landmark_rerank.k=16"]
+    assert retrieve.main(world.arguments("--output", tmp_path / "none", *too_many)) == 2
+    error = capsys.readouterr().err
+    assert "landmark_rerank.k: expected at most train_neighbors.per_part (15), found 16" in error

@@ -1,0 +1,71 @@
+"""Settings of `glrtf recognize`."""
+
+import dataclasses
+import os
+from typing import Literal
+
+from glrtf.config.retrieval import SearchConfig
+
+
+@dataclasses.dataclass
+class RecognizeConfig:
+    """Says which landmark each image of an embedding set shows, and how likely that is.
+
+    Writes id,landmarks as the Google Landmark Recognition challenges take it; glrtf evaluate scores
+    it by GAP. The confidence is the probability that the landmark is right, the same number as of
+    glrtf search and glrtf serve. Images without a landmark get a low one, or with --least no
+    landmark at all.
+
+    Attributes:
+        query: Embedding sets of the images, one a model; several are joined by image id.
+        train: Embedding sets of the train images, one a model in the same order.
+        landmarks: The train images' landmarks: train.csv or train_clean.csv.
+        output: The CSV file.
+        least: Images whose confidence is lower get no landmark; 0 gives every image one.
+        index: Embedding set of the index that glrtf search and glrtf serve search: confidences are
+            then calibrated as theirs are. Without it, they are calibrated on train images.
+        labels: CSV of the index images' landmarks; see glrtf search.
+        votes: How much each model counts; alike when left out.
+        adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows.
+        search: How neighbours are found.
+        cache: Folder for what is kept; empty means <index>/search, or without an index
+            <train>/search.
+        verify: Whether the sets' files are compared with their digests once, as long as they
+            are unchanged, or always.
+    """
+
+    query: list[str]
+    train: list[str]
+    landmarks: str
+    output: str
+    least: float = 0.01
+    index: str = ""
+    labels: str = ""
+    votes: list[float] = dataclasses.field(default_factory=list)
+    adapter: str = ""
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    cache: str = ""
+    verify: Literal["once", "always"] = "once"
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their range."""
+        for name in ("query", "train"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: expected at least one embedding set, found none")
+        if not 0 <= self.least <= 1:
+            raise ValueError(f"least: expected 0 to 1, found {self.least:g}")
+        if self.labels and not self.index:
+            raise ValueError("labels: expected --index, whose images they are of, found none")
+        if self.index and (len(self.train) > 1 or self.votes or self.adapter):
+            raise ValueError(
+                "index: expected one model without --votes and --adapter, as glrtf search takes;"
+                " leave --index out to calibrate on train images"
+            )
+        if self.cache_folder.startswith("gs://"):
+            raise ValueError("cache: expected a local folder for sets on gs://, found none")
+
+    @property
+    def cache_folder(self) -> str:
+        """Where the images' landmarks and the calibration are kept."""
+        beside = self.index or self.train[0]
+        return os.fspath(self.cache) or f"{os.fspath(beside).rstrip('/')}/search"

@@ -1,0 +1,1 @@
+"""Benchmarks in their published layouts, and their photos in the layout for building shards."""

@@ -1,0 +1,118 @@
+"""Which landmark images show, many at once, with the confidences of single photos."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.config.recognition import RecognizeConfig
+from glrtf.config.service import EvaluateIndexConfig
+from glrtf.embeddings.adapter import AdaptedRows, adapted
+from glrtf.embeddings.adapter import load as load_adapter
+from glrtf.embeddings.agreement import Agreement
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import JoinedRows, join
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
+from glrtf.service import calibrating, index_quality
+from glrtf.service.calibration import Curve
+from glrtf.service.landmark_evidence import LandmarkFinder
+from glrtf.service.row_searcher import RowSearcher
+from tfrecords_tools.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognitions:
+    """The landmark of every image.
+
+    Attributes:
+        ids: (images,) S dtype.
+        landmarks: (images,) int64; -1 for none.
+        confidences: (images,) float64: the probability that the landmark is right, 0 to 1; without
+            a curve, the landmark confidence C. -inf for none.
+        curve: From C to probabilities; None if there are too few images to fit one.
+        source: What it was fitted on, in words.
+    """
+
+    ids: npt.NDArray[np.bytes_]
+    landmarks: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float64]
+    curve: Curve | None
+    source: str
+
+
+def recognize_rows(config: RecognizeConfig) -> Recognitions:
+    """Recognises all images of a set.
+
+    Raises:
+        UserError: On a set that is not whole, sets of different models, or a table that does not
+            fit.
+    """
+    agreement = Agreement()
+    query = _opened(config, "query", config.query, agreement)
+    finder, curve, source = _finder_and_curve(config, agreement)
+    found = finder.of_set(query, "landmarks of the queries")
+    landmarks, confidences = found.landmarks[:, 0], found.confidences[:, 0]
+    if curve is not None:
+        confidences = np.array([_probability(curve, each) for each in confidences.tolist()])
+        landmarks = np.where(confidences < config.least, NO_LANDMARK, landmarks)
+    confidences = np.where(landmarks == NO_LANDMARK, -np.inf, confidences)
+    return Recognitions(query.ids, landmarks, confidences, curve, source)
+
+
+def _probability(curve: Curve, confidence: float) -> float:
+    return curve(confidence) if math.isfinite(confidence) else -math.inf
+
+
+def _finder_and_curve(
+    config: RecognizeConfig, agreement: Agreement
+) -> tuple[LandmarkFinder, Curve | None, str]:
+    """What finds landmarks, and how sure its answers are: with an index, as `glrtf search` is."""
+    train = _opened(config, "train", config.train, agreement)
+    if config.index:
+        index = EmbeddingSet.open(config.index, config.verify)
+        agreement.add(f"--index {config.index}", index.meta)
+        searched = _as_searched(config)
+        searcher = RowSearcher(index, searched)
+        calibration = calibrating.calibrated(searcher, searched)
+        return searcher.finder, calibration.landmark, calibration.source
+    finder = LandmarkFinder(train, config.landmarks, config.search, config.cache_folder)
+    photos = index_quality.photos_of_set(finder.train, finder.of_rows, calibrating.MOST)
+    curve = index_quality.landmark_curve(finder, photos)
+    return finder, curve, f"{len(photos.rows)} train photos, each left out in turn"
+
+
+def _as_searched(config: RecognizeConfig) -> EvaluateIndexConfig:
+    """The settings of a search in the index."""
+    return EvaluateIndexConfig(
+        index=config.index,
+        train=config.train[0],
+        landmarks=config.landmarks,
+        labels=config.labels,
+        search=config.search,
+        cache=config.cache,
+        verify=config.verify,
+    )
+
+
+def _opened(
+    config: RecognizeConfig, role: str, folders: Sequence[str], agreement: Agreement
+) -> EmbeddingSet | JoinedRows | AdaptedRows:
+    """A role's rows: of one set as they are stored, as `glrtf search` reads them."""
+    sets = [EmbeddingSet.open(os.fspath(one), config.verify) for one in folders]
+    if len(sets) != len(config.train):
+        raise UserError(
+            f"--{role}: expected {len(config.train)} embedding sets as of --train, found"
+            f" {len(sets)}; give one a model, in the same order"
+        )
+    for place, one in enumerate(sets):
+        agreement.add(f"--{role} {one.folder}", one.meta, place)
+    if not len(sets[0].ids):
+        raise UserError(f"--{role} {sets[0].folder}: expected at least one image, found none")
+    if config.adapter:
+        return adapted(f"--{role}", sets, config.votes, load_adapter(config.adapter))
+    if len(sets) == 1 and not config.votes:
+        return sets[0]
+    return join(sets, config.votes)
