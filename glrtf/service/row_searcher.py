@@ -116,6 +116,17 @@ class RowSearcher:
             if one is not None:
                 agreement.add(one.folder, one.meta)
 
+    @property
+    def finder(self) -> LandmarkFinder:
+        """What finds landmarks.
+
+        Raises:
+            ValueError: Without train photos.
+        """
+        if self._finder is None:
+            raise ValueError("expected train photos, found none")
+        return self._finder
+
     def ask(self, queries: Sequence[Query], limit: int = MOST_ANSWERS) -> list[Answer | UserError]:
         """Answers for queries.
 
