@@ -1,5 +1,6 @@
 """Fixtures of every test: the real photos, where they are at hand, and a storage emulator."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -28,6 +29,19 @@ SHARED = Path(os.environ.get("GLRTF_SHARED", Path(__file__).parents[2] / "shared
 @pytest.fixture(scope="module")
 def small_networks() -> Iterator[None]:
     """Every backbone is a few layers, so that the steps around it are what takes time."""
+    with _small_networks():
+        yield
+
+
+@pytest.fixture
+def small_network() -> Iterator[None]:
+    """`small_networks` for one test, where others of its file need a published network."""
+    with _small_networks():
+        yield
+
+
+@contextlib.contextmanager
+def _small_networks() -> Iterator[None]:
     from glrtf.models import efficientnet_lite, efficientnet_v2
 
     stage = efficientnet_lite.Stage

@@ -103,6 +103,7 @@ NOT_RUN: dict[str, str] = {
         "needs models and rows of other programs; run by their own tests"
     ),
     r"docs/reranking\.md: glrtf\.retrieve": "run by test_reranking.py and test_verifiers.py",
+    r"docs/reranking\.md: glrtf\.export": "run by test_serving.py",
     r": benchmarks/": "measures, for minutes",
     r"tests/faults/campaign\.py": "kills processes, for minutes",
     r"tests/faults/storage_campaign\.py": "runs for minutes; some faults by test_storage_faults.py",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from tiny_models import tiny_model
 
 from glrtf.config.training import TrainConfig
 from glrtf.training import checkpoints
+from tfrecords_tools.command import cli
 
 
 def small_run(data: Any, workdir: Any, **settings: Any) -> TrainConfig:
@@ -100,3 +102,24 @@ def folder_of(config: TrainConfig) -> str:
 def updates(config: TrainConfig) -> list[int]:
     """After which updates there are checkpoints."""
     return [c.position.update for c in checkpoints.list_all(folder_of(config))]
+
+
+def write_workdir(folder: Path, size: int) -> str:
+    """Writes the settings and the first checkpoint of a run of v2b0, or what stands for it.
+
+    Args:
+        folder: The run's workdir.
+        size: The images' side in pixels.
+    """
+    from glrtf.models.retrieval_model import embedding_model_from_config
+
+    config = TrainConfig(backbone="v2b0", size=size, workdir=str(folder))
+    (folder / "config.yaml").write_text(cli.to_yaml(config))
+    arrays = {
+        name: variable.value.numpy()
+        for name, variable in checkpoints.embedding_arrays(
+            embedding_model_from_config(config)
+        ).items()
+    }
+    checkpoints.write(str(folder / "checkpoints"), arrays, checkpoints.Position(1, 0.1, 5, 36))
+    return str(folder)

@@ -6,7 +6,9 @@ landmark may have several, such as its outside and its inside, so small clusters
 for being smaller than the largest: what counts is that at least a few images agree.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +16,18 @@ import numpy.typing as npt
 from glrtf.cleaning.margins import Margins
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.ordering import ranges
+from glrtf.retrieval.rerank.verification import PhotoFiles
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
 NO_CLUSTER = -1
 
-Verifier = Callable[[str, list[str]], Sequence[float]]
-"""An image id and others to a number for each of them; the higher, the surer."""
+Verifier = Callable[..., Sequence[float]]
+"""From an image id and others to a number for each of them; higher is more certain.
+
+If photos are available, it also gets the path of the image's photo and a list of the others'.
+"""
 
 
 def agreements(
@@ -32,7 +38,7 @@ def agreements(
     Args:
         own: (rows, w) neighbours of each row in its landmark.
         margins: Of all rows.
-        counts: (rows,) bool, which images may agree at all.
+        counts: (rows,) bool, the images that may agree with others.
 
     Returns:
         (pairs,) rows, ascending, and (pairs,) the rows they agree with.
@@ -50,6 +56,7 @@ def verified(
     verifier: Verifier,
     least: float,
     name: str,
+    photos: PhotoFiles | None = None,
 ) -> npt.NDArray[np.bool_]:
     """(pairs,) bool: which agreements a verifier confirms.
 
@@ -58,12 +65,17 @@ def verified(
         right: (pairs,) the rows they agree with.
         train: The train rows.
         verifier: The function.
-        least: The least of its numbers that confirms.
-        name: What messages call it.
+        least: The smallest number that confirms.
+        name: Its name in messages.
+        photos: The photos; None if the function takes only ids.
 
     Raises:
-        UserError: If the function fails, or returns other than one finite number an image.
+        UserError: If a photo is missing, or the function fails or does not return one finite
+            number per image.
     """
+    if photos is not None:
+        wanted = np.unique(np.concatenate([left, right]))
+        photos.find({one.decode() for one in train.ids[wanted].tolist()})
     confirmed = np.zeros(len(left), bool)
     starts = np.flatnonzero(np.diff(left, prepend=-1))
     stops = np.append(starts[1:], len(left))
@@ -71,21 +83,26 @@ def verified(
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             image_id = train.ids[left[start]].decode()
             others = [one.decode() for one in train.ids[right[start:stop]].tolist()]
-            confirmed[start:stop] = _numbers(verifier, image_id, others, name) >= least
+            confirmed[start:stop] = _numbers(verifier, image_id, others, name, photos) >= least
             progress.update()
     return confirmed
 
 
 def _numbers(
-    verifier: Verifier, image_id: str, others: list[str], name: str
+    verifier: Verifier, image_id: str, others: list[str], name: str, photos: PhotoFiles | None
 ) -> npt.NDArray[np.float64]:
-    try:
-        found = verifier(image_id, others)
-    except Exception as error:
-        raise UserError(
-            f"{name}: failed for image {image_id} and {len(others)} others "
-            f"({type(error).__name__}: {error})"
-        ) from error
+    with contextlib.ExitStack() as stack:
+        arguments: list[Any] = [image_id, others]
+        if photos is not None:
+            path, *paths = stack.enter_context(photos.paths([image_id, *others]))
+            arguments += [path, paths]
+        try:
+            found = verifier(*arguments)
+        except Exception as error:
+            raise UserError(
+                f"{name}: failed for image {image_id} and {len(others)} others "
+                f"({type(error).__name__}: {error})"
+            ) from error
     try:
         numbers = np.asarray(found, np.float64)
     except (TypeError, ValueError):
@@ -104,7 +121,7 @@ def components(
     """Connected components of an undirected graph.
 
     Every node takes the smallest number among its own and its neighbours', and then that of the
-    node so named, until nothing changes.
+    node with this number, until nothing changes.
 
     Args:
         count: Number of nodes.
@@ -119,7 +136,7 @@ def components(
         lowest = names.copy()
         np.minimum.at(lowest, left, names[right])
         np.minimum.at(lowest, right, names[left])
-        # The node so named may know a smaller one.
+        # That node may have a smaller number itself.
         np.minimum.at(lowest, names, lowest.copy())
         while not np.array_equal(lowest, further := lowest[lowest]):
             lowest = further
@@ -134,9 +151,9 @@ def numbered_by_size(
     """Clusters numbered within their landmark, the largest first, ties by smallest row.
 
     Args:
-        names: (rows,) int64, of `components`, each within one landmark.
+        names: (rows,) int64, from `components`, each within one landmark.
         codes: (rows,) int64, the landmarks.
-        least: The fewest images of a cluster.
+        least: The smallest number of images in a cluster.
 
     Returns:
         (rows,) int64 from 0; -1 for images of smaller clusters.

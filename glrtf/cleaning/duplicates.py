@@ -13,8 +13,9 @@ from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.search import backends
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
+_ROUNDING = 1e-6
 _MOST_IN_TRAIN = 20
-"""How many near-duplicates in train are looked for of each image of another set."""
+"""How many near-duplicates in train are searched for each image of another set."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +33,31 @@ class Pairs:
     similarities: npt.NDArray[np.float64]
 
     def take(self, chosen: npt.NDArray) -> "Pairs":
-        """Some of them, by a mask."""
+        """A selection, by a mask."""
         return Pairs(self.left[chosen], self.right[chosen], self.similarities[chosen])
 
 
-def within_train(overall: Neighbors, least: float) -> Pairs:
-    """Pairs of train images at least that similar, each image with its nearest.
+def least_similarity(overall: Neighbors, share: float) -> float:
+    """The similarity from which on images are near-duplicates.
+
+    How near the nearest images are depends on the model. So distances are compared with the median
+    distance of an image to its nearest. With a share of 0 only equal rows are near-duplicates.
 
     Args:
         overall: (rows, k + 1) neighbours of all rows among themselves.
-        least: The least similarity.
+        share: The largest distance, 1 - similarity, as a share of that median.
+    """
+    nearest = [near.scores[:, 0] for _, near in overall_blocks(overall, "distances")]
+    # Equal rows have a similarity of 1 up to rounding.
+    return 1 - share * max(0.0, 1 - float(np.median(np.concatenate(nearest)))) - _ROUNDING
+
+
+def within_train(overall: Neighbors, least: float) -> Pairs:
+    """Pairs of similar train images, each image with its nearest ones.
+
+    Args:
+        overall: (rows, k + 1) neighbours of all rows among themselves.
+        least: The smallest similarity.
     """
     found = [Pairs(*_none())]
     for block, near in overall_blocks(overall, "near-duplicates"):
@@ -55,15 +71,15 @@ def within_train(overall: Neighbors, least: float) -> Pairs:
 def with_others(
     others: RowSource, train: RowSource, least: float, search: SearchConfig, folder: str, name: str
 ) -> Pairs:
-    """Pairs of a train image and an image of another set, at least that similar.
+    """Pairs of similar images, one from train and one from another set.
 
     Args:
         others: The other set.
         train: The train rows.
-        least: The least similarity.
+        least: The smallest similarity.
         search: How neighbours are found.
-        folder: Where a back end may keep its index.
-        name: What the other set is called.
+        folder: Where a back end may store its index.
+        name: The other set's name.
     """
     found, first = [Pairs(*_none())], 0
     title = f"near-duplicates of {name}"
@@ -76,7 +92,7 @@ def with_others(
 
 
 def duplicates_of(pairs: Pairs, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
-    """For each image the one that it repeats: that of the smallest id among connected ones.
+    """For each image, the one that it repeats: of connected images, the one with the smallest id.
 
     Args:
         pairs: Near-duplicates that show the same.

@@ -1,4 +1,4 @@
-"""What a cleaning reads: rows and landmarks of the train images, and other sets to compare with."""
+"""The inputs of a cleaning: rows and landmarks of the train images, and other sets."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ from tfrecords_tools.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What is cleaned, and what it is compared with.
+    """The train images, and the sets that they are compared with.
 
     Attributes:
         train: The train images' rows.
@@ -30,7 +30,7 @@ class Inputs:
         others: query, index → rows that train should not contain.
         non_landmark: Rows of images without a landmark, if any.
         digests: Role → digest of its rows; ``landmarks`` → SHA-256 of the table.
-        without_row: How many images the table lists that have no row.
+        without_row: How many images of the table have no row.
     """
 
     train: RowSource
@@ -43,11 +43,11 @@ class Inputs:
 
 
 def open_inputs(config: CleanConfig) -> Inputs:
-    """Opens what the settings name.
+    """Opens the inputs that the settings name.
 
     Raises:
-        UserError: On a set that is not whole, sets of different models, a table that does not fit,
-            or too few images or landmarks.
+        UserError: On an incomplete set, sets of different models, a table that does not match, or
+            too few images or landmarks.
     """
     agreement = Agreement()
     adapter = load_adapter(config.adapter) if config.adapter else None

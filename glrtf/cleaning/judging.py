@@ -13,38 +13,41 @@ from glrtf.cleaning.labels import JudgedLabels, judge_labels
 from glrtf.cleaning.margins import Margins
 from glrtf.cleaning.nearest import LandmarkRows, overall_blocks, own_neighbors
 from glrtf.config.cleaning import CleanConfig
+from glrtf.photos.verifiers import FoundPhotos
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 from glrtf.retrieval.stage_cache import StageCache
 
 REASONS = ("leak", "non_landmark", "mislabelled", "conflict", "isolated", "duplicate")
-"""In the order in which the first that applies is reported."""
+"""In order of precedence: the first reason that applies is reported."""
 _RESERVE = 5
-"""Neighbours in the own landmark that stand in for nearer ones found mislabelled."""
+"""Additional neighbours of the same landmark, which replace nearer ones found mislabelled."""
 _SCATTERED = 10
-"""An isolated image of whose so many nearest no two show one landmark may show none."""
+"""An isolated image may show no landmark if no two of this many nearest images show the same
+one."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What is found of every train image.
+    """The findings for every train image.
 
     Attributes:
         reasons: (rows,) int64, places in `REASONS`; -1 for images without a reason.
-        right: (rows,) float64, the probability that the label is right, by the margin alone.
+        right: (rows,) float64, the probability that the label is right, from the margin alone.
         suggested: (rows,) int64, the best other landmark as a place in the landmark ids; -1 for
             none.
         cluster: (rows,) int64, the number of its cluster in its landmark, the largest being 0;
             -1 for none.
-        partner: Of leaks the row in the set that `partner_of` names, of conflicts and duplicates
+        partner: For leaks the row in the set that `partner_of` names, for conflicts and duplicates
             the train row; -1 for none.
         partner_of: (rows,) int8, 0 for train, 1 for query, 2 for index.
         margins: The margins of the labels.
-        wrong: How margins become probabilities.
-        expected_precision: Of the images found mislabelled, how many are expected to be so; None
-            if none are.
+        wrong: The map from margins to probabilities.
+        expected_precision: The expected share of images found mislabelled that really are; None if
+            none were found.
         expected_recall: The share of labels exchanged on purpose that would be found.
+        duplicate_similarity: From which on images count as near-duplicates.
     """
 
     reasons: npt.NDArray[np.int64]
@@ -57,6 +60,7 @@ class Judgement:
     wrong: mixture.WrongLabels
     expected_precision: float | None
     expected_recall: float
+    duplicate_similarity: float
 
     def has(self, reason: str) -> npt.NDArray[np.bool_]:
         """(rows,) bool: which images have that reason."""
@@ -66,16 +70,16 @@ class Judgement:
 def judge(
     inputs: Inputs, config: CleanConfig, cache: StageCache, verifier: Verifier | None = None
 ) -> Judgement:
-    """Judges every train image.
+    """Examines every train image.
 
     Args:
         inputs: What is cleaned.
         config: The settings.
-        cache: Where the neighbours of all images are kept.
+        cache: Where the neighbours of all images are cached.
         verifier: Confirms agreements, if any.
 
     Raises:
-        UserError: On a bad row, or where the verifier fails.
+        UserError: On a bad row, or if the verifier fails.
     """
     train, codes = inputs.train, inputs.codes
     count = len(train.ids)
@@ -95,8 +99,9 @@ def judge(
         scattered = _scattered(overall, codes)
         found["non_landmark"] = found["isolated"] & scattered & ~labels.mislabelled
     partner, partner_of = np.full(count, NO_ROW, np.int64), np.zeros(count, np.int8)
-    _find_duplicates(inputs, config, overall, labels, found, partner)
-    _find_leaks(inputs, config, cache.folder, found, partner, partner_of)
+    least = duplicates.least_similarity(overall, config.duplicate_distance)
+    _find_duplicates(inputs, least, overall, labels, found, partner)
+    _find_leaks(inputs, config, least, cache.folder, found, partner, partner_of)
     reasons = np.full(count, -1, np.int64)
     for place in reversed(range(len(REASONS))):
         reasons[found[REASONS[place]]] = place
@@ -112,6 +117,7 @@ def judge(
         labels.wrong,
         labels.expected_precision,
         labels.expected_recall,
+        least,
     )
 
 
@@ -148,8 +154,9 @@ def _clusters(
     left, right = clusters.agreements(own, labels.margins, ~labels.mislabelled)
     if verifier is not None:
         name = f"--verifier {config.verifier}" if config.verifier else "verifier"
+        photos = FoundPhotos(config.images, "--images") if config.images else None
         confirmed = clusters.verified(
-            left, right, inputs.train, verifier, config.verifier_least, name
+            left, right, inputs.train, verifier, config.verifier_least, name, photos
         )
         left, right = left[confirmed], right[confirmed]
     names = clusters.components(len(inputs.codes), left, right)
@@ -157,7 +164,7 @@ def _clusters(
 
 
 def _scattered(overall: Neighbors, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """(rows,) bool: of whose nearest images no two show the same landmark."""
+    """(rows,) bool: images of which no two nearest images show the same landmark."""
     return np.concatenate(list(_scattered_blocks(overall, codes)))
 
 
@@ -174,20 +181,20 @@ def _scattered_blocks(
 
 def _find_duplicates(
     inputs: Inputs,
-    config: CleanConfig,
+    least: float,
     overall: Neighbors,
     labels: JudgedLabels,
     found: dict[str, npt.NDArray[np.bool_]],
     partner: npt.NDArray[np.int64],
 ) -> None:
-    """Near-duplicates within landmarks, and of two landmarks, of which one label is wrong."""
+    """Finds near-duplicates within a landmark, and of two landmarks, where one label is wrong."""
     codes, ids = inputs.codes, inputs.train.ids
-    pairs = duplicates.within_train(overall, config.duplicate_similarity)
+    pairs = duplicates.within_train(overall, least)
     same = codes[pairs.left] == codes[pairs.right]
     repeated = duplicates.duplicates_of(pairs.take(same), ids)
     found["duplicate"] = repeated != NO_ROW
     partner[found["duplicate"]] = repeated[found["duplicate"]]
-    # Of two labels of one photo, the one with the lower margin is in doubt; of equals, both.
+    # Of two labels of one photo, the one with the lower margin is doubtful; if equal, both are.
     values = labels.margins.values
     settled = labels.mislabelled[pairs.left] | labels.mislabelled[pairs.right]
     doubted = ~same & ~settled & (values[pairs.left] <= values[pairs.right])
@@ -199,22 +206,21 @@ def _find_duplicates(
 def _find_leaks(
     inputs: Inputs,
     config: CleanConfig,
+    least: float,
     folder: str,
     found: dict[str, npt.NDArray[np.bool_]],
     partner: npt.NDArray[np.int64],
     partner_of: npt.NDArray[np.int8],
 ) -> None:
-    """Train images that the test or index images repeat."""
+    """Finds train images that test or index images repeat."""
     found["leak"] = np.zeros(len(inputs.codes), bool)
     for number, role in enumerate(("query", "index"), start=1):
         others = inputs.others.get(role)
         if others is None:
             continue
-        pairs = duplicates.with_others(
-            others, inputs.train, config.duplicate_similarity, config.search, folder, role
-        )
+        pairs = duplicates.with_others(others, inputs.train, least, config.search, folder, role)
         of_each = duplicates.nearest_of_each(pairs, len(inputs.codes))
-        # A test image is named rather than an index image.
+        # A test image takes precedence over an index image.
         new = (of_each != NO_ROW) & ~found["leak"]
         found["leak"] |= new
         partner[new], partner_of[new] = of_each[new], number

@@ -1,4 +1,4 @@
-"""Which labels are wrong, learned from labels that are exchanged on purpose."""
+"""Finds wrong labels, learned from labels that were exchanged on purpose."""
 
 import dataclasses
 
@@ -15,14 +15,14 @@ from glrtf.retrieval.search.neighbors import Neighbors
 
 @dataclasses.dataclass(frozen=True)
 class JudgedLabels:
-    """What the margins say of the labels.
+    """The result of comparing margins.
 
     Attributes:
         margins: The margins of the labels.
-        wrong: How margins become probabilities.
+        wrong: The map from margins to probabilities.
         right: (rows,) float64, the probability that each label is right.
         mislabelled: (rows,) bool.
-        expected_precision: Of those, how many are expected to be wrong; None if there are none.
+        expected_precision: The expected share of those that are wrong; None if there are none.
         expected_recall: The share of labels exchanged on purpose that would be found.
     """
 
@@ -41,7 +41,7 @@ def judge_labels(
     own: Neighbors,
     landmarks: LandmarkRows,
 ) -> JudgedLabels:
-    """Finds wrong labels, in rounds: what was found wrong is no evidence in the next.
+    """Finds wrong labels, in rounds: images found wrong are not evidence in the next round.
 
     Args:
         inputs: What is cleaned.
@@ -61,7 +61,7 @@ def judge_labels(
         known = of_exchanged.values[np.isfinite(of_exchanged.values)]
         finite = np.isfinite(of_all.values)
         wrong = mixture.fit(of_all.values[finite], known)
-        # Where the landmark has no other image, nothing speaks for the label or against it.
+        # If the landmark has no other image, there is no evidence for or against the label.
         probabilities = np.full(len(codes), wrong.share)
         probabilities[finite] = wrong.probability(of_all.values[finite])
         mislabelled = np.zeros(len(codes), bool)

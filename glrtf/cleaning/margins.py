@@ -1,11 +1,12 @@
 """How much nearer an image is to its own landmark than to any other.
 
 The margin of an image with a label is the mean similarity to its m nearest images of that
-landmark, less the same for the best other landmark. Both means are over as many images: of a
-landmark with fewer than m other images, all count, and as many of each other landmark.
+landmark, less the same for the best other landmark. Both means are over as many images: if a
+landmark has fewer than m other images, all of them are used, and equally many of each other
+landmark.
 
-Of the other landmarks, only images among the k nearest of all are known. The others are at most as
-similar as the k-th, which stands for them.
+Of other landmarks, only images among the k nearest of all are known. The others are at most as
+similar as the k-th, whose similarity is used for them.
 """
 
 import dataclasses
@@ -29,12 +30,12 @@ _MOST_PRODUCTS = 1 << 22
 
 @dataclasses.dataclass(frozen=True)
 class Margins:
-    """Images compared with their own landmark and with others.
+    """Similarities of images to their own landmark and to others.
 
     Attributes:
         own: (n,) float64, mean similarity to the nearest images of the own landmark; -inf if it
             has no other image.
-        other: (n,) float64, likewise of the best other landmark.
+        other: (n,) float64, the same for the best other landmark.
         other_codes: (n,) int64, that landmark; -1 if no other is among the nearest.
     """
 
@@ -61,7 +62,7 @@ def of_labels(
         overall: (rows, k + 1) neighbours of all rows among themselves, themselves included.
         own: (rows, w) neighbours of each row in its landmark.
         codes: (rows,) int64, the labels.
-        counts: (rows,) bool, whose images count as evidence.
+        counts: (rows,) bool, the images that count as evidence.
         per_landmark: m.
     """
     found = []
@@ -86,7 +87,7 @@ def compare(
             where there are fewer.
         labels: (n,) int64.
         codes: (rows,) int64, the labels of all images.
-        counts: (rows,) bool, whose images count as evidence.
+        counts: (rows,) bool, the images that count as evidence.
     """
 
     def of_some(start: int) -> Margins:
@@ -166,7 +167,7 @@ class Exchange:
 
     Attributes:
         rows: (n,) int64 images, ascending.
-        labels: (n,) int64, what they are said to show: another landmark.
+        labels: (n,) int64, their exchanged label: another landmark.
     """
 
     rows: npt.NDArray[np.int64]
@@ -174,7 +175,7 @@ class Exchange:
 
 
 def exchange(codes: npt.NDArray[np.int64], counts: npt.NDArray[np.bool_], seed: int) -> Exchange:
-    """Draws images, each with the label of another image.
+    """Draws images and gives each the label of another image.
 
     Args:
         codes: (rows,) int64, the labels.
@@ -201,14 +202,14 @@ def of_exchanged(
     counts: npt.NDArray[np.bool_],
     per_landmark: int,
 ) -> Margins:
-    """The margins of images with labels exchanged on purpose; arguments as of `of_labels`."""
+    """The margins of images with labels exchanged on purpose; arguments as in `of_labels`."""
     rows, labels = exchanged.rows, exchanged.labels
     own = np.full((len(rows), per_landmark), -np.inf)
     for label in np.unique(labels).tolist():
         of_label = landmarks.rows(label)
         of_label = of_label[counts[of_label]]
         places = np.flatnonzero(labels == label)
-        # What would be in the cache for few images is read again for many.
+        # In blocks, which bound the memory of the products.
         step = max(1, _MOST_PRODUCTS // max(train.dimension, len(of_label), 1))
         vectors = gather_rows(train, of_label)
         for start in range(0, len(places), step):

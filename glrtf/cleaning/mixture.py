@@ -1,10 +1,10 @@
-"""How likely a label is wrong, by what labels look like that were exchanged on purpose.
+"""The probability that a label is wrong, learned from labels that were exchanged on purpose.
 
-The margins of all images are a mixture: (1 - π)·f0 + π·f1, with f1 of wrong labels, f0 of right
-ones, and the share π of wrong labels, none of them known. Labels exchanged on purpose are samples
+The margins of all images are a mixture: (1 - π)·f0 + π·f1, with f1 for wrong labels, f0 for right
+ones, and the share π of wrong labels, all of them unknown. Labels exchanged on purpose are samples
 of f1 alone. With log(f1/f0) linear in the margin, π and the two numbers of that line are found by
-expectation maximisation: learning from positive and unlabelled examples (Elkan and Noto, KDD
-2008), with the share estimated along with the classifier.
+expectation maximisation: learning from positive and unlabelled examples (Elkan and Noto, KDD 2008),
+with the share estimated along with the classifier.
 """
 
 import dataclasses
@@ -15,13 +15,13 @@ import numpy.typing as npt
 _STEPS = 500
 _NEWTON_STEPS = 5
 _DAMPING = 1e-2
-"""Keeps the line from becoming a step where wrong and right labels do not overlap."""
+"""Keeps the line from becoming a step if wrong and right labels do not overlap."""
 _START = 0.1
 _LEAST = 1e-6
 _MOST = 200_000
-"""Margins that are fitted to; of more, those at evenly spaced ranks."""
+"""The largest number of margins for the fit; of more, those at evenly spaced ranks are used."""
 FEWEST = 20
-"""Exchanged labels, and margins, below which nothing is learned."""
+"""The smallest number of exchanged labels, and of margins, for a fit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class WrongLabels:
 
     Attributes:
         share: π, the share of wrong labels.
-        slope: Of log(f1/f0) over the margin; 0 or below.
+        slope: Slope of log(f1/f0) over the margin; at most 0.
         shift: log(f1/f0) at a margin of 0.
     """
 
@@ -39,7 +39,7 @@ class WrongLabels:
     shift: float
 
     def probability(self, margins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """How likely labels with such margins, (n,), are wrong: (n,) in 0..1."""
+        """The probability that labels with these margins, (n,), are wrong: (n,) in 0..1."""
         if not self.share:
             return np.zeros(len(margins))
         log_odds = np.log(self.share / (1 - self.share)) + self.slope * margins + self.shift
@@ -53,11 +53,11 @@ def fit(margins: npt.NDArray[np.float64], exchanged: npt.NDArray[np.float64]) ->
     """Fits the mixture.
 
     Args:
-        margins: (n,) of the labels as they are; finite.
+        margins: (n,) of the original labels; finite.
         exchanged: (m,) of labels that were exchanged on purpose; finite.
 
     Returns:
-        `NOTHING_WRONG` where there are too few margins, or exchanged labels look no worse.
+        `NOTHING_WRONG` if there are too few margins, or exchanged labels have no lower ones.
     """
     if min(len(margins), len(exchanged)) < FEWEST or not margins.std():
         return NOTHING_WRONG
@@ -84,15 +84,15 @@ def most_with_precision(
 ) -> npt.NDArray[np.bool_]:
     """(n,) bool: the largest set of most likely wrong labels with that mean probability.
 
-    None is in it that is more likely right.
+    Labels that are more likely right than wrong are not in it.
 
     Args:
         probabilities: (n,) that each label is wrong.
-        precision: The least mean probability of the set.
+        precision: The smallest mean probability of the set.
     """
     order = np.argsort(-probabilities, kind="stable")
     means = np.cumsum(probabilities[order]) / np.arange(1, len(order) + 1)
-    # Means fall, so that all before the last good one are good.
+    # Means decrease, so all sets up to the last good one are good.
     chosen = np.zeros(len(order), bool)
     chosen[order[: int((means >= precision).sum())]] = True
     return chosen & (probabilities >= 0.5)
@@ -115,7 +115,7 @@ def _line(
     inputs = np.stack([np.concatenate([known, mixed, mixed]), np.ones(len(known) + 2 * len(mixed))])
     targets = np.repeat([1.0, 1.0, 0.0], [len(known), len(mixed), len(mixed)])
     weights = np.concatenate([np.ones(len(known)), wrong, 1 - wrong])
-    # Regression sees both kinds in the proportions of this sample.
+    # The regression sees both kinds in the proportions of this sample.
     sampled = np.log((len(known) + wrong.sum()) / max(float((1 - wrong).sum()), _LEAST))
     found = np.array([start[0], start[1] + sampled])
     for _ in range(_NEWTON_STEPS):

@@ -13,9 +13,9 @@ from tfrecords_tools.progress import Progress
 
 _ROWS_A_BLOCK = 16_384
 _GATHERED = 8192
-"""Rows of small landmarks that are read at once."""
+"""Rows of small landmarks that are read together."""
 _PRODUCTS = 1 << 22
-"""Similarities that are held at once: 32 MB."""
+"""Similarities in memory at a time: 32 MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def without_self(found: Neighbors, rows: npt.NDArray[np.int64]) -> Neighbors:
 
     Args:
         found: (n, k + 1) neighbours.
-        rows: (n,) int64, whose they are.
+        rows: (n,) int64, the rows that they belong to.
     """
     gone = found.indices == rows[:, None]
     # Among more than k equal rows, a row may not be found itself.
@@ -61,7 +61,7 @@ def overall_blocks(found: Neighbors, title: str) -> Iterator[tuple[slice, Neighb
     Args:
         found: (rows, k + 1) mapped neighbours of rows among themselves; no more than a block of
             them is held in memory.
-        title: What the progress bar is called.
+        title: The name of the progress bar.
     """
     count = len(found.indices)
     with Progress(title, count, "image") as progress:
@@ -77,13 +77,13 @@ def overall_blocks(found: Neighbors, title: str) -> Iterator[tuple[slice, Neighb
 def own_neighbors(train: RowSource, landmarks: LandmarkRows, k: int) -> Neighbors:
     """The nearest other rows of each row's own landmark, in memory.
 
-    Landmarks are read one after the other, small ones together, so that memory depends on the
-    largest landmark alone.
+    Landmarks are read one after the other, small ones together, so that memory depends only on the
+    largest landmark.
 
     Args:
         train: The train rows.
         landmarks: The rows by landmark.
-        k: How many are wanted.
+        k: The number of neighbours.
 
     Returns:
         (rows, k) neighbours; -1 and -inf where a landmark has fewer.

@@ -36,11 +36,11 @@ def write_clean_train(path: str, inputs: Inputs, kept: npt.NDArray[np.bool_]) ->
 
     Args:
         path: The file.
-        inputs: What was cleaned.
+        inputs: The inputs of the cleaning.
         kept: (rows,) bool.
 
     Raises:
-        UserError: On an id that the file would not carry (`image_ids.RULE`).
+        UserError: On an id that the file cannot represent (`image_ids.RULE`).
     """
     ids = inputs.train.ids
     image_ids.refuse_unsafe(path, ids, "embed photos with --photo_ids digest, or rename them")
@@ -63,8 +63,8 @@ def write_all(path: str, inputs: Inputs, judgement: Judgement, kept: npt.NDArray
 
     Args:
         path: The file.
-        inputs: What was cleaned.
-        judgement: What was found.
+        inputs: The inputs of the cleaning.
+        judgement: The findings.
         kept: (rows,) bool.
     """
     order = np.empty(len(kept), np.int64)
@@ -99,7 +99,7 @@ def _lines(
 def description(
     config: CleanConfig, inputs: Inputs, judgement: Judgement, kept: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """What ``cleaning.json`` says: settings, inputs and counts."""
+    """The content of ``cleaning.json``: settings, inputs and counts."""
     landmarks_left = len(np.unique(inputs.codes[kept]))
     return {
         "schema_version": 1,
@@ -113,6 +113,7 @@ def description(
             "listed_without_row": inputs.without_row,
             **{reason: int(judgement.has(reason).sum()) for reason in REASONS},
         },
+        "duplicate_similarity": judgement.duplicate_similarity,
         "wrong_labels": {
             "share": judgement.wrong.share,
             "slope": judgement.wrong.slope,

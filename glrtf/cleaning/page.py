@@ -15,15 +15,15 @@ from glrtf.reporting.sheets import Sheet, SheetPage, SheetPhoto, SheetRow
 from glrtf.retrieval.search.neighbors import NO_ROW
 
 _TEXTS = {
-    "leak": "Near-duplicates of test or index images, behind which those stand.",
+    "leak": "Near-duplicates of test or index images, each followed by its counterpart.",
     "mislabelled": "Each with three images of its own landmark (as labelled) and three of the "
     "landmark that it is nearer to.",
-    "non_landmark": "Nearer to images without a landmark than to any landmark, or near to no two "
-    "images of any landmark.",
-    "conflict": "Near-duplicates of an image of another landmark, behind which that stands.",
+    "non_landmark": "Nearer to images without a landmark than to any landmark, or not close to "
+    "two images of any landmark.",
+    "conflict": "Near-duplicates of an image of another landmark, each followed by that image.",
     "isolated": "Agree with too few images of their landmark. Often another view, such as the "
     "inside.",
-    "duplicate": "Near-duplicates of an image of the same landmark, behind which that stands.",
+    "duplicate": "Near-duplicates of an image of the same landmark, each followed by that image.",
 }
 _TITLES = {"non_landmark": "no landmark"}
 _EXAMPLES = 3
@@ -42,10 +42,10 @@ def write(
 
     Args:
         config: The settings.
-        inputs: What was cleaned.
-        judgement: What was found.
-        kept: (rows,) bool, what stays.
-        described: What ``cleaning.json`` says.
+        inputs: The inputs of the cleaning.
+        judgement: The findings.
+        kept: (rows,) bool, the images that stay.
+        described: The content of ``cleaning.json``.
 
     Returns:
         The page's path.

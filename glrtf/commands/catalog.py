@@ -28,25 +28,25 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "sample": Entry(
             "tfrecords_tools.sample.draw",
-            "draw the embedded sample's photos",
+            "draw the photos of the embedded sample",
             "tfrecords_tools.sample.draw.SampleConfig",
         ),
     },
     "data": {
         "arrange": Entry(
             "tfrecords_tools.arrange",
-            "lay out your own photos as GLDv2 does",
+            "arrange your own photos in GLDv2's layout",
             "tfrecords_tools.arrange.ArrangeConfig",
         ),
         "prepare_revisited": Entry(
             "glrtf.commands.prepare_revisited",
-            "lay out Revisited Oxford or Paris",
+            "prepare Revisited Oxford or Paris",
             "glrtf.config.evaluation.PrepareRevisitedConfig",
             True,
         ),
         "prepare_benchmark": Entry(
             "glrtf.commands.prepare_benchmark",
-            "lay out GPR1200, ILIAS, INSTRE or UnED",
+            "prepare GPR1200, ILIAS, INSTRE or UnED",
             "glrtf.config.evaluation.PrepareBenchmarkConfig",
             True,
         ),
@@ -63,7 +63,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "stats": Entry(
             "tfrecords_tools.stats",
-            "show what finished shards hold",
+            "show counts and sizes of finished shards",
             "tfrecords_tools.stats.StatsConfig",
             True,
         ),
@@ -89,14 +89,14 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "export": Entry(
             "glrtf.commands.export",
-            "export it as SavedModel, ONNX or TFLite",
+            "export a model as SavedModel, ONNX or TFLite",
             "glrtf.config.inference.ExportConfig",
         ),
     },
     "retrieval": {
         "describe": Entry(
             "glrtf.commands.describe",
-            "show what a model takes and gives",
+            "show a model's inputs and outputs",
             "glrtf.config.descriptor.DescribeConfig",
             True,
         ),
@@ -107,12 +107,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "rows_import": Entry(
             "glrtf.commands.rows_import",
-            "turn any descriptor's rows into an embedding set",
+            "import any descriptor's rows as an embedding set",
             "glrtf.config.rows.RowsImportConfig",
         ),
         "rows_export": Entry(
             "glrtf.commands.rows_export",
-            "write an embedding set for other programs",
+            "export an embedding set to other programs",
             "glrtf.config.rows.RowsExportConfig",
         ),
         "index_add": Entry(
@@ -173,7 +173,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
         "ablate": Entry(
             "glrtf.commands.ablate",
-            "measure what each retrieval step adds",
+            "measure what each retrieval step contributes",
             "glrtf.config.evaluation.AblateConfig",
         ),
     },
@@ -185,7 +185,9 @@ GROUPS: dict[str, dict[str, Entry]] = {
             True,
         ),
         "serve": Entry(
-            "glrtf.commands.serve", "answer photos over HTTP", "glrtf.config.service.ServeConfig"
+            "glrtf.commands.serve",
+            "serve the search as a web page",
+            "glrtf.config.service.ServeConfig",
         ),
         "evaluate_index": Entry(
             "glrtf.commands.evaluate_index",

@@ -20,6 +20,7 @@ class CleanResult:
         train_clean: train_clean.csv: ``landmark_id,images`` of the images that stay.
         images: clean.csv: a line for every train image, with the reason and score.
         description: cleaning.json: settings, digests and counts.
+        sets: The train sets of the images that stay; none without --write_sets.
         page: index.html with contact sheets; empty without --images.
         counts: images, kept, landmarks, landmarks_kept, and each reason → how many.
         wrong_share: The estimated share of wrong labels.
@@ -32,6 +33,7 @@ class CleanResult:
     train_clean: str
     images: str
     description: str
+    sets: tuple[str, ...]
     page: str
     counts: dict[str, int]
     wrong_share: float
@@ -41,14 +43,15 @@ class CleanResult:
 
 
 def clean(
-    config: CleanConfig, verifier: Callable[[str, list[str]], Sequence[float]] | None = None
+    config: CleanConfig, verifier: Callable[..., Sequence[float]] | None = None
 ) -> CleanResult:
     """Judges every train image and writes what stays, with reasons for what does not.
 
     Args:
         config: The settings.
         verifier: Confirms agreements, in place of the function that the settings name: gets an
-            image id and a list of ids, and returns a number for each.
+            image id and a list of ids, with `images` also the photo's path and a list of paths,
+            and returns a number for each.
 
     Raises:
         UserError: If sets are damaged, of different models or do not fit the table, or the
@@ -65,11 +68,13 @@ def clean(
         from glrtf.models.functions import find_function
 
         verifier = find_function(config.verifier)
-    from glrtf.cleaning import output
+    from glrtf.cleaning import kept_sets, output
     from glrtf.cleaning.inputs import open_inputs
     from glrtf.cleaning.judging import judge
     from glrtf.retrieval.stage_cache import StageCache
 
+    if config.write_sets:
+        kept_sets.require_writable(config.output, config.train)
     inputs = open_inputs(config)
     cache = StageCache(files.join(config.output, "cache"))
     for folder in (config.output, cache.folder):
@@ -83,11 +88,15 @@ def clean(
     description = output.description(config, inputs, judgement, kept)
     files.write_json(described, description)
     notes = _notes(config, description["counts"])
+    sets: list[str] = []
+    if config.write_sets:
+        sets = kept_sets.write(config.train, config.output, inputs.train.ids[kept], config.verify)
     page = _page(config, inputs, judgement, kept, description) if config.images else ""
     return CleanResult(
         clean_train,
         every,
         described,
+        tuple(sets),
         page,
         description["counts"],
         judgement.wrong.share,
@@ -134,7 +143,8 @@ def run_clean(config: CleanConfig) -> None:
             f"expected of those found mislabelled: {done.expected_precision:.2f} are (precision);"
             f" of labels exchanged at random {done.expected_recall:.2f} are found (recall)"
         )
-    print(done.page or done.train_clean)
+    for path in (done.train_clean, *done.sets, *filter(None, [done.page])):
+        print(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -40,13 +40,27 @@ def export(config: ExportConfig) -> ExportResult:
     from glrtf.inference import formats, serving
     from glrtf.training.checkpoints import load_embedding_model
 
-    any_size = config.format == "saved_model"
+    is_folder = config.format == "saved_model"
+    any_size = bool(config.scale_gem) or (is_folder and not config.pools)
     model, training = load_embedding_model(
         config.workdir, config.checkpoint or None, any_size=any_size, backbone=config.backbone
     )
     spec = InputSpec.of(training.input, training.size)
-    if any_size:
-        facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
+    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
+    if config.pools:
+        from glrtf.inference.sides import scaled_side
+        from glrtf.models.pooling_options import with_pooling
+
+        model = with_pooling(
+            model,
+            training.size,
+            gem_power=config.gem_power,
+            regional=config.regional_gem,
+            sides=[scaled_side(training.size, scale) for scale in config.scale_gem],
+        )
+        names = ("gem_power", "regional_gem", "scale_gem")
+        facts["pooling"] = {name: getattr(config, name) for name in names}
+    if is_folder:
 
         def add_copy(folder: str) -> None:
             formats.export_file(model, spec, lite_copy.path_in(folder), "tflite")

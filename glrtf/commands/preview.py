@@ -1,22 +1,20 @@
 """A contact sheet of training images: ``glrtf preview --data SHARDS``."""
 
-import contextlib
 import dataclasses
 import os
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.data import PreviewConfig
-from tfrecords_tools.command import cli, expected
+from tfrecords_tools.command import cli, expected, native_messages
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.storage import files
 
 _GAP = 4
 _HEADER = 16
+# XLA's notes about compiling; code that `TF_CPP_MIN_LOG_LEVEL` does not affect writes them.
 _NOTES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
 
 
@@ -85,31 +83,9 @@ def augmented(config: PreviewConfig) -> np.ndarray:
 
     # Compiled, as in training: the generator's draws depend on it.
     compiled = tf.function(varied, autograph=False, jit_compile=True)
-    with _without_notes():
+    with native_messages.dropped(*_NOTES):
         after = [compiled(step_seed(config.seed, step)) for step in range(config.steps)]
     return tf.cast(tf.round(255 * tf.stack([before, *after], axis=1)), tf.uint8).numpy()
-
-
-@contextlib.contextmanager
-def _without_notes() -> Iterator[None]:
-    """Hides XLA's notes about compiling; its other messages appear afterwards.
-
-    Code that `TF_CPP_MIN_LOG_LEVEL` does not affect writes them to the file descriptor.
-    """
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as captured:
-        os.dup2(captured.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(screen, 2)
-            os.close(screen)
-            captured.seek(0)
-            for line in captured:
-                if not line.startswith(_NOTES):
-                    os.write(2, line)
 
 
 def preview(config: PreviewConfig) -> PreviewResult:

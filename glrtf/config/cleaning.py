@@ -29,12 +29,15 @@ class CleanConfig(NoCodeFromFiles):
         index: Embedding sets of the index images, likewise.
         non_landmark: Embedding sets of images without a landmark; train images that are nearer to
             them than to any landmark are reported.
-        images: Folder of the train photos, for the page's contact sheets: GLDv2's published layout
-            or a/b/c/ID.jpg. Empty for no page.
+        images: Folder of the photos, for the page's contact sheets and the verifier: GLDv2's
+            published layout or a/b/c/ID.jpg. Empty for no page.
         votes: How much each model counts; alike when left out.
         adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows.
         drop: The reasons for which images are left out of train_clean.csv; images with other
             reasons are only reported.
+        write_sets: Whether to write OUTPUT/train too, the embedding set of the images that stay (of
+            several models train_1, train_2 and so on), for commands that need a landmark for every
+            train image.
         neighbors: How many nearest images of the whole train set are looked at.
         per_landmark: How many nearest images of a landmark count.
         precision: The share of images reported as mislabelled that should really be so.
@@ -42,11 +45,11 @@ class CleanConfig(NoCodeFromFiles):
             mislabelled no longer count as evidence.
         min_cluster: Images that agree with each other form clusters; those of smaller clusters are
             isolated.
-        duplicate_similarity: Images at least this similar are near-duplicates; depends on the
-            model.
+        duplicate_distance: Images are near-duplicates if their distance, 1 - similarity, is at most
+            this share of the median distance of a train image to its nearest.
         verifier: package.module:function that confirms agreements, for example by matching local
-            features: gets an image id and a list of ids, and returns a number for each. Only on
-            the command line.
+            features: gets an image id and a list of ids, with --images also the photo's path and
+            a list of paths, and returns a number for each. Only on the command line.
         verifier_least: The least of these numbers that confirms an agreement.
         search: How neighbours are found.
         seed: Of the labels exchanged on purpose.
@@ -66,14 +69,15 @@ class CleanConfig(NoCodeFromFiles):
     votes: list[float] = dataclasses.field(default_factory=list)
     adapter: str = ""
     drop: list[Reason] = dataclasses.field(
-        default_factory=lambda: ["leak", "non_landmark", "mislabelled", "conflict", "isolated"]
+        default_factory=lambda: ["leak", "non_landmark", "mislabelled", "isolated"]
     )
+    write_sets: bool = False
     neighbors: int = 50
     per_landmark: int = 3
     precision: float = 0.9
     rounds: int = 2
     min_cluster: int = 2
-    duplicate_similarity: float = 0.95
+    duplicate_distance: float = 0.2
     verifier: str = ""
     verifier_least: float = 15.0
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
@@ -92,8 +96,8 @@ class CleanConfig(NoCodeFromFiles):
                 raise ValueError(f"{name}: expected {value} or more, found {getattr(self, name)}")
         if not 0.5 <= self.precision < 1:
             raise ValueError(f"precision: expected 0.5 to below 1, found {self.precision:g}")
-        if not 0 < self.duplicate_similarity <= 1:
-            found = self.duplicate_similarity
-            raise ValueError(f"duplicate_similarity: expected above 0 up to 1, found {found:g}")
+        if not 0 <= self.duplicate_distance <= 1:
+            found = self.duplicate_distance
+            raise ValueError(f"duplicate_distance: expected 0 to 1, found {found:g}")
         if self.verifier and not names_function(self.verifier):
             raise ValueError(f"verifier: expected package.module:function, found {self.verifier!r}")

@@ -27,6 +27,12 @@ class ExportConfig(NoCodeFromFiles):
             of the model's size only.
         backbone: The run's backbone again, if that is package.module:function: code is run only if
             the command line names it.
+        gem_power: GeM+: power of the pooling in place of the trained pooling, such as 4.6; 0 keeps
+            the trained one.
+        regional_gem: Whether each place of the feature map is mixed with its 5 x 5 places before
+            the pooling.
+        scale_gem: Factors on the model's input size, such as 0.7071 1 1.4142: the exported model
+            embeds each image at all of them and returns the maximum of each number.
     """
 
     workdir: str
@@ -34,6 +40,23 @@ class ExportConfig(NoCodeFromFiles):
     checkpoint: str = ""
     format: Literal["saved_model", "onnx", "tflite"] = "saved_model"
     backbone: str = ""
+    gem_power: float = 0.0
+    regional_gem: bool = False
+    scale_gem: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.gem_power and self.gem_power < 1:
+            raise ValueError(f"gem_power: expected 0, or 1 or more, found {self.gem_power}")
+        scales = self.scale_gem
+        if len(set(scales)) < len(scales) or not all(0.1 <= s <= 10 for s in scales):
+            raise ValueError(
+                f"scale_gem: expected numbers from 0.1 to 10, each once, found {list(scales)}"
+            )
+
+    @property
+    def pools(self) -> bool:
+        """Whether the export pools otherwise than the trained model."""
+        return bool(self.gem_power or self.regional_gem or self.scale_gem)
 
     @property
     def target(self) -> str:

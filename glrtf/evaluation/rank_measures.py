@@ -18,6 +18,7 @@ An image that is not ranked is not found.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,8 @@ from glrtf.evaluation import revisited
 Hits = Sequence[npt.NDArray[np.int64]]
 """For each query the ranks of its hits, from 1, ascending."""
 
+_Measure: TypeAlias = Callable[[npt.NDArray[np.int64], int, int], float]
+"""A query's hits, R and k to a number."""
 _MMP_RANK = 5
 
 
@@ -43,30 +46,32 @@ def measures(
     Returns:
         Name -> (Q,) float64 in 0..1.
     """
-    pairs = list(zip(hits, num_relevant.tolist(), strict=True))
-
-    def each(measure: Callable[[npt.NDArray[np.int64], int], float]) -> npt.NDArray[np.float64]:
-        return np.array([measure(*pair) for pair in pairs], np.float64)
-
-    found = {"map": each(_precisions), "map_trapezoid": each(_trapezoids)}
-    found |= {f"map@{k}": each(lambda h, r, k=k: average_precision(h, r, k)) for k in ranks}
-    found |= {f"recall@{k}": each(lambda h, r, k=k: up_to(h, k) / r) for k in ranks}
-    found |= {f"hit@{k}": each(lambda h, _, k=k: float(up_to(h, k) > 0)) for k in ranks}
-    found |= {f"precision@{k}": each(lambda h, _, k=k: up_to(h, k) / k) for k in ranks}
-    found["r_precision"] = each(lambda h, r: up_to(h, r) / r)
-    found[f"mmp@{_MMP_RANK}"] = each(lambda h, r: up_to(h, min(r, _MMP_RANK)) / min(r, _MMP_RANK))
-    found["mrr"] = each(lambda h, _: 1 / h[0] if len(h) else 0.0)
     longest = max([int(num_relevant.max(initial=1)), *(int(h[-1]) for h in hits if len(h))])
     discounts = 1 / np.log2(np.arange(longest) + 2)
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])
-    found["ndcg"] = each(lambda h, r: discounts[h - 1].sum() / ideal[r])
-    found |= {
-        f"ndcg@{k}": each(
-            lambda h, r, k=k: discounts[h[: up_to(h, k)] - 1].sum() / ideal[min(r, k)]
-        )
-        for k in ranks
+
+    def ndcg(found: npt.NDArray[np.int64], relevant: int, k: int) -> float:
+        gained = discounts[found[: up_to(found, k)] - 1].sum()
+        return float(gained / ideal[min(relevant, k)])
+
+    def each(measure: _Measure, k: int = longest) -> npt.NDArray[np.float64]:
+        pairs = zip(hits, num_relevant.tolist(), strict=True)
+        return np.array([measure(found, relevant, k) for found, relevant in pairs], np.float64)
+
+    at_ranks: dict[str, _Measure] = {
+        "map": average_precision,
+        "recall": _recall,
+        "hit": _hit,
+        "precision": _precision,
     }
-    return found
+    values = {"map": each(average_precision), "map_trapezoid": each(_trapezoids)}
+    for name, measure in at_ranks.items():
+        values |= {f"{name}@{k}": each(measure, k) for k in ranks}
+    values["r_precision"] = each(_precision_of_relevant)
+    values[f"mmp@{_MMP_RANK}"] = each(_precision_of_relevant, _MMP_RANK)
+    values["mrr"] = each(_reciprocal_rank)
+    values["ndcg"] = each(ndcg)
+    return values | {f"ndcg@{k}": each(ndcg, k) for k in ranks}
 
 
 def up_to(hits: npt.NDArray[np.int64], k: int) -> int:
@@ -76,12 +81,30 @@ def up_to(hits: npt.NDArray[np.int64], k: int) -> int:
 
 def average_precision(hits: npt.NDArray[np.int64], num_relevant: int, k: int) -> float:
     """Average precision at k, divided by the most hits that k images allow."""
-    return _precisions(hits[: up_to(hits, k)], min(num_relevant, k))
+    hits = hits[: up_to(hits, k)]
+    return float((np.arange(1, len(hits) + 1) / hits).sum() / min(num_relevant, k))
 
 
-def _precisions(hits: npt.NDArray[np.int64], divisor: int) -> float:
-    return float((np.arange(1, len(hits) + 1) / hits).sum() / divisor)
+def _recall(hits: npt.NDArray[np.int64], num_relevant: int, k: int) -> float:
+    return up_to(hits, k) / num_relevant
 
 
-def _trapezoids(hits: npt.NDArray[np.int64], num_relevant: int) -> float:
+def _hit(hits: npt.NDArray[np.int64], _: int, k: int) -> float:
+    return float(up_to(hits, k) > 0)
+
+
+def _precision(hits: npt.NDArray[np.int64], _: int, k: int) -> float:
+    return up_to(hits, k) / k
+
+
+def _precision_of_relevant(hits: npt.NDArray[np.int64], num_relevant: int, k: int) -> float:
+    """Precision at R, or at k if that is less."""
+    return _precision(hits, num_relevant, min(num_relevant, k))
+
+
+def _reciprocal_rank(hits: npt.NDArray[np.int64], _: int, k: int) -> float:
+    return 1 / int(hits[0]) if len(hits) else 0.0
+
+
+def _trapezoids(hits: npt.NDArray[np.int64], num_relevant: int, _: int) -> float:
     return revisited.average_precision((hits - 1).tolist(), num_relevant)

@@ -19,6 +19,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from glrtf.config.keras_settings import keras
 from glrtf.data.input_spec import InputSpec
+from glrtf.inference.descriptors import tflite_file
 from glrtf.inference.model_folders import export_info_path
 from glrtf.inference.serving import TOLERANCE, to_unit_range
 from glrtf.inference.weights_digest import weights_digest
@@ -59,7 +60,7 @@ def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str)
 
     pictures = np.random.default_rng(0).integers(0, 256, (_BATCH, size, size, 3), np.uint8)
     expected = embed(pictures)["embedding"].numpy()
-    content = convert(embed, model)
+    content = convert(embed)
     with files.atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
             file.write(content)
@@ -82,7 +83,7 @@ def export_file(model: keras.Model, spec: InputSpec | int, path: str, kind: str)
     return difference
 
 
-def _to_onnx(embed: Any, model: keras.Model) -> bytes:
+def _to_onnx(embed: Any) -> bytes:
     tf2onnx = _needed("tf2onnx", "onnx")
     frozen = convert_variables_to_constants_v2(embed.get_concrete_function())
     [images], [rows] = frozen.inputs[: -len(frozen.captured_inputs) or None], frozen.outputs
@@ -119,21 +120,27 @@ def _run_onnx(path: str) -> Run:
     return lambda images: session.run(["embedding"], {"images": images})[0]
 
 
-def _to_tflite(embed: Any, model: keras.Model) -> bytes:
-    # The converter only turns a SavedModel's variables into constants; those of a bare Keras model
-    # give NaN.
+def _to_tflite(embed: Any) -> bytes:
+    # Saving and loading hundreds of variables takes longer than the conversion. LiteRT's converter
+    # would make them constants too, but those of a bare Keras model give NaN.
+    frozen = convert_variables_to_constants_v2(embed.get_concrete_function())
+
+    @tf.function(input_signature=embed.input_signature, autograph=False)
+    def without_variables(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        [rows] = frozen(images)
+        return {"embedding": rows}
+
     module = tf.Module()
-    module.weights = [variable.value for variable in model.variables]
-    module.embed = embed
+    module.embed = without_variables
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=embed)
+        tf.saved_model.save(module, folder, signatures=without_variables)
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 
 def _run_tflite(path: str) -> Run:
-    interpreter = _needed("ai_edge_litert.interpreter", "tflite").Interpreter(model_path=path)
-    runner = interpreter.get_signature_runner()
-    return lambda images: runner(images=images)["embedding"]
+    _needed("ai_edge_litert", "tflite")
+    model = tflite_file.load(path)
+    return lambda images: model.run(images, "images", "embedding")
 
 
 def _needed(module: str, extra: str) -> types.ModuleType:

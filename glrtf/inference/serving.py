@@ -162,7 +162,12 @@ def parity(model: keras.Model, spec: InputSpec, folder: str) -> float:
     that to the size of a real fault.
     """
     signatures = tf.saved_model.load(folder).signatures
-    embed = tf.function(lambda images: model(to_unit_range(images), training=False))
+    # One trace for all sizes, where the model takes them.
+    embed = tf.function(
+        lambda images: model(to_unit_range(images), training=False),
+        input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
+        autograph=False,
+    )
     size = spec.size
     shapes = ((size, size), (size // 2 + 7, size + 13), (301, 203))
     pictures = [_picture(seed, *shape) for seed, shape in enumerate(shapes)]

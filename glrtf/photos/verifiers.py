@@ -18,14 +18,16 @@ class FoundPhotos:
 
     Args:
         root: GLDv2's published layout, or photos in folders.
+        option: What the folder was given for.
 
     Raises:
         UserError: If the folder is missing.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, option: str = "--verifier_images") -> None:
         require_source(root)
         self.root = os.path.abspath(root)
+        self._option = option
         self._places: dict[str, PhotoPlace] = {}
 
     def find(self, ids: Collection[str]) -> None:
@@ -38,7 +40,7 @@ class FoundPhotos:
         self._places |= find_photos(self.root, wanted)
         if missing := sorted(wanted - set(self._places)):
             raise UserError(
-                f"--verifier_images {self.root}: expected the photos of all {len(ids)} images to "
+                f"{self._option} {self.root}: expected the photos of all {len(ids)} images to "
                 f"verify, found none of {len(missing)}, the first {missing[0]}"
             )
 

@@ -15,7 +15,8 @@ from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.evaluation.summary import parts
 from glrtf.photos.verifiers import verifier_of
-from glrtf.retrieval.stage_cache import Blocks, StageCache
+from glrtf.retrieval.growing import Blocks, Growth
+from glrtf.retrieval.stage_cache import StageCache
 from glrtf.tuning import ablation_steps
 from glrtf.tuning.ablation_steps import Variant
 from tfrecords_tools.progress import Progress
@@ -66,12 +67,17 @@ class TimedCache(StageCache):
         self.saved = 0.0
 
     def arrays(
-        self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
+        self,
+        stage: str,
+        key: Mapping[str, Any],
+        rows: int,
+        blocks: Blocks,
+        growth: Growth | None = None,
     ) -> tuple[np.ndarray, ...]:
         """A stage's arrays; see `StageCache.arrays`."""
         name = files.json_digest([stage, key])
         began = time.monotonic()
-        result = super().arrays(stage, key, rows, blocks)
+        result = super().arrays(stage, key, rows, blocks, growth)
         took = time.monotonic() - began
         if name in self._known:
             self.saved += self._known[name] - took

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from glrtf.retrieval.growing import Blocks, Growth
 from glrtf.retrieval.search.neighbors import Neighbors
-from glrtf.retrieval.stage_cache import Blocks, StageCache
+from glrtf.retrieval.stage_cache import StageCache
 from glrtf.tuning.truncate import truncate
 from tfrecords_tools.storage import files
 
@@ -43,9 +44,14 @@ class TrialCache(StageCache):
         )
 
     def arrays(
-        self, stage: str, key: Mapping[str, Any], rows: int, blocks: Blocks
+        self,
+        stage: str,
+        key: Mapping[str, Any],
+        rows: int,
+        blocks: Blocks,
+        growth: Growth | None = None,
     ) -> tuple[np.ndarray, ...]:
-        """A stage's arrays; see `StageCache.arrays`."""
+        """A stage's arrays; see `StageCache.arrays`. Sets do not grow during a study."""
         if stage in self._cuts and not key.get("per_part"):
             wanted = key["k"]
             wide = self._wide(stage, key, "k", rows, blocks)

@@ -1,5 +1,6 @@
 """TFLite files, run by LiteRT on this machine's CPU."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping
@@ -8,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from glrtf.inference.descriptors.raw_models import RawModel, TensorInfo
+from tfrecords_tools.command import native_messages
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 from tfrecords_tools.storage.local_copies import local_copy
+
+# LiteRT's Python interface has no setting for it, and reads no environment variable.
+_NOTE = b"INFO: Created TensorFlow Lite XNNPACK delegate"
 
 
 def load(path: str, signature: str | None = None) -> RawModel:
@@ -49,9 +54,11 @@ def load(path: str, signature: str | None = None) -> RawModel:
     outputs = [_info(name, each) for name, each in graph.outputs.items()]
     # An interpreter stores the tensors of one call.
     lock = threading.Lock()
+    # It says so when the first call makes its delegate.
+    notes = iter([native_messages.dropped(_NOTE)])
 
     def run(images: Any, name: str, output: str) -> np.ndarray:
-        with lock:
+        with lock, next(notes, contextlib.nullcontext()):
             values = graph.run(name, _quantized(images, graph.inputs[name]))[output]
         return _real(values, graph.outputs[output])
 

@@ -1,5 +1,7 @@
 """Tests of agreements and the clusters that they form."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from glrtf.cleaning import clusters, duplicates
 from glrtf.cleaning.duplicates import Pairs
 from glrtf.cleaning.margins import Margins
 from glrtf.embeddings.rows import ArrayRows
+from glrtf.photos.verifiers import FoundPhotos
 from glrtf.retrieval.search.neighbors import Neighbors
 from tfrecords_tools.errors import UserError
 
@@ -70,6 +73,22 @@ def test_a_verifier_confirms_agreements():
     assert seen == [("a", ["b", "c"]), ("d", ["c"])]
 
 
+def test_a_verifier_gets_the_paths_of_photos(tmp_path):
+    folder = tmp_path / "a" / "a" / "a"
+    folder.mkdir(parents=True)
+    for name in ("aaa1", "aaa2"):
+        (folder / f"{name}.jpg").write_bytes(name.encode())
+    train = ArrayRows(np.eye(2), ids=["aaa1", "aaa2"])
+
+    def same_length(image_id, others, path, paths):
+        sizes = [len(Path(one).read_bytes()) for one in (path, *paths)]
+        return [float(size == sizes[0]) for size in sizes[1:]]
+
+    photos = FoundPhotos(str(tmp_path), "--images")
+    one, two = np.array([0]), np.array([1])
+    assert clusters.verified(one, two, train, same_length, 1, "v", photos).tolist() == [True]
+
+
 @pytest.mark.parametrize("bad", [lambda *_: [1.0, 2.0, 3.0], lambda *_: "x", lambda *_: 1 / 0])
 def test_a_verifier_that_fails_is_named(bad):
     train = ArrayRows(np.eye(2), ids=["a", "b"])
@@ -87,3 +106,15 @@ def test_the_smallest_id_of_near_duplicates_stays():
 def test_the_nearest_partner_of_each():
     pairs = Pairs(np.array([0, 0, 2, 2]), np.array([5, 6, 8, 7]), np.array([0.96, 0.99, 1.0, 1.0]))
     assert duplicates.nearest_of_each(pairs, 4).tolist() == [6, -1, 7, -1]
+
+
+def test_how_similar_near_duplicates_are_depends_on_the_nearest_images():
+    # Rows 0 to 4 and their nearest others, at distances 0.1, 0.1, 0.2, 0.3 and 0.4.
+    scores = np.array([[1, 0.9], [1, 0.9], [1, 0.8], [1, 0.7], [1, 0.6]])
+    indices = np.array([[0, 1], [1, 0], [2, 0], [3, 0], [4, 0]])
+    overall = Neighbors(indices, scores)
+    assert duplicates.least_similarity(overall, 0.2) == pytest.approx(1 - 0.2 * 0.2, abs=2e-6)
+    assert duplicates.least_similarity(overall, 0) == pytest.approx(1, abs=2e-6)
+    pairs = duplicates.within_train(overall, 0.85)
+    assert pairs.left.tolist() == [0, 1]
+    assert pairs.right.tolist() == [1, 0]

@@ -74,7 +74,9 @@ def test_bad_settings_are_reported_in_one_line_and_nothing_is_written(
     assert not (tmp_path / "demo").exists()
 
 
-def test_the_whole_way_and_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_way_and_again(
+    small_networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = tmp_path / "settings.yaml"
     settings.write_text(SETTINGS)
     folder = tmp_path / "demo"

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -57,12 +56,6 @@ def test_nothing_but_the_result_is_printed(tmp_path):
     assert len(done.stdout.splitlines()) == 1
     for word in ("AutoGraph", "Compiled cluster", "absl::InitializeLog"):
         assert word not in done.stderr
-
-
-def test_errors_of_the_compiler_are_not_lost(capfd):
-    with preview._without_notes():
-        os.write(2, b"I0000 a note\nE0000 a fault\n")
-    assert capfd.readouterr().err == "E0000 a fault\n"
 
 
 def test_mistakes_take_one_line(tmp_path, capsys):

@@ -4,6 +4,7 @@ import pytest
 from tf_devices import split_cpu
 from tiny_models import EMBEDDING_SIZE as SIZE
 from tiny_models import make_model
+from tiny_runs import write_workdir
 
 split_cpu()
 
@@ -32,21 +33,7 @@ def other_model(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
-def workdir(tmp_path_factory):
-    """A training run's folder after its first checkpoint: v2b0 at 32, random weights."""
-    from glrtf.config.training import TrainConfig
-    from glrtf.models.retrieval_model import embedding_model_from_config
-    from glrtf.training import checkpoints
-    from tfrecords_tools.command import cli
-
-    folder = tmp_path_factory.mktemp("run")
-    config = TrainConfig(backbone="v2b0", size=SIZE, workdir=str(folder))
-    (folder / "config.yaml").write_text(cli.to_yaml(config))
-    network = embedding_model_from_config(config)
-    arrays = {
-        name: variable.value.numpy()
-        for name, variable in checkpoints.embedding_arrays(network).items()
-    }
-    checkpoints.write(str(folder / "checkpoints"), arrays, checkpoints.Position(1, 0.1, 5, 36))
-    return str(folder)
+@pytest.fixture(scope="module")
+def workdir(small_networks, tmp_path_factory):
+    """A training run's folder after its first checkpoint: a few layers, random weights."""
+    return write_workdir(tmp_path_factory.mktemp("run"), SIZE)

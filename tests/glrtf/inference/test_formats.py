@@ -34,9 +34,9 @@ def test_a_file_that_disagrees_is_not_kept(model, tmp_path, monkeypatch):
     honest = formats._to_tflite
     signature = tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8, name="images")
 
-    def wrong(embed, network):
+    def wrong(embed):
         turned = lambda images: {"embedding": -embed(images)["embedding"]}  # noqa: E731
-        return honest(tf.function(turned, input_signature=[signature]), network)
+        return honest(tf.function(turned, input_signature=[signature]))
 
     monkeypatch.setattr(formats, "_to_tflite", wrong)
     with pytest.raises(ArithmeticError, match="expected embeddings within 1e-05"):

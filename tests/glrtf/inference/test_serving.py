@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from shard_writing import photo
+from tiny_runs import write_workdir
 
 from glrtf.inference import serving
 from glrtf.inference.embedders import load_embedder
@@ -152,10 +153,12 @@ def test_png_with_transparency_and_gray_jpeg_are_taken(saved_model):
     assert call(encoded=tf.constant(files))["embedding"].shape == (2, 16)
 
 
-def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
+def test_embedders_of_the_export_and_of_the_workdir_agree(tmp_path):
+    """A published network as it is; other tests replace it with a few layers."""
     from glrtf.commands import export
     from glrtf.config.inference import ExportConfig
 
+    workdir = write_workdir(tmp_path, SIZE)
     config = ExportConfig(workdir, str(tmp_path / "export"))
     assert export.export(config).difference <= serving.TOLERANCE
     from_run, from_export = load_embedder(workdir), load_embedder(config.target)
@@ -164,6 +167,24 @@ def test_embedders_of_the_export_and_of_the_workdir_agree(workdir, tmp_path):
     images = tf.random.stateless_uniform([2, SIZE, SIZE, 3], [1, 2], 0, 256, tf.int32)
     images = tf.cast(images, tf.uint8)
     np.testing.assert_allclose(from_run.embed(images), from_export.embed(images), atol=1e-5)
+
+
+def test_an_export_may_pool_otherwise(workdir, tmp_path, monkeypatch):
+    """Only the model that would be written is looked at: writing one costs many seconds."""
+    from glrtf.commands import export
+    from glrtf.config.inference import ExportConfig
+
+    written = []
+    monkeypatch.setattr(serving, "export", lambda *arguments: written.append(arguments) or 0.0)
+    options = {"gem_power": 4.6, "regional_gem": False, "scale_gem": (1.0, 2.0)}
+    export.export(ExportConfig(workdir, str(tmp_path / "export"), **options))
+    [(model, spec, _, facts, _)] = written
+    assert model.input_shape == (None, SIZE, SIZE, 3) and spec.size == SIZE
+    assert facts["pooling"] == options
+    # v2b0 at 32 and 64 pixels.
+    assert model.get_layer("scale_gem").sides == (32, 64)
+    with pytest.raises(ValueError, match=r"gem_power: expected 0, or 1 or more, found 0\.5"):
+        ExportConfig(workdir, gem_power=0.5)
 
 
 def test_command_mistakes_take_one_line(tmp_path, capsys):

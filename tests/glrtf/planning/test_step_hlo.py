@@ -10,6 +10,7 @@ from tfrecords_tools.errors import UserError
 _CONFIG = TrainConfig(backbone="v2b0", size=32, batch_size=4, accumulation_steps=2)
 
 
+@pytest.mark.usefixtures("small_network")
 def test_the_program_is_the_training_step_without_copies():
     from tensorflow.compiler.xla.service import hlo_pb2
 
@@ -21,6 +22,7 @@ def test_the_program_is_the_training_step_without_copies():
     assert (4, 32, 32, 3) in shapes and (7, 512) in shapes
 
 
+@pytest.mark.usefixtures("small_network")
 def test_a_split_head_is_one_replicas_with_the_images_of_all():
     from tensorflow.compiler.xla.service import hlo_pb2
 

@@ -21,6 +21,7 @@ def test_v2b0_costs_what_its_paper_says() -> None:
     assert (work.micro_batch, work.accumulation_steps, work.optimizer_slots) == (4, 3, 2)
 
 
+@pytest.mark.usefixtures("small_network")
 def test_a_split_head_is_counted_as_such_and_costs_an_image_the_same() -> None:
     plain = TrainConfig(backbone="v2b0", size=32, batch_size=4, accumulation_steps=1)
     split = dataclasses.replace(plain, head="subcenter", num_centers=2, head_sharding="classes")
@@ -34,6 +35,7 @@ def test_a_split_head_is_counted_as_such_and_costs_an_image_the_same() -> None:
     assert ours.pass_cost.kept_bytes == pytest.approx(whole.pass_cost.kept_bytes, rel=0.01)
 
 
+@pytest.mark.usefixtures("small_network")
 def test_classes_are_counted_without_building_them() -> None:
     config = TrainConfig(backbone="v2b0", size=32, batch_size=4, accumulation_steps=1)
     small, large = (trace_workload(config, classes) for classes in (1024, 5_001_024))

@@ -58,11 +58,13 @@ def test_a_search_loads_no_tensorflow_and_answers_the_same(world, export, tmp_pa
     settings = {**world.searched, "model": export, "cache": str(tmp_path / "cache")}
     arguments = [f"--{name}={value}" for name, value in settings.items()]
     found = str(tmp_path / "light.json")
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", _WITHOUT, world.photos[1], *arguments, f"--json={found}"],
         check=True,
         capture_output=True,
+        text=True,
     )
+    assert "INFO:" not in done.stderr
     settings["model"], expected = world.model, str(tmp_path / "full.json")
     search.run_search(PhotoSearchConfig((world.photos[1],), json=expected, **settings))
     answers = []
