@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glrtf.service.boxes import Box
     from glrtf.service.calibration import Calibration
     from glrtf.service.queries import Query
-    from glrtf.service.row_searcher import RowSearcher
+    from glrtf.service.query_searcher import QuerySearcher
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _boxes(config: PhotoSearchConfig) -> "list[Box | None]":
     return given or [None] * len(config.photos)
 
 
-def _opened(config: PhotoSearchConfig) -> "RowSearcher":
+def _opened(config: PhotoSearchConfig) -> "QuerySearcher":
     """A searcher; without photos to embed one without a model."""
     if config.photos:
         from glrtf.service.searcher import open_searcher
@@ -125,9 +125,9 @@ def _opened(config: PhotoSearchConfig) -> "RowSearcher":
         return open_searcher(config)
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service.calibrating import calibrated
-    from glrtf.service.row_searcher import RowSearcher
+    from glrtf.service.query_searcher import QuerySearcher
 
-    searcher = RowSearcher(EmbeddingSet.open(config.index, config.verify), config)
+    searcher = QuerySearcher(EmbeddingSet.open(config.index, config.verify), config)
     searcher.calibration = calibrated(searcher, config)
     return searcher
 
@@ -136,7 +136,7 @@ def _read(
     config: PhotoSearchConfig,
     missing: Mapping[str, str],
     boxes: "Sequence[Box | None]",
-    searcher: "RowSearcher",
+    searcher: "QuerySearcher",
 ) -> "tuple[list[np.ndarray | None], dict[str, str]]":
     """The pixels of each photo, None where it cannot be read; and why, by its name."""
     from glrtf.service.own_photos import read_photos

@@ -69,7 +69,7 @@ class LiveSearcher:
         return self._current.search(photos, limit)
 
     def ask(self, queries: Sequence[Query], limit: int = MOST_ANSWERS) -> list[Answer | UserError]:
-        """Answers for queries; see `RowSearcher.ask`."""
+        """Answers for queries; see `QuerySearcher.ask`."""
         return self._current.ask(queries, limit)
 
     def renew(self) -> bool:

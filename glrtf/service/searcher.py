@@ -16,11 +16,11 @@ from glrtf.inference.embedders import load_embedder
 from glrtf.service.answers import Answer
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
-from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.query_searcher import QuerySearcher
 from tfrecords_tools.errors import UserError
 
 
-class Searcher(RowSearcher):
+class Searcher(QuerySearcher):
     """A `RowSearcher` for photos.
 
     Args:
