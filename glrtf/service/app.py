@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import importlib.resources
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, re
 from glrtf.service.live_searcher import LiveSearcher
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
 from glrtf.service.queries import Query, Within
+from glrtf.service.responses import error_response, page_file, told_failure, told_invalid
 from glrtf.service.searcher import Searcher
 from tfrecords_tools.errors import UserError
 
@@ -264,36 +264,11 @@ def make_app(
     app.add_api_route("/photos/{split}/{image_id:path}", service.photo, response_class=Response)
     app.add_api_route("/healthz", service.health)
     for path, (name, media_type) in _PAGE_FILES.items():
-        app.add_api_route(path, _page_file(name, media_type), response_class=Response)
-    app.add_exception_handler(HTTPException, _error_response)
-    app.add_exception_handler(RequestValidationError, _told_invalid)
-    app.add_exception_handler(Exception, _told_failure)
+        app.add_api_route(path, page_file(name, media_type), response_class=Response)
+    app.add_exception_handler(HTTPException, error_response)
+    app.add_exception_handler(RequestValidationError, told_invalid)
+    app.add_exception_handler(Exception, told_failure)
     app.add_middleware(SameSite)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=config.hosts, www_redirect=False)
     app.add_middleware(SecurityHeaders)
     return app
-
-
-def _page_file(name: str, media_type: str) -> Callable[[], Any]:
-    content = (importlib.resources.files("glrtf.service") / "html" / name).read_bytes()
-
-    async def page_file() -> Response:
-        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
-
-    return page_file
-
-
-async def _error_response(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _told_invalid(_: Request, error: Exception) -> Response:
-    """One line for an argument of a wrong kind; its value is not repeated."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
-
-
-async def _told_failure(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "the search failed; the server's log says why"}, 500)
