@@ -108,13 +108,12 @@ def _photo_names(config: PhotoSearchConfig) -> list[str]:
 
 def _boxes(config: PhotoSearchConfig) -> "list[Box | None]":
     """The box of each photo, None for all of it."""
-    from glrtf.service.boxes import Box
+    from glrtf.service import boxes
 
     try:
-        given = [None if text == "all" else Box.parse(text) for text in config.box]
+        return boxes.parse_all(config.box, len(config.photos))
     except ValueError as error:
         raise UserError(f"--box: {error}") from None
-    return given or [None] * len(config.photos)
 
 
 def _opened(config: PhotoSearchConfig) -> "QuerySearcher":

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
 from glrtf.photos.store import Photos
+from glrtf.service import boxes
 from glrtf.service.answers import WEAK, Answer
 from glrtf.service.batching import Batcher
 from glrtf.service.boxes import Box
@@ -179,7 +180,7 @@ class Service:
         }
 
     async def _answer(
-        self, request: Request, place: Place, query: Query, boxes: Sequence[str]
+        self, request: Request, place: Place, query: Query, parts: Sequence[str]
     ) -> Answer:
         config = self._config
         try:
@@ -191,7 +192,7 @@ class Service:
                 until = time.monotonic() + config.answer_timeout
                 reading = [
                     self._in_thread(self._read_until, data, until, box)
-                    for data, box in zip(given, _boxes(boxes, len(given)), strict=True)
+                    for data, box in zip(given, _boxes(parts, len(given)), strict=True)
                 ]
                 pixels = await asyncio.wait_for(asyncio.gather(*reading), config.answer_timeout)
             finally:
@@ -231,16 +232,8 @@ class Service:
 
 
 def _boxes(texts: Sequence[str], photos: int) -> list[Box | None]:
-    """The box of each photo, None for all of it.
-
-    Raises:
-        HTTPException: 422, if there are not as many, or one is no box.
-    """
-    if texts and len(texts) != photos:
-        message = f"box: expected one for each of {photos} photos, or all, found {len(texts)}"
-        raise HTTPException(422, message)
     try:
-        return [None if each == "all" else Box.parse(each) for each in texts] or [None] * photos
+        return boxes.parse_all(texts, photos)
     except ValueError as error:
         raise HTTPException(422, f"box: {error}") from None
 

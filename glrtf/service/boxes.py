@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,21 @@ class Box:
                 f" {width}x{height} pixels"
             )
         return part
+
+
+def parse_all(texts: Sequence[str], photos: int) -> list[Box | None]:
+    """The box of each photo, None for all of it.
+
+    Args:
+        texts: One for each photo, ``all`` for the whole photo; none for whole photos.
+        photos: How many photos.
+
+    Raises:
+        ValueError: If there are not as many, or one is no box.
+    """
+    if texts and len(texts) != photos:
+        raise ValueError(f"expected one for each of {photos} photos, or all, found {len(texts)}")
+    return [None if each == "all" else Box.parse(each) for each in texts] or [None] * photos
 
 
 def as_png(pixels: npt.NDArray[np.uint8]) -> bytes:
