@@ -147,7 +147,7 @@ def test_rows_to_learn_from_may_move_but_not_be_others(tmp_path):
     checkpoints.write(folder, {"x": np.zeros(1, np.float32)}, place)
     for other, found in ((write_rows(tmp_path / "others", -1.0), "others"), ("", "none")):
         changed = dataclasses.replace(config, distill=DistillConfig(rows=other))
-        with pytest.raises(UserError, match=rf"--distill\.rows: expected the set .* {found};"):
+        with pytest.raises(UserError, match=rf"--distill\.rows: expected the set .*{found};"):
             workdir.claim(changed)
     workdir.claim(dataclasses.replace(config, distill=DistillConfig(rows=moved)))
     with pytest.raises(UserError, match=r"other settings \(distill\.weight 10\.0, now 2\.0\)"):
