@@ -13,11 +13,10 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from glrtf.service.answers import Answer
     from glrtf.service.boxes import Box
     from glrtf.service.calibration import Calibration
+    from glrtf.service.photo_input import Prepared
     from glrtf.service.queries import Query
     from glrtf.service.query_searcher import QuerySearcher
 
@@ -122,11 +121,11 @@ def _opened(config: PhotoSearchConfig) -> "QuerySearcher":
         from glrtf.service.searcher import open_searcher
 
         return open_searcher(config)
-    from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service.calibrating import calibrated
     from glrtf.service.query_searcher import QuerySearcher
+    from glrtf.service.searched import open_searched
 
-    searcher = QuerySearcher(EmbeddingSet.open(config.index, config.verify), config)
+    searcher = QuerySearcher(open_searched(config), config)
     searcher.calibration = calibrated(searcher, config)
     return searcher
 
@@ -136,19 +135,19 @@ def _read(
     missing: Mapping[str, str],
     boxes: "Sequence[Box | None]",
     searcher: "QuerySearcher",
-) -> "tuple[list[np.ndarray | None], dict[str, str]]":
+) -> "tuple[list[Prepared | None], dict[str, str]]":
     """The pixels of each photo, None where it cannot be read; and why, by its name."""
     from glrtf.service.own_photos import read_photos
 
     names = _photo_names(config)
     pairs = zip(names, config.photos, strict=True)
     refused = {name: missing[path] for name, path in pairs if path in missing}
-    pixels: list[np.ndarray | None] = [None] * len(config.photos)
+    pixels: list[Prepared | None] = [None] * len(config.photos)
     places = [place for place, path in enumerate(config.photos) if path not in missing]
     if places:
         read = read_photos(
             [config.photos[place] for place in places],
-            searcher.input_spec,
+            searcher.input_specs,
             [boxes[place] for place in places],
         )
         for place, found in zip(places, read, strict=True):
@@ -161,7 +160,7 @@ def _read(
 
 def _queries(
     config: PhotoSearchConfig,
-    pixels: "Sequence[np.ndarray | None]",
+    pixels: "Sequence[Prepared | None]",
     refused: Mapping[str, str],
 ) -> "dict[str, Query]":
     """What is searched for, by name; photos that cannot be read are left out.

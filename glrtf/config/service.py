@@ -11,6 +11,7 @@ from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
+_FREE_WITH_BUNDLE = ("bundle", "runtime", "search", "cache", "verify")
 _BACKENDS = ("exact", "tensorflow", "faiss", "annoy")
 
 
@@ -19,6 +20,8 @@ class SearcherConfig(NoCodeFromFiles):
     """What photos are searched with.
 
     Attributes:
+        bundle: Folder of glrtf bundle, in place of model, sets, tables, adapter and views; photos
+            are ranked by its settings.
         model: The model that the sets were embedded with; see glrtf embed.
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
@@ -34,13 +37,15 @@ class SearcherConfig(NoCodeFromFiles):
         runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: faiss's index or Annoy's trees,
-            and the index photos' landmarks; empty means <index>/search.
+            and the index photos' landmarks; empty means <index>/search, or
+            <bundle>/cache.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
         descriptor: What the file of another project's model does not say; by default as the
             index was embedded.
     """
 
+    bundle: str = ""
     model: str = ""
     index: str = ""
     train: str = ""
@@ -58,8 +63,9 @@ class SearcherConfig(NoCodeFromFiles):
     needed: ClassVar[tuple[str, ...]] = ("model", "index")
 
     def __post_init__(self) -> None:
+        self._refuse_beside_bundle()
         for name in self._needed:
-            if not getattr(self, name):
+            if not getattr(self, name) and not self.bundle:
                 raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
@@ -77,6 +83,17 @@ class SearcherConfig(NoCodeFromFiles):
         if self.cache_folder.startswith("gs://"):
             raise ValueError("cache: expected a local folder for an index on gs://, found none")
 
+    def _refuse_beside_bundle(self) -> None:
+        for field in dataclasses.fields(SearcherConfig) if self.bundle else ():
+            value = getattr(self, field.name)
+            default = field.default
+            if field.default_factory is not dataclasses.MISSING:
+                default = field.default_factory()
+            if field.name not in _FREE_WITH_BUNDLE and value != default:
+                raise ValueError(
+                    f"{field.name}: expected none with --bundle, which has its own; leave it out"
+                )
+
     @property
     def _needed(self) -> tuple[str, ...]:
         """The settings that must not be empty."""
@@ -90,7 +107,11 @@ class SearcherConfig(NoCodeFromFiles):
     @property
     def cache_folder(self) -> str:
         """Where trees and landmarks are kept."""
-        return os.fspath(self.cache) or f"{os.fspath(self.index).rstrip('/')}/search"
+        if self.cache:
+            return os.fspath(self.cache)
+        if self.bundle:
+            return f"{os.fspath(self.bundle).rstrip('/')}/cache"
+        return f"{os.fspath(self.index).rstrip('/')}/search"
 
 
 @dataclass(frozen=True)
@@ -168,9 +189,9 @@ class EvaluateIndexConfig(SearcherConfig):
         super().__post_init__()
         if bool(self.photos) != bool(self.table):
             raise ValueError("photos: expected --photos and --table together, found one of them")
-        if self.photos and not self.model:
+        if self.photos and not (self.model or self.bundle):
             raise ValueError("model: expected the model of the index for --photos, found none")
-        if not self.index_labels:
+        if not self.index_labels and not self.bundle:
             raise ValueError(
                 "labels: expected the index photos' landmarks (--labels, or --train and"
                 " --landmarks), found none"

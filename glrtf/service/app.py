@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from fastapi import FastAPI, Request
 from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
@@ -28,7 +27,7 @@ from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
 from glrtf.service.live_searcher import LiveSearcher
-from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
+from glrtf.service.photo_input import PhotoReader, Prepared, RefusedPhotoError
 from glrtf.service.queries import Query, Within
 from glrtf.service.responses import error_response, page_file, told_failure, told_invalid
 from glrtf.service.searcher import Searcher
@@ -66,8 +65,7 @@ class Service:
     ) -> None:
         self._searcher, self._stores, self._config = searcher, stores, config
         self._decoders = DecoderPool(config.decode_threads, config.decode_seconds)
-        spec = searcher.model.embedder.spec()
-        self._read = PhotoReader(spec, config.max_pixels, self._decoders)
+        self._read = PhotoReader(searcher.model.specs, config.max_pixels, self._decoders)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
         self._reading = 0
         self._batcher: Batcher[Query, Answer | UserError] = Batcher(
@@ -163,11 +161,11 @@ class Service:
         train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",
-            "index_photos": self._searcher.index.num_rows,
-            "index_version": self._searcher.index.generation,
-            "train_photos": train.num_rows if train else 0,
+            "index_photos": len(self._searcher.index.ids),
+            "index_version": self._searcher.version,
+            "train_photos": len(train.ids) if train else 0,
             "shown": sorted(self._stores),
-            "model_digest": self._searcher.model.embedder.digest,
+            "model_digest": self._searcher.model.digest,
             "max_upload": self._config.max_upload,
             "calibration": calibration.source if calibration.is_known else "",
             "weak": WEAK,
@@ -223,7 +221,7 @@ class Service:
         message = f"no answer within {self._config.answer_timeout:g} seconds; try again later"
         return HTTPException(503, message, {"Retry-After": "5"})
 
-    def _read_until(self, data: bytes, until: float, box: Box | None) -> np.ndarray:
+    def _read_until(self, data: bytes, until: float, box: Box | None) -> Prepared:
         return self._read(data, until - time.monotonic(), box)
 
     async def _in_thread(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:

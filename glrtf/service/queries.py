@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
+from glrtf.service.photo_input import Prepared
 from tfrecords_tools.command.near_words import did_you_mean
 from tfrecords_tools.errors import UserError
 
@@ -40,12 +41,12 @@ class Query:
     """One search: photos of one object.
 
     Attributes:
-        photos: Pixels uint8 (size, size, 3) of each.
+        photos: Each as `PhotoReader` makes it for the model.
         like: Index photos, by id or name, that count as further photos and are no answers.
         within: What is searched.
     """
 
-    photos: tuple[np.ndarray, ...] = ()
+    photos: tuple[Prepared, ...] = ()
     like: tuple[str, ...] = ()
     within: Within = ALL
 

@@ -8,12 +8,13 @@ import numpy.typing as npt
 
 from glrtf.config.service import MOST_ANSWERS
 from glrtf.data.input_spec import InputSpec
-from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import gather_rows
 from glrtf.service.answers import Answer
+from glrtf.service.photo_input import Prepared
 from glrtf.service.queries import IndexPhotos, Query, Within, mean_row
 from glrtf.service.row_searcher import RowSearcher
-from glrtf.service.search_space import SearchSpace, part_of
+from glrtf.service.search_space import SearchSpace
+from glrtf.service.searched import Searched
 from tfrecords_tools.errors import UserError
 
 _SPACES_KEPT = 2
@@ -22,11 +23,11 @@ _SPACES_KEPT = 2
 class QuerySearcher(RowSearcher):
     """A `RowSearcher` for queries; without a model, for those of index photos alone."""
 
-    def _take_index(self, index: EmbeddingSet) -> None:
-        super()._take_index(index)
+    def _take(self, searched: Searched) -> None:
+        super()._take(searched)
         self._spaces: collections.OrderedDict[Within, SearchSpace] = collections.OrderedDict()
-        self._photos = IndexPhotos(
-            index.ids, self._photo_names, self.index_landmarks, self.landmark_names
+        self._index_photos = IndexPhotos(
+            self.index.ids, self._photo_names, self.index_landmarks, self.landmark_names
         )
 
     def ask(self, queries: Sequence[Query], limit: int = MOST_ANSWERS) -> list[Answer | UserError]:
@@ -45,7 +46,7 @@ class QuerySearcher(RowSearcher):
         spaces: dict[int, SearchSpace] = {}
         for place, query in enumerate(queries):
             try:
-                like, space = self._photos.rows_of(query.like), self._space(query.within)
+                like, space = self._index_photos.rows_of(query.like), self._space(query.within)
                 liked[place], spaces[place] = like, space
             except UserError as error:
                 found[place] = error
@@ -62,11 +63,11 @@ class QuerySearcher(RowSearcher):
         return [each for each in found if each is not None]
 
     @property
-    def input_spec(self) -> InputSpec:
+    def input_specs(self) -> Sequence[InputSpec]:
         """How photos are made for the model: see `Searcher`."""
         raise UserError("--model: expected the model of the index for photos, found none")
 
-    def embedded(self, photos: Sequence[np.ndarray]) -> npt.NDArray[np.float32]:
+    def embedded(self, photos: Sequence[Prepared]) -> np.ndarray:
         """Rows of photos, which take a model: see `Searcher`."""
         if photos:
             raise UserError("--model: expected the model of the index for photos, found none")
@@ -74,10 +75,10 @@ class QuerySearcher(RowSearcher):
 
     def _query_rows(
         self, queries: Sequence[Query], liked: Sequence[npt.NDArray[np.int64]]
-    ) -> list[npt.NDArray[np.float32]]:
+    ) -> list[np.ndarray]:
         """One row (d,) for each query; of several photos their mean."""
         embedded = iter(self.embedded([photo for query in queries for photo in query.photos]))
-        result = []
+        result: list[np.ndarray] = []
         for query, rows in zip(queries, liked, strict=True):
             own = [next(embedded) for _ in query.photos]
             if len(rows):
@@ -91,9 +92,8 @@ class QuerySearcher(RowSearcher):
         # Two threads may make one twice; the last one stays.
         space = self._spaces.get(within)
         if space is None:
-            chosen = self._photos.chosen(within)
-            folder = self._config.cache_folder
-            space = part_of(self.index, self._of_index.confidences, chosen, folder)
+            chosen = self._index_photos.chosen(within)
+            space = self._part(chosen)
             self._spaces[within] = space
             while len(self._spaces) > _SPACES_KEPT:
                 self._spaces.popitem(last=False)

@@ -16,10 +16,11 @@ from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import JoinedRows, join
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.service import calibrating, index_quality
+from glrtf.service import calibrating, curve_data, index_quality
 from glrtf.service.calibration import Curve
 from glrtf.service.landmark_evidence import LandmarkFinder
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 from tfrecords_tools.errors import UserError
 
 
@@ -72,15 +73,15 @@ def _finder_and_curve(
     """What finds landmarks, and how sure its answers are: with an index, as `glrtf search` is."""
     train = _opened(config, "train", config.train, agreement)
     if config.index:
-        index = EmbeddingSet.open(config.index, config.verify)
-        agreement.add(f"--index {config.index}", index.meta)
-        searched = _as_searched(config)
-        searcher = RowSearcher(index, searched)
-        calibration = calibrating.calibrated(searcher, searched)
+        settings = _as_searched(config)
+        searched = open_searched(settings)
+        agreement.add(f"--index {config.index}", searched.index_sets[0].meta)
+        searcher = RowSearcher(searched, settings)
+        calibration = calibrating.calibrated(searcher, settings)
         return searcher.finder, calibration.landmark, calibration.source
     finder = LandmarkFinder(train, config.landmarks, config.search, config.cache_folder)
     photos = index_quality.photos_of_set(finder.train, finder.of_rows, calibrating.MOST)
-    curve = index_quality.landmark_curve(finder, photos)
+    curve = curve_data.landmark_curve(finder, photos)
     return finder, curve, f"{len(photos.rows)} train photos, each left out in turn"
 
 

@@ -1,12 +1,13 @@
-"""The index as searches walk it: all of it, or the photos of some labels and folders."""
+"""The index as searches see it: all of it, or the photos of some labels and folders."""
 
 import dataclasses
 
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.config.ranking import RankingSettings
 from glrtf.config.retrieval import SearchConfig
-from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.rows import RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import bridge
 from glrtf.retrieval.bridging.bridge import ImagesByLandmark
@@ -14,7 +15,8 @@ from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.search.neighbors import NO_ROW
-from glrtf.retrieval.search.opened import OpenedDatabase
+from glrtf.service.direct_photos import DirectPhotos
+from tfrecords_tools.storage import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +24,14 @@ class SearchSpace:
     """Rows that are searched, and their lists by landmark.
 
     Attributes:
-        opened: The rows.
-        lists: The index photos by landmark.
+        direct: Searches the rows.
+        confidences: The photos' landmarks.
+        lists: The photos by landmark.
         rows: (photos,) int64, which index row each is; None for the whole index.
     """
 
-    opened: OpenedDatabase
+    direct: DirectPhotos
+    confidences: LandmarkConfidences
     lists: ImagesByLandmark
     rows: npt.NDArray[np.int64] | None = None
 
@@ -40,24 +44,31 @@ class SearchSpace:
 
 
 def whole_space(
-    index: EmbeddingSet, confidences: LandmarkConfidences, search: SearchConfig, folder: str
+    index: RowSource,
+    confidences: LandmarkConfidences,
+    ranking: RankingSettings,
+    search: SearchConfig,
+    folder: str,
 ) -> SearchSpace:
     """The whole index.
 
     Args:
-        index: The set.
+        index: Its rows.
         confidences: Its photos' landmarks.
+        ranking: How photos are ranked.
         search: How neighbours are found.
-        folder: Where Annoy's trees are kept.
+        folder: Where trees and neighbours among the index are kept.
     """
+    direct = DirectPhotos(index, ranking, search, folder)
     lists = bridge.list_by_landmark(confidences, id_ranks(index.ids))
-    return SearchSpace(OpenedDatabase(index, search, folder), lists)
+    return SearchSpace(direct, confidences, lists)
 
 
 def part_of(
-    index: EmbeddingSet,
+    index: RowSource,
     confidences: LandmarkConfidences,
     rows: npt.NDArray[np.int64],
+    ranking: RankingSettings,
     folder: str,
 ) -> SearchSpace:
     """Some photos of the index, searched exactly.
@@ -65,12 +76,13 @@ def part_of(
     Answers are those of an index that holds no others.
 
     Args:
-        index: The set.
+        index: The rows of the whole index.
         confidences: Its photos' landmarks.
         rows: (photos,) int64, ascending.
-        folder: A folder for the search; nothing is kept there.
+        ranking: How photos are ranked.
+        folder: The folder of the whole index; that of the part is below it.
     """
     subset = SubsetRows(index, rows)
     kept = LandmarkConfidences(confidences.landmarks[rows], confidences.confidences[rows])
-    lists = bridge.list_by_landmark(kept, id_ranks(subset.ids))
-    return SearchSpace(OpenedDatabase(subset, SearchConfig(), folder), lists, rows)
+    space = whole_space(subset, kept, ranking, SearchConfig(), files.join(folder, "within"))
+    return dataclasses.replace(space, rows=rows)

@@ -13,6 +13,7 @@ from glrtf.config.service import EvaluateIndexConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.service import calibrating
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def searched(world, index, **more):
         landmarks=str(world.folder / "train.csv"),
         **more,
     )
-    searcher = RowSearcher(EmbeddingSet.open(config.index), config)
+    searcher = RowSearcher(open_searched(config), config)
     searcher.calibration = calibrating.calibrated(searcher, config)
     query = EmbeddingSet.open(str(world.folder / "test"))
     answers = searcher.answer(np.concatenate([query.read(0, 0, query.num_rows)]))

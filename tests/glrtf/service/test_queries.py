@@ -12,6 +12,7 @@ from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
 from glrtf.service.photo_input import PhotoReader
 from glrtf.service.queries import IndexPhotos, Query, Within, mean_row
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 from tfrecords_tools.errors import UserError
 
 
@@ -33,7 +34,7 @@ def index_of(world, folder, kept):
     config = SearcherConfig(
         **{**world.searched, "index": str(folder / "set"), "cache": str(folder / "cache")}
     )
-    return RowSearcher(EmbeddingSet.open(config.index), config)
+    return RowSearcher(open_searched(config), config)
 
 
 def figures(answer):
