@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embeddings.rows import FLOAT32_UNIT, ConcatenatedRows, RowSource, gather_rows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource, gather_rows, normalized
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
 
