@@ -30,8 +30,8 @@ class SearchConfig:
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more trees find more.
         annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
-        faiss_kind: faiss only: ivf (lists of near rows, some of which are looked through), hnsw (a
-            graph: faster to search, more memory, slower to build) or flat (all rows).
+        faiss_kind: faiss only: ivf (lists of near rows, some of which are searched), hnsw (a graph:
+            more memory, much slower to build) or flat (all rows).
         faiss_code: faiss only: how the index holds rows: sq8 (a byte a number), fp16 or float32.
             Candidates are scored by the stored rows in any case.
         faiss_lists: faiss only: how many lists ivf has; 0 chooses by the number of rows.
@@ -54,7 +54,7 @@ class SearchConfig:
     faiss_links: int = 32
     faiss_effort: int = 0
     faiss_recall: float = 0.97
-    faiss_rescored: float = 2.0
+    faiss_rescored: float = 1.5
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""

@@ -1,8 +1,8 @@
 """Checks that embedding sets were made the same way, so that their rows are comparable.
 
 A photo's embedding depends on the model and the precision it computed in, on the views and
-scales that were added up, and on how photos were brought to the model's size. Rows made
-otherwise are of the same length and look sound, but their similarities mean less.
+scales that were added up, and on how photos were resized to the model's size. Rows made differently
+have the same length and look valid, but their similarities mean less.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ _OPTIONS = {
 
 
 class Agreement:
-    """How the sets of one comparison were made; each set added must agree with the others.
+    """How the sets of one comparison were made; each added set must agree with the others.
 
-    What a set does not say of itself is not compared.
+    Properties that a set does not record are not compared.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Agreement:
 
         Args:
             name: Its name in messages, such as ``--index sets/index``.
-            meta: What it says of its rows: model, model_digest, size, max_side (0 for none),
+            meta: The description of its rows: model, model_digest, size, max_side (0 for none),
                 antialias, precision, tta, scales, and preparation for another project's model;
-                joined, a list of these for the models of mapped rows.
-                Names of models are compared where one of two sets has no digest.
-            place: Which model's it is, where several are joined.
+                joined, a list of these for the models of mapped rows. Names of models are compared
+                if one of two sets has no digest.
+            place: The index of its model, if several are joined.
 
         Raises:
             UserError: If it was made with another model or other settings.
@@ -60,7 +60,7 @@ class Agreement:
             )
 
     def _compare_preparations(self, name: str, meta: Mapping[str, Any], place: int) -> None:
-        """Before the digests, which a preparation is part of: the setting says more."""
+        """Compared before the digests, which include it: an error then names the setting."""
         value = meta.get("preparation")
         if value is None:
             return
@@ -85,7 +85,7 @@ class Agreement:
 
 
 class _Model(NamedTuple):
-    """Which model a set says it is of."""
+    """The model that a set records."""
 
     where: str
     name: str | None
@@ -102,7 +102,7 @@ class _Model(NamedTuple):
 
 
 def _comparable(value: Any) -> Any:
-    """Views and scales are added up, so their order does not matter."""
+    """Views and scales are summed, so their order does not matter."""
     return sorted(value, key=str) if isinstance(value, list | tuple) else value
 
 

@@ -1,9 +1,9 @@
 """Checks an embedding set's files against their digests, once per file.
 
-SHA-256 takes a second or so for each gigabyte, too long for every search. So a file that was
-compared is remembered, with its digest, in a small record of this user, outside the set, which
-may be read-only. The record says which file it was (device and inode), its size and its times:
-whatever is written, copied or replaced since is compared again.
+SHA-256 takes about a second per gigabyte, too long for every search. So compared files are recorded
+with their digests in a small file of this user, outside the set, which may be read-only. The record
+has the file's identity (device and inode), size and times: a file that was written, copied or
+replaced since is compared again.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def compare(
 def remember(
     folder: str, digests: Mapping[str, str], identities: Mapping[str, _Identity] | None = None
 ) -> None:
-    """Keeps that files were compared, except those that changed in the last seconds.
+    """Records that files were compared, except those that changed in the last seconds.
 
     Args:
         folder: The set's folder.
@@ -82,7 +82,7 @@ def remember(
             record[os.path.relpath(path, folder)] = [*identity, digest]
     if not record:
         return
-    # Where nothing can be kept, files are compared each time.
+    # If nothing can be recorded, files are compared each time.
     with contextlib.suppress(OSError):
         files.write_json(_record_path(folder), {"files": record})
 
@@ -109,7 +109,7 @@ def _digest(path: str) -> str:
 
 
 def _identity(path: str, what: str = "the set") -> _Identity:
-    """Which file it is and when it was last changed; of gs:// objects, their local copy."""
+    """The file's identity and its last change; for gs:// objects, those of the local copy."""
     try:
         status = os.stat(local_copy(path))
     except FileNotFoundError:
@@ -123,7 +123,7 @@ class _Record(TypedDict):
 
 
 def _read(folder: str) -> dict[str, list]:
-    """What was compared before; empty without a valid record."""
+    """The record of earlier comparisons; empty without a valid one."""
     path = _record_path(folder)
     try:
         known = json_shapes.read(path, _Record)["files"] if os.path.exists(path) else {}

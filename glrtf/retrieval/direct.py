@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from glrtf.config.reranking import RerankConfig
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embeddings.rows import ConcatenatedRows, RowSource, gather_rows
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import RowSource, gather_rows
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.inputs import Inputs

@@ -13,12 +13,12 @@ from glrtf.service.photo_input import Prepared
 
 
 class BatchModel:
-    """Embeds any number of images in batches of a few lengths, at most a fourth of each padding.
+    """Embeds any number of images in batches of a few lengths, at most a quarter of each padding.
 
     Args:
         embedder: The model.
-        views: Names of views to add up.
-        max_batch: Most images of one call.
+        views: Names of the views to sum.
+        max_batch: The largest number of images per call.
         scales: Of the model's input size, at each of which every view is embedded.
 
     Attributes:
@@ -52,7 +52,7 @@ class BatchModel:
     def warm(self) -> None:
         """Traces and runs every length once, so that no request waits for it."""
         if not self.embedder.in_graph:
-            return  # It ran once when it was loaded.
+            return  # It was run once when it was loaded.
         for length in self.lengths:
             self._run([np.zeros((length, *spec.shape), np.uint8) for spec in self.specs])
 
@@ -78,7 +78,7 @@ class BatchModel:
         return self._functions[length](scaled)
 
     def _traced(self, length: int) -> Callable[[list[np.ndarray]], np.ndarray]:
-        """The model for batches of one length; a concrete function cannot be traced again."""
+        """The model for batches of one length; a concrete function is never traced again."""
         import tensorflow as tf
 
         from glrtf.inference.tta import embed_views

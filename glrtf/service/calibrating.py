@@ -21,14 +21,13 @@ _VERSION = 3
 
 
 def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
-    """What was kept, or else leave-one-out over at most 500 photos whose landmark is known.
+    """The stored calibration, or leave-one-out over at most 500 photos of known landmarks.
 
-    Taken are index photos. Where they tell nothing of landmarks, as the train set has none of
-    theirs, train photos do.
+    It uses index photos; if the train set has none of their landmarks, it uses train photos.
 
     Args:
         searcher: The searcher to calibrate.
-        config: What it was opened with.
+        config: The settings that it was opened with.
     """
     if kept := _kept(searcher, config):
         return kept
@@ -60,9 +59,9 @@ def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> 
 
 
 def held_out(searcher: RowSearcher, photos: KnownPhotos, config: SearcherConfig) -> Calibration:
-    """The calibration by photos that are in no set; kept, where it says something.
+    """The calibration by photos that are in no set; stored if it has a curve.
 
-    A curve with too few photos stays unchanged.
+    A curve with too few photos is not replaced.
     """
     known = int((photos.landmarks != NO_LANDMARK).sum())
     source = f"{len(photos.rows)} held-out photos, {known} of them of known landmarks"
@@ -96,7 +95,7 @@ def _kept(searcher: RowSearcher, config: SearcherConfig) -> Calibration | None:
 
 
 def _key(searcher: RowSearcher, config: SearcherConfig) -> dict[str, Any]:
-    """All that it depends on, except for the photos searched with."""
+    """Everything that it depends on, except for the photos searched with."""
     searched = searcher.searched
     # The table of the train photos' landmarks stands for that of the index photos, too.
     own = searched.labels if searched.labels != searched.landmarks else ""

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from glrtf.config.ranking import RankingSettings
 from glrtf.config.retrieval import SearchConfig
-from glrtf.embeddings.rows import ConcatenatedRows, RowSource
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.direct import diffused
 from glrtf.retrieval.rerank import dba, diffusion
 from glrtf.retrieval.search.cached import CachedSearch

@@ -1,4 +1,4 @@
-"""How good an index answers, by photos whose landmark is known."""
+"""The quality of an index, measured with photos whose landmark is known."""
 
 import dataclasses
 from collections import Counter
@@ -29,9 +29,9 @@ class KnownPhotos:
 
     Attributes:
         rows: (photos, d) float32, of length 1.
-        ids: (photos,) S dtype; under these they are left out of index and train set; empty for
-            photos of neither.
-        landmarks: (photos,) int64; -1 for what is no landmark of the index.
+        ids: (photos,) S dtype; photos with these ids are left out of index and train set; empty for
+            photos in neither.
+        landmarks: (photos,) int64; -1 if the index has no such landmark.
     """
 
     rows: npt.NDArray[np.float32]
@@ -41,7 +41,7 @@ class KnownPhotos:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What was found for known photos.
+    """The answers for known photos.
 
     Attributes:
         final: (photos, k) float64, F of the index photos ranked.
@@ -59,11 +59,11 @@ class Found:
 def photos_of_set(
     embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
-    """Those photos of a set whose landmark is known, at most that many, drawn at random.
+    """At most that many photos of a set whose landmark is known, drawn at random.
 
     Args:
         embedded: The set.
-        landmarks: (its rows,) int64, what they show; -1 if that is not known.
+        landmarks: (its rows,) int64, what they show; -1 if unknown.
         most: How many; 0 for all.
         seed: Equal seeds draw the same.
     """
@@ -111,7 +111,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """How well known photos are answered.
+    """How good the answers for known photos are.
 
     Attributes:
         queries: Photos with at least one other photo of their landmark in the index.
@@ -119,8 +119,8 @@ class Quality:
         map_100: Mean average precision of the first 100 index photos.
         map_100_interval: Its bootstrap interval, 95 %.
         recall_1: Share of queries whose first index photo shows the same landmark.
-        landmark_1: Share of queries whose surest landmark is right, of those whose landmark has
-            train photos; None if none has.
+        landmark_1: Share of queries whose most confident landmark is right, of those whose landmark
+            has train photos; None if none has.
         worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
         confusions: Landmarks shown first instead of the right one, the most frequent
             first: id, name, found_id, found_name, count.
@@ -142,7 +142,7 @@ def are_answerable(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np
 
 
 def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality:
-    """Measures what was found.
+    """Measures the answers.
 
     Args:
         searcher: The searcher measured.
@@ -188,7 +188,7 @@ def _share_right(
 
 
 def _relevant(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.int64]:
-    """How many index photos are right for each photo, itself not counted."""
+    """How many index photos are right for each photo, without itself."""
     known, counts = np.unique(searcher.index_landmarks, return_counts=True)
     by_landmark = dict(zip(known.tolist(), counts.tolist(), strict=True))
     by_landmark[NO_LANDMARK] = 0

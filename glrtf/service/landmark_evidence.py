@@ -1,4 +1,4 @@
-"""Which landmarks images show, and the train photos that say so."""
+"""The landmarks that images show, and the train photos that support them."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from tfrecords_tools.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-    """What searches do as if they did not know of, one entry a photo.
+    """Photos that a search must ignore, one entry per query photo.
 
     Attributes:
         ids: (photos,) S dtype, index and train photos of that id.
@@ -67,7 +67,7 @@ class LandmarkFinder:
         train: The train photos.
         landmarks_csv: What they show.
         search: How neighbours are found.
-        folder: Where trees and the index photos' evidence are kept.
+        folder: Where trees and the index photos' evidence are cached.
         ranking: The settings.
         non_landmark_scores: CSV of how much train photos look like non-landmarks; empty for none.
 
@@ -133,7 +133,7 @@ class LandmarkFinder:
             yield self._evidence(near)
 
     def of_index(self, index: RowSource) -> LandmarkEvidence:
-        """The landmarks of all index photos, found once and kept on disk.
+        """The landmarks of all index photos, found once and cached on disk.
 
         Of a set that was changed, only those of the new photos are looked for.
         """
@@ -177,7 +177,7 @@ class LandmarkFinder:
         return LandmarkEvidence(kept, rows)
 
     def _key(self, index: RowSource) -> dict[str, Any]:
-        """All that the index photos' evidence depends on."""
+        """Everything that the index photos' evidence depends on."""
         penalties = {}
         if self._penalties_csv:
             penalties = {"non_landmark": files.sha256(self._penalties_csv)}

@@ -36,6 +36,7 @@ _MOST_TAIL = 0.05
 _SEED = 20210831
 _ROWS_AT_ONCE = 16_384
 _TRAINED_A_LIST = 64
+_ITERATIONS = 10
 _TRAINED_CODES = 65_536
 _SAMPLED = 256
 _CODES = {"sq8": "SQ8", "fp16": "SQfp16", "float32": "Flat"}
@@ -44,6 +45,7 @@ _CODES = {"sq8": "SQ8", "fp16": "SQfp16", "float32": "Flat"}
 class _Description(Written):
     key: dict[str, Any]
     known: Known
+    mapped: bool
     effort: int
     recall: float
 
@@ -126,7 +128,7 @@ def open_index(
     row_of = _row_of(known, growth.places_in(known), rows)
     effort, recall = _tuned(FaissIndex(index, row_of, every[:0]), database, every, config, k)
     print(
-        f"faiss: {len(rows)} rows, {_factory(len(rows), config)}, {_named(index, effort)}:"
+        f"faiss: {len(rows)} rows, {_named(index, effort)}:"
         f" recall@{k} {recall:.3f} of {_SAMPLED} sampled rows",
         file=sys.stderr,
     )
@@ -135,6 +137,7 @@ def open_index(
         path,
         lambda temporary: library().write_index(index, temporary),
         **{"key": growth.key, "known": known, "effort": effort, "recall": recall},
+        mapped=isinstance(index, library().IndexIVF),
     )
     if earlier and earlier.path != path:
         files.delete(index_files.description_of(earlier.path))
@@ -150,9 +153,7 @@ def _opened(path: str, row_of: npt.NDArray[np.int64], tail: npt.NDArray[np.int64
     described = index_files.refuse_damaged(path, "a faiss index", _Description)
     faiss = library()
     # Lists are mapped; graphs and plain codes are read.
-    index = faiss.read_index(
-        path, faiss.IO_FLAG_MMAP if "IVF" in described["key"]["factory"] else 0
-    )
+    index = faiss.read_index(path, faiss.IO_FLAG_MMAP if described["mapped"] else 0)
     return FaissIndex(index, row_of, tail, described["effort"], described["recall"])
 
 
@@ -222,7 +223,9 @@ def _key(database: RowSource, is_whole: bool, config: SearchConfig) -> dict[str,
         "build": BUILD,
         "whole": is_whole,
         "dimension": database.dimension,
-        "factory": _factory(0, config),
+        "kind": config.faiss_kind,
+        "code": config.faiss_code,
+        "links": config.faiss_links,
         "lists": config.faiss_lists,
         "recall": config.faiss_recall,
         "rescored": config.faiss_rescored,
@@ -249,11 +252,14 @@ def _built(database: RowSource, rows: range, config: SearchConfig) -> Any:
     trained = _TRAINED_CODES
     if isinstance(index, faiss.IndexIVF):
         trained = max(trained, _TRAINED_A_LIST * index.nlist)
-        index.cp.seed, index.cp.max_points_per_centroid = _SEED, _TRAINED_A_LIST
+        index.cp.seed, index.cp.niter = _SEED, _ITERATIONS
+        index.cp.max_points_per_centroid = _TRAINED_A_LIST
         index.cp.min_points_per_centroid = 1  # Or small parts would be warned of.
     chosen = np.linspace(rows.start, rows.stop - 1, min(trained, len(rows))).astype(np.int64)
+    sample = np.concatenate(list(_blocks(database, chosen)))
     with _one_thread():
-        index.train(gather_rows(database, np.unique(chosen)).astype(np.float32))
+        index.train(sample)
+    del sample
     _add(index, database, np.arange(rows.start, rows.stop))
     return index
 
@@ -267,10 +273,21 @@ def _extended(path: str, database: RowSource, rows: npt.NDArray[np.int64]) -> An
 
 def _add(index: Any, database: RowSource, rows: npt.NDArray[np.int64]) -> None:
     with Progress("faiss index", len(rows), "row") as progress, _one_thread():
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            chunk = rows[start : start + _ROWS_AT_ONCE]
-            index.add(gather_rows(database, chunk).astype(np.float32))
-            progress.update(len(chunk))
+        for block in _blocks(database, rows):
+            index.add(block)
+            progress.update(len(block))
+
+
+def _blocks(database: RowSource, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.float32]]:
+    """Rows as float32, some at a time."""
+    if len(rows) == len(database.ids):  # All of them, in order: read without copies in float64.
+        for part, length in enumerate(database.part_lengths):
+            for start in range(0, length, _ROWS_AT_ONCE):
+                yield database.read(part, start, min(start + _ROWS_AT_ONCE, length))
+        return
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        chunk = rows[start : start + _ROWS_AT_ONCE]
+        yield gather_rows(database, chunk).astype(np.float32)
 
 
 def _tuned(
@@ -284,24 +301,28 @@ def _tuned(
     chosen = rows[np.linspace(0, len(rows) - 1, _SAMPLED).astype(np.int64)]
     sample = SubsetRows(database, chosen)
     # A row finds itself however little is looked at: it does not count.
-    true = exact.search(sample, SubsetRows(database, rows), k + 1).indices
-    true = rows[true]
-    queries = sample.read(0, 0, len(chosen))
-    recall = 0.0
-    efforts = [config.faiss_effort] if config.faiss_effort else _efforts(opened.index, k)
-    for effort in efforts:
+    among = database if len(rows) == len(database.ids) else SubsetRows(database, rows)
+    true = rows[exact.search(sample, among, k + 1).indices]
+    queries, wanted = sample.read(0, 0, len(chosen)), config.faiss_recall
+
+    def recall(effort: int) -> float:
         near = opened.candidates(queries, rescored(config, k + 1), effort)
         found = [
             np.isin(row[row != own], candidates).mean()
             for row, own, candidates in zip(true, chosen, near, strict=True)
         ]
-        recall = float(np.mean(found))
-        if recall >= config.faiss_recall:
-            break
-    return effort, recall
+        return float(np.mean(found))
+
+    efforts = [config.faiss_effort] if config.faiss_effort else _efforts(opened.index)
+    # More effort finds no less: the least that finds enough is found by bisection.
+    low, high = 0, len(efforts) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if recall(efforts[middle]) >= wanted else (middle + 1, high)
+    return efforts[low], recall(efforts[low])
 
 
-def _efforts(index: Any, k: int) -> Sequence[int]:
+def _efforts(index: Any) -> Sequence[int]:
     """What is tried, ascending, about a quarter more each time."""
     faiss = library()
     if isinstance(index, faiss.IndexIVF):
@@ -322,8 +343,8 @@ def rescored(config: SearchConfig, k: int) -> int:
 def _named(index: Any, effort: int) -> str:
     faiss = library()
     if isinstance(index, faiss.IndexIVF):
-        return f"{effort} lists probed"
-    return f"ef {effort}" if isinstance(index, faiss.IndexHNSW) else "all rows"
+        return f"{effort} of {index.nlist} lists"
+    return f"a graph, ef {effort}" if isinstance(index, faiss.IndexHNSW) else "all rows"
 
 
 @contextlib.contextmanager

@@ -11,8 +11,10 @@ import yaml
 from bundle_world import TEST, id_of, make_bundle_world
 
 import glrtf
-from glrtf.commands import bundle, retrieve, search, whiten
+from glrtf.commands import bundle, recognize, retrieve, search, whiten
+from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.service.photo_input import PhotoReader
 
 pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
 pytest.importorskip("onnx", reason="pip install '.[onnx]'")
@@ -81,6 +83,27 @@ def test_photos_get_what_retrieve_gives_them(material, sealed, best, tmp_path, c
     np.testing.assert_array_equal(measured, ids)
 
 
+def test_recognize_finds_the_landmarks_that_search_shows(material, sealed, tmp_path, capsys):
+    path = str(tmp_path / "answers.json")
+    assert search.main([*material.photos, "--bundle", sealed, "--json", path]) == 0
+    with open(path) as file:
+        expected = [answer["landmarks"][0] for answer in json.load(file)["answers"]]
+    out = tmp_path / "recognized.csv"
+    flags = ["--bundle", sealed, "--output", str(out), "--least", "0"]
+    assert recognize.main([*flags, "--query", *material.sets("test")]) == 0
+    with open(out, newline="") as file:
+        found = {line["id"]: line["landmarks"].split() for line in csv.DictReader(file)}
+    for number, first in enumerate(expected):
+        landmark, confidence = found[id_of("test", number)]
+        assert int(landmark) == first["landmark_id"]
+        shown = first["confidence"] if first["probability"] is None else first["probability"]
+        assert float(confidence) == pytest.approx(shown, abs=1e-5)
+    assert recognize.main([*flags, "--query", material.sets("test")[0]]) == 2
+    assert "expected 2 embedding sets as of --bundle, found 1" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="votes: expected none with --bundle"):
+        glrtf.RecognizeConfig(query=["q"], output="o", bundle=sealed, votes=[1.0])
+
+
 def test_serve_and_python_answer_alike(material, sealed, tmp_path):
     from fastapi.testclient import TestClient
 
@@ -126,6 +149,64 @@ def test_an_adapter_of_several_models(material, best, tmp_path, mapped):
     shutil.rmtree(out if not mapped else out / "index")
     ids, final, _ = retrieved(tmp_path, "--bundle", folder, "--query", *query)
     expect_the_same(searched(folder, material.photos, tmp_path), ids, final)
+
+
+def test_an_adapter_in_python(material, tmp_path):
+    out = str(tmp_path / "W")
+    names = ["--train", *material.sets("train", 0), "--landmarks", material.landmarks]
+    assert whiten.main([*names, "--output", out]) == 0
+    plain = glrtf.load_embedder(material.models[0]).embed(material.photos)
+    mapped = glrtf.load_embedder(material.models[0], adapter=out)
+    np.testing.assert_array_equal(mapped.embed(material.photos), load_adapter(out).apply(plain))
+    assert mapped.dimension == 8
+    with pytest.raises(glrtf.UserError, match="on which the adapter was fitted"):
+        glrtf.load_embedder(material.models[1], adapter=out)
+
+
+def test_a_set_without_digest_must_name_the_model(material, tmp_path, capsys):
+    [index] = map(EmbeddingSet.open, material.sets("index", 0))
+    rows, model = index.part(0)[0], material.models[0]
+
+    def searched_in(name, **meta):
+        glrtf.write_set(tmp_path / name, rows, index.ids, **meta)
+        flags = ["--model", model, "--index", str(tmp_path / name)]
+        return search.main([material.photos[0], *flags]), capsys.readouterr().err
+
+    code, error = searched_in("named", model=model)
+    assert code == 0 and "records no digest of its model, nor its preparation and tta" in error
+    known = {name: index.meta[name] for name in ("preparation", "tta")}
+    code, error = searched_in("known", model=model, **known)
+    assert code == 0 and "records no digest of its model; it is taken to match" in error
+    other = {**known, "preparation": {**known["preparation"], "size": 40}}
+    code, error = searched_in("other", model=model, **other)
+    assert code == 2 and "size 32, found 40" in error
+    assert searched_in("unnamed", model="mine")[0] == 2
+
+
+def test_a_running_server_takes_over_another_bundle(material, tmp_path):
+    from glrtf.config.service import ServeConfig
+    from glrtf.service.live_searcher import LiveSearcher
+    from glrtf.service.searcher import open_searcher
+
+    folder = str(tmp_path / "b")
+
+    def make(*flags):
+        assert bundle.main([*flags, "--output", folder]) == 0
+
+    make(*material.flags(), "--preset", "direct")
+    config = ServeConfig(bundle=folder)
+    live = LiveSearcher(config, lambda: open_searcher(config))
+    reader = PhotoReader(live.model.specs)
+    with open(material.photos[0], "rb") as file:
+        photo = reader(file.read())
+    before = live.search([photo])
+    assert not live.renew()
+    make(*material.flags(), "--preset", "direct", "--votes", "1", "9")
+    assert live.renew() and live.search([photo]) != before
+    make(*material.flags(1), "--preset", "direct")
+    with pytest.raises(glrtf.UserError, match="start glrtf serve again"):
+        live.renew()
+    assert len(live.search([photo])[0].photos) == 14
 
 
 def test_from_the_folder_of_a_retrieval(material, tmp_path, capsys):

@@ -7,8 +7,9 @@ import pytest
 
 from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings import versions
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import backends, exact, faiss_index
 from glrtf.retrieval.search.neighbors import stacked
 from tfrecords_tools.errors import UserError
