@@ -144,7 +144,9 @@ class _Sheets:
 
     def _examples(self, code: int, mark: str) -> list[SheetPhoto]:
         """The surest images of a landmark."""
-        rows = np.flatnonzero((self._inputs.codes == code) & self._kept)
+        # Not only those that stay: a test set may repeat all of them.
+        shows_it = ~self._judgement.has("mislabelled") & ~self._judgement.has("non_landmark")
+        rows = np.flatnonzero((self._inputs.codes == code) & shows_it)
         surest = rows[np.lexsort((rows, -self._judgement.margins.values[rows]))]
         return [
             SheetPhoto(self._id(row), (self._name(code),), mark)
