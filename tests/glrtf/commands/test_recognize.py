@@ -142,6 +142,14 @@ def test_too_few_images_for_probabilities_are_said(tmp_path, capsys):
     assert all(confidence > 1 for _, confidence in shown(output).values())
 
 
+def test_train_images_or_a_bundle_are_needed(world, tmp_path, capsys):
+    given = ["--query", str(world.folder / "test"), "--output", str(tmp_path / "r.csv")]
+    assert recognize.main(given) == 2
+    assert "train: expected --train and --landmarks, or --bundle" in capsys.readouterr().err
+    assert recognize.main([*given, "--train", str(world.folder / "train")]) == 2
+    assert "landmarks: expected --train and --landmarks, or --bundle" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

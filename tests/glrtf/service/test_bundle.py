@@ -11,7 +11,7 @@ import yaml
 from bundle_world import TEST, id_of, make_bundle_world
 
 import glrtf
-from glrtf.commands import bundle, retrieve, search, whiten
+from glrtf.commands import bundle, recognize, retrieve, search, whiten
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.service.photo_input import PhotoReader
@@ -81,6 +81,27 @@ def test_photos_get_what_retrieve_gives_them(material, sealed, best, tmp_path, c
     plain = [*query, *material.flags()[3:], "--votes", "1", "2", "--config", best]
     measured, _, _ = retrieved(tmp_path / "plain", *plain)
     np.testing.assert_array_equal(measured, ids)
+
+
+def test_recognize_finds_the_landmarks_that_search_shows(material, sealed, tmp_path, capsys):
+    path = str(tmp_path / "answers.json")
+    assert search.main([*material.photos, "--bundle", sealed, "--json", path]) == 0
+    with open(path) as file:
+        expected = [answer["landmarks"][0] for answer in json.load(file)["answers"]]
+    out = tmp_path / "recognized.csv"
+    flags = ["--bundle", sealed, "--output", str(out), "--least", "0"]
+    assert recognize.main([*flags, "--query", *material.sets("test")]) == 0
+    with open(out, newline="") as file:
+        found = {line["id"]: line["landmarks"].split() for line in csv.DictReader(file)}
+    for number, first in enumerate(expected):
+        landmark, confidence = found[id_of("test", number)]
+        assert int(landmark) == first["landmark_id"]
+        shown = first["confidence"] if first["probability"] is None else first["probability"]
+        assert float(confidence) == pytest.approx(shown, abs=1e-5)
+    assert recognize.main([*flags, "--query", material.sets("test")[0]]) == 2
+    assert "expected 2 embedding sets as of --bundle, found 1" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="votes: expected none with --bundle"):
+        glrtf.RecognizeConfig(query=["q"], output="o", bundle=sealed, votes=[1.0])
 
 
 def test_serve_and_python_answer_alike(material, sealed, tmp_path):
@@ -230,7 +251,7 @@ def test_what_needs_a_whole_test_set_is_named(material, tmp_path, capsys):
     assert bundle.main(flags) == 0
     assert "search and serve will refuse this bundle" in capsys.readouterr().err
     assert search.main([material.photos[0], "--bundle", folder]) == 2
-    assert "expected one of none, diffusion for single photos" in capsys.readouterr().err
+    assert "expected one of none, diffusion, superglobal" in capsys.readouterr().err
     retrieved(tmp_path, "--bundle", folder, "--query", *material.sets("test", 0))
 
 
