@@ -180,9 +180,7 @@ def test_a_run_of_kaggles_tpu_notebook_resumes_in_colabs(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
     training = TRAINING | {"margin": 0.2, "validate_every": 0}
-    # JAX compiles a program for the initial values of every shape: one block is enough.
-    network = SMALL_NETWORK.replace(" r1k3s2e2i8o16se.25", "")
-    small = f"from glrtf.config import keras_backend\n\nkeras_backend.use('jax'){network}"
+    small = f"from glrtf.config import keras_backend\n\nkeras_backend.use('jax'){SMALL_NETWORK}"
     common = {
         "WHEEL": "",
         "CHIPS": 2,
