@@ -83,6 +83,11 @@ VARIANTS: dict[str, dict[str, object]] = {
         **_PUBLISHED,
         "landmark_rerank.steps": "sort_insert",
     },
+    "fifth_place + k-reciprocal + sort and insertion": {
+        **_PUBLISHED,
+        "rerank.method": "k_reciprocal",
+        "landmark_rerank.steps": "sort_insert",
+    },
     "fifth_place + SuperGlobal + sort and insertion": {
         **_PUBLISHED,
         "rerank.method": "superglobal",
@@ -96,6 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("embeddings", type=Path)
     parser.add_argument("metadata", type=Path)
+    parser.add_argument("--only", nargs="*", help="names of variants; by default all")
     arguments = parser.parse_args()
     base = RetrieveConfig(
         query=[str(arguments.embeddings / "test")],
@@ -113,6 +119,8 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, changes in VARIANTS.items():
+            if arguments.only and name not in ("direct", "fifth_place", *arguments.only):
+                continue
             pipeline = Pipeline(replaced(base, changes), StageCache(folder), inputs)
             everyone = np.arange(len(scorer.rows))
             precisions = scorer.average_precisions(pipeline.rank(scorer.rows).images, everyone)

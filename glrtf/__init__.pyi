@@ -29,6 +29,8 @@ from glrtf.api.pictures import photo_row as photo_row
 # Models, photos and shards; they load TensorFlow.
 from glrtf.api.models import load_embedder as load_embedder
 from glrtf.service.photo_embedder import PhotoEmbedder as PhotoEmbedder
+from glrtf.api.models import open_bundle as open_bundle
+from glrtf.service.photo_bundle import PhotoBundle as PhotoBundle
 from glrtf.api.models import build_model as build_model
 from glrtf.models.heads import ArcFaceHead as ArcFaceHead
 from glrtf.api.models import read_shards as read_shards
@@ -121,6 +123,9 @@ from glrtf.tuning.result import TuneResult as TuneResult
 from glrtf.commands.ablate import ablate as ablate
 from glrtf.config.evaluation import AblateConfig as AblateConfig
 from glrtf.commands.ablate import AblateResult as AblateResult
+from glrtf.commands.bundle import bundle as bundle
+from glrtf.config.bundle import BundleConfig as BundleConfig
+from glrtf.commands.bundle import BundleResult as BundleResult
 from glrtf.commands.search import search_photos as search_photos
 from glrtf.config.service import PhotoSearchConfig as PhotoSearchConfig
 from glrtf.commands.search import PhotoSearchResult as PhotoSearchResult
@@ -139,6 +144,7 @@ from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
 from glrtf.config.reranking import DbaConfig as DbaConfig
 from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
+from glrtf.config.distillation import DistillConfig as DistillConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
 from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig

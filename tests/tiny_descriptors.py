@@ -84,3 +84,34 @@ def write_tflite(path, *, size=16):
 def embed(images):
     """What ``tiny_descriptors:embed`` means."""
     return np.asarray(images, np.float64).mean((1, 2))
+
+
+def write_conv_onnx(path, *, dimension=8, seed=0, size=None):
+    """An ONNX file with one convolution of random weights, its means the row; any size without."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    weights = np.random.default_rng(seed).normal(size=(dimension, 3, 5, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["values", "weights"], ["maps"], strides=[2, 2]),
+        helper.make_node("Relu", ["maps"], ["positive"]),
+        helper.make_node("ReduceMean", ["positive", "axes"], ["features"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "conv",
+        [
+            helper.make_tensor_value_info(
+                "image", TensorProto.UINT8, ["n", 3, size or "h", size or "w"]
+            )
+        ],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", dimension])],
+        [
+            helper.make_tensor("weights", TensorProto.FLOAT, weights.shape, weights.ravel()),
+            helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, str(path))
+    return str(path)

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from glrtf.config.keras_settings import keras
+    from glrtf.service.photo_bundle import PhotoBundle
     from glrtf.service.photo_embedder import PhotoEmbedder
 
 
 def load_embedder(
-    model: Path, checkpoint: str = "", tta: Sequence[str] = VIEWS, **descriptor: Any
+    model: Path,
+    checkpoint: str = "",
+    tta: Sequence[str] = VIEWS,
+    adapter: Path = "",
+    **descriptor: Any,
 ) -> "PhotoEmbedder":
     """Loads a model to embed photos with; loads TensorFlow.
 
@@ -27,6 +32,7 @@ def load_embedder(
             model.
         checkpoint: Which checkpoint of the workdir; empty takes the last.
         tta: Views to add up, plain and hflip; by default those of `glrtf embed`.
+        adapter: Folder of the adapter (`glrtf whiten`, `glrtf adapt`) that maps the rows.
         **descriptor: What the file of another project's model does not define, such as
             ``range="0..1"``; see `glrtf describe`.
 
@@ -41,7 +47,30 @@ def load_embedder(
     require_model("model", os.fspath(model), checkpoint, descriptor=settings)
     from glrtf.service.photo_embedder import PhotoEmbedder
 
-    return PhotoEmbedder(os.fspath(model), checkpoint, tta, descriptor=settings)
+    return PhotoEmbedder(
+        os.fspath(model), checkpoint, tta, descriptor=settings, adapter=os.fspath(adapter)
+    )
+
+
+def open_bundle(folder: Path, verify: Literal["once", "always"] = "once") -> "PhotoBundle":
+    """Opens a bundle to search its index with photos; loads its models.
+
+    Args:
+        folder: What `glrtf bundle` wrote.
+        verify: ``once`` skips files that were compared with their digests before and stand
+            unchanged; ``always`` compares all.
+
+    Raises:
+        UserError: If it is not whole, or a model does not load here.
+    """
+    from glrtf.config.service import SearcherConfig
+    from glrtf.service import required
+
+    config = SearcherConfig(bundle=os.fspath(folder), verify=verify)
+    required.require_inputs(config)
+    from glrtf.service.photo_bundle import PhotoBundle
+
+    return PhotoBundle(config)
 
 
 def build_model(

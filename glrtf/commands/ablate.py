@@ -49,9 +49,11 @@ def ablate(config: AblateConfig) -> AblateResult:
         UserError: If an input or the output folder is not as expected.
     """
     config = checked(config, AblateConfig)
+    from glrtf.retrieval import bundle
     from glrtf.tuning import ablation, ablation_table
 
     expected.new_folder("--output", config.output)
+    config = bundle.applied(config)
     rows = ablation.ablate(config)
     ablation_table.write_tables(rows, config.output)
     return AblateResult(config.output, tuple(rows))

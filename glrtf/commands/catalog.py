@@ -178,6 +178,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
         ),
     },
     "your own photos": {
+        "bundle": Entry(
+            "glrtf.commands.bundle",
+            "seal models, sets and settings to search in",
+            "glrtf.config.bundle.BundleConfig",
+        ),
         "search": Entry(
             "glrtf.commands.search",
             "search an index with single photos",

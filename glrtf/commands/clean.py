@@ -20,6 +20,7 @@ class CleanResult:
         train_clean: train_clean.csv: ``landmark_id,images`` of the images that stay.
         images: clean.csv: a line for every train image, with the reason and score.
         description: cleaning.json: settings, digests and counts.
+        sets: The train sets of the images that stay; none without --write_sets.
         page: index.html with contact sheets; empty without --images.
         counts: images, kept, landmarks, landmarks_kept, and each reason → how many.
         wrong_share: The estimated share of wrong labels.
@@ -32,6 +33,7 @@ class CleanResult:
     train_clean: str
     images: str
     description: str
+    sets: tuple[str, ...]
     page: str
     counts: dict[str, int]
     wrong_share: float
@@ -66,11 +68,13 @@ def clean(
         from glrtf.models.functions import find_function
 
         verifier = find_function(config.verifier)
-    from glrtf.cleaning import output
+    from glrtf.cleaning import kept_sets, output
     from glrtf.cleaning.inputs import open_inputs
     from glrtf.cleaning.judging import judge
     from glrtf.retrieval.stage_cache import StageCache
 
+    if config.write_sets:
+        kept_sets.require_writable(config.output, config.train)
     inputs = open_inputs(config)
     cache = StageCache(files.join(config.output, "cache"))
     for folder in (config.output, cache.folder):
@@ -84,11 +88,18 @@ def clean(
     description = output.description(config, inputs, judgement, kept)
     files.write_json(described, description)
     notes = _notes(config, description["counts"])
-    page = _page(config, inputs, judgement, kept, description) if config.images else ""
+    sets: list[str] = []
+    if config.write_sets:
+        sets = kept_sets.write(config.train, config.output, inputs.train.ids[kept], config.verify)
+    page = ""
+    if config.images:
+        page, of_photos = _page(config, inputs, judgement, kept, description)
+        notes = (*notes, *of_photos)
     return CleanResult(
         clean_train,
         every,
         described,
+        tuple(sets),
         page,
         description["counts"],
         judgement.wrong.share,
@@ -98,7 +109,9 @@ def clean(
     )
 
 
-def _page(config: CleanConfig, inputs: Any, judgement: Any, kept: Any, described: Any) -> str:
+def _page(
+    config: CleanConfig, inputs: Any, judgement: Any, kept: Any, described: Any
+) -> tuple[str, list[str]]:
     from glrtf.cleaning import page
 
     return page.write(config, inputs, judgement, kept, described)
@@ -135,7 +148,8 @@ def run_clean(config: CleanConfig) -> None:
             f"expected of those found mislabelled: {done.expected_precision:.2f} are (precision);"
             f" of labels exchanged at random {done.expected_recall:.2f} are found (recall)"
         )
-    print(done.page or done.train_clean)
+    for path in (done.train_clean, *done.sets, *filter(None, [done.page])):
+        print(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

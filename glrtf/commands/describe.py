@@ -122,6 +122,7 @@ def _embed_photo(
 
     try:
         prepared = PhotoReader(embedder.input)(files.read_bytes(config.photo))
+        assert isinstance(prepared, np.ndarray)
     except RefusedPhotoError as refused:
         raise UserError(
             f"--photo {config.photo}: expected a photo, found an unusable file: {refused}"

@@ -51,9 +51,10 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
 
     searcher, photos, source = _searcher_and_photos(config)
     if not index_quality.are_answerable(searcher, photos).any():
+        where = config.table or searcher.searched.labels or f"--bundle {config.bundle}"
         raise UserError(
-            f"{config.table or config.index_labels}: expected photos with another photo of their"
-            f" landmark in {config.index}, found none; give the CSV the index was made from"
+            f"{where}: expected photos with another photo of their landmark in"
+            f" {searcher.index.name}, found none; give the CSV the index was made from"
         )
     found = index_quality.ask(searcher, photos)
     quality = index_quality.measure(searcher, photos, found)
@@ -69,12 +70,12 @@ def evaluate_index(config: EvaluateIndexConfig) -> EvaluateIndexResult:
 
 def _searcher_and_photos(config: EvaluateIndexConfig) -> "tuple[RowSearcher, KnownPhotos, str]":
     """A searcher, the photos to search with, and a description of them."""
-    from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.service import index_quality
     from glrtf.service.row_searcher import RowSearcher
+    from glrtf.service.searched import open_searched
 
     if not config.photos:
-        searcher = RowSearcher(EmbeddingSet.open(config.index, config.verify), config)
+        searcher = RowSearcher(open_searched(config), config)
         photos = index_quality.photos_of_set(searcher.index, searcher.index_landmarks, config.most)
         source = f"{len(photos.rows)} index photos, each searched as if it were new"
         return searcher, photos, source

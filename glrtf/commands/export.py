@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from glrtf.config.inference import ExportConfig
 from glrtf.inference import lite_copy
@@ -46,7 +47,7 @@ def export(config: ExportConfig) -> ExportResult:
         config.workdir, config.checkpoint or None, any_size=any_size, backbone=config.backbone
     )
     spec = InputSpec.of(training.input, training.size)
-    facts = {"backbone": training.backbone, "checkpoint": config.checkpoint}
+    facts: dict[str, Any] = {"backbone": training.backbone, "checkpoint": config.checkpoint}
     if config.pools:
         from glrtf.inference.sides import scaled_side
         from glrtf.models.pooling_options import with_pooling

@@ -21,6 +21,8 @@ _PREPARATION = (
     *("runtime", "split"),
 )
 
+_JOINED = "joined"
+
 
 def open_sets(config: Any) -> "dict[str, list[EmbeddingSet]]":
     """The sets of each role, one per model, checked against those of the train images.
@@ -77,7 +79,10 @@ def write_set(
     from tfrecords_tools.progress import Progress
 
     if files.exists(files.join(folder, INFO_FILE)):
-        if embedding_set.EmbeddingSet.open(folder, verify).meta != meta:
+        found = embedding_set.EmbeddingSet.open(folder, verify).meta
+        # Earlier versions did not record how photos had been prepared.
+        known = {name: value for name, value in meta.items() if name in found}
+        if known != found or not set(meta) - set(known) <= {*_PREPARATION, _JOINED}:
             raise UserError(f"{folder}: is another set; choose another --output or remove it")
         return
     lengths = rows.part_lengths
@@ -99,10 +104,18 @@ def mapped_part(rows: "RowSource", part: int, adapter: "Adapter") -> np.ndarray:
 
 
 def preparation(metas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How the photos of one model's set were prepared, which mapping does not change."""
-    if len(metas) > 1:
-        return {}
-    return {name: metas[0][name] for name in _PREPARATION if name in metas[0]}
+    """How the photos of the sets were prepared, which mapping does not change.
+
+    Args:
+        metas: What the sets, one a model, say of themselves.
+
+    Returns:
+        The settings of one model by name; of several, a list of them as ``joined``.
+    """
+    each = [{name: meta[name] for name in _PREPARATION if name in meta} for meta in metas]
+    if len(each) == 1:
+        return each[0]
+    return {_JOINED: each} if any(each) else {}
 
 
 def _require_models_of(

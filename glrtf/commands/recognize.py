@@ -42,9 +42,9 @@ def recognize(config: RecognizeConfig) -> RecognizeResult:
     """
     config = checked(config, RecognizeConfig)
     expected.new_file("--output", config.output)
-    expected.file("--landmarks", config.landmarks)
-    if config.labels:
-        expected.file("--labels", config.labels)
+    for option in ("landmarks", "labels"):
+        if path := getattr(config, option):
+            expected.file(f"--{option}", path)
     from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
     from glrtf.service.recognizing import recognize_rows
     from tfrecords_tools import image_ids

@@ -46,11 +46,12 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
     """
     config = checked(config, RetrieveConfig)
     from glrtf.photos.verifiers import verifier_of
-    from glrtf.retrieval import output
+    from glrtf.retrieval import bundle, output
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
     expected.new_folder("--output", config.output)
+    config = bundle.applied(config)
     verifier = verifier_of(config)
     began = time.monotonic()
     cache = StageCache(_cache_folder(config.output))

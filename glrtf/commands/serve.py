@@ -52,12 +52,12 @@ def serve(config: ServeConfig, *, ends_process: bool = False) -> ServeResult:
         from glrtf.service import server
         from glrtf.service.labels import names_of_photos
         from glrtf.service.live_searcher import LiveSearcher
+        from glrtf.service.searched import photo_folders
         from glrtf.service.searcher import open_searcher
 
         def stores_now() -> "dict[str, Photos]":
-            plain = {"index": names_of_photos(config.index)}
-            if config.train:
-                plain["train"] = names_of_photos(config.train)
+            folders = photo_folders(config)
+            plain = {role: names_of_photos(folder) for role, folder in folders.items()}
             return open_stores(config.photos, f"{config.cache_folder}/source_index", plain)
 
         stores = stores_now()

@@ -34,10 +34,12 @@ def tune(config: TuneConfig) -> "TuneResult":
         UserError: If an input or the output folder is not as expected.
     """
     config = checked(config, TuneConfig)
+    from glrtf.retrieval import bundle
     from glrtf.tuning import outcome, study, workers
     from glrtf.tuning import result as tune_result
 
     expected.new_folder("--output", config.output)
+    config = bundle.applied(config)
     problem = study.open_problem(config)
     workers.run_trials(config, problem)
     result = tune_result.judge_best(config, problem)

@@ -163,4 +163,5 @@ def _meta(sets: Sequence[Any], digest: str) -> dict[str, Any]:
         "model_digest": files.json_digest([models, digest]),
         "whitening_sha256": digest,
         "sources": [os.fspath(one.folder) for one in sets],
+        **mapped_sets.preparation([one.meta for one in sets]),
     }

@@ -35,6 +35,9 @@ class CleanConfig(NoCodeFromFiles):
         adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows.
         drop: The reasons for which images are left out of train_clean.csv; images with other
             reasons are only reported.
+        write_sets: Whether to write OUTPUT/train too, the embedding set of the images that stay (of
+            several models train_1, train_2 and so on), for commands that need a landmark for every
+            train image.
         neighbors: How many nearest images of the whole train set are looked at.
         per_landmark: How many nearest images of a landmark count.
         precision: The share of images reported as mislabelled that should really be so.
@@ -68,6 +71,7 @@ class CleanConfig(NoCodeFromFiles):
     drop: list[Reason] = dataclasses.field(
         default_factory=lambda: ["leak", "non_landmark", "mislabelled", "isolated"]
     )
+    write_sets: bool = False
     neighbors: int = 50
     per_landmark: int = 3
     precision: float = 0.9

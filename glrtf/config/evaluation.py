@@ -125,6 +125,8 @@ class ReportConfig:
             was made from, if they still exist.
         index: Embedding sets of the index images.
         train: Embedding sets of the train images.
+        bundle: The bundle that the retrieval was made with, wherever it is now, in place of index,
+            train and train_csv.
         map: How the map of embeddings is made: tsne (needs scikit-learn), pca, auto (tsne if
             scikit-learn is installed, else pca) or none.
         map_points: The largest number of photos on the map.
@@ -147,6 +149,7 @@ class ReportConfig:
     query: list[str] = dataclasses.field(default_factory=list)
     index: list[str] = dataclasses.field(default_factory=list)
     train: list[str] = dataclasses.field(default_factory=list)
+    bundle: str = ""
     map: Literal["auto", "tsne", "pca", "none"] = "auto"
     map_points: int = 1500
     projector: str | None = None
@@ -157,6 +160,11 @@ class ReportConfig:
     verify: Literal["once", "always"] = "once"
 
     def __post_init__(self) -> None:
+        for name in ("index", "train", "train_csv"):
+            if self.bundle and getattr(self, name):
+                raise ValueError(
+                    f"{name}: expected none with --bundle, which has its own; leave it out"
+                )
         _at_least("max_queries", self.max_queries, 1)
         _at_least("thumbnail", self.thumbnail, 16)
         _at_least("max_ranks", self.max_ranks, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfrecords_tools.storage import files
 
-_PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks", "adapter")
+_PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks", "adapter", "bundle")
 _MORE = ("non_landmark_solution", "non_landmark_scores")
 
 

@@ -18,6 +18,8 @@ class RecognizeConfig:
 
     Attributes:
         query: Embedding sets of the images, one a model; several are joined by image id.
+        bundle: Folder of glrtf bundle, in place of train and index sets, tables, votes and adapter;
+            landmarks are found by its settings.
         train: Embedding sets of the train images, one a model in the same order.
         landmarks: The train images' landmarks: train.csv or train_clean.csv.
         output: The CSV file.
@@ -28,16 +30,17 @@ class RecognizeConfig:
         votes: How much each model counts; alike when left out.
         adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows.
         search: How neighbours are found.
-        cache: Folder for what is kept; empty means <index>/search, or without an index
-            <train>/search.
+        cache: Folder for what is kept; empty means <index>/search, without an index
+            <train>/search, or <bundle>/cache.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
     """
 
     query: list[str]
-    train: list[str]
-    landmarks: str
     output: str
+    bundle: str = ""
+    train: list[str] = dataclasses.field(default_factory=list)
+    landmarks: str = ""
     least: float = 0.01
     index: str = ""
     labels: str = ""
@@ -49,9 +52,18 @@ class RecognizeConfig:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        for name in ("query", "train"):
-            if not getattr(self, name):
-                raise ValueError(f"{name}: expected at least one embedding set, found none")
+        if not self.query:
+            raise ValueError("query: expected at least one embedding set, found none")
+        for name in ("train", "landmarks", "index", "labels", "votes", "adapter"):
+            if self.bundle and getattr(self, name):
+                raise ValueError(
+                    f"{name}: expected none with --bundle, which has its own; leave it out"
+                )
+        if not self.bundle and not (self.train and self.landmarks):
+            missing = "landmarks" if self.train else "train"
+            raise ValueError(
+                f"{missing}: expected --train and --landmarks, or --bundle, found none"
+            )
         if not 0 <= self.least <= 1:
             raise ValueError(f"least: expected 0 to 1, found {self.least:g}")
         if self.labels and not self.index:
@@ -67,5 +79,8 @@ class RecognizeConfig:
     @property
     def cache_folder(self) -> str:
         """Where the images' landmarks and the calibration are kept."""
-        beside = self.index or self.train[0]
-        return os.fspath(self.cache) or f"{os.fspath(beside).rstrip('/')}/search"
+        if self.cache:
+            return os.fspath(self.cache)
+        if self.bundle:
+            return f"{os.fspath(self.bundle).rstrip('/')}/cache"
+        return f"{os.fspath(self.index or self.train[0]).rstrip('/')}/search"

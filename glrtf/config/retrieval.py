@@ -30,8 +30,8 @@ class SearchConfig:
         beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
         annoy_trees: annoy only: how many trees are built; more trees find more.
         annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
-        faiss_kind: faiss only: ivf (lists of near rows, some of which are looked through), hnsw (a
-            graph: faster to search, more memory, slower to build) or flat (all rows).
+        faiss_kind: faiss only: ivf (lists of near rows, some of which are searched), hnsw (a graph:
+            more memory, much slower to build) or flat (all rows).
         faiss_code: faiss only: how the index holds rows: sq8 (a byte a number), fp16 or float32.
             Candidates are scored by the stored rows in any case.
         faiss_lists: faiss only: how many lists ivf has; 0 chooses by the number of rows.
@@ -54,7 +54,7 @@ class SearchConfig:
     faiss_links: int = 32
     faiss_effort: int = 0
     faiss_recall: float = 0.97
-    faiss_rescored: float = 2.0
+    faiss_rescored: float = 1.5
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
@@ -157,6 +157,8 @@ class RetrieveConfig(NoCodeFromFiles):
         query: Embedding set of the test images; several (one a model) are joined by image id.
         index: Embedding sets of the index images, one a model in the same order.
         output: Folder for submission.csv, evidence.npz and retrieval.json.
+        bundle: Folder of glrtf bundle, in place of index, train, tables, votes, adapter and the
+            ranking's settings.
         train: Embedding sets of the train images, one a model; wanted by preset fifth_place.
         landmarks: CSV of the train images' landmarks: train.csv or train_clean.csv.
         non_landmark: Embedding sets of images without a landmark, one a model, or with
@@ -188,8 +190,9 @@ class RetrieveConfig(NoCodeFromFiles):
     """
 
     query: list[str]
-    index: list[str]
-    output: str
+    index: list[str] = dataclasses.field(default_factory=list)
+    output: str = ""
+    bundle: str = ""
     train: list[str] = dataclasses.field(default_factory=list)
     landmarks: str | None = None
     non_landmark: list[str] = dataclasses.field(default_factory=list)
@@ -215,9 +218,9 @@ class RetrieveConfig(NoCodeFromFiles):
     def __post_init__(self) -> None:
         """Refuses settings that do not go together."""
         for name in ("query", "index"):
-            if not getattr(self, name):
+            if not getattr(self, name) and not (self.bundle and name == "index"):
                 raise ValueError(f"{name}: expected at least one embedding set, found none")
-        if self.needs_train and not (self.train and self.landmarks):
+        if self.needs_train and not self.bundle and not (self.train and self.landmarks):
             missing = "train" if not self.train else "landmarks"
             what, instead = "landmark_rerank.steps", "leave it at none"
             if self.bridged:

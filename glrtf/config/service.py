@@ -11,6 +11,7 @@ from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
+_FREE_WITH_BUNDLE = ("bundle", "runtime", "search", "cache", "verify")
 _BACKENDS = ("exact", "tensorflow", "faiss", "annoy")
 
 
@@ -19,6 +20,8 @@ class SearcherConfig(NoCodeFromFiles):
     """What photos are searched with.
 
     Attributes:
+        bundle: Folder of glrtf bundle, in place of model, sets, tables, adapter and views; photos
+            are ranked by its settings.
         model: The model that the sets were embedded with; see glrtf embed.
         index: Embedding set of the photos to search.
         train: Embedding set of the train photos.
@@ -34,13 +37,15 @@ class SearcherConfig(NoCodeFromFiles):
         runtime: What computes the model; see glrtf embed.
         search: How neighbours are found.
         cache: Folder for what is worked out once for an index: faiss's index or Annoy's trees,
-            and the index photos' landmarks; empty means <index>/search.
+            and the index photos' landmarks; empty means <index>/search, or
+            <bundle>/cache.
         verify: Whether the sets' files are compared with their digests once, as long as they
             are unchanged, or always.
         descriptor: What the file of another project's model does not say; by default as the
             index was embedded.
     """
 
+    bundle: str = ""
     model: str = ""
     index: str = ""
     train: str = ""
@@ -58,8 +63,9 @@ class SearcherConfig(NoCodeFromFiles):
     needed: ClassVar[tuple[str, ...]] = ("model", "index")
 
     def __post_init__(self) -> None:
-        for name in self.needed:
-            if not getattr(self, name):
+        self._refuse_beside_bundle()
+        for name in self._needed:
+            if not getattr(self, name) and not self.bundle:
                 raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
@@ -77,6 +83,22 @@ class SearcherConfig(NoCodeFromFiles):
         if self.cache_folder.startswith("gs://"):
             raise ValueError("cache: expected a local folder for an index on gs://, found none")
 
+    def _refuse_beside_bundle(self) -> None:
+        for field in dataclasses.fields(SearcherConfig) if self.bundle else ():
+            value = getattr(self, field.name)
+            default = field.default
+            if field.default_factory is not dataclasses.MISSING:
+                default = field.default_factory()
+            if field.name not in _FREE_WITH_BUNDLE and value != default:
+                raise ValueError(
+                    f"{field.name}: expected none with --bundle, which has its own; leave it out"
+                )
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        """The settings that must not be empty."""
+        return self.needed
+
     @property
     def index_labels(self) -> str:
         """The CSV of the index photos' landmarks; empty for none."""
@@ -85,7 +107,11 @@ class SearcherConfig(NoCodeFromFiles):
     @property
     def cache_folder(self) -> str:
         """Where trees and landmarks are kept."""
-        return os.fspath(self.cache) or f"{os.fspath(self.index).rstrip('/')}/search"
+        if self.cache:
+            return os.fspath(self.cache)
+        if self.bundle:
+            return f"{os.fspath(self.bundle).rstrip('/')}/cache"
+        return f"{os.fspath(self.index).rstrip('/')}/search"
 
 
 @dataclass(frozen=True)
@@ -97,19 +123,42 @@ class PhotoSearchConfig(SearcherConfig):
 
     Attributes:
         photos: Image files: JPEG, PNG, or another format that the builder accepts.
+        box: Part of each photo to search with, one box for each photo: x0,y0,x1,y1 in pixels of the
+            upright photo, or as shares of its sides from 0 to 1; all for the whole photo.
+        like: Index photos to search with, by id or name; they do not need --model.
+        together: Whether all photos, including those of --like, show one object: one answer, for
+            the mean of their embeddings.
+        only_labels: Search only index photos of these landmarks, by number or name.
+        only_folders: Search only index photos in these folders, by the beginnings of their names.
         limit: How many index photos to show for each photo.
         json: File to write the answers to.
     """
 
     photos: tuple[str, ...]
+    box: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    together: bool = False
+    only_labels: tuple[str, ...] = ()
+    only_folders: tuple[str, ...] = ()
     limit: int = 10
     json: str = ""
 
+    instead_of_positional: ClassVar[str] = "like"
+
     def __post_init__(self) -> None:
-        if not self.photos:
-            raise ValueError("photos: expected at least one, found none; see --help")
+        if not self.photos and not self.like:
+            raise ValueError("photos: expected at least one, or --like, found none; see --help")
         _expect(self, "limit", 1, MOST_ANSWERS)
+        if self.box and len(self.box) != len(self.photos):
+            raise ValueError(
+                f"box: expected one for each of {len(self.photos)} photos, or all in its place,"
+                f" found {len(self.box)}"
+            )
         super().__post_init__()
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return self.needed if self.photos else ("index",)
 
 
 @dataclass(frozen=True)
@@ -140,9 +189,9 @@ class EvaluateIndexConfig(SearcherConfig):
         super().__post_init__()
         if bool(self.photos) != bool(self.table):
             raise ValueError("photos: expected --photos and --table together, found one of them")
-        if self.photos and not self.model:
+        if self.photos and not (self.model or self.bundle):
             raise ValueError("model: expected the model of the index for --photos, found none")
-        if not self.index_labels:
+        if not self.index_labels and not self.bundle:
             raise ValueError(
                 "labels: expected the index photos' landmarks (--labels, or --train and"
                 " --landmarks), found none"

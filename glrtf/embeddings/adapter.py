@@ -2,7 +2,7 @@
 
 An adapter is one affine layer (whitening, or a trained linear map) or several with ReLU between
 them; its result is divided by its length. Its folder holds ``adapter.npz``, the layers, and
-``adapter.json``: whose rows it takes, and what it was fitted on.
+``adapter.json``: the models whose rows it takes, and what it was fitted on.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ _ROWS_AT_ONCE = 8192
 
 
 class ModelName(TypedDict):
-    """Which model a set's rows are of."""
+    """The model of a set's rows."""
 
     model: str | None
     model_digest: str | None
@@ -60,9 +60,9 @@ class Adapter:
 
     Attributes:
         layers: (weight (d_in, d_out), bias (d_out,)) float32 of each layer.
-        models: Whose rows it takes, one a model, joined in this order.
-        votes: With which votes they are joined.
-        label: What its kind adds to the models' names: ``whitened`` or ``adapted``.
+        models: The models whose rows it takes, joined in this order.
+        votes: The votes with which they are joined.
+        label: The word that its kind adds to the models' names: ``whitened`` or ``adapted``.
         digest: SHA-256 that changes with the map.
         fitted: What it was fitted on and how, JSON values.
     """
@@ -81,7 +81,7 @@ class Adapter:
 
     @property
     def dimension(self) -> int:
-        """The length of the rows that it gives."""
+        """The length of the rows that it returns."""
         return len(self.layers[-1][1])
 
     def apply(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -89,7 +89,7 @@ class Adapter:
         return self.exactly(rows).astype(np.float32)
 
     def exactly(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """As `apply`, float64."""
+        """Like `apply`, in float64."""
         mapped = rows.astype(np.float64)
         for number, (weight, bias) in enumerate(self.layers):
             if number:
@@ -98,10 +98,10 @@ class Adapter:
         return normalized(mapped)
 
     def meta(self, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What a set of mapped rows says of its model.
+        """The description of the model in a set of mapped rows.
 
         Args:
-            models: What the sets before, one a model, say of theirs.
+            models: The descriptions of the unmapped sets, one per model.
         """
         names = [str(one.get("model") or "unnamed") for one in models]
         known = [one.get("model_digest", one.get("model")) for one in models]
@@ -114,8 +114,8 @@ class Adapter:
         """Raises a `UserError` unless rows of these models are those that it was fitted on.
 
         Args:
-            name: What messages call the rows.
-            models: What their sets, one a model, say of themselves.
+            name: The rows' name in messages.
+            models: The descriptions of their sets, one per model.
         """
         if len(models) != len(self.models):
             raise UserError(
@@ -190,12 +190,12 @@ class AdaptedRows:
 def adapted(
     name: str, sets: Sequence[EmbeddingSet], votes: Sequence[float], adapter: Adapter
 ) -> AdaptedRows:
-    """Joins sets, one a model, and maps them.
+    """Joins sets, one per model, and maps them.
 
     Args:
-        name: What messages call them, such as ``--index``.
+        name: Their name in messages, such as ``--index``.
         sets: The sets.
-        votes: How much each counts; none takes the adapter's.
+        votes: The weight of each; none uses the adapter's.
         adapter: The map.
 
     Raises:
@@ -236,7 +236,7 @@ def load(folder: str) -> Adapter:
     """Reads an adapter's folder.
 
     Raises:
-        UserError: If it is missing, damaged, or is not what `save` writes.
+        UserError: If it is missing, damaged, or not written by `save`.
     """
     path = files.join(folder, LAYERS_FILE)
     info_path = files.join(folder, INFO_FILE)
@@ -278,7 +278,7 @@ def digest_of(layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
 
 
 def model_names(metas: Sequence[Mapping[str, Any]]) -> tuple[ModelName, ...]:
-    """Which models sets are of, for `Adapter.models`."""
+    """The models of sets, for `Adapter.models`."""
     return tuple(
         {"model": meta.get("model"), "model_digest": meta.get("model_digest")} for meta in metas
     )

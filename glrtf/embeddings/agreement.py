@@ -1,8 +1,8 @@
 """Checks that embedding sets were made the same way, so that their rows are comparable.
 
 A photo's embedding depends on the model and the precision it computed in, on the views and
-scales that were added up, and on how photos were brought to the model's size. Rows made
-otherwise are of the same length and look sound, but their similarities mean less.
+scales that were added up, and on how photos were resized to the model's size. Rows made differently
+have the same length and look valid, but their similarities mean less.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ _OPTIONS = {
 
 
 class Agreement:
-    """How the sets of one comparison were made; each set added must agree with the others.
+    """How the sets of one comparison were made; each added set must agree with the others.
 
-    What a set does not say of itself is not compared.
+    Properties that a set does not record are not compared.
     """
 
     def __init__(self) -> None:
-        self._first: dict[tuple[int, str], tuple[str, Any]] = {}
+        self._first: dict[tuple[str, str], tuple[str, Any]] = {}
         self._models: dict[int, list[_Model]] = {}
 
     def add(self, name: str, meta: Mapping[str, Any], place: int = 0) -> None:
@@ -31,16 +31,22 @@ class Agreement:
 
         Args:
             name: Its name in messages, such as ``--index sets/index``.
-            meta: What it says of its rows: model, model_digest, size, max_side (0 for none),
-                antialias, precision, tta, scales, and preparation for another project's model.
-                Names of models are compared where one of two sets has no digest.
-            place: Which model's it is, where several are joined.
+            meta: The description of its rows: model, model_digest, size, max_side (0 for none),
+                antialias, precision, tta, scales, and preparation for another project's model;
+                joined, a list of these for the models of mapped rows. Names of models are compared
+                if one of two sets has no digest.
+            place: The index of its model, if several are joined.
 
         Raises:
             UserError: If it was made with another model or other settings.
         """
         self._compare_preparations(name, meta, place)
         self._compare_models(name, meta, place)
+        self._compare_options(name, meta, str(place))
+        for number, of_model in enumerate(meta.get("joined") or []):
+            self._compare_options(f"{name}, model {number + 1}", of_model, f"{place}.{number}")
+
+    def _compare_options(self, name: str, meta: Mapping[str, Any], place: str) -> None:
         for key in _OPTIONS:
             if meta.get(key) is None:
                 continue
@@ -54,11 +60,11 @@ class Agreement:
             )
 
     def _compare_preparations(self, name: str, meta: Mapping[str, Any], place: int) -> None:
-        """Before the digests, which a preparation is part of: the setting says more."""
+        """Compared before the digests, which include it: an error then names the setting."""
         value = meta.get("preparation")
         if value is None:
             return
-        other, known = self._first.setdefault((place, "preparation"), (name, value))
+        other, known = self._first.setdefault((str(place), "preparation"), (name, value))
         if value != known:
             raise UserError(
                 f"{name}: expected embeddings of photos prepared as for {other}"
@@ -79,7 +85,7 @@ class Agreement:
 
 
 class _Model(NamedTuple):
-    """Which model a set says it is of."""
+    """The model that a set records."""
 
     where: str
     name: str | None
@@ -96,7 +102,7 @@ class _Model(NamedTuple):
 
 
 def _comparable(value: Any) -> Any:
-    """Views and scales are added up, so their order does not matter."""
+    """Views and scales are summed, so their order does not matter."""
     return sorted(value, key=str) if isinstance(value, list | tuple) else value
 
 

@@ -1,9 +1,9 @@
 """Checks an embedding set's files against their digests, once per file.
 
-SHA-256 takes a second or so for each gigabyte, too long for every search. So a file that was
-compared is remembered, with its digest, in a small record of this user, outside the set, which
-may be read-only. The record says which file it was (device and inode), its size and its times:
-whatever is written, copied or replaced since is compared again.
+SHA-256 takes about a second per gigabyte, too long for every search. So compared files are recorded
+with their digests in a small file of this user, outside the set, which may be read-only. The record
+has the file's identity (device and inode), size and times: a file that was written, copied or
+replaced since is compared again.
 """
 
 import contextlib
@@ -33,37 +33,40 @@ _SHOWN_FROM = 1 << 28
 _Identity = list[int]
 
 
-def compare(folder: str, expected: Mapping[str, str], verify: Verify = "once") -> None:
-    """Compares a set's files with their digests, several at a time.
+def compare(
+    folder: str, expected: Mapping[str, str], verify: Verify = "once", what: str = "the set"
+) -> None:
+    """Compares the files of a set, or of another sealed folder, with their digests.
 
     Args:
-        folder: The set's folder, for the record.
+        folder: The folder that they are below, for the record.
         expected: Path -> SHA-256, 64 hex digits.
         verify: ``once``: files that were compared before and are unchanged are not read;
             ``always``: every file is read.
+        what: What messages call the folder's content.
 
     Raises:
         UserError: Naming the first file that has changed, or is missing.
     """
     known = {} if verify == "always" else _read(folder)
-    identities = {path: _identity(path) for path in expected}
+    identities = {path: _identity(path, what) for path in expected}
     wanted = [
         path
         for path, digest in expected.items()
-        if known.get(os.path.basename(path)) != [*identities[path], digest]
+        if known.get(os.path.relpath(path, folder)) != [*identities[path], digest]
     ]
     if not wanted:
         return
     for path, digest in zip(wanted, _digests(wanted), strict=True):
         if digest != expected[path]:
-            raise UserError(f"{path}: changed since the set was made; make the set again")
+            raise UserError(f"{path}: changed since {what} was made; make {what} again")
     remember(folder, expected, identities)
 
 
 def remember(
     folder: str, digests: Mapping[str, str], identities: Mapping[str, _Identity] | None = None
 ) -> None:
-    """Keeps that files were compared, except those that changed in the last seconds.
+    """Records that files were compared, except those that changed in the last seconds.
 
     Args:
         folder: The set's folder.
@@ -76,10 +79,10 @@ def remember(
         identity = _identity(path)
         before = identity if identities is None else identities[path]
         if identity == before and now - max(identity[-2:]) > _YOUNG_NS:
-            record[os.path.basename(path)] = [*identity, digest]
+            record[os.path.relpath(path, folder)] = [*identity, digest]
     if not record:
         return
-    # Where nothing can be kept, files are compared each time.
+    # If nothing can be recorded, files are compared each time.
     with contextlib.suppress(OSError):
         files.write_json(_record_path(folder), {"files": record})
 
@@ -105,14 +108,12 @@ def _digest(path: str) -> str:
     return files.sha256(local_copy(path))
 
 
-def _identity(path: str) -> _Identity:
-    """Which file it is and when it was last changed; of gs:// objects, their local copy."""
+def _identity(path: str, what: str = "the set") -> _Identity:
+    """The file's identity and its last change; for gs:// objects, those of the local copy."""
     try:
         status = os.stat(local_copy(path))
     except FileNotFoundError:
-        raise UserError(
-            f"{path}: no such file; the embedding set is not whole, make it again"
-        ) from None
+        raise UserError(f"{path}: no such file; {what} is not whole, make it again") from None
     times = [status.st_mtime_ns, status.st_ctime_ns]
     return [status.st_dev, status.st_ino, status.st_size, *times]
 
@@ -122,7 +123,7 @@ class _Record(TypedDict):
 
 
 def _read(folder: str) -> dict[str, list]:
-    """What was compared before; empty without a valid record."""
+    """The record of earlier comparisons; empty without a valid one."""
     path = _record_path(folder)
     try:
         known = json_shapes.read(path, _Record)["files"] if os.path.exists(path) else {}

@@ -209,6 +209,11 @@ class EmbeddingSet:
         """
         embedding_digests.compare(self.folder, self._digests(), verify)
 
+    @property
+    def file_digests(self) -> dict[str, str]:
+        """Name -> SHA-256 of every file of the set but its description."""
+        return {os.path.relpath(path, self.folder): one for path, one in self._digests().items()}
+
     def _digests(self) -> dict[str, str]:
         """Path -> SHA-256 of every file of the set, as its JSON says."""
         return {

@@ -9,7 +9,7 @@ from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource, gather_rows
 class InMemoryRows:
     """All rows of a source, in its parts, read and checked once.
 
-    `gather` gives the source's numbers bit by bit. Rows that the source computes as it reads
+    `gather` returns the source's numbers bit for bit. Rows that the source computes as it reads
     them (`rounding` above 0) are kept in float64 as well.
 
     Args:
@@ -56,5 +56,5 @@ def num_bytes(rows: RowSource) -> int:
 
 
 def in_memory(rows: RowSource, most_bytes: int) -> RowSource:
-    """The rows in memory, or as they are if they would take more than `most_bytes`."""
+    """The rows in memory, or the source itself if they would take more than `most_bytes`."""
     return InMemoryRows(rows) if num_bytes(rows) <= most_bytes else rows

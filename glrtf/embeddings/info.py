@@ -1,4 +1,4 @@
-"""embedding_set.json: what a finished embedding set says of itself."""
+"""embedding_set.json: the description of a finished embedding set."""
 
 import hashlib
 import itertools
@@ -34,7 +34,7 @@ class PartInfo(TypedDict):
 
 
 class Meta(TypedDict, total=False):
-    """What is known of the rows, as far as commands read it."""
+    """The facts about the rows that commands read."""
 
     model: str
     model_digest: str | None
@@ -46,6 +46,7 @@ class Meta(TypedDict, total=False):
     scales: list[float] | None
     num_rejected: int
     preparation: dict[str, Any] | None
+    joined: list[dict[str, Any]] | None
 
 
 class SetInfo(TypedDict):
@@ -115,7 +116,7 @@ _ARRAYS = {
 
 
 def _array_kind(path: str) -> str:
-    """What rows of other programs a path leads to; empty for a folder that may be a set."""
+    """The kind of other programs' rows at a path; empty for a folder that may be a set."""
     ending = os.path.splitext(path)[1].lower()
     if not os.path.isdir(path):
         return _ARRAYS.get(ending, "")

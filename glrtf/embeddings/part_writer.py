@@ -1,4 +1,4 @@
-"""The parts of an embedding set: their names, how they are written, and what is said of them."""
+"""The parts of an embedding set: their names, writing them, and describing them."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -50,7 +50,7 @@ def write_part(
     names: Collection[str] | None = None,
     generation: int = 0,
 ) -> dict[str, str]:
-    """Writes one part, each of its two files whole or not at all.
+    """Writes one part, each of its two files completely or not at all.
 
     Args:
         folder: The set's folder, created if missing.
@@ -58,15 +58,14 @@ def write_part(
         num_parts: How many parts the set will have.
         rows: (n, dimension) float32 or float16, each of length 1; n may be 0.
         ids: (n,) image ids, text or bytes, as `image_ids.RULE` says.
-        names: The names in the folder, where they are known; saves looking for each on gs://.
+        names: The names in the folder, if known; saves a request for each on gs://.
         generation: Which version of the set the part is for; 0 for its first.
 
     Returns:
         embeddings_sha256 and ids_sha256, the digests of the two files as they were written.
 
     Raises:
-        UserError: On a NaN, infinite or not normalised row, or an id that some file would not
-            carry (`image_ids.RULE`).
+        UserError: On a NaN, infinite or not normalised row, or an invalid id (`image_ids.RULE`).
         ValueError: On shapes, dtypes or part numbers that do not fit.
     """
     rows, ids = np.ascontiguousarray(rows), arrays.as_ids(ids)
@@ -93,7 +92,7 @@ def write_part(
 def describe(
     folder: str, num_parts: int, receipts: Sequence[Mapping[str, str]] | None
 ) -> dict[str, Any]:
-    """What embedding_set.json says of a folder's parts, all but its meta; see `finish`.
+    """The content of embedding_set.json for a folder's parts, without its meta; see `finish`.
 
     Raises:
         UserError: If a part is missing or is not what its receipt says, or parts disagree in
@@ -130,7 +129,7 @@ def describe(
 
 
 def refuse_other_parts(folder: str, num_parts: int) -> None:
-    """Raises a `UserError` for a part file of a set that is cut into another number of parts."""
+    """Raises a `UserError` for a part file of a set with another number of parts."""
     for name in files.list_names(folder):
         found = _PART_FILE.match(name)
         if found and int(found[2]) != num_parts:

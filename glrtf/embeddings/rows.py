@@ -259,38 +259,6 @@ def _counted(ids: npt.NDArray[np.bytes_]) -> str:
     return f"{len(ids)} ids ({', '.join(named)}{more})" if named else "no ids"
 
 
-class ConcatenatedRows:
-    """Several sources one after the other, the parts of all of them in order."""
-
-    def __init__(self, sources: Sequence[RowSource]) -> None:
-        if len({source.dimension for source in sources}) > 1:
-            found = ", ".join(f"{source.name} {source.dimension}" for source in sources)
-            raise UserError(f"expected rows of one dimension, found {found}; join the same models")
-        self._whole = tuple(sources)
-        self._sources = [(s, part) for s in sources for part in range(len(s.part_lengths))]
-        self.name = ", ".join(source.name for source in sources)
-        self.part_lengths = tuple(source.part_lengths[part] for source, part in self._sources)
-        self.dimension = sources[0].dimension
-        self.digest = hashlib.sha256("".join(s.digest for s in sources).encode()).hexdigest()
-        self.ids = np.concatenate([source.ids for source in sources])
-        self.rounding = max(source.rounding for source in sources)
-
-    @property
-    def groups(self) -> tuple[RowGroup, ...]:
-        """The sources' groups, one source after the other."""
-        return tuple(group for source in self._whole for group in groups_of(source))
-
-    def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Rows start..stop of a part, float32 (rows, dimension)."""
-        source, own_part = self._sources[part]
-        return source.read(own_part, start, stop)
-
-    def gather(self, part: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-        """Any rows of a part, float64 (len(rows), dimension)."""
-        source, own_part = self._sources[part]
-        return source.gather(own_part, rows)
-
-
 def groups_of(source: RowSource) -> tuple[RowGroup, ...]:
     """A source's rows in groups, all of them in order.
 

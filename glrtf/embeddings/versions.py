@@ -75,7 +75,7 @@ def add(
         if existing == "error" and known.any():
             raise UserError(
                 f"{addition.folder}: expected images that {folder} does not have, found"
-                f" {_named(addition.ids[known])}; add them with --existing skip or replace"
+                f" {_named(addition.ids[known], 'in it')}; add them with --existing skip or replace"
             )
         new = np.ones(len(known), bool) if existing == "replace" else ~known
         if not new.any():
@@ -114,8 +114,8 @@ def remove(
         unknown = wanted[~np.isin(wanted, opened.ids)]
         if len(unknown) and not ignore_unknown:
             raise UserError(
-                f"{folder}: expected ids of the set, found {_named(unknown)}; name others, or add"
-                " --ignore_unknown true"
+                f"{folder}: expected ids of the set, found {_named(unknown, 'not in it')}; name"
+                " others, or add --ignore_unknown true"
             )
         gone = np.isin(opened.ids, wanted)
         if not gone.any():
@@ -266,6 +266,6 @@ def _delete_unused(opened: EmbeddingSet) -> None:
             files.delete(files.join(opened.folder, name))
 
 
-def _named(ids: npt.NDArray[np.bytes_]) -> str:
+def _named(ids: npt.NDArray[np.bytes_], where: str) -> str:
     shown = ", ".join(one.decode(errors="replace") for one in ids[:_NAMED_IN_MESSAGES])
-    return f"{len(ids)} others ({shown}{', …' if len(ids) > _NAMED_IN_MESSAGES else ''})"
+    return f"{len(ids)} {where} ({shown}{', …' if len(ids) > _NAMED_IN_MESSAGES else ''})"

@@ -76,7 +76,7 @@ def score(
     if not scored:
         raise UserError(
             f"{name}: expected queries with relevant images in the index, found none among "
-            f"{len(relevance.relevant)}"
+            f"{len(relevance.relevant)}; do both tables use the same labels?"
         )
     hits, num_ranked = [], []
     for query_id in scored:

@@ -41,13 +41,18 @@ def photos_of_landmarks(path: str, landmark_ids: Collection[int]) -> dict[int, l
 
 def landmark_names(source: str, landmark_ids: Collection[int]) -> dict[int, str]:
     """The landmarks' names, from ``train_label_to_category.csv``, if it exists."""
-    folders = (files.join(source, "metadata"), source, files.join(source, "train"))
-    path = _first_file(folders, ("train_label_to_category.csv",))
+    path = names_file(source)
     if path is None:
         return {}
     wanted = {str(landmark_id) for landmark_id in landmark_ids}
     rows = csv_rows.read_rows(path, ("landmark_id", "category"))
     return {int(number): category_name(url) for _, (number, url) in rows if number in wanted}
+
+
+def names_file(source: str) -> str | None:
+    """``train_label_to_category.csv`` below a source folder, if any."""
+    folders = (files.join(source, "metadata"), source, files.join(source, "train"))
+    return _first_file(folders, ("train_label_to_category.csv",))
 
 
 def category_name(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from glrtf.config.evaluation import ReportConfig
@@ -24,6 +24,7 @@ from glrtf.reporting.embedding_map import EmbeddingMap
 from glrtf.reporting.gallery import QueryView
 from glrtf.reporting.page import Page, Section
 from glrtf.reporting.report_embeddings import Embeddings
+from glrtf.retrieval.bundle import open_bundle
 from glrtf.tuning import ablation_table
 
 TRAIN_PHOTOS_SHOWN = 6
@@ -75,13 +76,15 @@ def gather(config: ReportConfig) -> Material:
     Raises:
         UserError: If a file is missing or invalid.
     """
-    train_csv = landmark_tables.require_train_csv(config.train_csv, config.source)
+    bundle = open_bundle(config.bundle, config.verify) if config.bundle else None
+    table = bundle.files.landmarks if bundle else config.train_csv
+    train_csv = landmark_tables.require_train_csv(table or None, config.source)
     find.require_source(config.source)
     solution = read_retrieval_solution(config.solution)
     result = read_result(config.retrieval)
     baseline = read_result(config.baseline) if config.baseline else None
     scored = score_submission(result.rankings.items(), solution, name=config.retrieval)
-    embeddings = report_embeddings.open_embeddings(config, result.info)
+    embeddings = report_embeddings.open_embeddings(config, result.info, bundle)
     ablation = _ablation_section(config.ablation)
     everything = _views(config, result, solution, baseline)
     views = gallery.choose_queries(everything, config.max_queries)
@@ -96,7 +99,7 @@ def gather(config: ReportConfig) -> Material:
         views=views,
         train={number: ids[:TRAIN_PHOTOS_SHOWN] for number, ids in train_ids.items()},
         bridges=report_embeddings.bridging_photos(embeddings, views, train_ids),
-        names=landmark_tables.landmark_names(config.source, page_data.bridging_landmarks(views)),
+        names=_names(config, table, page_data.bridging_landmarks(views)),
         embeddings=embeddings,
         embedding_map=report_embeddings.make_map(config, embeddings, views, solution),
         ablation=ablation,
@@ -189,6 +192,14 @@ def _difference(
         return None
     other = score_submission(baseline.rankings.items(), solution, name=str(config.baseline))
     return summary.paired_difference(other, scored, resamples=_RESAMPLES)["All"]
+
+
+def _names(config: ReportConfig, table: str | None, landmarks: Collection[int]) -> dict[int, str]:
+    """The landmarks' names, from below the photos' folder, else from next to the table."""
+    found = landmark_tables.landmark_names(config.source, landmarks)
+    if found or not table:
+        return found
+    return landmark_tables.landmark_names(os.path.dirname(table) or ".", landmarks)
 
 
 def _train_photos(

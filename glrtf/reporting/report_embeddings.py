@@ -17,6 +17,7 @@ from glrtf.reporting import bridge_photos, embedding_map, projector
 from glrtf.reporting.bridge_photos import Bridge
 from glrtf.reporting.embedding_map import EmbeddingMap
 from glrtf.reporting.gallery import QueryView
+from glrtf.retrieval.bundle import Bundle
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
@@ -36,12 +37,15 @@ class Embeddings:
     notes: Sequence[str]
 
 
-def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings:
+def open_embeddings(
+    config: ReportConfig, info: Mapping[str, Any], bundle: Bundle | None = None
+) -> Embeddings:
     """Opens the named sets, or those that the retrieval was made from.
 
     Args:
         config: The report's settings.
         info: ``retrieval.json``.
+        bundle: Has the sets of index and train images, if given.
 
     Raises:
         UserError: If a set that the settings name is missing or incomplete.
@@ -49,11 +53,17 @@ def open_embeddings(config: ReportConfig, info: Mapping[str, Any]) -> Embeddings
     parameters = info.get("parameters", {})
     votes = parameters.get("votes") or ()
     adapter = parameters.get("adapter") or ""
+    of_bundle: dict[str, Sequence[str]] = {}
+    if bundle is not None:
+        votes, adapter = (), ""
+        if not bundle.info["mapped"]:
+            votes, adapter = bundle.info["votes"], bundle.files.adapter
+        of_bundle = {"index": bundle.files.index, "train": bundle.files.train}
     sets: dict[str, RowsById] = {}
     agreement = Agreement()
     notes = []
     for role in ROLES:
-        named: list[str] = getattr(config, role)
+        named = list(of_bundle.get(role, ())) or getattr(config, role)
         folders = named or [
             moved(folder, parameters.get("output", ""), config.retrieval)
             for folder in parameters.get(role) or []

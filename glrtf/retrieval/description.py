@@ -1,10 +1,10 @@
-"""retrieval.json: what a ranking was made from, as far as other commands read it."""
+"""retrieval.json: the parts of a ranking's description that other commands read."""
 
 from typing import TypedDict
 
 
 class Parameters(TypedDict, total=False):
-    """The settings of the retrieval that name files or say how sets join."""
+    """The settings of the retrieval that name files or define how sets are joined."""
 
     query: list[str]
     index: list[str]

@@ -1,12 +1,14 @@
 """The direct side of a ranking: steps 6 and 7, and optional re-ranking."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.config.reranking import RerankConfig
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embeddings.rows import ConcatenatedRows, RowSource, gather_rows
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import RowSource, gather_rows
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences
 from glrtf.retrieval.inputs import Inputs
@@ -139,15 +141,8 @@ class DirectSide:
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
             with Progress("superglobal", len(among.indices), "image") as progress:
-                for row, nearest in enumerate(among.indices):
-                    scores = np.full((1, len(nearest)), -np.inf)
-                    valid = nearest >= 0
-                    own = gather_rows(query, np.array([row]))[0]
-                    images = gather_rows(index, np.asarray(nearest[valid]))
-                    scores[0, valid] = superglobal.scores(
-                        own, images, settings.refine_k, settings.beta
-                    )
-                    yield (scores,)
+                for row in range(len(among.indices)):
+                    yield (refined_scores(query, index, among, row, settings),)
                     progress.update()
 
         key = {
@@ -164,22 +159,60 @@ class DirectSide:
         settings = self._config.rerank
         among = self._search.neighbors("index_neighbors", index, index, settings.graph_k)
         graph = diffusion.mutual_graph(among, settings.gamma)
-        found: list[Neighbors] = []
         with Progress("diffusion", len(near.indices), "image") as progress:
-            for chunk in _blocks_of(near, _QUERIES_A_BLOCK):
-                starts = diffusion.sources(
-                    chunk.head(settings.start_k), len(index.ids), settings.gamma
-                )
-                reached = diffusion.diffuse(graph, starts, settings.alpha, settings.steps).T
-                rows = np.broadcast_to(np.arange(reached.shape[1]), reached.shape)
-                ranked = best(rows, np.where(reached > 0, reached, -np.inf), near.k)
-                found.append(_without_rest(ranked))
-                progress.update(len(chunk.indices))
-        indices = np.concatenate([one.indices for one in found])
-        reached = np.concatenate([one.scores for one in found])
-        top = np.maximum(reached[:, :1], np.finfo(np.float64).tiny)
-        confidences = np.where(indices >= 0, reached / top, 0) * np.clip(near.scores[:, :1], 0, 1)
-        return Neighbors(indices, reached), confidences
+            return diffused(near, graph, settings, len(index.ids), progress.update)
+
+
+def refined_scores(
+    query: RowSource, index: RowSource, among: Neighbors, row: int, settings: RerankConfig
+) -> npt.NDArray[np.float64]:
+    """SuperGlobal's scores of one query's nearest images, (1, m) float64; -inf for none.
+
+    Args:
+        query: The queries.
+        index: The index images.
+        among: The queries' nearest index images.
+        row: Which query.
+        settings: The parameters.
+    """
+    nearest = among.indices[row]
+    scores = np.full((1, len(nearest)), -np.inf)
+    valid = nearest >= 0
+    own = gather_rows(query, np.array([row]))[0]
+    images = gather_rows(index, np.asarray(nearest[valid]))
+    scores[0, valid] = superglobal.scores(own, images, settings.refine_k, settings.beta)
+    return scores
+
+
+def diffused(
+    near: Neighbors,
+    graph: diffusion.Graph,
+    settings: RerankConfig,
+    images: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> tuple[Neighbors, npt.NDArray[np.float64]]:
+    """The images that diffusion reaches best; each query's best one keeps its confidence.
+
+    Args:
+        near: The queries' nearest index images.
+        graph: The index images' neighbourhoods.
+        settings: The parameters.
+        images: How many index images there are.
+        advance: Is given the number of queries that are done.
+    """
+    found: list[Neighbors] = []
+    for chunk in _blocks_of(near, _QUERIES_A_BLOCK):
+        starts = diffusion.sources(chunk.head(settings.start_k), images, settings.gamma)
+        reached = diffusion.diffuse(graph, starts, settings.alpha, settings.steps).T
+        rows = np.broadcast_to(np.arange(reached.shape[1]), reached.shape)
+        ranked = best(rows, np.where(reached > 0, reached, -np.inf), near.k)
+        found.append(_without_rest(ranked))
+        advance(len(chunk.indices))
+    indices = np.concatenate([one.indices for one in found])
+    scores = np.concatenate([one.scores for one in found])
+    top = np.maximum(scores[:, :1], np.finfo(np.float64).tiny)
+    confidences = np.where(indices >= 0, scores / top, 0) * np.clip(near.scores[:, :1], 0, 1)
+    return Neighbors(indices, scores), confidences
 
 
 def _blocks_of(near: Neighbors, rows: int) -> Iterator[Neighbors]:

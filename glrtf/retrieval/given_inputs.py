@@ -1,4 +1,4 @@
-"""Inputs of a retrieval that are objects in memory, not folders to be opened."""
+"""Inputs of a retrieval that are objects in memory instead of folders."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,9 @@ class GivenInputs(Inputs):
     """`Inputs` whose sets are open already, and whose landmarks may be a mapping.
 
     Args:
-        config: The settings; what they name as query, index, train and non_landmark is not read.
-        sources: Role -> its sets, one a model, or one array.
+        config: The settings; the folders of query, index, train and non_landmark in them are not
+            read.
+        sources: Role -> its sets, one per model, or one array.
         landmarks: Train image id -> landmark id; None reads the table that `config` names.
     """
 

@@ -12,10 +12,10 @@ from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embeddings.adapter import AdaptedRows, Adapter, adapted
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import (
     ArrayRows,
-    ConcatenatedRows,
     JoinedRows,
     RowSource,
     gather_rows,

@@ -1,7 +1,7 @@
 """Sorts by one integer per element, many times faster than lexicographic sorts.
 
-A score's bits, mapped so that a larger score is a smaller number, are
-packed with what decides ties, and the integers are sorted.
+A score's bits, mapped so that a larger score is a smaller number, are packed together with the tie
+breaker, and the integers are sorted.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ _MOST_BITS = 63
 
 def falling_bits(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     """Integers in the order of descending scores, any shape; equal ones for -0 and 0."""
-    # Below the sign, negative numbers' bits run the other way.
+    # Except for the sign, the bits of negative numbers are in reverse order.
     bits = (scores + np.float32(0)).view(np.int32)
     return ~(bits ^ ((bits >> 31) & _BELOW_SIGN))
 
@@ -53,7 +53,7 @@ def descending_in_groups(
     Args:
         groups: (n,) int64 from 0 on.
         scores: (n,) float64.
-        second: (n,) float64, what decides among equal scores, descending.
+        second: (n,) float64, the tie breaker, descending.
 
     Returns:
         (n,) int64 places.
@@ -69,7 +69,7 @@ def descending_in_groups(
         order = order[stable_order(groups[order])]
         grouped, rounded = groups[order], falling[order]
         alike = np.flatnonzero((grouped[1:] == grouped[:-1]) & (rounded[1:] == rounded[:-1]))
-    # Only what float32 did not tell apart can stand in the wrong order.
+    # Only scores that are equal in float32 can be in the wrong order.
     before, after = order[alike], order[alike + 1]
     wrong = scores[after] > scores[before]
     if second is not None:
@@ -123,7 +123,7 @@ def sorted_with_places(
         keys: (..., n) from 0 on, with `bits_of_places(n)` bits free at the top.
 
     Returns:
-        The keys in ascending order and the place that each had, both (..., n).
+        The keys in ascending order and the original position of each, both (..., n).
     """
     bits = bits_of_places(keys.shape[-1])
     packed = keys << bits

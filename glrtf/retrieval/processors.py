@@ -23,7 +23,7 @@ def for_all(function: Callable[[int], _ResultT], items: Sequence[int]) -> list[_
 
     Args:
         function: Called once for each item, by several threads at a time.
-        items: What it is called with; each thread takes the next one that is left.
+        items: Its arguments; each thread takes the next one.
 
     Returns:
         The results in the order of the items.

@@ -2,8 +2,9 @@
 
 The published neighbours are the 15 nearest of each of 20 files of train rows. A set written by
 `glrtf embed` has a part for each shard, one or thousands, in an order that depends on their
-number. So rows are put in the order of their image ids, which say nothing of what photos show, and
-that order is cut into 20 parts of equal length. Sets of the same images give the same parts.
+number. So rows are put in the order of their image ids, which are unrelated to what photos show,
+and that order is divided into 20 parts of equal length. Sets of the same images give the same
+parts.
 """
 
 import functools
@@ -31,7 +32,8 @@ class PublishedParts:
 
     def __init__(self, source: EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows) -> None:
         self._source = source
-        # As numpy.array_split cuts: the first parts have one row more where it does not divide.
+        # As numpy.array_split does: the first parts have one more row if the number does not
+        # divide.
         least, more = divmod(sum(source.part_lengths), PUBLISHED_PARTS)
         self.part_lengths = tuple(least + (part < more) for part in range(PUBLISHED_PARTS))
         self.name = source.name

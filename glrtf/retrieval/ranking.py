@@ -19,7 +19,7 @@ from tfrecords_tools.progress import Progress
 
 _IMAGES_A_BLOCK = 16_384
 _IMAGES_AT_ONCE = 128
-"""So few that their neighbours stay in the cache."""
+"""Few enough that their neighbours stay in the cache."""
 _QUERIES_AT_ONCE = 256
 
 
@@ -43,7 +43,7 @@ def landmark_blocks(
 ) -> Iterator[LandmarkConfidences]:
     """Step 4: the landmarks that images keep, a few thousand images at a time.
 
-    Of mapped neighbours, no more than two blocks are held in memory.
+    At most two blocks of mapped neighbours are in memory.
 
     Args:
         near: The images' nearest train images.
@@ -132,7 +132,7 @@ def rank_block(
     lists: ImagesByLandmark,
     settings: FusionConfig,
 ) -> Ranking:
-    """As `rank`, for so few queries that all their candidates fit into memory.
+    """Like `rank`, for few enough queries that all their candidates fit into memory.
 
     Args:
         nearest: The queries' nearest index images.
@@ -142,7 +142,7 @@ def rank_block(
         settings: The parameters.
     """
     surest_first = settings.tie_break == "bridge"
-    # So deep that `limit` of them remain when those among the neighbours are left out.
+    # Deep enough that `limit` of them remain without those among the neighbours.
     depth = settings.limit + nearest.k
     return fusion.fuse(
         nearest,

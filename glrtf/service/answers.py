@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 LIKELY, WEAK = 0.7, 0.3
-"""Probabilities from which on an answer is called likely, and below which weak."""
+"""The probabilities from which an answer is called likely, and below which weak."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,7 @@ class LandmarkFound:
         landmark_id: Which.
         name: Its name; empty if unknown.
         confidence: C, a sum of similarities.
-        probability: That it is right, 0 to 1; None if that is not known. See
+        probability: The probability that it is right, 0 to 1; None if unknown. See
             `glrtf.service.calibration`.
         train_photos: The photo's nearest train photos of it, which support it.
     """
@@ -40,7 +40,7 @@ class PhotoFound:
         image_id: Which.
         name: Its owner's name for it; empty if unknown.
         final: F, by which the photos are ordered.
-        probability: That it shows the same, 0 to 1; None if that is not known.
+        probability: The probability that it shows the same, 0 to 1; None if unknown.
         direct: D, confidence from similarity alone.
         bridged: B, confidence through a landmark of the train set.
         landmark_id: That landmark; None if there is none.
@@ -59,7 +59,7 @@ class PhotoFound:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What is known of a photo.
+    """The answer for a photo.
 
     Attributes:
         landmarks: Landmarks it may show, highest confidence first.
@@ -78,7 +78,7 @@ class Answer:
 
     @property
     def verdict(self) -> str | None:
-        """``likely``, ``unsure`` or ``unknown``; None if that is not known."""
+        """``likely``, ``unsure`` or ``unknown``; None if unknown."""
         if self.probability is None:
             return None
         if self.probability >= LIKELY:
@@ -86,7 +86,7 @@ class Answer:
         return "unsure" if self.probability >= WEAK else "unknown"
 
     def head(self, limit: int) -> "Answer":
-        """The same with no more than that many index photos."""
+        """The same answer with at most that many index photos."""
         return Answer(self.landmarks, self.photos[:limit])
 
     def as_json(self) -> dict[str, Any]:

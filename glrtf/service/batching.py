@@ -1,4 +1,4 @@
-"""Many single requests, few model calls."""
+"""Combines many single requests into few model calls."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,17 +12,17 @@ _BATCHES_IN_FLIGHT = 2
 
 
 class Batcher(Generic[ItemT, ResultT]):
-    """Collects what is submitted within a short time and runs it at once.
+    """Collects items submitted within a short time and runs them together.
 
-    Two batches run at a time, so that one is on the device while the results of
-    the other are worked out; meanwhile the next one collects. A lone item does
-    not wait. An item whose submitter has given up is left out.
+    Two batches run at a time, so that one is on the device while the results of the other are
+    computed; meanwhile the next one fills. A single item does not wait. An item whose submitter has
+    given up is skipped.
 
     Args:
-        run: From items to as many results, in order. Runs in two threads at a time.
-        max_batch: Most items of a call.
+        run: Maps items to equally many results, in order. Runs in two threads at a time.
+        max_batch: The largest number of items per call.
         wait: How long a batch waits for each further item, seconds.
-        expected: Whether further items may be on their way; without, none is waited for.
+        expected: Tells whether further items may arrive; without it, a batch does not wait.
 
     Attributes:
         batches: How many calls were made.
@@ -47,7 +47,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self.items = 0
 
     def start(self) -> None:
-        """Begins to collect, in the running event loop."""
+        """Starts collecting, in the running event loop."""
         self._collector = asyncio.create_task(self._collect())
 
     async def stop(self) -> None:
@@ -109,7 +109,7 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             found = await loop.run_in_executor(self._threads, self._run, items)
         except Exception as error:
-            # Whatever it is, it is each submitter's to tell; the collector lives on.
+            # Any error is passed to each submitter; the collector continues.
             for _, result in wanted:
                 if not result.done():
                     result.set_exception(error)

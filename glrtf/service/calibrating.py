@@ -4,9 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
+from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS
 from glrtf.config.service import SearcherConfig
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.service import index_quality
+from glrtf.service import curve_data, index_quality
 from glrtf.service.calibration import Calibration
 from glrtf.service.index_quality import KnownPhotos
 from glrtf.service.row_searcher import RowSearcher
@@ -20,14 +21,13 @@ _VERSION = 3
 
 
 def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
-    """What was kept, or else leave-one-out over at most 500 photos whose landmark is known.
+    """The stored calibration, or leave-one-out over at most 500 photos of known landmarks.
 
-    Taken are index photos. Where they tell nothing of landmarks, as the train set has none of
-    theirs, train photos do.
+    It uses index photos; if the train set has none of their landmarks, it uses train photos.
 
     Args:
         searcher: The searcher to calibrate.
-        config: What it was opened with.
+        config: The settings that it was opened with.
     """
     if kept := _kept(searcher, config):
         return kept
@@ -49,7 +49,7 @@ def _fitted(searcher: RowSearcher, photos: KnownPhotos, source: str) -> Calibrat
     found = index_quality.ask(searcher, photos)
     unknown = index_quality.ask(searcher, photos, unknown=True)
     labelled = float((searcher.index_landmarks != NO_LANDMARK).mean())
-    return index_quality.calibrate(photos, found, unknown, source, labelled)
+    return curve_data.calibrate(photos, found, unknown, source, labelled)
 
 
 def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> None:
@@ -59,9 +59,9 @@ def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> 
 
 
 def held_out(searcher: RowSearcher, photos: KnownPhotos, config: SearcherConfig) -> Calibration:
-    """The calibration by photos that are in no set; kept, where it says something.
+    """The calibration by photos that are in no set; stored if it has a curve.
 
-    A curve with too few photos stays unchanged.
+    A curve with too few photos is not replaced.
     """
     known = int((photos.landmarks != NO_LANDMARK).sum())
     source = f"{len(photos.rows)} held-out photos, {known} of them of known landmarks"
@@ -95,12 +95,19 @@ def _kept(searcher: RowSearcher, config: SearcherConfig) -> Calibration | None:
 
 
 def _key(searcher: RowSearcher, config: SearcherConfig) -> dict[str, Any]:
-    """All that it depends on, except for the photos searched with."""
-    tables = [each for each in (config.landmarks, config.labels) if each]
+    """Everything that it depends on, except for the photos searched with."""
+    searched = searcher.searched
+    # The table of the train photos' landmarks stands for that of the index photos, too.
+    own = searched.labels if searched.labels != searched.landmarks else ""
+    tables = [each for each in (searched.landmarks, own, searched.non_landmark_scores) if each]
+    ranking = {}
+    if searched.ranking != PUBLISHED_FOR_PHOTOS:
+        ranking = {"ranking": dataclasses.asdict(searched.ranking)}
     return {
+        **ranking,
         "version": _VERSION,
-        "index": searcher.index.digest,
-        "train": searcher.train.digest if searcher.train else "",
+        "index": searched.index.digest,
+        "train": searched.train.digest if searched.train else "",
         "tables": [files.sha256(each) for each in tables],
         "search": dataclasses.asdict(config.search),
     }

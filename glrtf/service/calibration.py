@@ -1,11 +1,10 @@
 """From scores to probabilities: how often answers with such a score were right.
 
 Scores are sums of similarities; what 1.76 means depends on the model and the index. Photos
-whose landmark is known are searched as if they were new, and a curve is laid through
-how often the answers were right (Platt, "Probabilistic outputs for support vector
-machines", 1999). Each photo is searched twice: once with its landmark in the index, once as
-if there were none, so that photos of something else count as much as photos of
-something known.
+whose landmark is known are searched as if they were new, and a curve is fitted to how often the
+answers were right (Platt, "Probabilistic outputs for support vector machines", 1999). Each photo is
+searched twice: once with its landmark in the index, once as if there were none, so that photos of
+something else count as much as photos of something known.
 """
 
 import dataclasses
@@ -19,7 +18,7 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import json_shapes
 
 FEWEST = 10
-"""Right answers, and wrong ones, below which there is no curve."""
+"""The smallest number of right answers, and of wrong ones, for a curve."""
 _STEPS = 100
 
 
@@ -30,7 +29,7 @@ class Curve:
     Attributes:
         slope: Above 0.
         shift: At a score of 0.
-        highest: The highest score it was fitted to; beyond it the curve is a guess.
+        highest: The highest score that it was fitted to; beyond it the curve is extrapolated.
     """
 
     slope: float
@@ -47,7 +46,7 @@ class Curve:
         return (float(np.log(probability / (1 - probability))) - self.shift) / self.slope
 
     def as_text(self) -> str:
-        """Which scores are right in 50 % and 90 % of cases, as far as answers come to them."""
+        """The scores that are right in 50 % and 90 % of cases, as far as answers reach them."""
         levels = [
             f"{level} % at {self.score(level / 100):.2f}"
             for level in (50, 90)
@@ -63,10 +62,10 @@ class Calibration:
     """Probabilities that answers are right.
 
     Attributes:
-        landmark: From a landmark confidence C; None if it is not known.
+        landmark: From a landmark confidence C; None if unknown.
         photo: From the cube root of a final confidence F, which is a similarity where
-            nothing bridges; None if it is not known.
-        source: By which photos, in words.
+            nothing bridges; None if unknown.
+        source: A description of the photos used.
     """
 
     landmark: Curve | None = None
@@ -79,11 +78,11 @@ class Calibration:
         return self.landmark is not None or self.photo is not None
 
     def of_landmark(self, confidence: float) -> float | None:
-        """The probability that a photo shows a landmark of such a confidence."""
+        """The probability that a photo shows a landmark with this confidence."""
         return self.landmark(confidence) if self.landmark else None
 
     def of_photo(self, final: float) -> float | None:
-        """The probability that an index photo of such a final confidence shows the same."""
+        """The probability that an index photo with this final confidence shows the same."""
         return self.photo(float(np.cbrt(final))) if self.photo else None
 
     def as_json(self) -> dict[str, Any]:
@@ -91,7 +90,7 @@ class Calibration:
         return dataclasses.asdict(self)
 
     def as_line(self) -> str:
-        """In words, for a terminal."""
+        """A line for a terminal."""
         known = [
             f"{name} {curve.as_text()}"
             for name, curve in (("landmark", self.landmark), ("photo", self.photo))
@@ -103,7 +102,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, values: Any) -> "Calibration | None":
-        """What `as_json` gave; None for anything else."""
+        """The inverse of `as_json`; None for anything else."""
         try:
             json_shapes.require("calibration", values, _Saved)
         except UserError:
@@ -127,8 +126,8 @@ def _curve(values: Mapping[str, float]) -> Curve:
 def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve | None:
     """The maximum-likelihood curve.
 
-    Targets are Platt's, a little inside 0 and 1, so that a clean separation gives no
-    step; Newton's method with a little damping.
+    Targets are Platt's, a little inside 0 and 1, so that a clean separation does not give a step;
+    Newton's method with a little damping.
 
     Args:
         scores: (n,).
@@ -143,7 +142,7 @@ def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve 
     if min(positive, negative) < FEWEST:
         return None
     targets = np.where(right, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    # Of unit spread, so that one damping suits all.
+    # With unit variance, so that one damping suits all.
     mean, spread = float(scores.mean()), float(scores.std())
     if spread == 0:
         return None

@@ -1,8 +1,8 @@
 """Connections with limits: idle ones are closed to make room for others.
 
-uvicorn starts a timer after an answer alone: a connection that never asks, or sends its
-request's head byte by byte, would stay for ever and count against the limit, and so would
-one that does not read the response.
+uvicorn starts a timer only after a response: a connection that never sends a request, or sends its
+headers byte by byte, would stay forever and count against the limit, and so would one that does not
+read the response.
 """
 
 import asyncio
@@ -11,17 +11,17 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 IDLE_SECONDS = 15.0
-"""Time from a connection's beginning, or its last answer, to the whole head of a request."""
+"""Time from a connection's start, or its last response, to the complete headers of a request."""
 UNREAD_SECONDS = 30.0
-"""How long an answer may wait for a client to go on reading."""
+"""How long a response may wait for a client to continue reading."""
 _CLOSING_SECONDS = 0.5
 
 
 class BoundedConnection(H11Protocol):
     """uvicorn's protocol with limits for idle and slow clients.
 
-    Where there are as many connections as `limit_concurrency` allows, the one that has been
-    idle longest is closed for the new one.
+    If there are as many connections as `limit_concurrency` allows, the one that has been idle
+    longest is closed for the new one.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -46,7 +46,7 @@ class BoundedConnection(H11Protocol):
             if others:
                 longest = min(others, key=lambda each: each._idle_since)
                 longest.transport.abort()
-                # Its end is announced only later; until then it must not be chosen again.
+                # Its end is reported only later; until then it must not be chosen again.
                 self.connections.discard(longest)
         self._wait_for_request()
 

@@ -1,4 +1,4 @@
-"""What a running service counts."""
+"""The counters of a running service."""
 
 import collections
 import time
@@ -31,7 +31,7 @@ class Counters:
         self._outcomes["aborted"] += 1
 
     def as_json(self) -> dict[str, Any]:
-        """What `/healthz` shows of them.
+        """The part of `/healthz` about them.
 
         Counts by outcome (``answered``, ``aborted`` or the status), uptime in seconds, and
         latencies of the last 1000 answers in milliseconds.

@@ -1,34 +1,26 @@
-"""How good an index answers, by photos whose landmark is known."""
+"""The quality of an index, measured with photos whose landmark is known."""
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embeddings.rows import ArrayRows, RowSource
+from glrtf.embeddings.rows import RowSource
 from glrtf.evaluation import bootstrap, metrics
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.search.neighbors import NO_ROW
-from glrtf.service import calibration
-from glrtf.service.calibration import Calibration, Curve
-from glrtf.service.landmark_evidence import LandmarkFinder, LeftOut
+from glrtf.service.landmark_evidence import LeftOut
 from glrtf.service.row_searcher import RowSearcher
 from tfrecords_tools.progress import Progress
 
 RANKED = 100
-_AT_ONCE = 256
-# How many photos of an answer people look at.
-_SHOWN = 24
+AT_ONCE = 256
+"""Photos that are searched with at a time."""
 _LISTED = 10
-# Stands for what no answer can be.
-_NEVER = -2
 # Stands in `Found.shown` beyond the last photo.
 _NOTHING = -3
-# From this share of labelled index photos on, the others show no landmark.
-_LABELLED = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +29,9 @@ class KnownPhotos:
 
     Attributes:
         rows: (photos, d) float32, of length 1.
-        ids: (photos,) S dtype; under these they are left out of index and train set; empty for
-            photos of neither.
-        landmarks: (photos,) int64; -1 for what is no landmark of the index.
+        ids: (photos,) S dtype; photos with these ids are left out of index and train set; empty for
+            photos in neither.
+        landmarks: (photos,) int64; -1 if the index has no such landmark.
     """
 
     rows: npt.NDArray[np.float32]
@@ -49,7 +41,7 @@ class KnownPhotos:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What was found for known photos.
+    """The answers for known photos.
 
     Attributes:
         final: (photos, k) float64, F of the index photos ranked.
@@ -67,11 +59,11 @@ class Found:
 def photos_of_set(
     embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
-    """Those photos of a set whose landmark is known, at most that many, drawn at random.
+    """At most that many photos of a set whose landmark is known, drawn at random.
 
     Args:
         embedded: The set.
-        landmarks: (its rows,) int64, what they show; -1 if that is not known.
+        landmarks: (its rows,) int64, what they show; -1 if unknown.
         most: How many; 0 for all.
         seed: Equal seeds draw the same.
     """
@@ -97,8 +89,8 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     """
     found = []
     with Progress("search", len(photos.rows), "photo") as progress:
-        for start in range(0, len(photos.rows), _AT_ONCE):
-            block = slice(start, start + _AT_ONCE)
+        for start in range(0, len(photos.rows), AT_ONCE):
+            block = slice(start, start + AT_ONCE)
             landmarks = photos.landmarks[block]
             hidden = landmarks if unknown else np.full(len(landmarks), NO_LANDMARK)
             evidence, ranking = searcher.rank(
@@ -117,64 +109,9 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     )
 
 
-def landmark_curve(finder: LandmarkFinder, photos: KnownPhotos) -> Curve | None:
-    """The probability that a landmark found is right; the same as of `calibrate`.
-
-    Args:
-        finder: What finds landmarks.
-        photos: Photos of known landmarks, left out in turn.
-    """
-    parts = []
-    for unknown in (False, True):
-        for start in range(0, len(photos.rows), _AT_ONCE):
-            block = slice(start, start + _AT_ONCE)
-            truth = photos.landmarks[block]
-            hidden = truth if unknown else np.full(len(truth), NO_LANDMARK)
-            some = ArrayRows(photos.rows[block], "photos")
-            kept = finder.of_photos(some, LeftOut(photos.ids[block], hidden)).confidences
-            expected = _NEVER if unknown else truth[:, None]
-            valid = np.isfinite(kept.confidences)
-            parts.append((kept.confidences[valid], (kept.landmarks == expected)[valid]))
-    return _curve(parts) if parts else None
-
-
-def calibrate(
-    photos: KnownPhotos, found: Found, unknown: Found, source: str, labelled: float
-) -> Calibration:
-    """Probabilities that answers are right.
-
-    Index photos without a landmark count as wrong answers if most index photos have one, as in
-    GLDv2, where the others show none; else nobody knows, and they do not count.
-
-    Args:
-        photos: The photos that were searched with.
-        found: What was found.
-        unknown: What was found as if their landmarks were new; all of it is wrong.
-        source: What the photos are, in words.
-        labelled: Share of index photos whose landmark is known.
-    """
-    least = NO_LANDMARK if labelled >= _LABELLED else NO_LANDMARK + 1
-    truth = np.where(photos.landmarks == NO_LANDMARK, _NEVER, photos.landmarks)[:, None]
-    marks, seen = [], []
-    for one, right in ((found, truth), (unknown, np.full_like(truth, _NEVER))):
-        valid = np.isfinite(one.confidences)
-        marks.append((one.confidences[valid], (one.marks == right)[valid]))
-        shown, final = one.shown[:, :_SHOWN], one.final[:, :_SHOWN]
-        counted = shown >= least
-        seen.append((np.cbrt(final[counted]), (shown == right)[counted]))
-    return Calibration(_curve(marks), _curve(seen), source)
-
-
-def _curve(
-    parts: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]],
-) -> Curve | None:
-    scores, right = zip(*parts, strict=True)
-    return calibration.fit(np.concatenate(scores), np.concatenate(right))
-
-
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """How well known photos are answered.
+    """How good the answers for known photos are.
 
     Attributes:
         queries: Photos with at least one other photo of their landmark in the index.
@@ -182,8 +119,8 @@ class Quality:
         map_100: Mean average precision of the first 100 index photos.
         map_100_interval: Its bootstrap interval, 95 %.
         recall_1: Share of queries whose first index photo shows the same landmark.
-        landmark_1: Share of queries whose surest landmark is right, of those whose landmark has
-            train photos; None if none has.
+        landmark_1: Share of queries whose most confident landmark is right, of those whose landmark
+            has train photos; None if none has.
         worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
         confusions: Landmarks shown first instead of the right one, the most frequent
             first: id, name, found_id, found_name, count.
@@ -205,7 +142,7 @@ def are_answerable(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np
 
 
 def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality:
-    """Measures what was found.
+    """Measures the answers.
 
     Args:
         searcher: The searcher measured.
@@ -251,7 +188,7 @@ def _share_right(
 
 
 def _relevant(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.int64]:
-    """How many index photos are right for each photo, itself not counted."""
+    """How many index photos are right for each photo, without itself."""
     known, counts = np.unique(searcher.index_landmarks, return_counts=True)
     by_landmark = dict(zip(known.tolist(), counts.tolist(), strict=True))
     by_landmark[NO_LANDMARK] = 0

@@ -1,4 +1,4 @@
-"""What is known of photos by their ids: the landmarks they show, and their own names."""
+"""Looks up photos by id: the landmarks that they show, and their names."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
         (photos,) int64; -1 if the file does not have the photo.
 
     Raises:
-        UserError: On missing columns or a landmark that is no number.
+        UserError: On missing columns or a landmark that is not a number.
     """
     found = np.full(len(ids), NO_LANDMARK, np.int64)
     if not path:
@@ -34,7 +34,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
 
 
 def names_of_photos(folder: str) -> dict[str, str]:
-    """The photos' paths by image id, where a set was embedded from a folder of photos.
+    """The photos' paths by image id, if a set was embedded from a folder of photos.
 
     Args:
         folder: The embedding set.

@@ -1,4 +1,4 @@
-"""Which landmarks images show, and the train photos that say so."""
+"""The landmarks that images show, and the train photos that support them."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import LandmarkConfig, SearchConfig, TrainNeighborsConfig
+from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
+from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import JoinedRows, RowSource
+from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource, groups_of
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
@@ -27,7 +28,7 @@ from tfrecords_tools.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-    """What searches do as if they did not know of, one entry a photo.
+    """Photos that a search must ignore, one entry per query photo.
 
     Attributes:
         ids: (photos,) S dtype, index and train photos of that id.
@@ -60,13 +61,15 @@ class LandmarkEvidence:
 
 
 class LandmarkFinder:
-    """Steps 2 to 4 of a retrieval with the published parameters, without penalties.
+    """Steps 2 to 4 of a retrieval.
 
     Args:
         train: The train photos.
         landmarks_csv: What they show.
         search: How neighbours are found.
-        folder: Where trees and the index photos' evidence are kept.
+        folder: Where trees and the index photos' evidence are cached.
+        ranking: The settings.
+        non_landmark_scores: CSV of how much train photos look like non-landmarks; empty for none.
 
     Attributes:
         train: The train photos by ascending id, in the published number of parts.
@@ -76,17 +79,26 @@ class LandmarkFinder:
 
     def __init__(
         self,
-        train: EmbeddingSet | JoinedRows | AdaptedRows,
+        train: EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows,
         landmarks_csv: str,
         search: SearchConfig,
         folder: str,
+        ranking: RankingSettings = PUBLISHED_FOR_PHOTOS,
+        non_landmark_scores: str = "",
     ) -> None:
         self.train = PublishedParts(train)
         self._landmarks_csv = landmarks_csv
         self._search, self._folder = search, folder
         self.of_rows = landmarks.read_landmarks(landmarks_csv, self.train)
         self.known, self._codes = np.unique(self.of_rows, return_inverse=True)
-        self._neighbors, self._settings = TrainNeighborsConfig(), LandmarkConfig()
+        self._neighbors = ranking.train_neighbors
+        self._settings = ranking.landmark
+        self._penalties_csv = non_landmark_scores
+        similarity = np.ones(len(self.of_rows))
+        if self._penalties_csv:
+            similarity = non_landmark.read_scores(self._penalties_csv, self.train)
+        # The last entry is for missing neighbours: row -1.
+        self._non_landmark_similarity = np.append(similarity, 1.0)
         self._opened = OpenedDatabase(self.train, search, folder)
 
     def of_photos(self, photos: RowSource, left_out: LeftOut | None = None) -> LandmarkEvidence:
@@ -120,8 +132,8 @@ class LandmarkFinder:
         ):
             yield self._evidence(near)
 
-    def of_index(self, index: EmbeddingSet) -> LandmarkEvidence:
-        """The landmarks of all index photos, found once and kept on disk.
+    def of_index(self, index: RowSource) -> LandmarkEvidence:
+        """The landmarks of all index photos, found once and cached on disk.
 
         Of a set that was changed, only those of the new photos are looked for.
         """
@@ -133,7 +145,7 @@ class LandmarkFinder:
         key = self._key(index)
         growth = Growth(
             {name: value for name, value in key.items() if name != "index"},
-            index.groups,
+            groups_of(index),
             lambda rows: blocks(SubsetRows(index, rows)),
             replaces=True,
         )
@@ -148,22 +160,27 @@ class LandmarkFinder:
         settings = self._settings
         valid = near.indices != NO_ROW
         codes = np.where(valid, self._codes[near.indices], -1)
-        no_penalty = np.ones(near.scores.shape)
+        similarity = self._non_landmark_similarity[near.indices]
         kept = landmarks.landmark_confidences(
             codes,
-            non_landmark.penalized_distances(near.scores, no_penalty, 0.0),
+            non_landmark.penalized_distances(near.scores, similarity, settings.non_landmark_weight),
             self.known,
             per_landmark=settings.per_landmark,
             best_bonus=settings.best_bonus,
             keep=settings.keep,
+            mean=settings.aggregate == "mean",
         )
         shown = np.where(valid, self.known[codes], NO_LANDMARK)
         rows = supporting_rows(near, shown, kept.landmarks, settings.per_landmark)
         return LandmarkEvidence(kept, rows)
 
     def _key(self, index: RowSource) -> dict[str, Any]:
-        """All that the index photos' evidence depends on."""
+        """Everything that the index photos' evidence depends on."""
+        penalties = {}
+        if self._penalties_csv:
+            penalties = {"non_landmark": files.sha256(self._penalties_csv)}
         return {
+            **penalties,
             "index": index.digest,
             "train": self.train.digest,
             "landmarks": files.sha256(self._landmarks_csv),

@@ -7,15 +7,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
-from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.info import INFO_FILE
+from glrtf.retrieval.bundle import BUNDLE_FILE
 from glrtf.service.answers import Answer
-from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
 from glrtf.service.calibration import Calibration
+from glrtf.service.joined_models import PhotoModel
+from glrtf.service.photo_input import Prepared
+from glrtf.service.queries import Query
+from glrtf.service.searched import SearchedRows, open_searched
 from glrtf.service.searcher import Searcher
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
@@ -33,28 +34,34 @@ class LiveSearcher:
 
     Args:
         config: What to search with, and how often to look at the sets.
-        open_first: Opens the first searcher.
+        open_first: Opens the first searcher, and that of another version of a bundle.
     """
 
     def __init__(self, config: ServeConfig, open_first: Callable[[], Searcher]) -> None:
         self._config = config
         self._states = self._states_now()
+        self._open = open_first
         self._current = open_first()
         self._wake = threading.Event()
         self._stopped = False
 
     @property
-    def model(self) -> BatchModel:
+    def model(self) -> PhotoModel:
         """The model."""
         return self._current.model
 
     @property
-    def index(self) -> EmbeddingSet:
+    def index(self) -> SearchedRows:
         """What is searched."""
         return self._current.index
 
     @property
-    def train(self) -> EmbeddingSet | None:
+    def version(self) -> int:
+        """How often the index was changed since it was made."""
+        return self._current.version
+
+    @property
+    def train(self) -> SearchedRows | None:
         """The train photos, if any."""
         return self._current.train
 
@@ -63,9 +70,13 @@ class LiveSearcher:
         """From scores to probabilities, where that is known."""
         return self._current.calibration
 
-    def search(self, photos: Sequence[np.ndarray], limit: int = MOST_ANSWERS) -> list[Answer]:
+    def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for photos; see `Searcher.search`."""
         return self._current.search(photos, limit)
+
+    def ask(self, queries: Sequence[Query], limit: int = MOST_ANSWERS) -> list[Answer | UserError]:
+        """Answers for queries; see `QuerySearcher.ask`."""
+        return self._current.ask(queries, limit)
 
     def renew(self) -> bool:
         """Takes over the sets' newest versions, if there are new ones.
@@ -80,16 +91,33 @@ class LiveSearcher:
         if states == self._states:
             return False
         self._states = states
-        index = EmbeddingSet.open(self._config.index, self._config.verify)
-        if not self._train_changed():
-            if index.digest == self._current.index.digest:
-                return False
-            renewed = self._current.with_index(index)
-        else:
-            renewed = Searcher(self._current.model, index, self._config)
+        renewed = self._renewed_bundle() if self._config.bundle else self._renewed_sets()
+        if renewed is None:
+            return False
         renewed.calibration = calibrated(renewed, self._config)
         self._current = renewed
         return True
+
+    def _renewed_sets(self) -> Searcher | None:
+        """A searcher of the sets' newest versions; None if they hold what they held."""
+        searched, current = open_searched(self._config), self._current
+        train = current.train.digest if current.train is not None else None
+        if searched.train is not None and searched.train.digest != train:
+            return current.with_sets(searched)
+        if searched.index.digest == current.index.digest:
+            return None
+        return current.with_index(searched)
+
+    def _renewed_bundle(self) -> Searcher:
+        """A searcher of the bundle that has taken the place of another."""
+        renewed, current = self._open(), self._current
+        if list(renewed.model.specs) != list(current.model.specs):
+            # Photos that are being read were prepared for the current models.
+            raise UserError(
+                f"{self._config.bundle}: expected models that take photos as those before, found"
+                " others; start glrtf serve again"
+            )
+        return renewed
 
     @contextlib.contextmanager
     def watching(self, renewed: Callable[[], object]) -> Iterator[None]:
@@ -125,24 +153,20 @@ class LiveSearcher:
                 if self.renew():
                     renewed()
                     print(
-                        f"{self.index.folder}: now version {self.index.generation},"
-                        f" {self.index.num_rows} photos",
+                        f"{self.index.name}: now version {self.version},"
+                        f" {len(self.index.ids)} photos",
                         file=sys.stderr,
                         flush=True,
                     )
             except (UserError, OSError) as error:
                 print(
-                    f"note: {error}; answering with version {self.index.generation} as before",
+                    f"note: {error}; answering with version {self.version} as before",
                     file=sys.stderr,
                     flush=True,
                 )
 
-    def _train_changed(self) -> bool:
-        train = self._current.train
-        if train is None:
-            return False
-        return EmbeddingSet.open(train.folder, self._config.verify).digest != train.digest
-
     def _states_now(self) -> list[FileState | None]:
+        if self._config.bundle:
+            return [files.state(files.join(self._config.bundle, BUNDLE_FILE))]
         folders = filter(None, [self._config.index, self._config.train])
         return [files.state(files.join(folder, INFO_FILE)) for folder in folders]

@@ -1,16 +1,17 @@
 """Photos of a folder and a table that an index is measured with."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from glrtf.config.service import EvaluateIndexConfig
 from glrtf.data.input_spec import InputSpec
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
+from glrtf.service.boxes import Box
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.index_quality import KnownPhotos
-from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
+from glrtf.service.photo_input import PhotoReader, Prepared, RefusedPhotoError
 from glrtf.service.searcher import Searcher
 from tfrecords_tools import arrange, gldv2
 from tfrecords_tools.arrange import OwnPhoto
@@ -22,19 +23,22 @@ _AT_ONCE = 32
 _CPU_SECONDS = _SECONDS = 60.0
 
 
-def read_photos(paths: list[str], spec: InputSpec) -> Iterator[np.ndarray | str]:
-    """The pixels of image files, uint8 (size, size, 3), or why there are none.
+def read_photos(
+    paths: list[str], specs: Sequence[InputSpec], boxes: Sequence[Box | None] = ()
+) -> Iterator[Prepared | str]:
+    """The pixels of image files, or why there are none.
 
     Args:
         paths: The files.
-        spec: How the model's input is made.
+        specs: How the model's inputs are made.
+        boxes: The part of each that is wanted, None for all; nothing for all of all.
     """
     decoders = DecoderPool(1, _CPU_SECONDS)
     try:
-        read = PhotoReader(spec, decoders=decoders)
-        for path in paths:
+        read = PhotoReader(specs, decoders=decoders)
+        for path, box in zip(paths, boxes or [None] * len(paths), strict=True):
             try:
-                yield read(files.read_bytes(path), _SECONDS)
+                yield read(files.read_bytes(path), _SECONDS, box)
             except RefusedPhotoError as refused:
                 yield f"{path}: expected a photo, found an unusable file: {refused}"
             except DecoderTimeoutError:
@@ -63,12 +67,10 @@ def embed_table(
     photos = arrange.read_table(config.photos, config.table)
     numbers = {_plain(name): number for number, name in searcher.landmark_names.items()}
     rows, kept = [], []
-    pixels: list[np.ndarray] = []
+    pixels: list[Prepared] = []
     paths = [files.join(config.photos, each.name) for each in photos]
     with Progress("embed", len(photos), "photo") as progress:
-        for photo, found in zip(
-            photos, read_photos(paths, searcher.model.embedder.spec()), strict=True
-        ):
+        for photo, found in zip(photos, read_photos(paths, searcher.model.specs), strict=True):
             progress.update()
             if isinstance(found, str):
                 note(found)

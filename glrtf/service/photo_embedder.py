@@ -1,6 +1,5 @@
 """Photos as files, bytes or pixels in, rows of length 1 out."""
 
-import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -8,12 +7,9 @@ import numpy.typing as npt
 
 from glrtf.config.descriptor import DescriptorConfig
 from glrtf.config.inference import VIEWS
-from glrtf.data.resizers import host_resizer
 from glrtf.inference.embedders import load_embedder
 from glrtf.service.batch_model import BatchModel
-from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
-from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import files
+from glrtf.service.photo_pixels import Photo, PhotoPixels
 
 
 class PhotoEmbedder:
@@ -25,6 +21,7 @@ class PhotoEmbedder:
         tta: Views to add up.
         batch_size: Most photos of one model call.
         descriptor: What the file of another project's model does not say.
+        adapter: Folder of the adapter that maps the rows; empty for none.
 
     Attributes:
         size: Side of the model's input in pixels.
@@ -32,7 +29,7 @@ class PhotoEmbedder:
         digest: SHA-256 of the model's weights, as embedding sets name it.
 
     Raises:
-        UserError: If the model does not load.
+        UserError: If the model does not load, or the adapter was fitted on another's rows.
     """
 
     def __init__(
@@ -42,18 +39,18 @@ class PhotoEmbedder:
         tta: Sequence[str] = VIEWS,
         batch_size: int = 32,
         descriptor: DescriptorConfig | None = None,
+        adapter: str = "",
     ) -> None:
         embedder = load_embedder(model, checkpoint, descriptor=descriptor, light=True)
-        self.size, self.dimension = embedder.size, embedder.dimension
+        embedder = embedder.adapted_by(adapter)
+        self.size = embedder.size
+        self.dimension = embedder.adapter.dimension if embedder.adapter else embedder.dimension
         self.digest = embedder.digest
         self._batch_size = batch_size
         self._model = BatchModel(embedder, tta, batch_size)
-        self._spec = embedder.spec()
-        self._read = PhotoReader(self._spec)
+        self._pixels = PhotoPixels(self._model.specs)
 
-    def embed(
-        self, photos: Iterable[str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]]
-    ) -> npt.NDArray[np.float32]:
+    def embed(self, photos: Iterable[Photo]) -> npt.NDArray[np.float32]:
         """Embeds photos.
 
         Args:
@@ -66,32 +63,5 @@ class PhotoEmbedder:
             UserError: Naming the photo that is missing or cannot be read.
         """
         rows = [np.empty((0, self.dimension), np.float32)]
-        pixels: list[np.ndarray] = []
-        for number, photo in enumerate(photos):
-            pixels.append(self._pixels(photo, number))
-            if len(pixels) == self._batch_size:
-                rows.append(self._model(pixels))
-                pixels = []
-        rows.append(self._model(pixels))
+        rows += [self._model(block) for block in self._pixels.blocks(photos, self._batch_size)]
         return np.concatenate(rows)
-
-    def _pixels(
-        self, photo: str | os.PathLike[str] | bytes | npt.NDArray[np.uint8], number: int
-    ) -> np.ndarray:
-        if isinstance(photo, np.ndarray):
-            if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-                raise UserError(
-                    f"photo {number}: expected uint8 (height, width, 3), found {photo.dtype} "
-                    f"{photo.shape}"
-                )
-            prepared = np.empty(self._spec.shape, np.uint8)
-            host_resizer(self._spec)(photo, prepared)
-            return prepared
-        name = f"photo {number}" if isinstance(photo, bytes) else os.fspath(photo)
-        data = photo if isinstance(photo, bytes) else files.read_bytes(name)
-        try:
-            return self._read(data)
-        except RefusedPhotoError as refused:
-            raise UserError(
-                f"{name}: expected a photo, found an unusable file: {refused}"
-            ) from None

@@ -2,59 +2,82 @@
 
 import contextlib
 import threading
+import time
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.resizers import host_resizer
+from glrtf.service.boxes import Box
 from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
 from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
 
 _LARGE = 16_000_000
 
-__all__ = ["PhotoReader", "RefusedPhotoError"]
+__all__ = ["PhotoReader", "Prepared", "RefusedPhotoError"]
+
+Prepared: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
+"""A photo as a model takes it, uint8 of `InputSpec.shape`; for several inputs one of each."""
 
 
 class PhotoReader:
     """Reads photos as the shards' builder and the embedding do.
 
     Args:
-        spec: How the model's input is made, or only the input's side in pixels.
+        spec: How the model's input is made, or only the input's side in pixels; for several
+            models or scales, how each input is made.
         max_pixels: Photos with more are refused.
         decoders: Processes that decode; without, this process does.
     """
 
     def __init__(
         self,
-        spec: InputSpec | int,
+        spec: InputSpec | int | Sequence[InputSpec],
         max_pixels: int = ImageSettings.max_pixels,
         decoders: DecoderPool | None = None,
     ) -> None:
-        spec = InputSpec(spec) if isinstance(spec, int) else spec
-        self._max_pixels, self._max_side, self._decoders = max_pixels, spec.max_side, decoders
+        if isinstance(spec, int):
+            spec = InputSpec(spec)
+        self._specs = [spec] if isinstance(spec, InputSpec) else list(spec)
+        self._max_pixels, self._decoders = max_pixels, decoders
         self._large = threading.Lock()
-        self._shape = spec.shape
-        self._resize = host_resizer(spec)
+        self._resizers = [host_resizer(each) for each in self._specs]
 
-    def __call__(self, data: bytes, seconds: float = 60.0) -> np.ndarray:
-        """Pixels uint8, of `InputSpec.shape`, of an image file's bytes, turned upright.
+    def __call__(self, data: bytes, seconds: float = 60.0, box: Box | None = None) -> Prepared:
+        """The pixels of an image file's bytes, turned upright, as `Prepared` says.
 
         Args:
             data: The file's bytes.
             seconds: How long a decoder may take, waiting for it included.
+            box: The part that is wanted; None for all.
 
         Raises:
             RefusedPhotoError: If they are not an image, too large or small, animated,
-                truncated or damaged, or cannot be decoded at a bearable cost.
+                truncated or damaged, or cannot be decoded at a bearable cost, or nothing of the
+                box lies on it.
             DecoderTimeoutError: If the time is up.
         """
+        until = time.monotonic() + seconds
+        decoded: dict[int | None, np.ndarray] = {}
+        prepared = []
+        for spec, resize in zip(self._specs, self._resizers, strict=True):
+            if spec.max_side not in decoded:
+                decoded[spec.max_side] = self._decode(data, spec.max_side, until, box)
+            pixels = decoded[spec.max_side]
+            # The resize makes a copy: one of a large photo at a time is enough.
+            with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
+                prepared.append(np.empty(spec.shape, np.uint8))
+                resize(pixels, prepared[-1])
+        return prepared[0] if len(prepared) == 1 else tuple(prepared)
+
+    def _decode(
+        self, data: bytes, max_side: int | None, until: float, box: Box | None
+    ) -> np.ndarray:
+        ends = box.ends if box is not None else None
         if self._decoders is None:
-            pixels = read_pixels(data, self._max_pixels, self._max_side)
-        else:
-            pixels = self._decoders.pixels(data, self._max_pixels, seconds, self._max_side)
-        # The resize makes a copy: one of a large photo at a time is enough.
-        with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
-            prepared = np.empty(self._shape, np.uint8)
-            self._resize(pixels, prepared)
-            return prepared
+            return read_pixels(data, self._max_pixels, max_side, ends)
+        seconds = until - time.monotonic()
+        return self._decoders.pixels(data, self._max_pixels, seconds, max_side, ends)

@@ -14,12 +14,14 @@ from glrtf.embeddings.adapter import AdaptedRows, adapted
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import JoinedRows, join
+from glrtf.embeddings.rows import JoinedRows, RowSource, join
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.service import calibrating, index_quality
+from glrtf.retrieval.bundle import open_bundle
+from glrtf.service import calibrating, curve_data, index_quality
 from glrtf.service.calibration import Curve
 from glrtf.service.landmark_evidence import LandmarkFinder
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 from tfrecords_tools.errors import UserError
 
 
@@ -51,8 +53,11 @@ def recognize_rows(config: RecognizeConfig) -> Recognitions:
             fit.
     """
     agreement = Agreement()
-    query = _opened(config, "query", config.query, agreement)
-    finder, curve, source = _finder_and_curve(config, agreement)
+    if config.bundle:
+        query, finder, curve, source = _by_bundle(config, agreement)
+    else:
+        query = _opened(config, "query", config.query, agreement)
+        finder, curve, source = _finder_and_curve(config, agreement)
     found = finder.of_set(query, "landmarks of the queries")
     landmarks, confidences = found.landmarks[:, 0], found.confidences[:, 0]
     if curve is not None:
@@ -60,6 +65,31 @@ def recognize_rows(config: RecognizeConfig) -> Recognitions:
         landmarks = np.where(confidences < config.least, NO_LANDMARK, landmarks)
     confidences = np.where(landmarks == NO_LANDMARK, -np.inf, confidences)
     return Recognitions(query.ids, landmarks, confidences, curve, source)
+
+
+def _by_bundle(
+    config: RecognizeConfig, agreement: Agreement
+) -> tuple[RowSource, LandmarkFinder, Curve | None, str]:
+    """The images' rows as the bundle joins its own, and its finder and curve."""
+    settings = EvaluateIndexConfig(
+        bundle=config.bundle, search=config.search, cache=config.cache, verify=config.verify
+    )
+    searched = open_searched(settings)
+    if searched.train is None:
+        raise UserError(
+            f"--bundle {config.bundle}: expected train images, by which landmarks are found, found"
+            " none"
+        )
+    known = searched.train_sets
+    sets = _sets_of(config, "query", config.query, len(known), "--bundle")
+    for place, one in enumerate(known):
+        agreement.add(one.folder, one.meta, place)
+    for place, one in enumerate(sets):
+        agreement.add(f"--query {one.folder}", one.meta, place)
+    rows = open_bundle(config.bundle, config.verify).rows("index", sets)
+    searcher = RowSearcher(searched, settings)
+    calibration = calibrating.calibrated(searcher, settings)
+    return rows, searcher.finder, calibration.landmark, calibration.source
 
 
 def _probability(curve: Curve, confidence: float) -> float:
@@ -72,15 +102,15 @@ def _finder_and_curve(
     """What finds landmarks, and how sure its answers are: with an index, as `glrtf search` is."""
     train = _opened(config, "train", config.train, agreement)
     if config.index:
-        index = EmbeddingSet.open(config.index, config.verify)
-        agreement.add(f"--index {config.index}", index.meta)
-        searched = _as_searched(config)
-        searcher = RowSearcher(index, searched)
-        calibration = calibrating.calibrated(searcher, searched)
+        settings = _as_searched(config)
+        searched = open_searched(settings)
+        agreement.add(f"--index {config.index}", searched.index_sets[0].meta)
+        searcher = RowSearcher(searched, settings)
+        calibration = calibrating.calibrated(searcher, settings)
         return searcher.finder, calibration.landmark, calibration.source
     finder = LandmarkFinder(train, config.landmarks, config.search, config.cache_folder)
     photos = index_quality.photos_of_set(finder.train, finder.of_rows, calibrating.MOST)
-    curve = index_quality.landmark_curve(finder, photos)
+    curve = curve_data.landmark_curve(finder, photos)
     return finder, curve, f"{len(photos.rows)} train photos, each left out in turn"
 
 
@@ -101,18 +131,34 @@ def _opened(
     config: RecognizeConfig, role: str, folders: Sequence[str], agreement: Agreement
 ) -> EmbeddingSet | JoinedRows | AdaptedRows:
     """A role's rows: of one set as they are stored, as `glrtf search` reads them."""
-    sets = [EmbeddingSet.open(os.fspath(one), config.verify) for one in folders]
-    if len(sets) != len(config.train):
-        raise UserError(
-            f"--{role}: expected {len(config.train)} embedding sets as of --train, found"
-            f" {len(sets)}; give one a model, in the same order"
-        )
+    sets = _sets_of(config, role, folders, len(config.train), "--train")
     for place, one in enumerate(sets):
         agreement.add(f"--{role} {one.folder}", one.meta, place)
-    if not len(sets[0].ids):
-        raise UserError(f"--{role} {sets[0].folder}: expected at least one image, found none")
     if config.adapter:
         return adapted(f"--{role}", sets, config.votes, load_adapter(config.adapter))
     if len(sets) == 1 and not config.votes:
         return sets[0]
     return join(sets, config.votes)
+
+
+def _sets_of(
+    config: RecognizeConfig, role: str, folders: Sequence[str], count: int, of: str
+) -> list[EmbeddingSet]:
+    """A role's sets, one a model.
+
+    Args:
+        config: The settings.
+        role: query or train.
+        folders: The sets.
+        count: How many models there are.
+        of: What has so many models, in messages.
+    """
+    sets = [EmbeddingSet.open(os.fspath(one), config.verify) for one in folders]
+    if len(sets) != count:
+        raise UserError(
+            f"--{role}: expected {count} embedding sets as of {of}, found {len(sets)}; give one a"
+            " model, in the same order"
+        )
+    if not len(sets[0].ids):
+        raise UserError(f"--{role} {sets[0].folder}: expected at least one image, found none")
+    return sets

@@ -1,24 +1,20 @@
 """Answers for embedded photos: index and train photos opened once."""
 
 import copy
-import os
+import dataclasses
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-from glrtf.config.retrieval import FusionConfig
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
-from glrtf.embeddings.agreement import Agreement
-from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, RowSource
 from glrtf.photos.landmark_tables import landmark_names
-from glrtf.retrieval.bridging import bridge
 from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.ranking import rank_block
+from glrtf.retrieval.rerank import label_votes
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
-from glrtf.retrieval.search.opened import OpenedDatabase
 from glrtf.service import labels
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.calibration import Calibration
@@ -28,23 +24,26 @@ from glrtf.service.landmark_evidence import (
     LeftOut,
     no_evidence,
 )
+from glrtf.service.search_space import SearchSpace, part_of, whole_space
+from glrtf.service.searched import Searched
 from tfrecords_tools.arrange import read_names
 
 
 class RowSearcher:
     """The steps of a retrieval for a few embedded photos, what belongs to the index done once.
 
-    Confidences, bridges and fusion are those of `glrtf retrieve` with the
-    published parameters, without its database-side augmentation and non-landmark
-    penalty, which need a whole test set.
+    Each photo is ranked as `glrtf retrieve` ranks it where it is the only query, with the settings
+    of what is searched: by default the published parameters, without database-side augmentation
+    and non-landmark penalty.
 
     Args:
-        index: What is searched.
-        config: The back end, the cache, and the train photos, if any.
+        searched: The index photos, and the train photos, if any.
+        config: The back end and the cache.
 
     Attributes:
-        index: What is searched.
-        train: The train photos, if any.
+        searched: What is searched.
+        index: The index photos' rows.
+        train: The train photos' rows, if any.
         train_rows: The train photos' rows in the order that `train_landmarks` has, if any.
         train_landmarks: (train photos,) int64, what they show.
         index_landmarks: (index photos,) int64, what they show; -1 if that is not known.
@@ -52,59 +51,70 @@ class RowSearcher:
         calibration: How scores become probabilities, where that is known.
 
     Raises:
-        UserError: If a table does not fit.
+        UserError: If a table does not fit, or photos cannot be ranked so.
     """
 
-    def __init__(self, index: EmbeddingSet, config: SearcherConfig) -> None:
+    def __init__(self, searched: Searched, config: SearcherConfig) -> None:
         self._config = config
-        self.train = EmbeddingSet.open(config.train, config.verify) if config.train else None
+        self.train = searched.train
         self.train_rows: RowSource | None = None
         self.train_landmarks = np.empty(0, np.int64)
         self._finder: LandmarkFinder | None = None
-        if self.train:
-            folder = config.cache_folder
-            self.train.hold()
-            self._finder = LandmarkFinder(self.train, config.landmarks, config.search, folder)
+        if self.train is not None:
+            for one in searched.train_sets:
+                one.hold()
+            self._finder = LandmarkFinder(
+                self.train,
+                searched.landmarks,
+                config.search,
+                config.cache_folder,
+                searched.ranking,
+                searched.non_landmark_scores,
+            )
             self.train_rows, self.train_landmarks = self._finder.train, self._finder.of_rows
-        self._take_index(index)
+        self._take(searched)
 
-    def with_index(self, index: EmbeddingSet) -> Self:
+    def with_index(self, searched: Searched) -> Self:
         """A searcher of another version of the index; the train photos stay opened.
 
         Raises:
             UserError: As for a new searcher.
         """
         other = copy.copy(self)
-        other._take_index(index)
+        other._take(searched)
         return other
 
-    def _take_index(self, index: EmbeddingSet) -> None:
+    def _take(self, searched: Searched) -> None:
         """Does what belongs to the index once."""
-        config = self._config
-        self.index = index
-        self._refuse_unlike()
-        index.hold()
-        self.index_landmarks = labels.landmarks_of(config.index_labels, index.ids)
+        for one in searched.index_sets:
+            one.hold()
+        self.searched, self.index = searched, searched.index
+        self.index_landmarks = labels.landmarks_of(searched.labels, self.index.ids)
         self.calibration = Calibration()
-        self._opened = OpenedDatabase(index, config.search, config.cache_folder)
+        self._ranking = searched.ranking
         self.landmark_names: dict[int, str] = {}
-        self._photo_names = labels.names_of_photos(index.folder)
-        if config.index_labels:
+        self._photo_names = labels.names_of_photos(searched.folders["index"])
+        if searched.labels:
             known = {*self.train_landmarks.tolist(), *self.index_landmarks.tolist()}
-            tables = os.path.dirname(config.landmarks or config.labels) or "."
-            self.landmark_names = landmark_names(tables, known)
-            self._photo_names |= read_names(tables)
-        self._of_index = (
-            self._finder.of_index(index) if self._finder else no_evidence(index.num_rows)
+            self.landmark_names = landmark_names(searched.tables, known)
+            self._photo_names |= read_names(searched.tables)
+        self._of_index = no_evidence(len(self.index.ids))
+        if self._finder and self._ranking.bridged:
+            self._of_index = self._finder.of_index(self.index)
+        confidences, config = self._of_index.confidences, self._config
+        self._whole = whole_space(
+            self.index, confidences, self._ranking, config.search, config.cache_folder
         )
-        self._lists = bridge.list_by_landmark(self._of_index.confidences, id_ranks(index.ids))
 
-    def _refuse_unlike(self) -> None:
-        """Index and train photos must have been embedded alike."""
-        agreement = Agreement()
-        for one in (self.index, self.train):
-            if one is not None:
-                agreement.add(one.folder, one.meta)
+    def _part(self, rows: npt.NDArray[np.int64]) -> SearchSpace:
+        """Some index photos as what is searched."""
+        folder, confidences = self._config.cache_folder, self._of_index.confidences
+        return part_of(self.index, confidences, rows, self._ranking, folder)
+
+    @property
+    def version(self) -> int:
+        """How often the index was changed since it was made."""
+        return self.searched.index_sets[0].generation
 
     @property
     def finder(self) -> LandmarkFinder:
@@ -117,21 +127,36 @@ class RowSearcher:
             raise ValueError("expected train photos, found none")
         return self._finder
 
-    def answer(self, rows: np.ndarray, limit: int = MOST_ANSWERS) -> list[Answer]:
+    def answer(
+        self,
+        rows: np.ndarray,
+        limit: int = MOST_ANSWERS,
+        space: SearchSpace | None = None,
+        unwanted: npt.NDArray[np.int64] | None = None,
+    ) -> list[Answer]:
         """Answers for embedded photos.
 
         Args:
-            rows: Float32 (photos, d), of length 1.
+            rows: Float32 or float64 (photos, d), of length 1.
             limit: How many index photos each, at most.
+            space: What is searched; None for the whole index.
+            unwanted: Index rows that are no answers.
         """
-        evidence, ranking = self.rank(rows, limit)
+        more = 0 if unwanted is None else len(unwanted)
+        evidence, ranking = self.rank(rows, limit + more, space=space)
+        if unwanted is not None and more:
+            ranking = without(ranking, np.isin(ranking.images, unwanted), limit)
         return [
             Answer(self._landmarks_of(evidence, photo), self._found(ranking, photo))
             for photo in range(len(rows))
         ]
 
     def rank(
-        self, rows: np.ndarray, limit: int, left_out: LeftOut | None = None
+        self,
+        rows: np.ndarray,
+        limit: int,
+        left_out: LeftOut | None = None,
+        space: SearchSpace | None = None,
     ) -> tuple[LandmarkEvidence, Ranking]:
         """The landmarks of embedded photos and the index photos, ranked.
 
@@ -139,29 +164,47 @@ class RowSearcher:
         count it.
 
         Args:
-            rows: Float32 (photos, d), of length 1.
+            rows: Float32 or float64 (photos, d), of length 1.
             limit: How many index photos each, at most.
             left_out: What is searched as if it were not in the index and the train set.
+            space: What is searched; None for the whole index, as it is with `left_out`.
         """
         photos = ArrayRows(rows, "photos")
         finder = self._finder
         evidence = finder.of_photos(photos, left_out) if finder else no_evidence(len(rows))
-        near = self._opened.nearest(photos, FusionConfig.direct_k)
         if left_out is None:
-            return evidence, self._fused(near, evidence, limit)
+            space = space or self._whole
+            found = space.direct.nearest(photos)
+            return evidence, space.in_index(self._fused(space, *found, evidence, limit))
         ids, known = self.index.ids, self.index_landmarks
-        gone = left_out.covers(ids[near.indices], known[near.indices])
-        near = Neighbors(np.where(gone, NO_ROW, near.indices), near.scores)
-        same = np.isin(known, left_out.landmarks[left_out.landmarks != NO_LANDMARK])
-        ranking = self._fused(near, evidence, limit + 1 + int(same.sum()))
-        gone = left_out.covers(ids[ranking.images], known[ranking.images])
-        return evidence, without(ranking, gone, limit)
 
-    def _fused(self, near: Neighbors, evidence: LandmarkEvidence, limit: int) -> Ranking:
-        """Steps 5, 7 and 8 of a retrieval."""
-        settings = FusionConfig(limit=limit)
-        direct = np.clip(near.scores, 0, 1)
-        return rank_block(near, direct, evidence.confidences, self._lists, settings)
+        def hidden(images: np.ndarray) -> np.ndarray:
+            return left_out.covers(ids[images], known[images])
+
+        near, direct = self._whole.direct.nearest(photos, hidden)
+        same = np.isin(known, left_out.landmarks[left_out.landmarks != NO_LANDMARK])
+        most = limit + 1 + int(same.sum())
+        ranking = self._fused(self._whole, near, direct, evidence, most)
+        return evidence, without(ranking, hidden(ranking.images), limit)
+
+    def _fused(
+        self,
+        space: SearchSpace,
+        near: Neighbors,
+        direct: np.ndarray,
+        evidence: LandmarkEvidence,
+        limit: int,
+    ) -> Ranking:
+        """Label votes and steps 5 and 8 of a retrieval."""
+        settings = self._ranking
+        shown = evidence.confidences
+        if not settings.bridged:
+            shown = no_evidence(len(near.indices)).confidences
+        if settings.label_vote_weight:
+            votes = label_votes.votes(shown, space.confidences, near.indices)
+            direct = direct + settings.label_vote_weight * votes
+        fusion = dataclasses.replace(settings.fusion, limit=limit)
+        return rank_block(near, direct, shown, space.lists, fusion)
 
     def _landmarks_of(self, evidence: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
         marks, confidences = (

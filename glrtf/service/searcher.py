@@ -1,83 +1,128 @@
-"""Answers for photos: model, index and train photos opened once."""
+"""Answers for photos: models, index and train photos opened once."""
 
-import json
-from collections.abc import Sequence
-from typing import Self
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
-from glrtf.embeddings.agreement import Agreement
-from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.inference.embedder import Embedder
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference.embedders import load_embedder
+from glrtf.service import bundled, model_agreement
 from glrtf.service.answers import Answer
 from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
-from glrtf.service.row_searcher import RowSearcher
-from tfrecords_tools.errors import UserError
+from glrtf.service.joined_models import PhotoModel
+from glrtf.service.photo_input import Prepared
+from glrtf.service.query_searcher import QuerySearcher
+from glrtf.service.searched import Searched, open_searched
 
 
-class Searcher(RowSearcher):
+class Searcher(QuerySearcher):
     """A `RowSearcher` for photos.
 
     Args:
-        model: The model.
-        index: What is searched.
+        model: The model, or several joined.
+        searched: What is searched.
         config: See `RowSearcher`.
+        photos: How the model embeds photos, which versions of the index are compared with; see
+            `model_agreement.description`.
 
     Attributes:
         model: The model.
 
     Raises:
-        UserError: If a set was embedded with another model, views, scales or size, or a table does
-            not fit.
+        UserError: If a table does not fit, or photos cannot be ranked so.
     """
 
-    def __init__(self, model: BatchModel, index: EmbeddingSet, config: SearcherConfig) -> None:
-        self.model = model
-        _refuse_unlike(model.embedder, config, [index])
-        super().__init__(index, config)
-        if self.train:
-            _refuse_unlike(model.embedder, config, [self.train])
+    def __init__(
+        self,
+        model: PhotoModel,
+        searched: Searched,
+        config: SearcherConfig,
+        photos: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model, self._photos = model, photos
+        self._refuse_unlike(searched)
+        super().__init__(searched, config)
 
-    def with_index(self, index: EmbeddingSet) -> Self:
+    def with_index(self, searched: Searched) -> Self:
         """A searcher of another version of the index; model and train photos stay opened.
 
         Raises:
             UserError: As for a new searcher.
         """
-        _refuse_unlike(self.model.embedder, self._config, [index])
-        return super().with_index(index)
+        self._refuse_unlike(searched)
+        return super().with_index(searched)
 
-    def search(self, photos: Sequence[np.ndarray], limit: int = MOST_ANSWERS) -> list[Answer]:
+    def with_sets(self, searched: Searched) -> "Searcher":
+        """A searcher of other versions of index and train photos; the model stays loaded.
+
+        Raises:
+            UserError: As for a new searcher.
+        """
+        return Searcher(self.model, searched, self._config, self._photos)
+
+    def _refuse_unlike(self, searched: Searched) -> None:
+        """Photos are embedded here as the sets must have been: by the same model, views, size."""
+        if self._photos is not None:
+            sets = [*searched.index_sets, *searched.train_sets]
+            model_agreement.refuse_unlike(self._photos, sets, " (see --tta, --precision)")
+
+    def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for photos.
 
         Args:
-            photos: Pixels uint8 (size, size, 3).
+            photos: As `PhotoReader` makes them by the model's `specs`.
             limit: How many index photos each, at most.
         """
         return self.answer(self.model(photos), limit)
 
+    @property
+    def input_specs(self) -> Sequence[InputSpec]:
+        """How photos are made for the model."""
+        return self.model.specs
+
+    def embedded(self, photos: Sequence[Prepared]) -> np.ndarray:
+        """Rows (photos, d) of photos made by `input_specs`."""
+        return self.model(photos)
+
 
 def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
-    """Opens the sets and loads the model; how sure answers are is not known yet.
+    """Opens the sets and loads the models; how sure answers are is not known yet.
 
     Args:
         config: What to search with.
         max_batch: Most photos of one model call.
+
+    Raises:
+        UserError: If a set was embedded with another model, views, scales or size, or a table does
+            not fit.
     """
-    index = EmbeddingSet.open(config.index, config.verify)
+    if config.bundle:
+        searched, joined, notes = bundled.load(config, max_batch)
+        _show(notes)
+        return Searcher(joined, searched, config)
+    searched = open_searched(config)
     embedder = load_embedder(
         config.model,
         precision=config.precision,
         runtime=config.runtime,
         descriptor=config.descriptor,
-        recorded=index.meta.get("preparation"),
+        recorded=searched.index_sets[0].meta.get("preparation"),
         light=True,
     )
     embedder = embedder.adapted_by(config.adapter)
-    return Searcher(BatchModel(embedder, config.tta, max_batch), index, config)
+    photos = model_agreement.description(embedder, config.tta)
+    searcher = Searcher(BatchModel(embedder, config.tta, max_batch), searched, config, photos)
+    _show(model_agreement.notes(photos, [*searched.index_sets, *searched.train_sets]))
+    return searcher
+
+
+def _show(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
@@ -90,35 +135,3 @@ def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
     searcher = load_searcher(config, max_batch)
     searcher.calibration = calibrated(searcher, config)
     return searcher
-
-
-def _refuse_unlike(
-    embedder: Embedder, config: SearcherConfig, sets: Sequence[EmbeddingSet]
-) -> None:
-    """Photos are embedded here as the sets must have been: by the same model, views and size."""
-    for one in sets:
-        found = one.meta.get("model_digest")
-        if found != embedder.digest and (found or one.meta.get("model") != embedder.name):
-            # A model prepared otherwise has another digest: the setting says more.
-            prepared = Agreement()
-            prepared.add("the photos searched for", {"preparation": embedder.preparation})
-            prepared.add(one.folder, {"preparation": one.meta.get("preparation")})
-            raise UserError(
-                f"{one.folder}: expected a set embedded with {embedder.name} (model digest"
-                f" {embedder.digest[:12]}…), found {json.dumps(found)[:14]}… of the model"
-                f" {one.meta.get('model')}; embed it with this model, or name the --adapter that"
-                " mapped it"
-            )
-    agreement = Agreement()
-    ours = {
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
-        "preparation": embedder.preparation,
-        "tta": list(config.tta),
-        "scales": [1.0],
-    }
-    agreement.add("the photos searched for (see --tta, --precision)", ours)
-    for one in sets:
-        agreement.add(one.folder, one.meta)

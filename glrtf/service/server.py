@@ -21,7 +21,7 @@ _HEADERS_BYTES = 16_384
 
 
 class _TellingServer(uvicorn.Server):
-    """Says where it listens, once it does."""
+    """Prints its address once it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts, then prints the address."""
@@ -39,15 +39,15 @@ def serve(
     *,
     ends_process: bool = False,
 ) -> None:
-    """Serves until SIGTERM or SIGINT; open requests are finished, new ones not taken.
+    """Serves until SIGTERM or SIGINT; open requests are finished, new ones refused.
 
     Args:
         searcher: Finds the answers.
         stores: The photos of the splits that can be shown.
         config: The limits.
         listener: A bound socket.
-        ends_process: Whether SIGTERM ends the process at once instead of returning: taking
-            TensorFlow's graphs apart can take ten seconds.
+        ends_process: Whether SIGTERM ends the process at once instead of returning: destroying
+            TensorFlow's graphs can take ten seconds.
 
     """
     app = make_app(searcher, stores, config)
@@ -58,7 +58,7 @@ def serve(
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            # Connections, idle ones included; the searches among them have a limit of their own.
+            # Connections, including idle ones; searches have a separate limit.
             limit_concurrency=4 * config.max_requests + 64,
             timeout_keep_alive=int(IDLE_SECONDS),
             timeout_graceful_shutdown=config.shutdown_timeout,
@@ -67,7 +67,7 @@ def serve(
             ws="none",
         )
     )
-    # Having finished, uvicorn sends itself again the signal that stopped it.
+    # When it has finished, uvicorn raises the signal that stopped it again.
     before = signal.signal(signal.SIGTERM, lambda *_: _exit() if ends_process else _stop())
     try:
         server.run(sockets=[listener])
@@ -78,7 +78,7 @@ def serve(
 
 
 class _Stopped(BaseException):
-    """SIGTERM came; not an error that anything between handler and `serve` may catch."""
+    """SIGTERM was received; code between the handler and `serve` must not catch it."""
 
 
 def _stop() -> NoReturn:
@@ -88,7 +88,7 @@ def _stop() -> NoReturn:
 def _exit() -> None:
     """Ends the process at once.
 
-    Nothing is left to do: requests are answered, decoders ended, files written whole or not.
+    Nothing is left to do: requests are answered, decoders ended, and files complete or absent.
     """
     sys.stdout.flush()
     sys.stderr.flush()

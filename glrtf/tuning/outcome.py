@@ -20,6 +20,7 @@ _INPUTS = (
     "query",
     "index",
     "output",
+    "bundle",
     "train",
     "landmarks",
     "non_landmark",

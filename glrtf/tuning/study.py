@@ -143,7 +143,8 @@ def best_note(journal: Any) -> str:
 
 def _description(config: TuneConfig, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     settings = with_absolute_paths(dataclasses.asdict(retrieve_settings(config)))
-    del settings["output"]
+    # A bundle's files and settings are in their places by now.
+    del settings["output"], settings["bundle"]
     return {
         "settings": settings,
         "solution": files.sha256(config.solution),

@@ -76,9 +76,9 @@ def test_every_command_is_a_function_from_settings_to_a_result(name):
 TOGETHER = {
     "weights": {"output": "x.npz"},
     "whiten": {"dimension": 8},
-    "retrieve": {"preset": "direct"},
-    "tune": {"preset": "direct"},
-    "ablate": {"preset": "direct"},
+    "retrieve": {"index": ["i"], "preset": "direct"},
+    "tune": {"index": ["i"], "preset": "direct"},
+    "ablate": {"index": ["i"], "preset": "direct"},
     "search": {"model": "m", "index": "i"},
     "serve": {"model": "m", "index": "i"},
     "evaluate_index": {"index": "i", "train": "t", "landmarks": "l.csv"},

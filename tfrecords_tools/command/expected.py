@@ -45,6 +45,8 @@ def file(option: str, path: str) -> None:
 
 def new_folder(option: str, path: str) -> None:
     """An output that is or will be a folder."""
+    if not path:
+        raise UserError(f"{option}: expected a folder to write to, found none")
     if _is_local_file(path):
         raise UserError(f"{option} {path}: expected a folder to write to, found a file")
     if not files.is_remote(path) and os.path.islink(path) and not os.path.exists(path):

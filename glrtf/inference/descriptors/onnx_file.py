@@ -59,6 +59,18 @@ def open_session(model: str | bytes, name: str) -> Any:
 
 def file_digest(path: str) -> str:
     """SHA-256 of an ONNX file, and of the files next to it that hold its weights."""
+    digest = hashlib.sha256(files.read_bytes(path))
+    for weights in weight_files(path):
+        digest.update(files.sha256(weights).encode())
+    return digest.hexdigest()
+
+
+def weight_files(path: str) -> list[str]:
+    """The files that hold an ONNX file's weights, next to it or below its folder.
+
+    Raises:
+        UserError: If one is missing or elsewhere.
+    """
     content = files.read_bytes(path)
     names = sorted(
         {
@@ -66,7 +78,7 @@ def file_digest(path: str) -> str:
             for m in _LOCATION.finditer(content)
         }
     )
-    digest = hashlib.sha256(content)
+    found = []
     for name in names:
         if os.path.isabs(name) or ".." in name.split("/"):
             raise UserError(
@@ -75,8 +87,8 @@ def file_digest(path: str) -> str:
         weights = files.join(os.path.dirname(path) or ".", name)
         if not files.exists(weights):
             raise UserError(f"{path}: expected its weights in {weights}, found no such file")
-        digest.update(files.sha256(weights).encode())
-    return digest.hexdigest()
+        found.append(weights)
+    return found
 
 
 def _info(found: Any) -> TensorInfo:

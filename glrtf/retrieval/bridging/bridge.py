@@ -1,7 +1,7 @@
 """Confidence that a query and an index image show the same landmark, through train: step 5.
 
-The index images are listed by landmark, highest confidence first. A query needs only
-the head of the lists of its own landmarks, however long they are.
+The index images are listed by landmark, highest confidence first. A query needs only the first
+entries of its own landmarks' lists, however long they are.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ class Bridges:
     landmarks: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray) -> "Bridges":
-        """Some of them, by places or by a mask."""
+        """A selection, by indices or a mask."""
         return Bridges(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
 
 
@@ -139,10 +139,10 @@ def bridges_of_pairs(
         index: The index images by landmark.
         images: (queries, n) int64 index rows, -1 for none.
     """
-    # No image keeps -2.
+    # No image has landmark -2.
     query_landmarks = np.where(queries.landmarks == NO_LANDMARK, NO_LANDMARK - 1, queries.landmarks)
     by_place = np.ascontiguousarray(query_landmarks.T)[:, :, None]
-    # In few steps, since threads wait for each other at every small one.
+    # In few steps, since threads wait for each other at every step.
     shared = [
         np.flatnonzero(column.take(images, mode="wrap") == by_place)
         for column in index.of_images.landmarks.T
@@ -202,7 +202,7 @@ def _prefer_small_ids(
 
     Images with a higher confidence than the query's all tie at C(q, l). The lists' beginnings are
     scanned once per landmark, from the query with the highest confidence to the lowest,
-    so that a long list costs its length and not its length per query.
+    so that a long list is scanned once and not once per query.
     """
     crowded = np.flatnonzero(surer > limit)
     crowded = crowded[np.lexsort((surer[crowded], lists[crowded]))]

@@ -33,7 +33,7 @@ class Ranking:
 
 @dataclasses.dataclass(frozen=True)
 class _Pool:
-    """Candidates of all queries, one entry a place in any list, the neighbours first."""
+    """Candidates of all queries, one entry per position in any list, the neighbours first."""
 
     queries: npt.NDArray[np.int64]
     images: npt.NDArray[np.int64]
@@ -67,7 +67,7 @@ def fuse(
     Args:
         neighbors: Each query's nearest index images.
         direct: (queries, k) float64, their direct confidences.
-        bridges_of_direct: Their bridges, as `bridge.bridges_of_pairs` gives them.
+        bridges_of_direct: Their bridges, as `bridge.bridges_of_pairs` returns them.
         bridges: The queries' best bridged images; they must reach `limit` + k
             deep, since k of them may be among the neighbours.
         id_ranks: (images,) int64, each index image's place by ascending id.
@@ -81,7 +81,7 @@ def fuse(
     first = _merge(pool, id_ranks)
     bridged = np.where(pool.landmarks == NO_LANDMARK, 0, pool.bridged / divisor)
     final = _power(pool.direct, direct_power) + _power(bridged, bridge_power)
-    # By query, and so they stay.
+    # Sorted by query, and they stay so.
     queries = pool.queries.take(first)
     if surest_first:
         first = first.take(descending_in_groups(queries, pool.own.take(first)))
@@ -128,7 +128,7 @@ def _merge(pool: _Pool, id_ranks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64
     starts = first_of_each(pairs.take(order))
     first = order.take(starts)
     counts = np.diff(starts, append=len(pairs))
-    # Nearly all pairs occur once; only the others are compared.
+    # Nearly all pairs occur once; only the others need comparing.
     again = np.flatnonzero(counts > 1)
     if len(again):
         _merge_several(pool, order, starts[again], counts[again])
@@ -160,7 +160,7 @@ def _merge_several(
 def _power(values: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
     """Raises to a power, the sign kept for odd and fractional ones alike; 0 stays 0."""
     raised = np.zeros(len(values))
-    # Half of them are 0: an image is seldom both near and bridged.
+    # Half of them are 0: an image is rarely both near and bridged.
     nonzero = np.flatnonzero(values != 0)
     values = values.take(nonzero)
     if values.min(initial=0) < 0:

@@ -40,8 +40,8 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
         (train rows,) int64, 0 or more.
 
     Raises:
-        UserError: On missing columns, a landmark that is no number, or a train
-            image without landmark.
+        UserError: On missing columns, a landmark that is not a number, or a train image without
+            landmark.
     """
     by_id: dict[bytes, int] = {}
     for _, landmark_id, image_ids in labels.landmark_rows(path):
@@ -83,7 +83,7 @@ def landmark_confidences(
     """
     missing = codes < 0
     if missing.any():
-        # Behind all landmarks, so that they form a group of their own.
+        # After all landmarks, so that they form a separate group.
         codes = np.where(missing, len(known), codes)
         distances = np.where(missing, 0, distances)
     grouped, nearest = group_by_code(codes, distances, len(known) + 1)
@@ -99,8 +99,8 @@ def group_by_code(
     """Orders each row by code, then distance.
 
     Code, rounded distance and position are packed into one integer, since
-    sorting integers is many times as fast as a lexicographic sort. Where
-    rounding has left a row out of order, it is sorted the slow way.
+    sorting integers is many times as fast as a lexicographic sort. If rounding left a row out of
+    order, it is sorted the slow way.
 
     Args:
         codes: (rows, k) int64 in 0..num_codes-1.
@@ -115,7 +115,7 @@ def group_by_code(
     low, high = distances.min(initial=0), distances.max(initial=0)
     if bits < _FEWEST_BITS or not np.isfinite(high):
         return _group_slowly(codes, distances)
-    # Whole numbers up to 2**bits.
+    # Integers up to 2**bits.
     scaled = distances - low
     scaled *= 2.0**bits / (high - low) if high > low else 0.0
     keys = scaled.astype(np.int64)
@@ -175,7 +175,7 @@ def _keep_best(
     landmarks = np.full((images, keep), NO_LANDMARK, np.int64)
     kept = np.full((images, keep), -np.inf)
     every = np.arange(images)
-    # argmax takes the first of equals: landmarks stand in ascending order.
+    # argmax takes the first of equal values: landmarks are in ascending order.
     for place in range(min(keep, confidences.shape[1])):
         column = confidences.argmax(axis=1)
         kept[:, place] = confidences[every, column]

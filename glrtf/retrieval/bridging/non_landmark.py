@@ -1,7 +1,7 @@
-"""How much a train image looks like a non-landmark: step 3.
+"""The similarity of a train image to non-landmarks: step 3.
 
-Train images that resemble non-landmark photos (food, faces, forests) are near
-to everything; their distance is raised by the similarity.
+Train images that resemble non-landmark photos (food, faces, forests) are close to everything; the
+similarity increases their distance.
 """
 
 import numpy as np
@@ -53,8 +53,8 @@ def read_scores(path: str, train: RowSource) -> npt.NDArray[np.float64]:
         (train rows,) float64.
 
     Raises:
-        UserError: On missing columns, a value that is no number, or a train
-            image without a value.
+        UserError: On missing columns, a value that is not a number, or a train image without a
+            value.
     """
     by_id: dict[bytes, float] = {}
     columns = ("id", "non_landmark_confidence")

@@ -1,9 +1,10 @@
-"""Rows replaced by a weighted mean over their neighbourhood: step 6 and its relatives."""
+"""Rows replaced by a weighted mean over their neighbourhood: step 6 and its variants."""
 
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embeddings.rows import FLOAT32_UNIT, ConcatenatedRows, RowSource, gather_rows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import FLOAT32_UNIT, RowSource, gather_rows, normalized
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 
 
@@ -24,10 +25,10 @@ class AveragedRows:
         source: Where the neighbours' rows come from.
         indices: (rows, n) int64 rows of `source`; -1 for none.
         weights: (rows, n) float64, 0 or more; those of -1 do not count.
-        ids: (rows,) S dtype, what the averaged rows stand for.
-        name: What messages call them.
-        digest: A SHA-256 of what they are made from.
-        part_lengths: How they are cut; None leaves them in one part.
+        ids: (rows,) S dtype, the ids of the averaged rows.
+        name: Their name in messages.
+        digest: A SHA-256 of their sources.
+        part_lengths: Their division into parts; None makes one part.
     """
 
     def __init__(
@@ -81,11 +82,11 @@ def augmented(
     Args:
         source: The rows that were searched.
         neighbors: Each row's nearest rows of `source`, itself among them.
-        alpha: The weights' power; None takes the published weights.
+        alpha: The weights' power; None uses the published weights.
         ids: (rows,) S dtype.
-        name: What messages call the new rows.
-        digest: A SHA-256 of what they are made from.
-        part_lengths: How they are cut; None leaves them in one part.
+        name: The new rows' name in messages.
+        digest: A SHA-256 of their sources.
+        part_lengths: Their division into parts; None makes one part.
     """
     similarities = np.where(neighbors.indices == NO_ROW, 0, neighbors.scores)
     if alpha is None:

@@ -20,7 +20,7 @@ class Graph:
 
     Attributes:
         neighbors: (images, k) int64, each row's neighbours; anything where the affinity is 0.
-        affinities: (images, k) float64, symmetric: both ends of a pair hold the same.
+        affinities: (images, k) float64, symmetric: both directions of a pair are equal.
     """
 
     neighbors: npt.NDArray[np.int64]
@@ -72,13 +72,13 @@ def sources(neighbors: Neighbors, images: int, gamma: float) -> npt.NDArray[np.f
 def diffuse(
     graph: Graph, starts: npt.NDArray[np.float64], alpha: float, steps: int
 ) -> npt.NDArray[np.float64]:
-    """Solves (I - α·S) f = y by conjugate gradient, each column for itself.
+    """Solves (I - α·S) f = y by conjugate gradient, each column separately.
 
     Args:
         graph: S.
         starts: (images, queries) float64, y.
         alpha: How far similarity spreads, in [0, 1).
-        steps: The most steps; it stops when all residuals are 1e-10 of y.
+        steps: The largest number of steps; it stops when all residuals are below 1e-10 of y.
 
     Returns:
         (images, queries) float64, f.

@@ -1,8 +1,8 @@
 """k-reciprocal re-ranking (Zhong et al., arXiv 1701.08398) on sparse rows.
 
-Two images that name each other among their nearest count as reciprocal. An
-image is described by its reciprocal neighbours; images with like
-descriptions are near in Jaccard distance, whatever their own similarity.
+Two images that are among each other's nearest count as reciprocal. An image is described by its
+reciprocal neighbours; images with similar descriptions are close in Jaccard distance, whatever
+their own similarity.
 """
 
 import dataclasses
@@ -37,10 +37,9 @@ class Descriptions:
 def describe(neighbors: Neighbors, k1: int, k2: int) -> Descriptions:
     """Describes every image by its reciprocal neighbours.
 
-    R(p, k) are p's k nearest that have p among theirs. R*(p) adds R(q, k1/2)
-    of each q in R(p, k1) that shares at least two thirds with it (eq. 2). Its
-    weights exp(-d) (eq. 7, d = 1 - s), normalised, are then averaged over the
-    k2 nearest (local query expansion, eq. 11).
+    R(p, k) are those of p's k nearest that have p among their k nearest. R*(p) adds R(q, k1/2) of
+    each q in R(p, k1) that shares at least two thirds with it (eq. 2). Its weights exp(-d) (eq. 7,
+    d = 1 - s), normalised, are then averaged over the k2 nearest (local query expansion, eq. 11).
 
     Args:
         neighbors: The images' nearest among themselves, each first its own.
@@ -54,7 +53,8 @@ def describe(neighbors: Neighbors, k1: int, k2: int) -> Descriptions:
     rows = []
     for image, mutual in enumerate(wide):
         chosen = _expanded(mutual, narrow)
-        # What came by expansion need not be a neighbour: it is then as far as the farthest.
+        # An image added by expansion need not be a neighbour; its distance is then that of the
+        # farthest one.
         far = near.scores[image][near.indices[image] != NO_ROW].min(initial=1.0)
         known = np.array([scores[image].get(one, far) for one in chosen])
         weights = np.exp(known - 1)
@@ -97,7 +97,7 @@ def jaccard_similarities(
 
 
 def _reciprocal(near: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """For each image those of its neighbours that have it among theirs, ascending."""
+    """For each image, those of its neighbours that have it among theirs, ascending."""
     images, width = near.shape
     pairs = np.stack([np.repeat(np.arange(images), width), near.reshape(-1)])
     pairs = pairs[:, pairs[1] != NO_ROW]

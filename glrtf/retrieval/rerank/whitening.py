@@ -1,8 +1,8 @@
-"""Whitening: rows rotated and scaled so that train rows spread alike everywhere.
+"""Whitening: rows rotated and scaled so that train rows have equal variance in all directions.
 
 y = L2(D^(-1/2)·U·(x - μ)) with the mean μ, the first principal directions U and the variances D
-along them: of the train rows (Jégou and Chum, ECCV 2012), or of what photos of one landmark
-differ in.
+along them: of the train rows (Jégou and Chum, ECCV 2012), or of the differences between photos of
+one landmark.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from tfrecords_tools.storage.array_files import load_archive
 
 _ROWS_AT_ONCE = 8192
 _LEAST_VARIANCE = 1e-10
-"""Directions that spread less than this, of the widest one, are no more than rounding."""
+"""Directions with less than this share of the largest variance are only rounding errors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Whitening:
 
     Attributes:
         mean: (d,) float64, μ.
-        directions: (k, d) float64, U: orthonormal, the widest spread first.
+        directions: (k, d) float64, U: orthonormal, by descending variance.
         variances: (k,) float64, D.
     """
 
@@ -61,11 +61,10 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
     Args:
         rows: The train rows.
         dimension: How many directions are kept.
-        max_rows: How many rows are used, spread evenly; 0 takes all.
+        max_rows: How many rows are used, spread evenly; 0 uses all.
 
     Raises:
-        UserError: If scikit-learn is missing, or the rows do not spread in
-            `dimension` directions.
+        UserError: If scikit-learn is missing, or the rows do not vary in `dimension` directions.
     """
     try:
         from sklearn.decomposition import IncrementalPCA
@@ -96,7 +95,7 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
 
 
 def scaled(whitening: Whitening, power: float) -> Whitening:
-    """A whitening that divides by variance^(power/2): 1 whitens, 0 rotates alone."""
+    """A whitening that divides by variance^(power/2): 1 whitens, 0 only rotates."""
     return dataclasses.replace(whitening, variances=whitening.variances**power)
 
 
@@ -108,12 +107,12 @@ def fit_within_class(
     dimension: int = 0,
     chosen: npt.NDArray[np.bool_] | None = None,
 ) -> Whitening:
-    """Fits a whitening of what differs between photos of one landmark, in closed form.
+    """Fits a whitening of the differences between photos of one landmark, in closed form.
 
     y = L2(Σ^(-1/2)·(x - μ)), Σ = (1 - s)·S + s·tr(S)/d·I, with the covariance S of the rows about
     the means of their landmarks and shrinkage s (Ledoit and Wolf, 2004, shrink alike). This is
-    linear discriminant analysis with all directions kept. With fewer, those are kept in which
-    the whitened rows spread most.
+    linear discriminant analysis with all directions kept. With fewer, those with the largest
+    variance of the whitened rows are kept.
 
     Args:
         rows: The train rows.
@@ -158,7 +157,7 @@ def fit_within_class(
 
 @dataclasses.dataclass(frozen=True)
 class _ClassSums:
-    """Sums over rows: (d, d) x·xᵀ, (classes, d) by class, and how many each are."""
+    """Sums over rows: (d, d) x·xᵀ, (classes, d) by class, and the number of rows of each class."""
 
     products: npt.NDArray[np.float64]
     of_class: npt.NDArray[np.float32]
@@ -203,7 +202,7 @@ def load(path: str) -> Whitening:
     """Reads a whitening.
 
     Raises:
-        UserError: If the file is missing or is not what `save` writes.
+        UserError: If the file is missing or was not written by `save`.
     """
     arrays = load_archive(path, "a whitening")
     names = [field.name for field in dataclasses.fields(Whitening)]
@@ -232,7 +231,7 @@ def _chosen(count: int, most: int) -> npt.NDArray[np.int64]:
 def _blocks(
     rows: RowSource, used: npt.NDArray[np.int64], dimension: int
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """The used rows, some thousand at a time; none has fewer rows than there are directions."""
+    """The used rows, some thousands at a time; none has fewer rows than there are directions."""
     least = max(_ROWS_AT_ONCE, 2 * dimension)
     kept: list[npt.NDArray[np.float64]] = []
     buffered, seen, left = 0, 0, len(used)

@@ -1,8 +1,8 @@
 """Exact search as an Apache Beam pipeline: every query block with every part, then a merge.
 
 A worker opens the sets under the same paths as the machine that starts the
-pipeline: with runners on other machines they lie on gs://, of which a worker
-fetches the parts it is given, or on a file system all mount.
+pipeline: with runners on other machines they must be on gs://, from which a worker fetches its
+parts, or on a file system that all mount.
 """
 
 import contextlib
@@ -58,12 +58,12 @@ def search_blocks(
 
     Args:
         queries: The queries.
-        database: The rows to search, one task a part and query block.
+        database: The rows to search, one task per part and query block.
         k: Number of neighbours wanted.
         per_part: If positive, that many from each part instead.
         options: Beam's own options, such as ``runner=DataflowRunner``.
-        folder: Where workers leave the blocks' neighbours for a while, unless the options
-            name a temp_location on gs://.
+        folder: Where workers store the blocks' neighbours temporarily, unless the options name a
+            temp_location on gs://.
 
     Raises:
         UserError: If Beam is not installed.
@@ -150,7 +150,7 @@ def _blocks(queries: RowSource) -> list[tuple[int, int, int]]:
 class _PartSearch:
     """The nearest rows of one part for one query block, counted over all parts."""
 
-    # Held by an object, since Beam would check arguments against their annotations.
+    # An object, since Beam would check a function's arguments against their annotations.
     def __init__(
         self,
         queries: RowSource,

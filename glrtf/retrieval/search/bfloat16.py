@@ -1,13 +1,14 @@
-"""A cheap prefilter: products of rows rounded to bfloat16, where the processor multiplies such.
+"""A cheap prefilter: products of rows rounded to bfloat16, if the processor multiplies bfloat16.
 
 With â = a rounded, ⟨a, b⟩ - ⟨â, b̂⟩ = ⟨a - â, b⟩ + ⟨â, b - b̂⟩, and by Cauchy–Schwarz that is at
-most ‖a - â‖·‖b‖ + ‖â‖·‖b - b̂‖, about 0.0035 for unit rows. What the roundings took is measured,
-not assumed. Processors with AVX512-BF16 or AMX multiply bfloat16 numbers twice as fast as
-float32 or faster; NumPy does not know how, oneDNN inside TensorFlow does.
+most ‖a - â‖·‖b‖ + ‖â‖·‖b - b̂‖, about 0.0035 for unit rows. The rounding errors are measured, not
+assumed. Processors with AVX512-BF16 or AMX multiply bfloat16 numbers twice as fast as float32 or
+faster; NumPy has no such products, oneDNN inside TensorFlow has.
 
-The products come as bfloat16 too, with steps of 0.004 between those above 0.5. So each query
-has an offset close to its threshold: extra columns, -offset in the query and 1 in the row,
-subtract it within the product. What is left is small, so its rounding is fine.
+
+The products are bfloat16 too, with steps of 0.004 between those above 0.5. So each query has an
+offset close to its threshold: extra columns, -offset in the query and 1 in the row, subtract it
+within the product. The remainder is small, so its rounding is fine.
 """
 
 import functools
@@ -28,11 +29,12 @@ from glrtf.embeddings.rows import FLOAT32_UNIT
 from glrtf.retrieval.processors import usable_processors
 
 _LEAST_WORK = 2e11
-"""Multiply-adds twice, from which on a trial of some milliseconds is worth making."""
+"""Floating-point operations from which a trial of some milliseconds is worthwhile."""
 _LEAST_WORK_TO_LOAD = 2e13
-"""From which on loading TensorFlow is: at 200 GFLOP/s it saves most of a minute."""
+"""Operations from which loading TensorFlow is worthwhile: at 200 GFLOP/s it saves most of a
+minute."""
 USUAL_ERROR = 0.0036
-"""How far products of unit rows may be off; `Bfloat16Products.error` says it exactly."""
+"""The largest error of products of unit rows; `Bfloat16Products.error` is exact."""
 _TRIED_ROWS = 1024
 _TRIES = 5
 _QUIET = 0.15
@@ -152,7 +154,7 @@ def rounded(
     at_once = max(1, _NUMBERS_IN_CACHE // max(dimension, 1))
 
     def spare(count: int) -> npt.NDArray[np.uint32]:
-        # Fresh pages would cost more than what is done in them.
+        # New memory pages would cost more than the work in them.
         if not hasattr(kept, "bits"):
             kept.bits = np.empty((2, at_once, dimension), np.uint32)
         return kept.bits[:, :count]
@@ -161,7 +163,7 @@ def rounded(
         chunk = rows[start : start + at_once]
         bits, low = spare(len(chunk))
         np.add(chunk.view(np.uint32), np.uint32(0x8000), out=bits)
-        # Shifted and then narrowed: taking every second half is three times as slow.
+        # Shifted and then narrowed: a strided copy of the upper halves is three times as slow.
         halves[start : start + len(chunk), :dimension] = np.right_shift(bits, _HALF_BITS, out=low)
         bits &= np.uint32(0xFFFF0000)
         lost = np.subtract(chunk, bits.view(np.float32), out=bits.view(np.float32))
@@ -226,7 +228,7 @@ def _tried(dimension: int) -> float:
         rows = np.random.default_rng(0).standard_normal((_TRIED_ROWS, dimension), np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         products = Bfloat16Products(rows, threads)
-        # Other rows than the queries: NumPy would take half of a symmetric product only.
+        # Not the queries themselves: NumPy computes only half of a symmetric product.
         others, every = rows[::-1].copy(), slice(None)
         prepared = products.prepared(others)[0]
         if usable_processors() > 1:

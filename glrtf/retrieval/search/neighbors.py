@@ -1,9 +1,9 @@
-"""What every search returns, and the arithmetic that defines it.
+"""The result of every search, and the arithmetic that defines it.
 
 The score of two rows is their dot product, summed in float64 over the rows as
-stored, each pair for itself and in a fixed order. So a score depends neither
-on the tile, the part, the thread nor the back end that found the pair, equal
-rows get equal scores to the last bit, and ties can be distinguished from near-ties.
+stored, each pair separately and in a fixed order. So a score depends neither on the tile, the part,
+the thread nor the back end that found the pair, equal rows get equal scores to the last bit, and
+ties can be distinguished from near-ties.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from glrtf.embeddings.rows import RowSource, gather_rows
 from glrtf.retrieval.processors import for_all, usable_processors
 
 NO_ROW = -1
-"""Stands in `Neighbors.indices` if there are fewer than k rows."""
+"""The entry of `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
 _LONGEST_SUM = 8192
@@ -50,11 +50,11 @@ class Neighbors:
 
 
 def merge(several: Sequence[Neighbors], k: int) -> Neighbors:
-    """The k best of the neighbours that several searches found.
+    """The k best of the neighbours from several searches.
 
     Args:
         several: Neighbours of the same queries in disjoint sets of rows.
-        k: How many to keep; padded where all together have fewer.
+        k: How many to keep; padded if all together have fewer.
 
     Returns:
         (num_queries, k) neighbours, scores descending, ties by ascending row.
@@ -74,7 +74,7 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
     """
     order = np.argsort(-scores, axis=1)[:, : k + 1]
     ordered = np.take_along_axis(scores, order, axis=1)
-    # The quick sort leaves ties as it likes: their queries are sorted again, with rows.
+    # The quick sort leaves ties in any order: queries with ties are sorted again, by row.
     equal = (ordered[:, 1:] == ordered[:, :-1]) & np.isfinite(ordered[:, 1:])
     tied = np.flatnonzero(equal.any(axis=1))
     order[tied] = np.lexsort((indices[tied], -scores[tied]), axis=1)[:, : k + 1]
@@ -84,7 +84,7 @@ def best(indices: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
 
 
 def padded(neighbors: Neighbors, k: int) -> Neighbors:
-    """The first k, or as many columns with none at the end."""
+    """The first k columns, padded at the end if there are fewer."""
     first = neighbors.head(k)
     short = ((0, 0), (0, k - first.k))
     return Neighbors(
@@ -153,7 +153,7 @@ def _score_some(
 
 
 def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Dot products of rows, each pair for itself and in a fixed order.
+    """Dot products of rows, each pair separately and in a fixed order.
 
     Args:
         left: (n, dimension) rows, or one row (dimension,) for all of the right ones.
@@ -163,7 +163,7 @@ def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.N
         (n,) float64.
     """
     scores = np.zeros(len(right))
-    # BLAS shares longer products among threads, and then the order depends on their number.
+    # BLAS splits longer products over threads, and then the order depends on their number.
     for column in range(0, right.shape[1], _LONGEST_SUM):
         chunk = slice(column, column + _LONGEST_SUM)
         scores += _vecdot(left[..., chunk], right[:, chunk])

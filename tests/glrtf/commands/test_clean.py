@@ -128,6 +128,36 @@ def test_train_clean_csv_is_read_as_train_csv_is(world, cleaned):
     assert list(lines) == sorted(lines, key=str.encode)
 
 
+def test_sets_of_what_stays_go_with_the_table(world, tmp_path):
+    folder = world[0]
+    output = tmp_path / "out"
+    given = arguments(folder, output, "--write_sets", "true")
+    assert command.main(given) == 0
+    lines = lines_of(output)
+    found = glrtf.open_set(str(output / "train"))
+    assert {one.decode() for one in found.ids} == {i for i, x in lines.items() if x["kept"] == "1"}
+    whole = glrtf.open_set(str(folder / "train"))
+    rows = dict(zip(whole.ids.tolist(), range(len(whole.ids)), strict=True))
+    expected = whole.take(np.array([rows[one] for one in found.ids.tolist()]))
+    np.testing.assert_array_equal(found.take(np.arange(len(found.ids))), expected)
+    # Whitening needs a landmark for every row.
+    config = glrtf.WhitenConfig(
+        train=[str(output / "train")],
+        landmarks=str(output / "train_clean.csv"),
+        output=str(tmp_path / "white"),
+    )
+    assert glrtf.whiten(config).sets["train"]
+    assert command.main([*given, "--drop", "isolated"]) == 0
+    assert len(glrtf.open_set(str(output / "train")).ids) > len(found.ids)
+    again = arguments(folder, output, "--train", output / "train", "--write_sets", "true")
+    assert command.main([*again, "--landmarks", str(output / "train_clean.csv")]) == 2
+    (tmp_path / "other" / "train").mkdir(parents=True)
+    (tmp_path / "other" / "train" / "mine.txt").write_text("x")
+    given = arguments(folder, tmp_path / "other", "--write_sets", "true")
+    assert command.main(given) == 2
+    assert (tmp_path / "other" / "train" / "mine.txt").exists()
+
+
 def test_the_description_counts_everything(cleaned):
     result, output = cleaned
     described = json.loads((output / "cleaning.json").read_text())
@@ -161,7 +191,7 @@ def test_only_reasons_asked_for_are_dropped(world, tmp_path):
     assert {line["kept"] for line in lines.values() if line["reason"] == "isolated"} <= {"0"}
 
 
-def test_the_page_shows_what_goes_and_stays(world, tmp_path):
+def test_the_page_shows_what_goes_and_stays(world, tmp_path, capsys):
     folder, ids, _, _, _ = world
     photos = tmp_path / "photos"
     plain = [one for one in ids if one not in ODD_IDS]
@@ -170,6 +200,12 @@ def test_the_page_shows_what_goes_and_stays(world, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 16), (90, 120, 30)).save(path)
     output = tmp_path / "out"
+    assert command.main(arguments(folder, output, "--images", photos, "--thumbnail", "16")) == 0
+    (tmp_path / "empty").mkdir()
+    given = arguments(folder, output, "--images", tmp_path / "empty", "--thumbnail", "20")
+    assert command.main(given) == 0
+    assert "note: None of the " in capsys.readouterr().err
+    assert 'src="' not in (output / "index.html").read_text()
     assert command.main(arguments(folder, output, "--images", photos, "--thumbnail", "16")) == 0
     # The odd ids are no file names: their photos are missing, which a verifier would need.
     config = glrtf.CleanConfig(

@@ -13,6 +13,7 @@ from glrtf.config.service import EvaluateIndexConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.service import calibrating
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def searched(world, index, **more):
         landmarks=str(world.folder / "train.csv"),
         **more,
     )
-    searcher = RowSearcher(EmbeddingSet.open(config.index), config)
+    searcher = RowSearcher(open_searched(config), config)
     searcher.calibration = calibrating.calibrated(searcher, config)
     query = EmbeddingSet.open(str(world.folder / "test"))
     answers = searcher.answer(np.concatenate([query.read(0, 0, query.num_rows)]))
@@ -139,6 +140,14 @@ def test_too_few_images_for_probabilities_are_said(tmp_path, capsys):
     assert "confidences are sums of similarities, not probabilities" in printed.err
     assert "confidence:" not in printed.out
     assert all(confidence > 1 for _, confidence in shown(output).values())
+
+
+def test_train_images_or_a_bundle_are_needed(world, tmp_path, capsys):
+    given = ["--query", str(world.folder / "test"), "--output", str(tmp_path / "r.csv")]
+    assert recognize.main(given) == 2
+    assert "train: expected --train and --landmarks, or --bundle" in capsys.readouterr().err
+    assert recognize.main([*given, "--train", str(world.folder / "train")]) == 2
+    assert "landmarks: expected --train and --landmarks, or --bundle" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def test_nothing_in_a_file_is_refused(command, tmp_path):
 def test_nothing_in_a_list_is_refused(command, tmp_path):
     for name, hint in refusing(command):
         if typing.get_origin(hint) in (list, tuple):
-            item = typing.get_args(hint)[0].__name__
+            item = typing.get_args(hint)[0]
+            choices = typing.get_args(item)
+            item = f"one of {', '.join(choices)}" if choices else item.__name__
             found = from_file(command, tmp_path, name, [None])
             assert found == f"q.yaml: {name}: expected {item}, found null"
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.in_memory import InMemoryRows, in_memory, num_bytes
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.rows import ArrayRows, normalized
 
 
 def in_parts(dtype):

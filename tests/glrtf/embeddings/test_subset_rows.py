@@ -1,6 +1,7 @@
 import numpy as np
 
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.search import exact
 

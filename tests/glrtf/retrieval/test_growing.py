@@ -6,8 +6,9 @@ import pytest
 from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings import versions
 from glrtf.embeddings.adapter import AdaptedRows, Adapter
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, groups_of, join, normalized
+from glrtf.embeddings.rows import ArrayRows, groups_of, join, normalized
 from glrtf.embeddings.set_parts import RowGroup
 from glrtf.retrieval.growing import Growth
 from glrtf.retrieval.search import backends, exact

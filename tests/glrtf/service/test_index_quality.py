@@ -9,10 +9,11 @@ from glrtf.commands import evaluate_index, search
 from glrtf.config.service import EvaluateIndexConfig, SearcherConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
 from glrtf.evaluation.metrics import average_precision
-from glrtf.service import calibrating, calibration, index_quality
+from glrtf.service import calibrating, calibration, curve_data, index_quality
 from glrtf.service.calibration import Calibration, Curve
 from glrtf.service.landmark_evidence import LeftOut
 from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.searched import open_searched
 
 LANDMARKS, PHOTOS, DIMENSION = 6, 8, 16
 NOBODY = 900
@@ -61,7 +62,7 @@ def config_of(folder, cache, cls=SearcherConfig, **settings):
 
 
 def searcher_of(config):
-    return RowSearcher(EmbeddingSet.open(config.index), config)
+    return RowSearcher(open_searched(config), config)
 
 
 @pytest.mark.parametrize("part", [0, 7, 23, 47])
@@ -123,7 +124,7 @@ def test_photos_without_a_landmark_are_wrong_if_most_have_one(labelled):
     none = np.empty((40, 0))
     found = index_quality.Found(final, shown, none, none)
     unknown = index_quality.Found(final[:, 1:], shown[:, 1:], none, none)
-    curve = index_quality.calibrate(photos, found, unknown, "", labelled).photo
+    curve = curve_data.calibrate(photos, found, unknown, "", labelled).photo
     counted = [7, 8] if labelled < 0.5 else [7, 8, -1]
     scores, right = [], []
     for one in (found, unknown):
@@ -318,7 +319,7 @@ def test_held_out_photos_replace_the_curves_that_they_tell_of(rows_world, tmp_pa
 
     with monkeypatch.context() as patch:
         one = Calibration(Curve(3.0, -3.0, 3.0), None, "few")
-        patch.setattr(index_quality, "calibrate", lambda *_: one)
+        patch.setattr(curve_data, "calibrate", lambda *_: one)
         mixed = calibrating.held_out(searcher, new, config)
     assert mixed.landmark == one.landmark and mixed.photo == both.photo
     assert mixed.source.endswith("; photos: 48 held-out photos, 48 of them of known landmarks")

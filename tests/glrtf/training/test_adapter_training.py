@@ -5,7 +5,8 @@ import pytest
 
 from glrtf.config.adapting import AdaptConfig
 from glrtf.embeddings.adapter import Adapter
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.training import adapter_training
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import exact
 from glrtf.retrieval.search.neighbors import Neighbors
 from glrtf.tuning.truncate import truncate

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.rerank import whitening
 from tfrecords_tools.errors import UserError
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.evaluation import held_out_landmarks
 from glrtf.retrieval.rerank import whitening
 from tfrecords_tools.errors import UserError

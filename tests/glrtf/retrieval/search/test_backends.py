@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from glrtf.config.retrieval import SearchConfig
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import backends, exact
 from glrtf.retrieval.search.neighbors import stacked
 from tfrecords_tools.errors import UserError

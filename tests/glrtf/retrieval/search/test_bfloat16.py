@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import bfloat16, exact, neighbors, prefilter, query_block
 from glrtf.retrieval.search.bfloat16 import Bfloat16Products, rounded
 from glrtf.retrieval.search.top_k import Candidates

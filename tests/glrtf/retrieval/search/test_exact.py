@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import exact, query_block, top_k
 from glrtf.retrieval.search.top_k import Candidates
 from tfrecords_tools.errors import UserError

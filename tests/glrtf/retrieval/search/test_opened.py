@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from glrtf.config.retrieval import SearchConfig
-from glrtf.embeddings.rows import ArrayRows, ConcatenatedRows, normalized
+from glrtf.embeddings.concatenated_rows import ConcatenatedRows
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import backends
 from glrtf.retrieval.search.neighbors import stacked
 from glrtf.retrieval.search.opened import OpenedDatabase

@@ -1,0 +1,123 @@
+"""Copies what a bundle holds into its folder."""
+
+import contextlib
+import os
+import shutil
+
+from glrtf.config.descriptor import HUB_PREFIX
+from glrtf.data.photo_folders import LIST_NAME
+from glrtf.embeddings.adapter import INFO_FILE as ADAPTER_FILE
+from glrtf.embeddings.adapter import LAYERS_FILE
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.info import INFO_FILE
+from glrtf.inference.descriptors import manifests, onnx_file
+from glrtf.inference.descriptors.kinds import Kind, is_own
+from glrtf.inference.model_folders import export_info_path
+from tfrecords_tools.errors import UserError
+from tfrecords_tools.storage import files
+from tfrecords_tools.storage.local_copies import local_copy
+
+
+class FolderCopier:
+    """Copies files below a folder, or links them.
+
+    Args:
+        folder: Where to.
+        link: Whether hard links are made where the file system can.
+    """
+
+    def __init__(self, folder: str, link: bool) -> None:
+        self._folder, self._link = folder, link
+
+    def file(self, source: str, name: str) -> str:
+        """Copies a file; returns its name below the folder."""
+        target = os.path.join(self._folder, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        # A link to a link would point out of the bundle.
+        path = os.path.realpath(local_copy(source))
+        if self._link:
+            with contextlib.suppress(OSError):
+                os.link(path, target)
+                return name
+        shutil.copyfile(path, target)
+        return name
+
+    def text(self, content: str, name: str) -> str:
+        """Writes a text file; returns its name below the folder."""
+        files.write_bytes(os.path.join(self._folder, name), content.encode())
+        return name
+
+    def folder(self, source: str, name: str, without: str = "") -> str:
+        """Copies all files below a folder, except one name; returns its name."""
+        for found, _ in files.walk(source):
+            if found != without:
+                self.file(files.join(source, found), f"{name}/{found}")
+        return name
+
+    def set(self, one: EmbeddingSet, name: str) -> str:
+        """Copies an embedding set, without what was computed for it."""
+        for found in (*one.file_digests, INFO_FILE, LIST_NAME):
+            path = files.join(one.folder, found)
+            if found != LIST_NAME or files.exists(path):
+                self.file(path, f"{name}/{found}")
+        return name
+
+    def adapter(self, folder: str, name: str) -> str:
+        """Copies an adapter, without the sets next to it."""
+        for found in (ADAPTER_FILE, LAYERS_FILE):
+            self.file(files.join(folder, found), f"{name}/{found}")
+        return name
+
+    def model(self, model: str, kind: Kind, name: str) -> str:
+        """Copies a model, without its manifest: bundle.json has the preparation.
+
+        Args:
+            model: Its path.
+            kind: What it is.
+            name: A folder below the bundle's.
+
+        Returns:
+            Its path below the bundle's folder, as `SealedModel` has it.
+        """
+        path = model.removeprefix(HUB_PREFIX).rstrip("/")
+        base = os.path.basename(os.path.abspath(path))
+        if os.path.isdir(path):
+            manifest = "" if is_own(model, kind) else manifests.MANIFEST_NAME
+            copied = self.folder(path, f"{name}/{base}", manifest)
+        else:
+            copied = self.file(path, f"{name}/{base}")
+            beside = [export_info_path(path)] if is_own(model, kind) else []
+            if kind == "onnx":
+                beside += onnx_file.weight_files(path)
+            for each in beside:
+                relative = os.path.relpath(each, os.path.dirname(path) or ".")
+                self.file(each, f"{name}/{relative}")
+        return HUB_PREFIX + copied if kind == "keras_hub" else copied
+
+
+def refuse_unsealable(option: str, model: str, kind: Kind) -> None:
+    """Refuses models that are no files of their own.
+
+    Args:
+        option: As it is typed.
+        model: The model's name.
+        kind: What it is.
+
+    Raises:
+        UserError: Saying what to do instead.
+    """
+    if kind == "workdir":
+        raise UserError(
+            f"{option} {model}: expected an exported model, found a training run's workdir; run"
+            f" glrtf export --workdir {model} and name the export, whose sets are the same"
+        )
+    if kind == "function":
+        raise UserError(
+            f"{option} {model}: expected a model of files, found a function, whose code a bundle"
+            " cannot hold; export its model as ONNX or SavedModel"
+        )
+    if kind == "keras_hub" and not os.path.isdir(model.removeprefix(HUB_PREFIX)):
+        raise UserError(
+            f"{option} {model}: expected a folder that save_to_preset wrote, found the name of a"
+            f" preset; save it and give {HUB_PREFIX}FOLDER"
+        )
