@@ -23,7 +23,7 @@ from glrtf.cleaning.inputs import open_inputs
 from glrtf.cleaning.judging import REASONS, judge
 from glrtf.config.cleaning import CleanConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, gather_rows, join
+from glrtf.embeddings.rows import ArrayRows, gather_rows, join, normalized
 from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
@@ -67,11 +67,17 @@ class Ranking:
     """mAP@100 of direct search with whitened rows."""
 
     def __init__(self, options, train):
-        self._train = train
         sets = [[EmbeddingSet.open(one) for one in each] for each in (options.query, options.index)]
-        self._query, self._index = map(join, sets)
+        several = [train, *map(join, sets)]
+        rows = [gather_rows(one, np.arange(len(one.ids))) for one in several]
+        if options.dimension:
+            # The main directions of the train rows: whitening has fewer numbers to invert.
+            mean = rows[0].mean(axis=0)
+            directions = np.linalg.svd(rows[0] - mean, full_matrices=False)[2][: options.dimension]
+            rows = [normalized((one - mean) @ directions.T) for one in rows]
+        self._train, self._query, self._index = map(ArrayRows, rows)
         solution = read_retrieval_solution(options.solution)
-        self._scorer = RankingScorer(solution, self._query.ids, self._index.ids, "query")
+        self._scorer = RankingScorer(solution, several[1].ids, several[2].ids, "query")
 
     def precisions(self, landmarks, chosen):
         """(queries,) average precision with a whitening fitted on some labels; None for none."""
@@ -134,6 +140,7 @@ def main():
     parser.add_argument("--query", nargs="+")
     parser.add_argument("--index", nargs="+")
     parser.add_argument("--solution")
+    parser.add_argument("--dimension", type=int, default=0, help="of a PCA before whitening")
     options = parser.parse_args()
     train = join([EmbeddingSet.open(one) for one in options.train])
     truth = read_landmarks(options.landmarks, train)

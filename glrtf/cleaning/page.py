@@ -37,7 +37,7 @@ def write(
     judgement: Judgement,
     kept: npt.NDArray[np.bool_],
     described: dict[str, Any],
-) -> str:
+) -> tuple[str, list[str]]:
     """Makes the thumbnails and writes the page.
 
     Args:
@@ -48,22 +48,23 @@ def write(
         described: The content of ``cleaning.json``.
 
     Returns:
-        The page's path.
+        The page's path, and which photos it cannot show.
     """
     drawn = _Sheets(config, inputs, judgement, kept).all()
     wanted = sheets.shown_ids(drawn)
     places = find.find_photos(config.images, wanted)
     made, refused = thumbnails.make_thumbnails(places, config.output, config.thumbnail)
+    notes = report_text.photo_notes(len(wanted), sorted(wanted - set(places)), refused)
     page = SheetPage(
         "Cleaned train images",
         _figures(judgement, described["counts"]),
-        report_text.photo_notes(len(wanted), sorted(wanted - set(places)), refused),
+        notes,
         _table(config, described["counts"]),
         report_text.parameter_rows(described["parameters"]),
         drawn,
         config.thumbnail,
     )
-    return sheets.write_page(page, config.output, made)
+    return sheets.write_page(page, config.output, made), notes
 
 
 def _figures(judgement: Judgement, counts: dict[str, int]) -> list[Figure]:
@@ -143,7 +144,9 @@ class _Sheets:
 
     def _examples(self, code: int, mark: str) -> list[SheetPhoto]:
         """The surest images of a landmark."""
-        rows = np.flatnonzero((self._inputs.codes == code) & self._kept)
+        # Not only those that stay: a test set may repeat all of them.
+        shows_it = ~self._judgement.has("mislabelled") & ~self._judgement.has("non_landmark")
+        rows = np.flatnonzero((self._inputs.codes == code) & shows_it)
         surest = rows[np.lexsort((rows, -self._judgement.margins.values[rows]))]
         return [
             SheetPhoto(self._id(row), (self._name(code),), mark)

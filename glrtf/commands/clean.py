@@ -91,7 +91,10 @@ def clean(
     sets: list[str] = []
     if config.write_sets:
         sets = kept_sets.write(config.train, config.output, inputs.train.ids[kept], config.verify)
-    page = _page(config, inputs, judgement, kept, description) if config.images else ""
+    page = ""
+    if config.images:
+        page, of_photos = _page(config, inputs, judgement, kept, description)
+        notes = (*notes, *of_photos)
     return CleanResult(
         clean_train,
         every,
@@ -106,7 +109,9 @@ def clean(
     )
 
 
-def _page(config: CleanConfig, inputs: Any, judgement: Any, kept: Any, described: Any) -> str:
+def _page(
+    config: CleanConfig, inputs: Any, judgement: Any, kept: Any, described: Any
+) -> tuple[str, list[str]]:
     from glrtf.cleaning import page
 
     return page.write(config, inputs, judgement, kept, described)

@@ -16,7 +16,7 @@ from glrtf.config.retrieval import (
     TrainNeighborsConfig,
 )
 
-_FOR_PHOTOS = ("none", "diffusion")
+_FOR_PHOTOS = ("none", "diffusion", "superglobal")
 
 
 @dataclasses.dataclass(frozen=True)

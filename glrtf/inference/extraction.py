@@ -100,10 +100,12 @@ def embed_split(
         The finished sets; empty while parts of other tasks are missing.
 
     Raises:
-        UserError: If a folder belongs to another run, a shard is damaged, an image id is too
-            long, too many images are broken, a row is not finite, or a part has changed
-            since it was embedded.
+        UserError: If a folder belongs to another run or has a set that was changed, a shard is
+            damaged, an image id is too long, too many images are broken, a row is not finite, or a
+            part has changed since it was embedded.
     """
+    for job in jobs:
+        embedding_set.refuse_changed(job.folder)
     num_parts = len(shard_set.shards)
     plans = [extraction_plan.make(job.embedder, shard_set, views, scales, dtype) for job in jobs]
     for job, plan in zip(jobs, plans, strict=True):

@@ -141,15 +141,8 @@ class DirectSide:
 
         def blocks() -> Iterator[tuple[np.ndarray, ...]]:
             with Progress("superglobal", len(among.indices), "image") as progress:
-                for row, nearest in enumerate(among.indices):
-                    scores = np.full((1, len(nearest)), -np.inf)
-                    valid = nearest >= 0
-                    own = gather_rows(query, np.array([row]))[0]
-                    images = gather_rows(index, np.asarray(nearest[valid]))
-                    scores[0, valid] = superglobal.scores(
-                        own, images, settings.refine_k, settings.beta
-                    )
-                    yield (scores,)
+                for row in range(len(among.indices)):
+                    yield (refined_scores(query, index, among, row, settings),)
                     progress.update()
 
         key = {
@@ -168,6 +161,27 @@ class DirectSide:
         graph = diffusion.mutual_graph(among, settings.gamma)
         with Progress("diffusion", len(near.indices), "image") as progress:
             return diffused(near, graph, settings, len(index.ids), progress.update)
+
+
+def refined_scores(
+    query: RowSource, index: RowSource, among: Neighbors, row: int, settings: RerankConfig
+) -> npt.NDArray[np.float64]:
+    """SuperGlobal's scores of one query's nearest images, (1, m) float64; -inf for none.
+
+    Args:
+        query: The queries.
+        index: The index images.
+        among: The queries' nearest index images.
+        row: Which query.
+        settings: The parameters.
+    """
+    nearest = among.indices[row]
+    scores = np.full((1, len(nearest)), -np.inf)
+    valid = nearest >= 0
+    own = gather_rows(query, np.array([row]))[0]
+    images = gather_rows(index, np.asarray(nearest[valid]))
+    scores[0, valid] = superglobal.scores(own, images, settings.refine_k, settings.beta)
+    return scores
 
 
 def diffused(

@@ -1,4 +1,4 @@
-"""The direct side of a ranking for single photos: steps 6 and 7, and diffusion."""
+"""The direct side of a ranking for single photos: steps 6 and 7, and re-ranking."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from glrtf.config.ranking import RankingSettings
 from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.rows import RowSource
-from glrtf.retrieval.direct import diffused
-from glrtf.retrieval.rerank import dba, diffusion
+from glrtf.retrieval.direct import diffused, refined_scores
+from glrtf.retrieval.rerank import dba, diffusion, superglobal
 from glrtf.retrieval.search.cached import CachedSearch
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors, best, score_pairs
 from glrtf.retrieval.search.opened import OpenedDatabase
@@ -71,11 +71,25 @@ class DirectPhotos:
             photos = self._augmented(photos, hidden)
         if ranking.query_expansion.n:
             photos = self._expanded(photos, hidden)
+        if ranking.rerank.method == "superglobal" and len(photos.ids):
+            return self._refined(photos, hidden)
         near = self._search(self._augmented_opened, photos, ranking.fusion.direct_k, hidden)
         if self._graph is None or not len(near.indices):
             return near, np.clip(near.scores, 0, 1)
         reached, confidences = diffused(near, self._graph, ranking.rerank, len(self._stored.ids))
         return _without(reached, hidden), confidences
+
+    def _refined(
+        self, photos: RowSource, hidden: Hidden | None
+    ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
+        """SuperGlobal's order of the nearest images, and their confidences."""
+        settings, wanted = self._ranking.rerank, self._ranking.fusion.direct_k
+        k = max(settings.top_m, wanted)
+        near = self._few_nearest(self._augmented_opened, photos, k, hidden)
+        among = near.head(settings.top_m)
+        rows = range(len(near.indices))
+        new = [refined_scores(photos, self._index, among, row, settings) for row in rows]
+        return superglobal.reranked(near, np.concatenate(new), wanted)
 
     def _search(
         self, opened: OpenedDatabase, photos: RowSource, k: int, hidden: Hidden | None

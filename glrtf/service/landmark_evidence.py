@@ -11,7 +11,7 @@ from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
 from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource
+from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource, groups_of
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark
@@ -143,14 +143,12 @@ class LandmarkFinder:
                 yield found.confidences.landmarks, found.confidences.confidences, found.train_rows
 
         key = self._key(index)
-        growth = None
-        if isinstance(index, EmbeddingSet):
-            growth = Growth(
-                {name: value for name, value in key.items() if name != "index"},
-                index.groups,
-                lambda rows: blocks(SubsetRows(index, rows)),
-                replaces=True,
-            )
+        growth = Growth(
+            {name: value for name, value in key.items() if name != "index"},
+            groups_of(index),
+            lambda rows: blocks(SubsetRows(index, rows)),
+            replaces=True,
+        )
         marks, confidences, rows = StageCache(self._folder).arrays(
             "index_landmarks", key, len(index.ids), blocks, growth
         )

@@ -117,9 +117,9 @@ def cache_key(config: SearchConfig) -> dict[str, Any]:
             "build": annoy_backend.BUILD,
         }
     if config.backend == "faiss":
-        from glrtf.retrieval.search import faiss_index
+        from glrtf.retrieval.search import faiss_files
 
         names = ("kind", "code", "lists", "links", "effort", "recall", "rescored")
         settings = {name: getattr(config, f"faiss_{name}") for name in names}
-        return {"faiss": settings, "build": faiss_index.BUILD}
+        return {"faiss": settings, "build": faiss_files.BUILD}
     return {}

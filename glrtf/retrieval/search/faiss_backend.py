@@ -7,7 +7,7 @@ import numpy as np
 from glrtf.config.retrieval import SearchConfig
 from glrtf.embeddings.rows import RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
-from glrtf.retrieval.search import exact, faiss_index
+from glrtf.retrieval.search import exact, faiss_building, faiss_files, faiss_library
 from glrtf.retrieval.search.faiss_index import FaissIndex
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors, best, merge, score_pairs
 
@@ -28,7 +28,7 @@ class FaissRows:
     """
 
     def __init__(self, database: RowSource, config: SearchConfig, folder: str) -> None:
-        faiss_index.library()
+        faiss_library.library()
         self._database, self._config, self._folder = database, config, folder
         self._indexes: dict[tuple[int, int], FaissIndex] = {}
 
@@ -56,7 +56,7 @@ class FaissRows:
     def _index_of(self, run: range, wanted: int) -> FaissIndex:
         key = (run.start, run.stop)
         if key not in self._indexes:
-            self._indexes[key] = faiss_index.open_index(
+            self._indexes[key] = faiss_files.open_index(
                 self._database, run, self._config, self._folder, min(wanted, _TUNED_FOR)
             )
         return self._indexes[key]
@@ -69,7 +69,7 @@ class FaissRows:
         found = []
         if index.index is not None:
             vectors = chosen.read(0, 0, len(rows))
-            near = index.candidates(vectors, faiss_index.rescored(self._config, k))
+            near = index.candidates(vectors, faiss_building.rescored(self._config, k))
             places, columns = np.nonzero(near != NO_ROW)
             scores = np.full(near.shape, -np.inf)
             scores[places, columns] = score_pairs(

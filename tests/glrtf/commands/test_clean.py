@@ -191,7 +191,7 @@ def test_only_reasons_asked_for_are_dropped(world, tmp_path):
     assert {line["kept"] for line in lines.values() if line["reason"] == "isolated"} <= {"0"}
 
 
-def test_the_page_shows_what_goes_and_stays(world, tmp_path):
+def test_the_page_shows_what_goes_and_stays(world, tmp_path, capsys):
     folder, ids, _, _, _ = world
     photos = tmp_path / "photos"
     plain = [one for one in ids if one not in ODD_IDS]
@@ -200,6 +200,12 @@ def test_the_page_shows_what_goes_and_stays(world, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 16), (90, 120, 30)).save(path)
     output = tmp_path / "out"
+    assert command.main(arguments(folder, output, "--images", photos, "--thumbnail", "16")) == 0
+    (tmp_path / "empty").mkdir()
+    given = arguments(folder, output, "--images", tmp_path / "empty", "--thumbnail", "20")
+    assert command.main(given) == 0
+    assert "note: None of the " in capsys.readouterr().err
+    assert 'src="' not in (output / "index.html").read_text()
     assert command.main(arguments(folder, output, "--images", photos, "--thumbnail", "16")) == 0
     # The odd ids are no file names: their photos are missing, which a verifier would need.
     config = glrtf.CleanConfig(

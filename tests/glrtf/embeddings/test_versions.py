@@ -62,7 +62,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(CHANGES)
 def test_changes_in_any_order_give_the_set_made_at_once(tmp_path_factory, changes):
     folder = tmp_path_factory.mktemp("versions")

@@ -251,7 +251,7 @@ def test_what_needs_a_whole_test_set_is_named(material, tmp_path, capsys):
     assert bundle.main(flags) == 0
     assert "search and serve will refuse this bundle" in capsys.readouterr().err
     assert search.main([material.photos[0], "--bundle", folder]) == 2
-    assert "expected one of none, diffusion for single photos" in capsys.readouterr().err
+    assert "expected one of none, diffusion, superglobal" in capsys.readouterr().err
     retrieved(tmp_path, "--bundle", folder, "--query", *material.sets("test", 0))
 
 

@@ -10,7 +10,7 @@ from glrtf.embeddings import versions
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
 from glrtf.embeddings.rows import ArrayRows, normalized
-from glrtf.retrieval.search import backends, exact, faiss_index
+from glrtf.retrieval.search import backends, exact, faiss_files
 from glrtf.retrieval.search.neighbors import stacked
 from tfrecords_tools.errors import UserError
 
@@ -23,7 +23,7 @@ KINDS = [("ivf", "sq8"), ("ivf", "fp16"), ("hnsw", "float32"), ("hnsw", "sq8"), 
 @pytest.fixture(autouse=True)
 def small_indexes(monkeypatch):
     """Also a few hundred rows get an index."""
-    monkeypatch.setattr(faiss_index, "_LEAST_ROWS", 64)
+    monkeypatch.setattr(faiss_files, "_LEAST_ROWS", 64)
 
 
 def rows_around(count, seed):
@@ -109,7 +109,7 @@ def test_threads_do_not_show(tmp_path, kind):
 def test_a_higher_recall_takes_more_effort_and_a_fixed_one_is_kept(tmp_path):
     database = ArrayRows(rows_around(600, 5))
     opened = {
-        name: faiss_index.open_index(
+        name: faiss_files.open_index(
             database, range(600), SearchConfig(faiss_kind="ivf", **settings), str(tmp_path), 10
         )
         for name, settings in {

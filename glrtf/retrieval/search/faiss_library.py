@@ -1,0 +1,35 @@
+"""The faiss package, imported when it is needed."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from tfrecords_tools.errors import UserError
+
+
+def library() -> Any:
+    """The faiss package.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        import faiss
+    except ImportError:
+        raise UserError(
+            "--search.backend faiss: expected the faiss-cpu package, found none; install it with "
+            "pip install '.[faiss]' in the project's folder, or choose --search.backend exact"
+        ) from None
+    return faiss
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """What faiss builds on one thread does not depend on the processors."""
+    faiss = library()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
