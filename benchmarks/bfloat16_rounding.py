@@ -58,7 +58,8 @@ class Network:
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> Array:
         """Images (n, h, w, 3) to rows (n, d) of length 1."""
-        x = self._others((images.astype(np.float32) / 255 - _MEAN) / _DEVIATION)
+        pixels = images.astype(np.float32) / np.float32(255)
+        x = self._others((pixels - _MEAN) / _DEVIATION)
         x = self._activate(self._norm(self._convolve(x, "stem_conv", 2), "stem_bn"))
         for block in self._table:
             x = self._block(x, block)
@@ -99,14 +100,16 @@ class Network:
         ]
         pads = [(one // 2, one - one // 2) for one in missing]
         x = np.pad(rounded(x), ((0, 0), *pads, (0, 0)))
-        total = np.float32(0)
+        depth = x.shape[-1] if "dwconv" in name else kernel.shape[-1]
+        total: Array = np.zeros((len(x), *sides, depth), np.float32)
         for row in range(length):
             for column in range(length):
                 rows = slice(row, row + (sides[0] - 1) * strides + 1, strides)
                 columns = slice(column, column + (sides[1] - 1) * strides + 1, strides)
                 seen, factor = x[:, rows, columns], kernel[row, column]
                 total = total + (seen * factor[:, 0] if "dwconv" in name else seen @ factor)
-        return rounded(total + self._weights.get(f"{name}/bias", np.float32(0)))
+        bias = self._weights.get(f"{name}/bias")
+        return rounded(total if bias is None else total + bias)
 
     def _norm(self, x: Array, name: str) -> Array:
         values = {part: self._weights[f"{name}/{part}"] for part in ("gamma", "beta")}
@@ -120,7 +123,8 @@ class Network:
 
 def _sigmoid(x: Array) -> Array:
     # Below -80 the exponential overflows float32; the result is 0 to its last digit there.
-    return 1 / (1 + np.exp(-np.maximum(x, -80)))
+    one = np.float32(1)
+    return one / (one + np.exp(-np.maximum(x, np.float32(-80))))
 
 
 def choices() -> dict[str, tuple[Callable[[str], Rounding], Rounding]]:

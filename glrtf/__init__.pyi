@@ -144,6 +144,7 @@ from glrtf.api.settings import load_settings as load_settings
 from glrtf.config.data import AugmentConfig as AugmentConfig
 from glrtf.config.reranking import DbaConfig as DbaConfig
 from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
+from glrtf.config.distillation import DistillConfig as DistillConfig
 from glrtf.config.retrieval import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
 from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig

@@ -18,12 +18,12 @@ def one_line(response):
 def hold(searcher, monkeypatch):
     """Makes the searcher wait until the event returned is set; the other says that it waits."""
     free, waiting = threading.Event(), threading.Event()
-    search = searcher.search
+    ask = searcher.ask
 
-    def slow(photos, limit=100):
+    def slow(queries, limit=100):
         waiting.set()
         free.wait(600)
-        return search(photos, limit)
+        return ask(queries, limit)
 
-    monkeypatch.setattr(searcher, "search", slow)
+    monkeypatch.setattr(searcher, "ask", slow)
     return free, waiting

@@ -57,16 +57,23 @@ def make_head(kind: str, case: dict[str, np.ndarray], kinds: Any = None, replica
     return head
 
 
-def training_case(count: int = 3, size: int = 16) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Batches of all replicas together."""
+def training_case(
+    count: int = 3, size: int = 16, row_width: int = 0
+) -> list[tuple[np.ndarray, ...]]:
+    """Batches of all replicas together, with rows of another descriptor if they have a width."""
     rng = np.random.default_rng(1)
-    return [
+    batches = [
         (
             rng.integers(0, 256, (size, 6, 6, 3)).astype(np.uint8),
             rng.integers(0, 5, size).astype(np.int32),
         )
         for _ in range(count)
     ]
+    if not row_width:
+        return batches
+    rows = rng.normal(size=(count, size, row_width)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    return [(*batch, own) for batch, own in zip(batches, rows, strict=True)]
 
 
 class NoTensorFlow(importlib.abc.MetaPathFinder):
@@ -99,6 +106,7 @@ def main() -> None:
     found |= {f"one/{k}": v for k, v in trained("adam", devices=1, steps=4).items()}
     found |= {f"split/{k}": v for k, v in trained("adam", devices=4, sharded=True).items()}
     found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
+    found |= {f"rows/{k}": v for k, v in trained("sgd", devices=2, row_width=3).items()}
     rematerialised(found)
     resumed(config_path, runs, found)
     commands(config_path, found)
@@ -203,7 +211,13 @@ def split_head(kind: str, found: dict[str, np.ndarray]) -> None:
 
 
 def trained(
-    optimizer: str, *, devices: int, steps: int = 2, sharded: bool = False, sync: bool = False
+    optimizer: str,
+    *,
+    devices: int,
+    steps: int = 2,
+    sharded: bool = False,
+    sync: bool = False,
+    row_width: int = 0,
 ) -> dict[str, np.ndarray]:
     """Weights, statistics and figures after three updates of the tiny model, and HLO counts."""
     import jax
@@ -218,8 +232,11 @@ def trained(
 
     mesh = jax_devices.make_mesh(jax.devices()[:devices], split_classes=sharded)
     replicas = Replicas(devices) if sharded else None
-    model = tiny_model(batch_norm=True, sync=sync, sharded=sharded, replicas=replicas)
-    for variable, value in zip(model.trainable_variables, first_weights(), strict=True):
+    model = tiny_model(
+        batch_norm=True, sync=sync, sharded=sharded, replicas=replicas, row_width=row_width
+    )
+    pairs = zip(model.trainable_variables, first_weights(row_width), strict=True)
+    for variable, value in pairs:
         assign_whole(variable, value)
     updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
     state = TrainState(model, updater, 0.9)
@@ -230,11 +247,11 @@ def trained(
     sharding = NamedSharding(mesh, jax_placement.BY_DEVICE)
     stop = jax.device_put(np.zeros(devices, np.float32), sharding)
     figures = []
-    for images, labels in training_case():
-        batch = jax.device_put((images, labels), sharding)
-        values, figure = update(values, *batch, stop)
+    for arrays in training_case(row_width=row_width):
+        batch = jax.device_put(arrays, sharding)
+        values, figure = update(values, batch, stop)
         figures.append(np.asarray(figure))
-    text = update.lower(values, *batch, stop).compile().as_text()
+    text = update.lower(values, batch, stop).compile().as_text()
     averaged = jax_placement.average_over_devices(values.statistics, mesh)
     values = values._replace(statistics=averaged)
     jax_placement.take_back(state, values, jax_devices.host())
@@ -244,10 +261,12 @@ def trained(
     return {**arrays, "figures": np.array(figures), "collectives": np.array(collectives(text))}
 
 
-def first_weights() -> list[np.ndarray]:
+def first_weights(row_width: int = 0) -> list[np.ndarray]:
     """Weights that both engines begin with: their own random numbers differ."""
     rng = np.random.default_rng(2)
     shapes = [(3, 3, 3, 4), (4,), (4,), (4,), (4, 6), (6,), (5, 6)]
+    if row_width:
+        shapes += [(6, row_width), (row_width,)]
     values = [rng.normal(size=shape).astype(np.float32) * 0.3 for shape in shapes]
     values[2] = np.abs(values[2]) + 0.5  # BatchNorm's scale.
     return values

@@ -15,11 +15,17 @@ def tiny_model(
     head: str = "arcface",
     sharded: bool = False,
     replicas: Any = None,
+    row_width: int = 0,
 ) -> Any:
-    """A convolution, a dense embedding and a head; images of any size."""
+    """A convolution, a dense embedding and a head; images of any size.
+
+    With `row_width` it also learns from rows of that length, through a learned projection.
+    """
     import keras
 
+    from glrtf.config.distillation import DistillConfig
     from glrtf.models import kernels
+    from glrtf.models.distillation import Distillation
     from glrtf.models.heads import KINDS, build_head
     from glrtf.models.retrieval_model import RetrievalModel, UnitRows
     from glrtf.models.sharded_head import SHARDED_KINDS
@@ -42,7 +48,11 @@ def tiny_model(
     classes = build_head(head, num_classes, scale=8.0, margin=0.3, seed=seed + 3, kinds=kinds)
     if replicas is not None:
         classes.replicas = replicas
-    return RetrievalModel(embedding, classes)
+    distillation = None
+    if row_width:
+        settings = DistillConfig(rows="set", weight=2.0, projection="learned")
+        distillation = Distillation(settings, row_width, 6, seed=seed + 4)
+    return RetrievalModel(embedding, classes, distillation=distillation)
 
 
 def tiny_embedding_model(config: Any, precision: str = "float32", any_size: bool = False) -> Any:

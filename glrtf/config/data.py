@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+_SHARES = {
+    **{"hflip": 1.0, "hue": 0.5, "saturation": 1.0, "contrast": 1.0},
+    **{"erasing": 1.0, "erasing_area": 1.0},
+}
 # Standard deviation of the rotation, in degrees.
 _FAR_TURNS = 15.0
 
@@ -26,6 +30,9 @@ class AugmentConfig:
         shift: Standard deviation of the shifts, in pixels, separately for height and width.
         cutout: Number of square holes filled with black; the original's option has 6.
         cutout_size: Side of a hole, as a share of the image's side.
+        erasing: Probability that a rectangle of random size and shape becomes noise (random
+            erasing), such as 0.5.
+        erasing_area: Largest share of the area that it covers.
         crop: Smallest share of the area that a random resized crop keeps; 1 for no crop.
         rand_augment: Operations of RandAugment on each image; 0 for none.
         rand_augment_magnitude: Their strength, 0 to 10.
@@ -47,6 +54,8 @@ class AugmentConfig:
     shift: float = 8.0
     cutout: int = 0
     cutout_size: float = 0.125
+    erasing: float = 0.0
+    erasing_area: float = 0.4
     crop: float = 1.0
     rand_augment: int = 0
     rand_augment_magnitude: float = 5.0
@@ -54,7 +63,7 @@ class AugmentConfig:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, high in (("hflip", 1.0), ("hue", 0.5), ("saturation", 1.0), ("contrast", 1.0)):
+        for name, high in _SHARES.items():
             if not 0 <= getattr(self, name) <= high:
                 raise ValueError(f"{name}: expected 0 to {high:g}, found {getattr(self, name)}")
         if not 0 < self.crop <= 1:

@@ -64,7 +64,7 @@ class SearcherConfig(NoCodeFromFiles):
 
     def __post_init__(self) -> None:
         self._refuse_beside_bundle()
-        for name in self.needed:
+        for name in self._needed:
             if not getattr(self, name) and not self.bundle:
                 raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
@@ -95,6 +95,11 @@ class SearcherConfig(NoCodeFromFiles):
                 )
 
     @property
+    def _needed(self) -> tuple[str, ...]:
+        """The settings that must not be empty."""
+        return self.needed
+
+    @property
     def index_labels(self) -> str:
         """The CSV of the index photos' landmarks; empty for none."""
         return self.labels or self.landmarks
@@ -118,19 +123,42 @@ class PhotoSearchConfig(SearcherConfig):
 
     Attributes:
         photos: Image files: JPEG, PNG, or another format that the builder accepts.
+        box: Part of each photo to search with, one box for each photo: x0,y0,x1,y1 in pixels of the
+            upright photo, or as shares of its sides from 0 to 1; all for the whole photo.
+        like: Index photos to search with, by id or name; they do not need --model.
+        together: Whether all photos, including those of --like, show one object: one answer, for
+            the mean of their embeddings.
+        only_labels: Search only index photos of these landmarks, by number or name.
+        only_folders: Search only index photos in these folders, by the beginnings of their names.
         limit: How many index photos to show for each photo.
         json: File to write the answers to.
     """
 
     photos: tuple[str, ...]
+    box: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    together: bool = False
+    only_labels: tuple[str, ...] = ()
+    only_folders: tuple[str, ...] = ()
     limit: int = 10
     json: str = ""
 
+    instead_of_positional: ClassVar[str] = "like"
+
     def __post_init__(self) -> None:
-        if not self.photos:
-            raise ValueError("photos: expected at least one, found none; see --help")
+        if not self.photos and not self.like:
+            raise ValueError("photos: expected at least one, or --like, found none; see --help")
         _expect(self, "limit", 1, MOST_ANSWERS)
+        if self.box and len(self.box) != len(self.photos):
+            raise ValueError(
+                f"box: expected one for each of {len(self.photos)} photos, or all in its place,"
+                f" found {len(self.box)}"
+            )
         super().__post_init__()
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return self.needed if self.photos else ("index",)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from glrtf.config import training_checks
 from glrtf.config.backbone_names import BACKBONES, canonical, family, plain_name
 from glrtf.config.data import AugmentConfig, InputConfig
 from glrtf.config.descriptor import NoCodeFromFiles
+from glrtf.config.distillation import DistillConfig
 from glrtf.config.weights import published_weights
 from tfrecords_tools.command.near_words import did_you_mean
 
@@ -56,6 +57,8 @@ class TrainConfig(NoCodeFromFiles):
             holds all of them.
         embedding_dim: Length of an embedding.
         pooling: avg, gem with a trainable power, or cls, the first token of a transformer.
+        neck: What follows the embedding layer: none; bn, BatchNorm without offset (BNNeck); or
+            prelu, BatchNorm and PReLU, as in recognition models of 2020 and 2021.
         dropout: Rate before the embedding layer.
         drop_connect_rate: Rate of stochastic depth at the last block.
         sync_batchnorm: Compute BatchNorm's batch statistics over all replicas.
@@ -95,6 +98,7 @@ class TrainConfig(NoCodeFromFiles):
         plot_schedule: Plot the learning rate schedule to this PNG file and stop.
         augment: How images are augmented.
         input: How shards are read.
+        distill: Learning from the rows of a better descriptor.
     """
 
     backbone: str = "v2b0"
@@ -119,6 +123,7 @@ class TrainConfig(NoCodeFromFiles):
     head_sharding: Literal["none", "classes"] = "none"
     embedding_dim: int = 512
     pooling: Literal["avg", "gem", "cls"] = "avg"
+    neck: Literal["none", "bn", "prelu"] = "none"
     dropout: float = 0.2
     drop_connect_rate: float = 0.2
     sync_batchnorm: bool = False
@@ -145,6 +150,7 @@ class TrainConfig(NoCodeFromFiles):
     plot_schedule: str = ""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     input: InputConfig = field(default_factory=InputConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "backbone", canonical(self.backbone))

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from glrtf.config.data import AugmentConfig
 from glrtf.config.keras_settings import keras
 from glrtf.data import affine, kernels
+from glrtf.data.erasing import random_erasing
 from glrtf.data.kernels import step_seed as step_seed
 from glrtf.data.rand_augment import rand_augment
 
@@ -28,6 +29,7 @@ _STREAMS = (
     "cutout",
     "crop",
     "rand_augment",
+    "erasing",
 )
 
 
@@ -38,7 +40,7 @@ def augment(
 
     The order is the original's: flip, hue, saturation, contrast, brightness,
     then the two that the original had switched off, affine and cutout. The random crop comes first;
-    RandAugment, which jitters colours itself, before the cutout.
+    RandAugment, which jitters colours itself, before the cutout; random erasing comes last.
 
     Args:
         images: Float (b, h, w, 3) in [0, 1].
@@ -85,6 +87,8 @@ def augment(
     if config.cutout:
         centers = kernels.uniform(seeds["cutout"], [count, config.cutout, 2], 0.0, 1.0)
         images = cut_holes(images, centers, config.cutout_size)
+    if config.erasing:
+        images = random_erasing(images, seeds["erasing"], config.erasing, config.erasing_area)
     return images
 
 

@@ -15,6 +15,7 @@ from glrtf.data.resizers import host_resizer
 from glrtf.data.sampling import resampler
 from glrtf.data.shards import ShardSet
 from glrtf.data.stream import shuffled_records
+from glrtf.data.teacher_rows import TeacherRows
 from tfrecords_tools import images as image_files
 from tfrecords_tools.errors import UserError
 
@@ -24,11 +25,12 @@ class TrainingReader(NamedTuple):
 
     Attributes:
         shape: Of an image, (h, w, 3).
-        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,)).
+        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,)), and with a teacher
+            the images' rows, float32 (b, width).
     """
 
     shape: tuple[int, int, int]
-    batches: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]
+    batches: Callable[[], Iterator[tuple[np.ndarray, ...]]]
 
 
 def training_reader(
@@ -42,6 +44,7 @@ def training_reader(
     num_workers: int = 1,
     start_step: int = 0,
     bad: BadRecords | None = None,
+    teacher: TeacherRows | None = None,
 ) -> TrainingReader:
     """See `glrtf.data.input_pipeline.train_batches`."""
     shard_set = shard_set.without_empty()
@@ -52,12 +55,13 @@ def training_reader(
         resample = resampler(shard_set.class_counts(), config.sampling, shard_set.schema)
     shaper = _shaper(config, size)
 
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def generate() -> Iterator[tuple[np.ndarray, ...]]:
         stream = shuffled_records(
             shard_set, config, bad, seed, worker, num_workers, start_step * batch_size, resample
         )
         for batch in loading.batches(stream, shard_set, shaper, batch_size, bad, full=True):
-            yield batch.images[0], batch.labels
+            rows = [teacher.of(batch.image_ids)] if teacher is not None else []
+            yield batch.images[0], batch.labels, *rows
 
     return TrainingReader(shaper.shapes[0], generate)
 

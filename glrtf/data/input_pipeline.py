@@ -17,6 +17,7 @@ from glrtf.data.host_batches import evaluation_batches, training_reader
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
 from glrtf.data.shards import ShardSet, open_shards
+from glrtf.data.teacher_rows import TeacherRows
 from tfrecords_tools.errors import UserError
 
 Dataset: TypeAlias = tf.data.Dataset
@@ -37,6 +38,7 @@ def train_batches(
     num_workers: int = 1,
     start_step: int = 0,
     bad: BadRecords | None = None,
+    teacher: TeacherRows | None = None,
 ) -> Dataset:
     """Endless shuffled batches for training.
 
@@ -56,11 +58,12 @@ def train_batches(
         num_workers: How many hosts read.
         start_step: Batches to skip.
         bad: Records broken records; None makes one from the config's limit.
+        teacher: Returns the images' rows of another descriptor.
 
     Returns:
         Elements (images uint8 (batch_size, size, size, 3), labels int32 (batch_size,)); with
         ``device-resize`` the images are padded, uint8 (batch_size, canvas + 1, canvas, 3).
-        `float_images` accepts both.
+        `float_images` accepts both. With a teacher, rows float32 (batch_size, width) come third.
 
     Raises:
         UserError: If there are no shards, or fewer than workers. While reading,
@@ -76,10 +79,12 @@ def train_batches(
         num_workers=num_workers,
         start_step=start_step,
         bad=bad,
+        teacher=teacher,
     )
     images = tf.TensorSpec([batch_size, *reader.shape], tf.uint8)
     labels = tf.TensorSpec([batch_size], tf.int32)
-    return _dataset(reader.batches, (images, labels))
+    rows = [tf.TensorSpec([batch_size, teacher.width], tf.float32)] if teacher else []
+    return _dataset(reader.batches, (images, labels, *rows))
 
 
 def eval_batches(

@@ -7,8 +7,10 @@ from glrtf.config.backbone_names import family, plain_name
 from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.backbones import build_backbone, deep_recursion
+from glrtf.models.distillation import Distillation
 from glrtf.models.heads import KINDS, ArcFaceHead, Pairing, build_head
 from glrtf.models.kernels import Replicas, unit_rows
+from glrtf.models.necks import add_neck
 from glrtf.models.pooling import build_pooling
 from glrtf.models.remat import RematerialisedModel
 from glrtf.models.sharded_head import SHARDED_KINDS
@@ -43,6 +45,7 @@ def build_embedding_model(
     sync_batchnorm: bool = False,
     precision: str = "float32",
     seed: int = 0,
+    neck: str = "none",
 ) -> keras.Model:
     """Builds the model that is left after training.
 
@@ -57,6 +60,7 @@ def build_embedding_model(
         precision: `float32` or `mixed_bfloat16`, of the backbone; what follows
             the pooling is float32 always.
         seed: Of initial weights, dropout and stochastic depth.
+        neck: What follows the embedding layer; see `add_neck`.
 
     Returns:
         A functional model, float RGB in [0, 1] `(batch, size, size, 3)` ->
@@ -80,6 +84,7 @@ def build_embedding_model(
         dtype="float32",
         name="embedding",
     )(x)
+    x = add_neck(x, neck, sync_batchnorm)
     with deep_recursion():
         outputs = UnitRows(name="unit_rows")(x)
         return keras.Model(images, outputs, name=f"{plain_name(backbone)}_{size or 'any'}")
@@ -107,6 +112,7 @@ def embedding_model_from_config(
         sync_batchnorm=config.sync_batchnorm,
         precision=precision,
         seed=config.seed,
+        neck=config.neck,
     )
 
 
@@ -149,10 +155,15 @@ class RetrievalModel(keras.layers.Layer):
         embedding_model: Images in [0, 1] to unit rows.
         head: Unit rows and labels to losses.
         remat: Whether the backward pass recomputes each block's activations.
+        distillation: Compares embeddings with another descriptor's rows; None for none.
     """
 
     def __init__(
-        self, embedding_model: keras.Model, head: ArcFaceHead, remat: bool = False
+        self,
+        embedding_model: keras.Model,
+        head: ArcFaceHead,
+        remat: bool = False,
+        distillation: Distillation | None = None,
     ) -> None:
         super().__init__(name="retrieval_model")
         self.embedding_model = embedding_model
@@ -160,6 +171,9 @@ class RetrievalModel(keras.layers.Layer):
         self.head = head
         head.build(embedding_model.output_shape)
         head.built = True
+        self.distillation = distillation
+        if distillation is not None:
+            distillation.built = True
         self.built = True
 
     def call(
@@ -167,11 +181,19 @@ class RetrievalModel(keras.layers.Layer):
         images: Tensor,
         labels: Tensor,
         pairing: Pairing | None = None,
+        rows: Tensor | None = None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Losses of the images and whether their nearest class is right, `(batch,)` float32 each.
 
-        See `ArcFaceHead.losses`.
+        See `ArcFaceHead.losses`; `rows` are those that `Distillation` takes.
         """
         embeddings = self._embed(images, training=training)
-        return self.head.losses(embeddings, labels, pairing, training=training)
+        if self.distillation is None or rows is None:
+            return self.head.losses(embeddings, labels, pairing, training=training)
+        distances = self.distillation(embeddings, rows, pairing)
+        # Without a weight of its own the head only follows the embeddings.
+        weight = self.distillation.label_weight
+        seen = embeddings if weight else keras.ops.stop_gradient(embeddings)
+        losses, right = self.head.losses(seen, labels, pairing, training=training)
+        return (weight or 1.0) * losses + self.distillation.weight * distances, right

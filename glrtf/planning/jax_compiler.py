@@ -131,8 +131,10 @@ def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
     images = config.batch_size * mesh.size
     return update.lower(  # type: ignore[attr-defined]  # It is compiled by jax.jit.
         values,
-        shaped((images, config.size, config.size, 3), jnp.uint8, BY_DEVICE),
-        shaped((images,), jnp.int32, BY_DEVICE),
+        (
+            shaped((images, config.size, config.size, 3), jnp.uint8, BY_DEVICE),
+            shaped((images,), jnp.int32, BY_DEVICE),
+        ),
         shaped((mesh.size,), jnp.float32, BY_DEVICE),
     )
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
-import importlib.resources
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
+from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -18,18 +19,27 @@ from starlette.requests import ClientDisconnect
 
 from glrtf.config.service import MOST_ANSWERS, ServeConfig
 from glrtf.photos.store import Photos
+from glrtf.service import boxes
 from glrtf.service.answers import WEAK, Answer
 from glrtf.service.batching import Batcher
+from glrtf.service.boxes import Box
 from glrtf.service.counters import Counters
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.limits import Admission, Place, SameSite, SecurityHeaders, read_upload
 from glrtf.service.live_searcher import LiveSearcher
 from glrtf.service.photo_input import PhotoReader, Prepared, RefusedPhotoError
+from glrtf.service.queries import Query, Within
+from glrtf.service.responses import error_response, page_file, told_failure, told_invalid
 from glrtf.service.searcher import Searcher
+from tfrecords_tools.errors import UserError
 
 ResultT = TypeVar("ResultT")
+Limit = Annotated[int, Parameter(ge=1, le=MOST_ANSWERS)]
+Texts = Annotated[list[str], Parameter()]
 
 FIELD = "photo"
+MOST_PHOTOS = 8
+"""Photos of one object that a search may have, and index photos that it may name."""
 _SIDES = (160, 320, 640)
 _PAGE_FILES = {
     "/": ("page.html", "text/html"),
@@ -58,8 +68,8 @@ class Service:
         self._read = PhotoReader(searcher.model.specs, config.max_pixels, self._decoders)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
         self._reading = 0
-        self._batcher: Batcher[Prepared, Answer] = Batcher(
-            searcher.search,
+        self._batcher: Batcher[Query, Answer | UserError] = Batcher(
+            searcher.ask,
             config.max_batch,
             config.batch_wait_ms / 1000,
             expected=lambda: self._reading > 0,
@@ -79,13 +89,43 @@ class Service:
             self._decoders.close()
 
     async def search(
-        self, request: Request, limit: Annotated[int, Query(ge=1, le=MOST_ANSWERS)] = 20
+        self,
+        request: Request,
+        limit: Limit = 20,
+        box: Texts = [],  # noqa: B006  # FastAPI copies it.
+        like: Texts = [],  # noqa: B006
+        only_labels: Texts = [],  # noqa: B006
+        only_folders: Texts = [],  # noqa: B006
     ) -> Response:
-        """Which landmarks the photo of a form shows, and which index photos show it too."""
+        """Which landmarks the photos of a form show, and which index photos show it too.
+
+        Several photos are of one object; `box` has one for each or none.
+        """
+        query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)))
+        return await self._respond(lambda place: self._answer(request, place, query, box), limit)
+
+    async def like(
+        self,
+        image_id: Texts,
+        limit: Limit = 20,
+        only_labels: Texts = [],  # noqa: B006
+        only_folders: Texts = [],  # noqa: B006
+    ) -> Response:
+        """Which landmarks index photos show, and which others show it too."""
+        within = Within(tuple(only_labels), tuple(only_folders))
+
+        async def answer(place: Place) -> Answer:
+            place.uploading = False
+            return await self._asked(Query((), tuple(image_id), within))
+
+        return await self._respond(answer, limit)
+
+    async def _respond(self, answer: Callable[[Place], Awaitable[Answer]], limit: int) -> Response:
+        """An answer as JSON, counted."""
         began = time.monotonic()
         try:
             with self._admission.one() as place:
-                answer = await self._answer(request, place)
+                found = await answer(place)
         except ClientDisconnect:
             # Nobody is left to read this.
             self._counters.aborted()
@@ -97,7 +137,7 @@ class Service:
             self._counters.refused(500)
             raise
         self._counters.answered(time.monotonic() - began)
-        return JSONResponse(answer.head(limit).as_json())
+        return JSONResponse(found.head(limit).as_json())
 
     async def photo(self, split: str, image_id: str, side: int = 0) -> Response:
         """A photo of the index or train set; with `side` a small one."""
@@ -137,35 +177,63 @@ class Service:
             **self._counters.as_json(),
         }
 
-    async def _answer(self, request: Request, place: Place) -> Answer:
+    async def _answer(
+        self, request: Request, place: Place, query: Query, parts: Sequence[str]
+    ) -> Answer:
         config = self._config
         try:
             self._reading += 1
             try:
-                data = await read_upload(
-                    request, FIELD, config.max_upload, config.upload_timeout, place
+                given = await read_upload(
+                    request, FIELD, config.max_upload, config.upload_timeout, place, MOST_PHOTOS
                 )
                 until = time.monotonic() + config.answer_timeout
-                pixels = await asyncio.wait_for(
-                    self._in_thread(self._read_until, data, until), config.answer_timeout
-                )
+                reading = [
+                    self._in_thread(self._read_until, data, until, box)
+                    for data, box in zip(given, _boxes(parts, len(given)), strict=True)
+                ]
+                pixels = await asyncio.wait_for(asyncio.gather(*reading), config.answer_timeout)
             finally:
                 self._reading -= 1
-            return await asyncio.wait_for(self._batcher.submit(pixels), config.answer_timeout)
         except RefusedPhotoError as refused:
             not_an_image = str(refused) in ("not an image", "empty")
             message = f"expected a photo, found an unusable file: {refused}"
             raise HTTPException(415 if not_an_image else 422, message) from None
         except (asyncio.TimeoutError, DecoderTimeoutError):
-            message = f"no answer within {config.answer_timeout:g} seconds; try again later"
-            raise HTTPException(503, message, {"Retry-After": "5"}) from None
+            raise self._too_late() from None
+        return await self._asked(dataclasses.replace(query, photos=tuple(pixels)))
 
-    def _read_until(self, data: bytes, until: float) -> Prepared:
-        return self._read(data, until - time.monotonic())
+    async def _asked(self, query: Query) -> Answer:
+        """The answer to a query, or a refusal where it names what the index does not have."""
+        if len(query.like) > MOST_PHOTOS:
+            raise HTTPException(
+                422, f"like: expected at most {MOST_PHOTOS} photos, found {len(query.like)}"
+            )
+        try:
+            found = await asyncio.wait_for(self._batcher.submit(query), self._config.answer_timeout)
+        except asyncio.TimeoutError:
+            raise self._too_late() from None
+        if isinstance(found, UserError):
+            raise HTTPException(404, str(found).replace("--", ""))
+        return found
+
+    def _too_late(self) -> HTTPException:
+        message = f"no answer within {self._config.answer_timeout:g} seconds; try again later"
+        return HTTPException(503, message, {"Retry-After": "5"})
+
+    def _read_until(self, data: bytes, until: float, box: Box | None) -> Prepared:
+        return self._read(data, until - time.monotonic(), box)
 
     async def _in_thread(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, functools.partial(function, *arguments))
+
+
+def _boxes(texts: Sequence[str], photos: int) -> list[Box | None]:
+    try:
+        return boxes.parse_all(texts, photos)
+    except ValueError as error:
+        raise HTTPException(422, f"box: {error}") from None
 
 
 def make_app(
@@ -183,39 +251,15 @@ def make_app(
         title="glrtf", docs_url=None, redoc_url=None, openapi_url=None, lifespan=service.running
     )
     app.add_api_route("/search", service.search, methods=["POST"])
+    app.add_api_route("/like", service.like, methods=["POST"])
     app.add_api_route("/photos/{split}/{image_id:path}", service.photo, response_class=Response)
     app.add_api_route("/healthz", service.health)
     for path, (name, media_type) in _PAGE_FILES.items():
-        app.add_api_route(path, _page_file(name, media_type), response_class=Response)
-    app.add_exception_handler(HTTPException, _error_response)
-    app.add_exception_handler(RequestValidationError, _told_invalid)
-    app.add_exception_handler(Exception, _told_failure)
+        app.add_api_route(path, page_file(name, media_type), response_class=Response)
+    app.add_exception_handler(HTTPException, error_response)
+    app.add_exception_handler(RequestValidationError, told_invalid)
+    app.add_exception_handler(Exception, told_failure)
     app.add_middleware(SameSite)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=config.hosts, www_redirect=False)
     app.add_middleware(SecurityHeaders)
     return app
-
-
-def _page_file(name: str, media_type: str) -> Callable[[], Any]:
-    content = (importlib.resources.files("glrtf.service") / "html" / name).read_bytes()
-
-    async def page_file() -> Response:
-        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
-
-    return page_file
-
-
-async def _error_response(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _told_invalid(_: Request, error: Exception) -> Response:
-    """One line for an argument of a wrong kind; its value is not repeated."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
-
-
-async def _told_failure(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "the search failed; the server's log says why"}, 500)

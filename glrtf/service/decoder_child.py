@@ -13,13 +13,14 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from glrtf.photos.thumbnails import thumbnail
+from glrtf.service.boxes import Box, NothingInsideError, as_png
 from tfrecords_tools import images
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.pixels import RejectedError
@@ -33,7 +34,10 @@ class RefusedPhotoError(Exception):
 
 
 def read_pixels(
-    data: bytes, max_pixels: int = ImageSettings.max_pixels, max_side: int | None = None
+    data: bytes,
+    max_pixels: int = ImageSettings.max_pixels,
+    max_side: int | None = None,
+    box: Sequence[float] | None = None,
 ) -> np.ndarray:
     """An image file's pixels, uint8 (h, w, 3), upright, converted as the shards' builder does.
 
@@ -43,21 +47,31 @@ def read_pixels(
         data: The file's bytes.
         max_pixels: Photos with more are refused.
         max_side: Photos with a longer side are resized to it.
+        box: Ends of the part that is wanted, as of `boxes.Box`: these are then the pixels of a
+            file that holds it alone.
 
     Raises:
         RefusedPhotoError: If it is not an image, too large or small, animated,
-            truncated or damaged.
+            truncated or damaged, or nothing of the box lies on it.
     """
+    settings = ImageSettings(verify="decode", max_pixels=max_pixels, max_side=max_side)
     try:
-        settings = ImageSettings(verify="decode", max_pixels=max_pixels, max_side=max_side)
-        return images.upright_pixels(data, settings)
-    except RejectedError as rejected:
+        if box is None:
+            return images.upright_pixels(data, settings)
+        inspected = images.inspect(data, settings)
+        if inspected.fate == images.REJECTED:
+            raise RejectedError(inspected.reason)
+        whole = np.asarray(images.upright_image(data, settings))
+        return images.upright_pixels(as_png(Box(*box).cut(whole)), settings)
+    except (RejectedError, NothingInsideError) as rejected:
         raise RefusedPhotoError(str(rejected)) from None
 
 
-def answer_pixels(data: bytes, max_pixels: int, max_side: int | None) -> tuple[dict[str, Any], Any]:
+def answer_pixels(
+    data: bytes, max_pixels: int, max_side: int | None, box: Sequence[float] | None = None
+) -> tuple[dict[str, Any], Any]:
     """The task `read_pixels`: the shape, and the values row by row."""
-    pixels = read_pixels(data, max_pixels, max_side)
+    pixels = read_pixels(data, max_pixels, max_side, box)
     return {"shape": pixels.shape}, pixels.reshape(-1)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -58,7 +59,12 @@ class DecoderPool:
         self.replaced = 0
 
     def pixels(
-        self, data: bytes, max_pixels: int, seconds: float, max_side: int | None = None
+        self,
+        data: bytes,
+        max_pixels: int,
+        seconds: float,
+        max_side: int | None = None,
+        box: Sequence[float] | None = None,
     ) -> np.ndarray:
         """See `decoder_child.read_pixels`.
 
@@ -67,13 +73,14 @@ class DecoderPool:
             max_pixels: Photos with more are refused.
             seconds: How long it may take, waiting for a decoder included.
             max_side: Photos with a longer side are resized to it.
+            box: The part that is wanted.
 
         Raises:
             RefusedPhotoError: If it is no photo to be taken, kills its decoder, or needs
                 more processor time than allowed.
             DecoderTimeoutError: If the time is up.
         """
-        task = {"task": "pixels", "max_pixels": max_pixels, "max_side": max_side}
+        task = {"task": "pixels", "max_pixels": max_pixels, "max_side": max_side, "box": box}
         head, body = self._run(task, data, seconds, 3 * max_pixels)
         return body.reshape(head["shape"])
 

@@ -191,53 +191,54 @@ class Admission:
 
 
 async def read_upload(
-    request: Request, field: str, max_bytes: int, seconds: float, place: Place
-) -> bytes:
-    """The bytes of the one file of a form; no more than allowed are ever taken in.
+    request: Request, field: str, max_bytes: int, seconds: float, place: Place, most: int = 1
+) -> list[bytes]:
+    """The bytes of the files of a form; no more than allowed are ever taken in.
 
     Args:
         request: A POST of multipart/form-data.
-        field: The file's field.
-        max_bytes: How long it may be.
-        seconds: How long its arrival may take.
-        place: The search it is for.
+        field: The files' field.
+        max_bytes: How long they may be, together.
+        seconds: How long their arrival may take.
+        place: The search they are for.
+        most: How many files.
 
     Raises:
         HTTPException: 413, too long, as soon as that is known; 408, too slow; 415, no
-            form; 400, a form without that file.
+            form; 400, a form without such a file or with too many.
         ClientDisconnect: If the client goes away.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HTTPException(
             415, f"expected multipart/form-data with a file {field!r}, found another type", _CLOSE
         )
-    most = max_bytes + _FORM_EXTRA
+    most_bytes = max_bytes + _FORM_EXTRA * most
     announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced) > most:
+    if not announced.isdecimal() or int(announced) > most_bytes:
         raise _too_long(max_bytes)
 
     async def receive() -> Message:
         message = await place.receive(request.receive(), seconds)
-        if place.taken > most:
+        if place.taken > most_bytes:
             raise _too_long(max_bytes)
         return message
 
-    form = await _read_form(Request(request.scope, receive))
+    form = await _read_form(Request(request.scope, receive), most)
     place.uploading = False
     try:
-        file = form.get(field)
-        if not isinstance(file, UploadFile):
+        found = [file for file in form.getlist(field) if isinstance(file, UploadFile)]
+        if not found:
             raise HTTPException(400, f"expected a file {field!r} in the form, found none")
-        data = await file.read()
+        data = [await file.read() for file in found]
     finally:
         await form.close()
-    if len(data) > max_bytes:
+    if sum(map(len, data)) > max_bytes:
         raise _too_long(max_bytes)
     return data
 
 
-async def _read_form(request: Request) -> FormData:
-    return await request.form(max_files=1, max_fields=4, max_part_size=_FORM_EXTRA)
+async def _read_form(request: Request, most: int) -> FormData:
+    return await request.form(max_files=most, max_fields=4, max_part_size=_FORM_EXTRA)
 
 
 def _too_long(max_bytes: int) -> HTTPException:

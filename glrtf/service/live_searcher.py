@@ -15,6 +15,7 @@ from glrtf.service.calibrating import calibrated
 from glrtf.service.calibration import Calibration
 from glrtf.service.joined_models import PhotoModel
 from glrtf.service.photo_input import Prepared
+from glrtf.service.queries import Query
 from glrtf.service.searched import SearchedRows, open_searched
 from glrtf.service.searcher import Searcher
 from tfrecords_tools.errors import UserError
@@ -72,6 +73,10 @@ class LiveSearcher:
     def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
         """Answers for photos; see `Searcher.search`."""
         return self._current.search(photos, limit)
+
+    def ask(self, queries: Sequence[Query], limit: int = MOST_ANSWERS) -> list[Answer | UserError]:
+        """Answers for queries; see `QuerySearcher.ask`."""
+        return self._current.ask(queries, limit)
 
     def renew(self) -> bool:
         """Takes over the sets' newest versions, if there are new ones.

@@ -8,6 +8,7 @@ import numpy as np
 from glrtf.config.service import EvaluateIndexConfig
 from glrtf.data.input_spec import InputSpec
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
+from glrtf.service.boxes import Box
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.index_quality import KnownPhotos
 from glrtf.service.photo_input import PhotoReader, Prepared, RefusedPhotoError
@@ -22,19 +23,22 @@ _AT_ONCE = 32
 _CPU_SECONDS = _SECONDS = 60.0
 
 
-def read_photos(paths: list[str], specs: Sequence[InputSpec]) -> Iterator[Prepared | str]:
+def read_photos(
+    paths: list[str], specs: Sequence[InputSpec], boxes: Sequence[Box | None] = ()
+) -> Iterator[Prepared | str]:
     """The pixels of image files, or why there are none.
 
     Args:
         paths: The files.
         specs: How the model's inputs are made.
+        boxes: The part of each that is wanted, None for all; nothing for all of all.
     """
     decoders = DecoderPool(1, _CPU_SECONDS)
     try:
         read = PhotoReader(specs, decoders=decoders)
-        for path in paths:
+        for path, box in zip(paths, boxes or [None] * len(paths), strict=True):
             try:
-                yield read(files.read_bytes(path), _SECONDS)
+                yield read(files.read_bytes(path), _SECONDS, box)
             except RefusedPhotoError as refused:
                 yield f"{path}: expected a photo, found an unusable file: {refused}"
             except DecoderTimeoutError:

@@ -10,6 +10,7 @@ import numpy as np
 
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.resizers import host_resizer
+from glrtf.service.boxes import Box
 from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
 from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
@@ -45,16 +46,18 @@ class PhotoReader:
         self._large = threading.Lock()
         self._resizers = [host_resizer(each) for each in self._specs]
 
-    def __call__(self, data: bytes, seconds: float = 60.0) -> Prepared:
+    def __call__(self, data: bytes, seconds: float = 60.0, box: Box | None = None) -> Prepared:
         """The pixels of an image file's bytes, turned upright, as `Prepared` says.
 
         Args:
             data: The file's bytes.
             seconds: How long a decoder may take, waiting for it included.
+            box: The part that is wanted; None for all.
 
         Raises:
             RefusedPhotoError: If they are not an image, too large or small, animated,
-                truncated or damaged, or cannot be decoded at a bearable cost.
+                truncated or damaged, or cannot be decoded at a bearable cost, or nothing of the
+                box lies on it.
             DecoderTimeoutError: If the time is up.
         """
         until = time.monotonic() + seconds
@@ -62,7 +65,7 @@ class PhotoReader:
         prepared = []
         for spec, resize in zip(self._specs, self._resizers, strict=True):
             if spec.max_side not in decoded:
-                decoded[spec.max_side] = self._decode(data, spec.max_side, until)
+                decoded[spec.max_side] = self._decode(data, spec.max_side, until, box)
             pixels = decoded[spec.max_side]
             # The resize makes a copy: one of a large photo at a time is enough.
             with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
@@ -70,7 +73,11 @@ class PhotoReader:
                 resize(pixels, prepared[-1])
         return prepared[0] if len(prepared) == 1 else tuple(prepared)
 
-    def _decode(self, data: bytes, max_side: int | None, until: float) -> np.ndarray:
+    def _decode(
+        self, data: bytes, max_side: int | None, until: float, box: Box | None
+    ) -> np.ndarray:
+        ends = box.ends if box is not None else None
         if self._decoders is None:
-            return read_pixels(data, self._max_pixels, max_side)
-        return self._decoders.pixels(data, self._max_pixels, until - time.monotonic(), max_side)
+            return read_pixels(data, self._max_pixels, max_side, ends)
+        seconds = until - time.monotonic()
+        return self._decoders.pixels(data, self._max_pixels, seconds, max_side, ends)

@@ -22,13 +22,14 @@ def require_inputs(config: SearcherConfig) -> None:
             path, precision = bundle.model_path(model), model["precision"]
             require_model("--bundle", path, precision=precision, runtime=config.runtime)
         return
-    require_model(
-        "--model",
-        config.model,
-        precision=config.precision,
-        descriptor=config.descriptor,
-        runtime=config.runtime,
-    )
+    if config.model:
+        require_model(
+            "--model",
+            config.model,
+            precision=config.precision,
+            descriptor=config.descriptor,
+            runtime=config.runtime,
+        )
     expected.folder("--index", config.index, holding=INFO_FILE)
     if config.train:
         expected.folder("--train", config.train, holding=INFO_FILE)

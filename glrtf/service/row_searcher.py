@@ -5,27 +5,26 @@ import dataclasses
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
 from glrtf.embeddings.rows import ArrayRows, RowSource
 from glrtf.photos.landmark_tables import landmark_names
-from glrtf.retrieval.bridging import bridge
 from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
-from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.ranking import rank_block
 from glrtf.retrieval.rerank import label_votes
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
 from glrtf.service import labels
 from glrtf.service.answers import Answer, LandmarkFound, PhotoFound
 from glrtf.service.calibration import Calibration
-from glrtf.service.direct_photos import DirectPhotos
 from glrtf.service.landmark_evidence import (
     LandmarkEvidence,
     LandmarkFinder,
     LeftOut,
     no_evidence,
 )
+from glrtf.service.search_space import SearchSpace, part_of, whole_space
 from glrtf.service.searched import Searched
 from tfrecords_tools.arrange import read_names
 
@@ -93,8 +92,6 @@ class RowSearcher:
         self.index_landmarks = labels.landmarks_of(searched.labels, self.index.ids)
         self.calibration = Calibration()
         self._ranking = searched.ranking
-        config = self._config
-        self._direct = DirectPhotos(self.index, self._ranking, config.search, config.cache_folder)
         self.landmark_names: dict[int, str] = {}
         self._photo_names = labels.names_of_photos(searched.folders["index"])
         if searched.labels:
@@ -104,7 +101,15 @@ class RowSearcher:
         self._of_index = no_evidence(len(self.index.ids))
         if self._finder and self._ranking.bridged:
             self._of_index = self._finder.of_index(self.index)
-        self._lists = bridge.list_by_landmark(self._of_index.confidences, id_ranks(self.index.ids))
+        confidences, config = self._of_index.confidences, self._config
+        self._whole = whole_space(
+            self.index, confidences, self._ranking, config.search, config.cache_folder
+        )
+
+    def _part(self, rows: npt.NDArray[np.int64]) -> SearchSpace:
+        """Some index photos as what is searched."""
+        folder, confidences = self._config.cache_folder, self._of_index.confidences
+        return part_of(self.index, confidences, rows, self._ranking, folder)
 
     @property
     def version(self) -> int:
@@ -122,21 +127,36 @@ class RowSearcher:
             raise ValueError("expected train photos, found none")
         return self._finder
 
-    def answer(self, rows: np.ndarray, limit: int = MOST_ANSWERS) -> list[Answer]:
+    def answer(
+        self,
+        rows: np.ndarray,
+        limit: int = MOST_ANSWERS,
+        space: SearchSpace | None = None,
+        unwanted: npt.NDArray[np.int64] | None = None,
+    ) -> list[Answer]:
         """Answers for embedded photos.
 
         Args:
             rows: Float32 or float64 (photos, d), of length 1.
             limit: How many index photos each, at most.
+            space: What is searched; None for the whole index.
+            unwanted: Index rows that are no answers.
         """
-        evidence, ranking = self.rank(rows, limit)
+        more = 0 if unwanted is None else len(unwanted)
+        evidence, ranking = self.rank(rows, limit + more, space=space)
+        if unwanted is not None and more:
+            ranking = without(ranking, np.isin(ranking.images, unwanted), limit)
         return [
             Answer(self._landmarks_of(evidence, photo), self._found(ranking, photo))
             for photo in range(len(rows))
         ]
 
     def rank(
-        self, rows: np.ndarray, limit: int, left_out: LeftOut | None = None
+        self,
+        rows: np.ndarray,
+        limit: int,
+        left_out: LeftOut | None = None,
+        space: SearchSpace | None = None,
     ) -> tuple[LandmarkEvidence, Ranking]:
         """The landmarks of embedded photos and the index photos, ranked.
 
@@ -147,24 +167,33 @@ class RowSearcher:
             rows: Float32 or float64 (photos, d), of length 1.
             limit: How many index photos each, at most.
             left_out: What is searched as if it were not in the index and the train set.
+            space: What is searched; None for the whole index, as it is with `left_out`.
         """
         photos = ArrayRows(rows, "photos")
         finder = self._finder
         evidence = finder.of_photos(photos, left_out) if finder else no_evidence(len(rows))
         if left_out is None:
-            return evidence, self._fused(*self._direct.nearest(photos), evidence, limit)
+            space = space or self._whole
+            found = space.direct.nearest(photos)
+            return evidence, space.in_index(self._fused(space, *found, evidence, limit))
         ids, known = self.index.ids, self.index_landmarks
 
         def hidden(images: np.ndarray) -> np.ndarray:
             return left_out.covers(ids[images], known[images])
 
-        near, direct = self._direct.nearest(photos, hidden)
+        near, direct = self._whole.direct.nearest(photos, hidden)
         same = np.isin(known, left_out.landmarks[left_out.landmarks != NO_LANDMARK])
-        ranking = self._fused(near, direct, evidence, limit + 1 + int(same.sum()))
+        most = limit + 1 + int(same.sum())
+        ranking = self._fused(self._whole, near, direct, evidence, most)
         return evidence, without(ranking, hidden(ranking.images), limit)
 
     def _fused(
-        self, near: Neighbors, direct: np.ndarray, evidence: LandmarkEvidence, limit: int
+        self,
+        space: SearchSpace,
+        near: Neighbors,
+        direct: np.ndarray,
+        evidence: LandmarkEvidence,
+        limit: int,
     ) -> Ranking:
         """Label votes and steps 5 and 8 of a retrieval."""
         settings = self._ranking
@@ -172,11 +201,10 @@ class RowSearcher:
         if not settings.bridged:
             shown = no_evidence(len(near.indices)).confidences
         if settings.label_vote_weight:
-            of_index = self._of_index.confidences
-            votes = label_votes.votes(shown, of_index, near.indices)
+            votes = label_votes.votes(shown, space.confidences, near.indices)
             direct = direct + settings.label_vote_weight * votes
         fusion = dataclasses.replace(settings.fusion, limit=limit)
-        return rank_block(near, direct, shown, self._lists, fusion)
+        return rank_block(near, direct, shown, space.lists, fusion)
 
     def _landmarks_of(self, evidence: LandmarkEvidence, photo: int) -> tuple[LandmarkFound, ...]:
         marks, confidences = (

@@ -4,7 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from glrtf.config.service import MOST_ANSWERS, SearcherConfig
+from glrtf.data.input_spec import InputSpec
 from glrtf.inference.embedders import load_embedder
 from glrtf.service import bundled, model_agreement
 from glrtf.service.answers import Answer
@@ -12,11 +15,11 @@ from glrtf.service.batch_model import BatchModel
 from glrtf.service.calibrating import calibrated
 from glrtf.service.joined_models import PhotoModel
 from glrtf.service.photo_input import Prepared
-from glrtf.service.row_searcher import RowSearcher
+from glrtf.service.query_searcher import QuerySearcher
 from glrtf.service.searched import Searched, open_searched
 
 
-class Searcher(RowSearcher):
+class Searcher(QuerySearcher):
     """A `RowSearcher` for photos.
 
     Args:
@@ -75,6 +78,15 @@ class Searcher(RowSearcher):
             limit: How many index photos each, at most.
         """
         return self.answer(self.model(photos), limit)
+
+    @property
+    def input_specs(self) -> Sequence[InputSpec]:
+        """How photos are made for the model."""
+        return self.model.specs
+
+    def embedded(self, photos: Sequence[Prepared]) -> np.ndarray:
+        """Rows (photos, d) of photos made by `input_specs`."""
+        return self.model(photos)
 
 
 def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:

@@ -29,8 +29,8 @@ class TrainStep:
     made in that strategy's scope.
 
     Args:
-        model: Called with `(images, labels, pairing, training=True)`; returns losses and whether
-            the nearest class is right, `(batch,)` float32 each.
+        model: Called with `(images, labels, pairing, rows, training=True)`; returns losses and
+            whether the nearest class is right, `(batch,)` float32 each.
         updater: The optimizer, on the model's trainable variables.
         accumulation_steps: Micro-batches an update; divides the batch.
         prepare: Makes float images of a micro-batch, augments and optionally mixes them.
@@ -55,18 +55,21 @@ class TrainStep:
         self._clip_norm = clip_norm
         self._average = average
 
-    def __call__(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, images: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """One update.
 
         Args:
             images: `(batch, size, size, 3)` uint8, this replica's.
             labels: `(batch,)` int32.
+            rows: `(batch, width)` float32 of another descriptor, where the model learns from them.
 
         Returns:
             `engine.METRICS` of this replica's batch, `(3,)` float32: mean loss,
             accuracy without margin, norm of the reduced gradient.
         """
-        gradients, state, sums = self._accumulate(images, labels)
+        gradients, state, sums = self._accumulate(images, labels, rows)
         context = tf.distribute.get_replica_context()
         share = 1.0 / (self._steps * context.num_replicas_in_sync)
         gradients, norm = reduce_gradients(
@@ -87,26 +90,27 @@ class TrainStep:
             self._average.update(strategy)
 
     def _accumulate(
-        self, images: tf.Tensor, labels: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor | None
     ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
         """Sums of gradients and metrics over the micro-batches, and the last statistics."""
         weights = [tf.convert_to_tensor(v) for v in self._model.trainable_variables]
         state = [tf.convert_to_tensor(v) for v in statistics(self._model)]
-        images = _split(images, self._steps)
-        labels = _split(labels, self._steps)
+        given = [_split(v, self._steps) for v in (images, labels, rows) if v is not None]
         first = tf.cast(self._updater.iterations, tf.int32) * self._steps
 
         def micro_step(
             number: tf.Tensor, sums: tf.Tensor, state: list, gradients: list
         ) -> tuple[tf.Tensor, tf.Tensor, list, list]:
             metrics, state, new = self.micro_batch(
-                images[number], labels[number], first + number, weights, state
+                first + number, weights, state, *(values[number] for values in given)
             )
             gradients = [old + g for old, g in zip(gradients, new, strict=True)]
             return number + 1, sums + metrics, state, gradients
 
         if self._steps == 1:
-            sums, state, gradients = self.micro_batch(images[0], labels[0], first, weights, state)
+            sums, state, gradients = self.micro_batch(
+                first, weights, state, *(values[0] for values in given)
+            )
             return gradients, state, sums
         zeros = [tf.zeros_like(w, tf.float32) for w in weights]
         if _is_to_unroll(self._model):
@@ -132,20 +136,22 @@ class TrainStep:
 
     def micro_batch(
         self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
         number: tf.Tensor,
         weights: list[tf.Tensor],
         state: list[tf.Tensor],
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        rows: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
         """Forward and backward of one micro-batch; assigns nothing.
 
         Args:
-            images: `(micro_batch, size, size, 3)` uint8.
-            labels: `(micro_batch,)` int32.
             number: The micro-batch's number over the whole run.
             weights: Values of the model's trainable variables.
             state: Values of `statistics(model)`.
+            images: `(micro_batch, size, size, 3)` uint8.
+            labels: `(micro_batch,)` int32.
+            rows: `(micro_batch, width)` float32, if there are any.
 
         Returns:
             Mean loss and accuracy `(2,)`, the new state, the gradients.
@@ -156,7 +162,7 @@ class TrainStep:
             tape.watch(weights)
             (losses, right), after = self._model.stateless_call(
                 weights, self._state_with_seeds(state, replica, number), prepared, labels,
-                pairing, training=True,
+                pairing, rows, training=True,
             )  # fmt: skip
             loss = tf.reduce_mean(losses)
         accuracy = tf.reduce_mean(right)

@@ -42,6 +42,7 @@ class Position:
         global_batch_size: Images an update.
         metrics: Metrics at that point, such as the training loss.
         data: Digest of the shards, `workdir.data_digest`; empty in those of earlier versions.
+        rows: Digest of the set that the run learns from; empty without one.
     """
 
     update: int
@@ -50,6 +51,7 @@ class Position:
     global_batch_size: int
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     data: str = ""
+    rows: str = ""
 
     @property
     def images(self) -> int:

@@ -13,6 +13,7 @@ from glrtf.data.augmentation import Augmentation as Augmentation
 from glrtf.data.graph_pipeline import graph_batches
 from glrtf.data.input_pipeline import plain_errors, train_batches
 from glrtf.data.shards import ShardSet
+from glrtf.data.teacher_rows import open_teacher
 from glrtf.training.strategy import drives_other_hosts
 from tfrecords_tools.errors import UserError
 
@@ -43,7 +44,7 @@ def distributed_batches(
     """Batches, one per replica and step, read by each host from its own shards.
 
     If this process drives other hosts, they read by graphs of TensorFlow operations: Python code
-    would run here and feed them all.
+    would run here and feed them all. These graphs look up no rows of another descriptor.
 
     Args:
         strategy: The strategy that consumes them.
@@ -53,8 +54,17 @@ def distributed_batches(
         num_classes: Labels must be below this.
         start_update: Updates whose batches have been used already.
         end_update: The last update; there may be more batches.
+
+    Raises:
+        UserError: If such hosts are to look up rows, or the set of rows is not complete.
     """
     by_graph = drives_other_hosts(strategy)
+    if by_graph and config.distill.rows:
+        raise UserError(
+            f"--distill.rows: expected none with --tpu {config.tpu}, whose hosts run no Python to "
+            f"look rows up, found {config.distill.rows}; train on the TPU's own machine"
+        )
+    teacher = open_teacher(config)
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
@@ -71,8 +81,10 @@ def distributed_batches(
             steps = (end_update - start_update) * replicas
             batches = graph_batches(shards, steps=steps, **settings)
         else:
-            batches = train_batches(shards, **settings)
-        return batches.map(lambda images, labels: (images, check_labels(labels, num_classes)))
+            batches = train_batches(shards, **settings, teacher=teacher)
+        return batches.map(
+            lambda images, labels, *rows: (images, check_labels(labels, num_classes), *rows)
+        )
 
     return iter(strategy.distribute_datasets_from_function(of_host))
 

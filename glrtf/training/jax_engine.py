@@ -14,6 +14,7 @@ from glrtf.config.training import TrainConfig
 from glrtf.data.augmentation import Augmentation
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
+from glrtf.data.teacher_rows import row_width
 from glrtf.models.kernels import Replicas
 from glrtf.models.kernels.jax_replicas import AXES
 from glrtf.training import jax_devices, jax_placement
@@ -89,7 +90,14 @@ class JaxEngine:
         """See `build_state`."""
         replicas = Replicas(self.mesh.shape[AXES[1]])
         return build_state(
-            config, num_classes, margin, learning_rate, precision, replicas, freeze_updates
+            config,
+            num_classes,
+            margin,
+            learning_rate,
+            precision,
+            replicas,
+            freeze_updates,
+            row_width(config),
         )
 
     def batches(
@@ -120,12 +128,12 @@ class JaxEngine:
         local = len(self.mesh.local_devices)
         running: deque[jax.Array] = deque()
 
-        def step(batch: tuple[jax.Array, jax.Array], stop: float) -> jax.Array:
+        def step(batch: tuple[jax.Array, ...], stop: float) -> jax.Array:
             answers = jax.make_array_from_process_local_data(
                 sharding, np.full(local, stop, np.float32)
             )
             assert self._values is not None
-            self._values, figures = update(self._values, *batch, answers)
+            self._values, figures = update(self._values, batch, answers)
             # Queued batches take device memory, so only a few updates are queued.
             running.append(figures)
             if len(running) > _IN_FLIGHT:

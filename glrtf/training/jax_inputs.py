@@ -9,6 +9,7 @@ from jax.sharding import Mesh, NamedSharding
 from glrtf.config.training import TrainConfig
 from glrtf.data.host_batches import training_reader
 from glrtf.data.shards import ShardSet
+from glrtf.data.teacher_rows import open_teacher
 from glrtf.training.jax_placement import BY_DEVICE
 from tfrecords_tools.errors import UserError
 
@@ -20,8 +21,10 @@ def batches_on_mesh(
     size: int,
     num_classes: int,
     start_update: int,
-) -> Iterator[tuple[jax.Array, jax.Array]]:
+) -> Iterator[tuple[jax.Array, ...]]:
     """Batches (images uint8, labels int32), split over the devices, endlessly.
+
+    A run that learns from another descriptor's rows also gets these, float32 (b, width).
 
     Each process reads its own shards, for its own devices: the same records as with TensorFlow, in
     the same order on each device.
@@ -44,11 +47,12 @@ def batches_on_mesh(
         worker=jax.process_index(),
         num_workers=jax.process_count(),
         start_step=start_update,
+        teacher=open_teacher(config),
     )
     sharding = NamedSharding(mesh, BY_DEVICE)
-    for images, labels in reader.batches():
-        check_labels(labels, num_classes, config.data)
-        yield on_devices(images, sharding), on_devices(labels, sharding)
+    for batch in reader.batches():
+        check_labels(batch[1], num_classes, config.data)
+        yield tuple(on_devices(values, sharding) for values in batch)
 
 
 def check_labels(labels: np.ndarray, num_classes: int, folder: str) -> None:

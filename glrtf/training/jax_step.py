@@ -23,8 +23,10 @@ Prepare: TypeAlias = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array
 and, if they are mixed, with which others."""
 
 Update: TypeAlias = Callable[..., tuple[Values, jax.Array]]
-"""(values, images, labels, stop) -> the values after the update, which reuse the memory of those
-before, and the means over the devices of METRICS and of `stop`, float32 `(4,)`."""
+"""(values, batch, stop) -> the values after the update, which reuse the memory of those before, and
+the means over the devices of METRICS and of `stop`, float32 `(4,)`.
+
+A batch is (images, labels), plus the other descriptor's rows if the model learns from them."""
 
 
 def make_update(
@@ -49,7 +51,7 @@ def make_update(
     body = jax.shard_map(
         step,
         mesh=mesh,
-        in_specs=(specs, BY_DEVICE, BY_DEVICE, BY_DEVICE),
+        in_specs=(specs, BY_DEVICE, BY_DEVICE),
         out_specs=(specs, EVERYWHERE),
         # The gradients of the exchanges between devices are defined in `jax_replicas`.
         check_vma=False,
@@ -73,13 +75,13 @@ class _Step:
         self._clip_norm = clip_norm
 
     def __call__(
-        self, values: Values, images: jax.Array, labels: jax.Array, stop: jax.Array
+        self, values: Values, batch: tuple[jax.Array, ...], stop: jax.Array
     ) -> tuple[Values, jax.Array]:
         """See `Update`; images `(batch, …)` uint8, labels `(batch,)` int32, stop `(1,)`."""
         iterations = self._value_of(values, self._state.updater.iterations)
         first = iterations.astype(jnp.int32) * self._steps
         own = [value[0] for value in values.statistics]
-        gradients, own, sums = self._accumulate(values.weights, own, images, labels, first)
+        gradients, own, sums = self._accumulate(values.weights, own, batch, first)
         own = self._thawed(iterations, values.statistics, own)
         share = 1.0 / (self._steps * self._devices)
         figures = jnp.concatenate([sums / self._steps, stop]) / self._devices
@@ -108,23 +110,18 @@ class _Step:
         self,
         weights: list[jax.Array],
         statistics: list[jax.Array],
-        images: jax.Array,
-        labels: jax.Array,
+        batch: tuple[jax.Array, ...],
         first: jax.Array,
     ) -> tuple[list[jax.Array], list[jax.Array], jax.Array]:
         """Sums of gradients and metrics over the micro-batches, and the last statistics."""
         if self._steps == 1:
-            sums, statistics, gradients = self._micro_batch(
-                images, labels, first, weights, statistics
-            )
+            sums, statistics, gradients = self._micro_batch(batch, first, weights, statistics)
             return gradients, statistics, sums
 
         def one(carry: tuple, inputs: tuple) -> tuple[tuple, None]:
             sums, statistics, gradients = carry
-            images, labels, number = inputs
-            metrics, statistics, new = self._micro_batch(
-                images, labels, number, weights, statistics
-            )
+            part, number = inputs
+            metrics, statistics, new = self._micro_batch(part, number, weights, statistics)
             gradients = [old + g for old, g in zip(gradients, new, strict=True)]
             return (sums + metrics, statistics, gradients), None
 
@@ -134,26 +131,26 @@ class _Step:
         zeros = [jnp.zeros(w.shape, jnp.float32) for w in weights]
         numbers = first + jnp.arange(self._steps, dtype=jnp.int32)
         (sums, statistics, gradients), _ = jax.lax.scan(
-            one, (jnp.zeros(2), statistics, zeros), (split(images), split(labels), numbers)
+            one, (jnp.zeros(2), statistics, zeros), (tuple(map(split, batch)), numbers)
         )
         return gradients, statistics, sums
 
     def _micro_batch(
         self,
-        images: jax.Array,
-        labels: jax.Array,
+        batch: tuple[jax.Array, ...],
         number: jax.Array,
         weights: list[jax.Array],
         statistics: list[jax.Array],
     ) -> tuple[jax.Array, list[jax.Array], list[jax.Array]]:
         """Mean loss and accuracy `(2,)`, the new statistics, the gradients."""
         device = jax.lax.axis_index(AXES).astype(jnp.int32)
+        images, labels, *rows = batch
         prepared, pairing = self._prepare(images, device, number)
         state = self._with_seeds(statistics, device, number)
 
         def loss_of(weights: list[jax.Array]) -> tuple[jax.Array, tuple]:
             (losses, right), after = self._model.stateless_call(
-                weights, state, prepared, labels, pairing, training=True
+                weights, state, prepared, labels, pairing, *rows, training=True
             )
             return jnp.mean(losses), (jnp.mean(right), after)
 

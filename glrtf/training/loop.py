@@ -81,6 +81,7 @@ class Trainer:
         self._validate = validate
         self._folder = files.join(config.folder, "checkpoints")
         self._data = workdir.data_digest(config.data)
+        self._rows = workdir.rows_digest(config)
         self._pending: list[Any] = []
         self._seen: list[np.ndarray] = []
         self._stop = StopRequest(engine.alone)
@@ -210,6 +211,7 @@ class Trainer:
             global_batch_size=self._plan.global_batch_size,
             metrics=dict(metrics),
             data=self._data,
+            rows=self._rows,
         )
         arrays = self._state.arrays()
         # A NaN gradient with a finite loss in the last update before this save shows only here.

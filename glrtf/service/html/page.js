@@ -3,6 +3,9 @@
 const byId = (id) => document.getElementById(id);
 let state = { shown: [], max_upload: Infinity, weak: 0 };
 let turn = 0;
+// What is searched with: files of the reader, a box in shares of the photo, or index photos.
+let asked = { files: [], box: null, like: [] };
+const LEAST_BOX = 8;
 
 // All text goes in as text, never as HTML: names come from files that others wrote.
 function element(name, attributes = {}, ...children) {
@@ -83,6 +86,8 @@ function foundItem(found, place, marks) {
     meter("d", "direct", found.direct), meter("b", "bridged", found.bridged));
   if (found.landmark_id !== null) item.append(bridge(found, marks));
   item.append(element("div", { class: "id soft" }, found.name || found.image_id));
+  const address = `#like=${encodeURIComponent(found.image_id)}`;
+  item.append(element("a", { class: "like", href: address }, "More like this"));
   return item;
 }
 
@@ -105,23 +110,35 @@ async function reply(response) {
   }
 }
 
-async function search(file) {
+const listed = (id) => byId(id).value.split(";").map((each) => each.trim()).filter(Boolean);
+
+function request() {
+  const parameters = new URLSearchParams({ limit: 24 });
+  for (const id of ["only_labels", "only_folders"]) {
+    for (const each of listed(id)) parameters.append(id, each);
+  }
+  if (!asked.files.length) {
+    for (const each of asked.like) parameters.append("image_id", each);
+    return fetch(`/like?${parameters}`, { method: "POST" });
+  }
+  if (asked.box) parameters.append("box", asked.box.map((each) => each.toFixed(4)).join(","));
+  const form = new FormData();
+  for (const file of asked.files) form.append("photo", file, "photo");
+  return fetch(`/search?${parameters}`, { method: "POST", body: form });
+}
+
+async function search() {
   const mine = ++turn;
   byId("answer").hidden = true;
-  const preview = byId("preview");
-  URL.revokeObjectURL(preview.src);
-  preview.src = URL.createObjectURL(file);
-  preview.hidden = false;
-  if (file.size > state.max_upload) {
-    say(`expected a photo of at most ${state.max_upload} bytes, found ${file.size}`, true);
+  const bytes = asked.files.reduce((sum, file) => sum + file.size, 0);
+  if (bytes > state.max_upload) {
+    say(`expected a photo of at most ${state.max_upload} bytes, found ${bytes}`, true);
     return;
   }
   say("Searching …");
-  const form = new FormData();
-  form.append("photo", file, "photo");
   try {
     const began = performance.now();
-    const response = await fetch("/search?limit=24", { method: "POST", body: form });
+    const response = await request();
     const answer = await reply(response);
     // An answer that comes after another photo was chosen is not shown.
     if (mine !== turn) return;
@@ -136,10 +153,86 @@ async function search(file) {
   }
 }
 
+function showAsked(address, how) {
+  const preview = byId("preview");
+  URL.revokeObjectURL(preview.src);
+  preview.hidden = !address;
+  if (address) preview.src = address;
+  else preview.removeAttribute("src");
+  byId("chosen").hidden = false;
+  byId("how").textContent = how;
+  byId("frame").classList.toggle("fixed", asked.files.length !== 1);
+  drawBox();
+}
+
+// A box, (left, upper, right, lower) in shares of the photo, on the preview.
+function drawBox() {
+  const [box, ends] = [byId("box"), asked.box];
+  box.hidden = byId("whole").hidden = !ends;
+  if (!ends) return;
+  const [left, upper, right, lower] = ends.map((each) => `${100 * each}%`);
+  Object.assign(box.style, { left, top: upper, width: `calc(${right} - ${left})`, height: `calc(${lower} - ${upper})` });
+}
+
+function choose(files) {
+  asked = { files: [...files], box: null, like: [] };
+  if (location.hash) history.pushState(null, "", location.pathname);
+  const one = asked.files.length === 1;
+  const how = one ? "Drag across the photo to search with a part of it." : `${asked.files.length} photos of one object.`;
+  showAsked(URL.createObjectURL(asked.files[0]), how);
+  search();
+}
+
+function likeOfAddress() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("like");
+  if (!id) return;
+  asked = { files: [], box: null, like: [id] };
+  const shown = state.shown.includes("index") ? `/photos/index/${encodeURIComponent(id)}?side=320` : "";
+  showAsked(shown, `Photos like ${id}`);
+  search();
+}
+
+// The pointer's place on the preview, in shares from 0 to 1.
+function place(event) {
+  const { left, top, width, height } = byId("preview").getBoundingClientRect();
+  const share = (value, length) => Math.min(1, Math.max(0, value / Math.max(length, 1)));
+  return [share(event.clientX - left, width), share(event.clientY - top, height)];
+}
+
+function listenForBoxes() {
+  const frame = byId("frame");
+  let first = null;
+  const drag = (event) => {
+    const [x, y] = place(event);
+    asked.box = [Math.min(x, first[0]), Math.min(y, first[1]), Math.max(x, first[0]), Math.max(y, first[1])];
+    drawBox();
+  };
+  frame.addEventListener("pointerdown", (event) => {
+    if (asked.files.length !== 1 || event.button !== 0) return;
+    event.preventDefault();
+    first = place(event);
+    frame.setPointerCapture(event.pointerId);
+  });
+  frame.addEventListener("pointermove", (event) => { if (first) drag(event); });
+  frame.addEventListener("pointerup", (event) => {
+    if (!first) return;
+    drag(event);
+    first = null;
+    const { width, height } = byId("preview").getBoundingClientRect();
+    const [left, upper, right, lower] = asked.box;
+    // A click is no box.
+    if ((right - left) * width < LEAST_BOX || (lower - upper) * height < LEAST_BOX) asked.box = null;
+    drawBox();
+    search();
+  });
+  frame.addEventListener("pointercancel", () => { first = asked.box = null; drawBox(); });
+  byId("whole").addEventListener("click", () => { asked.box = null; drawBox(); search(); });
+}
+
 function listen() {
   const drop = byId("drop");
   byId("photo").addEventListener("change", (event) => {
-    if (event.target.files.length) search(event.target.files[0]);
+    if (event.target.files.length) choose(event.target.files);
     event.target.value = "";
   });
   byId("form").addEventListener("submit", (event) => event.preventDefault());
@@ -148,12 +241,17 @@ function listen() {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
       drop.classList.toggle("over", kind === "dragover");
-      if (kind === "drop" && event.dataTransfer.files.length) search(event.dataTransfer.files[0]);
+      if (kind === "drop" && event.dataTransfer.files.length) choose(event.dataTransfer.files);
     });
   }
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length) search(event.clipboardData.files[0]);
+    if (event.clipboardData.files.length) choose(event.clipboardData.files);
   });
+  for (const id of ["only_labels", "only_folders"]) {
+    byId(id).addEventListener("change", () => { if (asked.files.length || asked.like.length) search(); });
+  }
+  window.addEventListener("hashchange", likeOfAddress);
+  listenForBoxes();
 }
 
 async function begin() {
@@ -167,6 +265,7 @@ async function begin() {
     : "How sure these scores are is not known: too few photos of known landmarks.";
   byId("about").textContent = `Searches ${state.index_photos.toLocaleString("en")} photos${train}.`;
   document.documentElement.dataset.ready = "yes";
+  likeOfAddress();
 }
 
 begin().catch(() => say("the server does not answer", true));

@@ -12,6 +12,7 @@ from waiting import wait_for
 
 from glrtf.service.batching import Batcher
 from glrtf.service.limits import SECURITY_HEADERS
+from glrtf.service.queries import Query, Within
 
 
 def test_a_photo_is_answered_as_the_searcher_answers_it(client_with, parts):
@@ -33,6 +34,47 @@ def pixels(parts, data):
     from glrtf.service.photo_input import PhotoReader
 
     return PhotoReader(parts[1].model.embedder.size)(data)
+
+
+def test_a_box_is_cut_from_its_photo(client_with, parts):
+    client = client_with()
+    data = photo(9, 90, 120, "PNG")
+    cut = Image.open(io.BytesIO(data)).crop((30, 0, 120, 60))
+    by_hand = send(client, encoded(cut, "PNG"), limit=8).json()
+    whole = send(client, data, limit=8).json()
+    inside = send(client, data, limit=8, box="30,0,120,60").json()
+    assert inside == by_hand != whole
+    for wrong in ("1,2,3", ["0,0,1,1", "0,0,1,1"]):
+        refused = send(client, photo(9), box=wrong)
+        assert refused.status_code == 422 and one_line(refused).startswith("box: expected")
+    outside = send(client, photo(9), box="500,0,600,9")
+    assert outside.status_code == 422 and "the box 500,0,600,9 has nothing" in one_line(outside)
+
+
+def test_photos_like_an_index_photo_are_found(client_with, parts):
+    client = client_with()
+    [expected] = parts[1].ask([Query(like=(image_id(1),), within=Within(("101", "102")))], 8)
+    parameters = {"image_id": image_id(1), "only_labels": ["101", "102"], "limit": 8}
+    found = client.post("/like", params=parameters)
+    assert found.status_code == 200
+    assert [each["image_id"] for each in found.json()["photos"]] == [
+        each.image_id for each in expected.photos
+    ]
+    other = client.post("/like", params={"image_id": "other"})
+    assert other.status_code == 404 and one_line(other).startswith("like other: expected the id")
+    assert client.post("/like").status_code == 422
+    many = client.post("/like", params={"image_id": [image_id(1)] * 9})
+    assert many.status_code == 422 and "expected at most 8 photos, found 9" in one_line(many)
+
+
+def test_several_photos_of_one_object_have_one_answer(client_with, parts):
+    client = client_with()
+    photos = [("photo", photo(n)) for n in (1, 2)]
+    found = client.post("/search", files=photos, params={"like": image_id(3), "limit": 7})
+    [expected] = parts[1].ask([Query(tuple(pixels(parts, d) for _, d in photos), (image_id(3),))])
+    assert [each["image_id"] for each in found.json()["photos"]] == [
+        each.image_id for each in expected.photos[:7]
+    ]
 
 
 def encoded(image, kind, **settings):

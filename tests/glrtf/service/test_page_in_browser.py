@@ -157,3 +157,50 @@ def test_it_fits_wide_and_narrow_windows(opened, world, tmp_path, width):
     picture = Image.open(io.BytesIO(opened.get_screenshot_as_png()))
     assert picture.width >= width - 20
     assert len(picture.convert("RGB").getcolors(1 << 24)) > 200
+
+
+REQUESTS = (
+    "return performance.getEntriesByType('resource').map(each => each.name)"
+    ".filter(name => /search|like/.test(name))"
+)
+
+
+def test_a_box_is_drawn_and_taken_away(opened, tmp_path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from shard_writing import photo
+
+    (tmp_path / "large.jpg").write_bytes(photo(1, 240, 400))
+    choose(opened, tmp_path / "large.jpg")
+    wait_for(opened, RANKED)
+    wait_for(opened, "return document.getElementById('preview').naturalWidth === 400")
+    preview = opened.find_element("id", "preview")
+    # From the upper left quarter's middle to the centre.
+    start = ActionChains(opened).move_to_element_with_offset(preview, -100, -60)
+    start.click_and_hold().move_to_element_with_offset(preview, 0, 0).release().perform()
+    wait_for(opened, f"{REQUESTS}.length === 2")
+    box = opened.execute_script(f"{REQUESTS}[1]").partition("box=")[2].split("%2C")
+    assert [float(end) for end in box] == pytest.approx([0.25, 0.25, 0.5, 0.5], abs=0.02)
+    drawn = "return document.getElementById('box').getBoundingClientRect().width"
+    assert opened.execute_script(drawn) == pytest.approx(100, abs=8)
+    wait_for(opened, RANKED)
+    opened.find_element("id", "whole").click()
+    wait_for(opened, f"{REQUESTS}.length === 3")
+    assert "box=" not in opened.execute_script(f"{REQUESTS}[2]")
+    wait_for(opened, "return document.getElementById('box').hidden")
+
+
+def test_a_result_leads_to_more_like_it_within_a_landmark(opened, world):
+    choose(opened, world.photos[1])
+    wait_for(opened, RANKED)
+    opened.execute_script(
+        "document.getElementById('limits').open = true;"
+        "document.getElementById('only_labels').value = 'Tower <101>; 102';"
+    )
+    opened.find_element("css selector", ".like").click()
+    wait_for(opened, f"{REQUESTS}.some(name => name.includes('image_id='))")
+    # Photos 1 and 5 show landmark 101, photos 2 and 6 landmark 102; photo 1 itself is asked with.
+    expected = sorted(image_id(number) for number in (2, 5, 6))
+    wait_for(opened, f"{RANKED}.length === 3")
+    assert sorted(opened.execute_script(RANKED)) == expected
+    how = opened.execute_script("return document.getElementById('how').textContent")
+    assert how == f"Photos like {image_id(1)}"

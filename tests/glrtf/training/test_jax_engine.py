@@ -123,12 +123,12 @@ def test_forgotten_activations_change_no_gradient(found):
     np.testing.assert_allclose(again, kept, rtol=1e-6)
 
 
-def trained_on_tensorflow(optimizer, strategy, steps, sync=False):
+def trained_on_tensorflow(optimizer, strategy, steps, sync=False, row_width=0):
     with strategy.scope():
-        model = tiny_model(batch_norm=True, sync=sync)
+        model = tiny_model(batch_norm=True, sync=sync, row_width=row_width)
         updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
         for variable, value in zip(
-            model.trainable_variables, jax_checks.first_weights(), strict=True
+            model.trainable_variables, jax_checks.first_weights(row_width), strict=True
         ):
             variable.assign(value)
         average = WeightAverage(model.trainable_variables, 0.9, updater.iterations)
@@ -143,8 +143,8 @@ def trained_on_tensorflow(optimizer, strategy, steps, sync=False):
     )
 
     @tf.function(autograph=False, jit_compile=False)
-    def run(images, labels):
-        figures = strategy.run(step, args=(images, labels))
+    def run(*batch):
+        figures = strategy.run(step, args=batch)
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, figures, axis=None)
 
     @tf.function(autograph=False, jit_compile=False)
@@ -153,7 +153,7 @@ def trained_on_tensorflow(optimizer, strategy, steps, sync=False):
 
     count = strategy.num_replicas_in_sync
     figures = []
-    for batch in jax_checks.training_case():
+    for batch in jax_checks.training_case(row_width=row_width):
         dealt = [
             strategy.experimental_distribute_values_from_function(
                 lambda c, v=values: tf.constant(np.split(v, count)[c.replica_id_in_sync_group])
@@ -200,6 +200,11 @@ def test_one_device_trains_as_one_replica_does(found):
 def test_batchnorm_over_all_devices_is_that_over_all_replicas(found):
     expected = trained_on_tensorflow("adam", two_replicas(), 2, sync=True)
     assert_same(found, "sync", expected, 1e-4)
+
+
+def test_rows_of_another_descriptor_train_alike(found):
+    expected = trained_on_tensorflow("sgd", two_replicas(), 2, row_width=3)
+    assert_same(found, "rows", expected, 1e-4)
 
 
 def test_an_update_crosses_devices_once_and_not_while_it_accumulates(found):

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from shard_writing import write_split
 
+from glrtf.config.distillation import DistillConfig
 from glrtf.config.training import TrainConfig
 from glrtf.config.weights import AUTOML_BACKBONES, published_weights
+from glrtf.embeddings.embedding_set import finish, write_part
 from glrtf.training.required import require_inputs
 from tfrecords_tools.command import cli
 from tfrecords_tools.errors import UserError
@@ -86,3 +89,20 @@ def test_a_backbone_goes_by_its_usual_names(name):
 def test_another_network_is_no_backbone(name):
     with pytest.raises(ValueError, match="backbone: expected one of v2s, v2m"):
         TrainConfig(backbone=name)
+
+
+def test_rows_to_learn_from_are_looked_at_first(shards, tmp_path):
+    def config(rows, **settings):
+        learned = DistillConfig(rows=rows, **settings)
+        return TrainConfig(data=shards, workdir=str(tmp_path / "run"), distill=learned)
+
+    with pytest.raises(UserError, match=r"--distill\.rows none: expected a folder, found none"):
+        require_inputs(config("none"))
+    (tmp_path / "half").mkdir()
+    with pytest.raises(UserError, match=r"half: expected an embedding set, found no"):
+        require_inputs(config(str(tmp_path / "half")))
+    write_part(str(tmp_path / "rows"), 0, 1, np.array([[1.0, 0.0]], np.float32), ["a"])
+    finish(str(tmp_path / "rows"), 1, model="teacher")
+    require_inputs(config(str(tmp_path / "rows")))
+    with pytest.raises(UserError, match=r"--distill\.projection: expected learned for rows of 2"):
+        require_inputs(config(str(tmp_path / "rows"), projection="pca"))

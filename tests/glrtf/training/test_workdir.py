@@ -7,8 +7,10 @@ from shard_writing import write_split
 from tiny_runs import trainer
 
 from glrtf.config.data import InputConfig
+from glrtf.config.distillation import DistillConfig
 from glrtf.config.training import TrainConfig
 from glrtf.data.shards import open_shards
+from glrtf.embeddings.embedding_set import finish, write_part
 from glrtf.training import checkpoints, run, workdir
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
@@ -129,6 +131,34 @@ def test_a_checkpoint_says_what_it_was_trained_on(tmp_path):
     config = dataclasses.replace(config, workdir=str(tmp_path / "trained"))
     trainer(config)[0].run()
     assert checkpoints.find(config.folder).position.data == workdir.data_digest(config.data) != ""
+
+
+def write_rows(folder, value=1.0):
+    write_part(str(folder), 0, 1, np.array([[value, 0.0]], np.float32), ["a"])
+    finish(str(folder), 1, model="teacher")
+    return str(folder)
+
+
+def test_rows_to_learn_from_may_move_but_not_be_others(tmp_path):
+    rows, moved = write_rows(tmp_path / "rows"), write_rows(tmp_path / "moved")
+    config = begun(tmp_path, distill=DistillConfig(rows=rows))
+    folder = str(tmp_path / "run" / "checkpoints")
+    place = checkpoints.Position(2, 1.0, 2, 4, rows=workdir.rows_digest(config))
+    checkpoints.write(folder, {"x": np.zeros(1, np.float32)}, place)
+    for other, found in ((write_rows(tmp_path / "others", -1.0), "others"), ("", "none")):
+        changed = dataclasses.replace(config, distill=DistillConfig(rows=other))
+        with pytest.raises(UserError, match=rf"--distill\.rows: expected the set .*{found};"):
+            workdir.claim(changed)
+    workdir.claim(dataclasses.replace(config, distill=DistillConfig(rows=moved)))
+    with pytest.raises(UserError, match=r"other settings \(distill\.weight 10\.0, now 2\.0\)"):
+        workdir.claim(dataclasses.replace(config, distill=DistillConfig(moved, weight=2.0)))
+
+
+def test_a_run_that_began_on_labels_alone_takes_no_rows(tmp_path):
+    config = begun(tmp_path)
+    taught = DistillConfig(rows=write_rows(tmp_path / "rows"))
+    with pytest.raises(UserError, match=r"--distill\.rows: expected no rows, as the run began"):
+        workdir.claim(dataclasses.replace(config, distill=taught))
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

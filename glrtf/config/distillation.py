@@ -1,0 +1,58 @@
+"""Settings of distillation: training towards the stored rows of another descriptor."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Projection: TypeAlias = Literal["none", "pca", "learned"]
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """How a model learns from the rows that a better descriptor gives the same photos.
+
+    Attributes:
+        rows: Embedding set of the train photos, of any model (`glrtf embed`, `glrtf rows
+            import`); empty trains on labels alone.
+        weight: Factor of the distance to the rows in the loss.
+        label_weight: Factor of the head's loss; 0 trains the model on the rows alone. The
+            head is then trained on embeddings that it does not change.
+        loss: cosine: 1 - cosine of embedding and row. l2: their squared Euclidean distance.
+        projection: How embedding and row get the same length. none: they have it. pca: rows
+            are centred and reduced to embedding_dim directions, the widest of the set, for
+            rows that are longer. learned: a linear layer, dropped after training, maps
+            embeddings to rows. auto: none or pca where that is possible, else learned.
+    """
+
+    rows: str = ""
+    weight: float = 10.0
+    label_weight: float = 1.0
+    loss: Literal["cosine", "l2"] = "cosine"
+    projection: Literal["auto", "none", "pca", "learned"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ValueError(f"weight: expected more than 0, found {self.weight}")
+        if self.label_weight < 0:
+            raise ValueError(f"label_weight: expected 0 or more, found {self.label_weight}")
+
+    def projection_of(self, row_width: int, embedding_dim: int) -> Projection:
+        """The projection between rows and embeddings of these lengths.
+
+        Raises:
+            ValueError: If the chosen one does not fit them.
+        """
+        if self.projection == "auto":
+            if row_width == embedding_dim:
+                return "none"
+            return "pca" if row_width > embedding_dim else "learned"
+        if self.projection == "none" and row_width != embedding_dim:
+            raise ValueError(
+                f"projection: expected auto, pca or learned for rows of {row_width} numbers and"
+                f" --embedding_dim {embedding_dim}, found none"
+            )
+        if self.projection == "pca" and row_width < embedding_dim:
+            raise ValueError(
+                f"projection: expected learned for rows of {row_width} numbers, which are fewer"
+                f" than --embedding_dim {embedding_dim}, found pca"
+            )
+        return self.projection

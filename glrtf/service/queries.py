@@ -1,0 +1,171 @@
+"""What is searched for, and where: photos, index photos, and which part of the index."""
+
+import dataclasses
+import functools
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
+from glrtf.service.photo_input import Prepared
+from tfrecords_tools.command.near_words import did_you_mean
+from tfrecords_tools.errors import UserError
+
+_MOST_COMPARED = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """The index photos among which is searched; all, where nothing is said.
+
+    Attributes:
+        labels: Landmarks, by number or name: photos of one of them.
+        folders: Beginnings of photos' names or ids: photos in one of these folders.
+    """
+
+    labels: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left out."""
+        return not self.labels and not self.folders
+
+
+ALL = Within()
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """One search: photos of one object.
+
+    Attributes:
+        photos: Each as `PhotoReader` makes it for the model.
+        like: Index photos, by id or name, that count as further photos and are no answers.
+        within: What is searched.
+    """
+
+    photos: tuple[Prepared, ...] = ()
+    like: tuple[str, ...] = ()
+    within: Within = ALL
+
+
+def mean_row(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """One row for several photos of one object: their mean, of length 1; (d,) float32."""
+    mean = np.asarray(rows, np.float64).mean(axis=0)
+    length = np.linalg.norm(mean)
+    # Opposite rows have no mean direction; the first then speaks for all.
+    return (mean / length if length > 1e-6 else np.asarray(rows[0])).astype(np.float32)
+
+
+class IndexPhotos:
+    """The index photos by id, name, label and folder; tables are made when first needed.
+
+    Args:
+        ids: (photos,) S dtype.
+        names: Their owners' names of some, by id.
+        landmarks: (photos,) int64, -1 where that is not known.
+        landmark_names: What landmarks are called.
+    """
+
+    def __init__(
+        self,
+        ids: npt.NDArray[np.bytes_],
+        names: Mapping[str, str],
+        landmarks: npt.NDArray[np.int64],
+        landmark_names: Mapping[int, str],
+    ) -> None:
+        self._bytes, self._names_by_id = ids, names
+        self._landmarks = landmarks
+        self._landmark_names = landmark_names
+
+    @functools.cached_property
+    def _ids(self) -> list[str]:
+        return [each.decode(errors="surrogateescape") for each in self._bytes.tolist()]
+
+    @functools.cached_property
+    def _names(self) -> list[str]:
+        return [self._names_by_id.get(each, each) for each in self._ids]
+
+    @functools.cached_property
+    def _rows(self) -> dict[str, int]:
+        """Rows by name and by id; the id counts where it is another photo's name."""
+        rows = {name: row for row, name in enumerate(self._names)}
+        return rows | {image_id: row for row, image_id in enumerate(self._ids)}
+
+    def rows_of(self, like: Sequence[str], option: str = "--like") -> npt.NDArray[np.int64]:
+        """The rows of photos by id or name.
+
+        Raises:
+            UserError: Naming the first that is not in the index.
+        """
+        for each in like:
+            if each not in self._rows:
+                raise UserError(
+                    f"{option} {each}: expected the id or name of an index photo, found none"
+                    f" such{_near(each, self._rows)}"
+                )
+        return np.array([self._rows[each] for each in like], np.int64)
+
+    def chosen(self, within: Within) -> npt.NDArray[np.int64]:
+        """The rows of the photos that are searched, ascending.
+
+        Raises:
+            UserError: On a label that no photo has or a folder without photos.
+        """
+        kept = np.ones(len(self._ids), bool)
+        if within.labels:
+            wanted = [self._landmark(each) for each in within.labels]
+            kept &= np.isin(self._landmarks, wanted)
+        if within.folders:
+            inside = np.zeros(len(self._ids), bool)
+            for folder in within.folders:
+                inside |= self._inside(folder)
+            kept &= inside
+        if not kept.any():
+            raise UserError(
+                "--only_labels --only_folders: expected index photos with one of the labels in one"
+                " of the folders, found none"
+            )
+        return np.flatnonzero(kept)
+
+    def _landmark(self, label: str) -> int:
+        known = set(self._landmarks.tolist()) - {NO_LANDMARK}
+        if label.isdecimal() and int(label) in known:
+            return int(label)
+        plain = label.replace("_", " ").strip().casefold()
+        named = {name.casefold(): mark for mark, name in self._landmark_names.items()}
+        if named.get(plain) in known:
+            return named[plain]
+        if not known:
+            raise UserError(
+                f"--only_labels {label}: expected an index whose photos' landmarks are known"
+                " (--labels, or --train and --landmarks), found none"
+            )
+        some = [*map(str, known), *(n for m, n in self._landmark_names.items() if m in known)]
+        raise UserError(
+            f"--only_labels {label}: expected the number or name of a landmark of the index, found"
+            f" none such{_near(label, some)}"
+        )
+
+    def _inside(self, folder: str) -> npt.NDArray[np.bool_]:
+        start = folder.rstrip("/") + "/"
+        found = np.array(
+            [
+                name.startswith(start) or image_id.startswith(start)
+                for name, image_id in zip(self._names, self._ids, strict=True)
+            ]
+        )
+        if not found.any():
+            folders = sorted({name.rpartition("/")[0] for name in self._names} - {""})
+            raise UserError(
+                f"--only_folders {folder}: expected a folder of index photos, found none of that"
+                f" name{_near(folder, folders)}"
+            )
+        return found
+
+
+def _near(word: str, known: Collection[str]) -> str:
+    """`did_you_mean` where it takes no seconds."""
+    return did_you_mean(word, list(known)) if len(known) <= _MOST_COMPARED else ""
