@@ -61,7 +61,7 @@ PLACES: dict[str, dict[str, str]] = {
         "ROOT": SAMPLE,
     },
     "docs/tfrecords.md": {"GLDV2": SAMPLE},
-    "docs/training.md": {"MINIGLD": SAMPLE},
+    "docs/training.md": {"GLDV2": SAMPLE, "MINIGLD": SAMPLE},
     "docs/tuning.md": {"sets": README, "ROOT": SAMPLE},
     "docs/tutorial.md": {"configs": "configs"},
 }
@@ -102,6 +102,7 @@ NOT_RUN: dict[str, str] = {
     r"docs/descriptors\.md: glrtf": (
         "needs models and rows of other programs; run by their own tests"
     ),
+    r"docs/bundle\.md: glrtf": "needs two models and tuned settings; run by test_bundle.py",
     r"docs/reranking\.md: glrtf\.retrieve": "run by test_reranking.py and test_verifiers.py",
     r"docs/reranking\.md: glrtf\.export": "run by test_serving.py",
     r": benchmarks/": "measures, for minutes",

@@ -137,10 +137,15 @@ class _Place:
     def embed(self) -> None:
         from glrtf.commands.embed import embed
         from glrtf.config.inference import EmbedConfig
+        from glrtf.inference import lite_copy
 
+        model = self.at("model")
+        # The same rows to 1e-5 and the same digest; the SavedModel is traced for every split.
+        if lite_copy.is_usable(model):
+            model = lite_copy.path_in(model)
         for split in SPLITS:
             output = self.at(f"embeddings/{split}")
-            embed(EmbedConfig(self.at("model"), self.at("shards"), output, split))  # type: ignore[arg-type]
+            embed(EmbedConfig(model, self.at("shards"), output, split))  # type: ignore[arg-type]
 
     def retrieve(self) -> None:
         from glrtf.commands.retrieve import retrieve

@@ -132,8 +132,10 @@ def _to_tflite(embed: Any) -> bytes:
 
     module = tf.Module()
     module.embed = without_variables
+    # Those of activations refer to tensors of the graph before it was frozen.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=without_variables)
+        tf.saved_model.save(module, folder, without_variables, options)
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 

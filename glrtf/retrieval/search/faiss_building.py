@@ -28,9 +28,10 @@ _TRAINED_CODES = 65_536
 _CODES = {"sq8": "SQ8", "fp16": "SQfp16", "float32": "Flat"}
 
 
-def _factory(count: int, config: SearchConfig) -> str:
+def _factory(count: int, dimension: int, config: SearchConfig) -> str:
     """What faiss.index_factory makes of the settings."""
-    code = _CODES[config.faiss_code]
+    # Four bits for each two numbers, or for each one where they are an odd number.
+    code = _CODES.get(config.faiss_code) or f"PQ{dimension // (2 - dimension % 2)}x4fs"
     if config.faiss_kind == "hnsw":
         return f"HNSW{config.faiss_links},{code}"
     if config.faiss_kind == "flat":
@@ -43,7 +44,7 @@ def _factory(count: int, config: SearchConfig) -> str:
 def built(database: RowSource, rows: range, config: SearchConfig) -> Any:
     """Builds faiss's index of a run of rows; k-means takes rows spread evenly over it."""
     faiss = library()
-    factory = _factory(len(rows), config)
+    factory = _factory(len(rows), database.dimension, config)
     index = faiss.index_factory(database.dimension, factory, faiss.METRIC_INNER_PRODUCT)
     trained = _TRAINED_CODES
     if isinstance(index, faiss.IndexIVF):
@@ -127,7 +128,8 @@ def _efforts(index: Any) -> Sequence[int]:
 
 def rescored(config: SearchConfig, k: int) -> int:
     """How many candidates are scored again for k neighbours."""
-    return int(np.ceil(config.faiss_rescored * k))
+    factor = config.faiss_rescored or (4.0 if config.faiss_code == "pq4" else 1.5)
+    return int(np.ceil(factor * k))
 
 
 def named(index: Any, effort: int) -> str:

@@ -81,7 +81,7 @@ def open_index(
         path,
         lambda temporary: library().write_index(index, temporary),
         **{"key": growth.key, "known": known, "effort": effort, "recall": recall},
-        mapped=isinstance(index, library().IndexIVF),
+        mapped=config.faiss_kind == "ivf" and config.faiss_code != "pq4",
     )
     if earlier and earlier.path != path:
         files.delete(index_files.description_of(earlier.path))

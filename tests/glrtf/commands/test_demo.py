@@ -11,6 +11,8 @@ from glrtf.commands import demo
 from glrtf.config import presets
 from glrtf.config.demo import DemoConfig
 from glrtf.config.training import TrainConfig
+from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.inference import lite_copy
 from tfrecords_tools.command import cli
 
 SETTINGS = """
@@ -86,6 +88,8 @@ def test_the_whole_way_and_again(
     first = capsys.readouterr().out
     page = Path(first.strip().splitlines()[-1])
     assert page.is_file()
+    if lite_copy.is_installed():
+        assert EmbeddingSet.open(str(folder / "embeddings/test")).meta["runtime"] == "litert"
     _check_rankings(folder)
 
     # What is missing is made again, and nothing else; the same scores come of it.

@@ -13,10 +13,12 @@ SIZE = 32
 
 @pytest.mark.parametrize(("kind", "module"), [("onnx", "tf2onnx"), ("tflite", "ai_edge_litert")])
 def test_a_file_gives_the_models_rows_for_any_number_of_images(model, tmp_path, kind, module):
-    # A layer's fixed mean and variance are tensors that the graph captures, not variables.
+    # A layer's fixed mean and variance are tensors that the graph captures, not variables; swish
+    # has a gradient of its own, which captures one too.
     images = keras.Input((SIZE, SIZE, 3))
     fixed = keras.layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.1, 0.2, 0.3])
-    model = keras.Model(images, model(fixed(images)))
+    swish = keras.layers.Activation("swish")
+    model = keras.Model(images, model(swish(fixed(images))))
     pytest.importorskip(module, reason=f"pip install '.[{kind}]'")
     path = str(tmp_path / f"model.{kind}")
     assert 0 < formats.export_file(model, SIZE, path, kind) <= 1e-5

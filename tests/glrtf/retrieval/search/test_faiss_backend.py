@@ -17,7 +17,7 @@ from tfrecords_tools.errors import UserError
 faiss = pytest.importorskip("faiss")
 
 CENTRES = normalized(np.random.default_rng(0).normal(size=(12, 16)))
-KINDS = [("ivf", "sq8"), ("ivf", "fp16"), ("hnsw", "float32"), ("hnsw", "sq8"), ("flat", "fp16")]
+KINDS = [("ivf", "sq8"), ("ivf", "pq4"), ("hnsw", "float32"), ("hnsw", "sq8"), ("flat", "fp16")]
 
 
 @pytest.fixture(autouse=True)
@@ -128,14 +128,16 @@ def write_set(folder, rows, first):
     return finish(str(folder), 1, model="m")
 
 
-@pytest.mark.parametrize("kind", ["ivf", "hnsw", "flat"])
-def test_an_index_follows_its_set(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "code"), [("ivf", "sq8"), ("ivf", "pq4"), ("hnsw", "float32"), ("flat", "float32")]
+)
+def test_an_index_follows_its_set(tmp_path, kind, code):
     rows = rows_around(420, 6)
     opened = write_set(tmp_path / "set", rows[:300], 0)
     cache = tmp_path / "cache"
 
     def look(opened):
-        found = find(QUERIES, opened, cache, faiss_kind=kind, faiss_code="float32")
+        found = find(QUERIES, opened, cache, faiss_kind=kind, faiss_code=code)
         assert recall(found, exact.search(QUERIES, opened, 10)) > 0.93
         expect_true_scores(found, QUERIES, opened)
         path = max(cache.glob("*.faiss"), key=lambda path: path.stat().st_mtime_ns)
@@ -196,11 +198,12 @@ def test_faiss_that_is_not_installed(tmp_path, monkeypatch):
         {"faiss_recall": 0.0},
         {"faiss_rescored": 0.5},
         {"faiss_effort": -1},
+        {"faiss_kind": "flat", "faiss_code": "pq4"},
         {"faiss_lists": -1},
     ],
 )
 def test_impossible_settings_are_refused(settings):
-    [name] = settings
+    name = next(iter(settings))
     with pytest.raises(ValueError, match=f"^{name}: expected"):
         SearchConfig(backend="faiss", **settings)
 
