@@ -7,6 +7,7 @@ A process runs Keras on one backend, so this one writes arrays and the tests rea
 import TensorFlow, as on a machine that has none.
 """
 
+import contextlib
 import dataclasses
 import importlib.abc
 import os
@@ -107,6 +108,12 @@ def main() -> None:
     for name, sharded in (("split", True), ("whole", False)):
         four = trained("adam", devices=4, steps=4, sharded=sharded)
         found |= {f"{name}/{k}": v for k, v in four.items()}
+    found |= {f"tuned/{k}": v for k, v in trained("adam", devices=2, tuned=True).items()}
+    half = trained("sgd", devices=2, precision="mixed_bfloat16")
+    found |= {f"bfloat16/{k}": v for k, v in half.items()}
+    found["factors"] = factors_by_depth()
+    without_values(found)
+    decoded(found)
     found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
     found |= {f"rows/{k}": v for k, v in trained("sgd", devices=2, row_width=3).items()}
     rematerialised(found)
@@ -219,12 +226,13 @@ def trained(
     steps: int = 2,
     sharded: bool = False,
     sync: bool = False,
+    precision: str = "float32",
+    tuned: bool = False,
     row_width: int = 0,
 ) -> dict[str, np.ndarray]:
     """Weights, statistics and figures after three updates of the tiny model, and HLO counts."""
     import jax
     from jax.sharding import NamedSharding
-    from tiny_models import tiny_model
 
     from glrtf.models.class_shards import assign_whole, read_whole
     from glrtf.models.kernels import Replicas
@@ -234,13 +242,11 @@ def trained(
 
     mesh = jax_devices.make_mesh(jax.devices()[:devices], split_classes=sharded)
     replicas = Replicas(devices) if sharded else None
-    model = tiny_model(
-        batch_norm=True, sync=sync, sharded=sharded, replicas=replicas, row_width=row_width
-    )
+    model = model_of(precision, sync=sync, sharded=sharded, replicas=replicas, row_width=row_width)
     pairs = zip(model.trainable_variables, first_weights(row_width), strict=True)
     for variable, value in pairs:
         assign_whole(variable, value)
-    updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
+    updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2, *tuning(model, tuned))
     state = TrainState(model, updater, 0.9)
     if state.average is not None:
         state.average.reset()
@@ -266,6 +272,37 @@ def trained(
         "collectives": np.array(collectives(text)),
         "crossing": np.array(crossing(text)),
     }
+
+
+def model_of(precision: str, **options: Any) -> Any:
+    """The tiny model that computes in a precision."""
+    from tiny_models import tiny_model
+
+    from glrtf.config.keras_settings import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        return tiny_model(batch_norm=True, **options)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def tuning(model: Any, tuned: bool) -> tuple[Any, ...]:
+    """Factors on the variables' learning rates; convolution and BatchNorm kept for two updates."""
+    from glrtf.training.fine_tuning import Frozen
+
+    if not tuned:
+        return None, None
+    kept = [*model.trainable_variables[:4], *statistics_of(model)]
+    return [0.25, 0.25, 0.5, 0.5, 1.0, 1.0, 3.0], Frozen(2, frozenset(map(id, kept)))
+
+
+def statistics_of(model: Any) -> list[Any]:
+    """BatchNorm's statistics."""
+    from glrtf.training.state import statistics
+
+    return statistics(model)
 
 
 def first_weights(row_width: int = 0) -> list[np.ndarray]:
@@ -395,6 +432,94 @@ def commands(config_path: str, found: dict[str, np.ndarray]) -> None:
     )
     found["commands"] = np.array(codes)
     found["without_tensorflow"] = np.array("tensorflow" not in sys.modules)
+
+
+def factors_by_depth() -> np.ndarray:
+    """The factor on each variable's learning rate in a small EfficientNetV2 that is fine-tuned."""
+    from glrtf.config.keras_settings import ON_JAX
+    from glrtf.config.training import TrainConfig
+    from glrtf.models import efficientnet_v2
+    from glrtf.models.retrieval_model import embedding_model_from_config
+    from glrtf.planning import jax_compiler
+    from glrtf.training.fine_tuning import rate_factors
+
+    small = efficientnet_v2.Variant("r1k3s2e1i8o8c1 r1k3s2e2i8o16se.25")
+    kept = efficientnet_v2.VARIANTS["v2b0"]
+    efficientnet_v2.VARIANTS["v2b0"] = small
+    try:
+        config = TrainConfig(size=32, layer_decay=0.5, head_learning_rate_factor=10.0)
+        # Drawing weights takes most of the time on JAX.
+        with jax_compiler.no_values() if ON_JAX else contextlib.nullcontext():
+            model = embedding_model_from_config(config, "float32")
+    finally:
+        efficientnet_v2.VARIANTS["v2b0"] = kept
+    return np.array(rate_factors(config, model, model.trainable_variables))
+
+
+def without_values(found: dict[str, np.ndarray]) -> None:
+    """Kernels and seeds of layers that a plan builds, and a kernel that is built afterwards."""
+    from glrtf.config.keras_settings import keras
+    from glrtf.planning import jax_compiler
+
+    def layer() -> Any:
+        model = keras.Sequential([keras.layers.Dense(3), keras.layers.Dropout(0.5, seed=7)])
+        model.build((None, 2))
+        return model
+
+    with jax_compiler.no_values():
+        planned = layer()
+        slots = keras.optimizers.Adam(1e-3)
+        slots.build(planned.trainable_variables)
+    found["planned/kernel"] = np.array(planned.layers[0].kernel.value)
+    found["planned/seed"] = np.array(planned.layers[1].seed_generator.state.value)
+    shared = [v for v in slots.variables if tuple(v.shape) == (2, 3)]
+    found["planned/shared"] = np.array([v.value is shared[0].value for v in shared])
+    found["planned/afterwards"] = np.array(layer().layers[0].kernel.value)
+
+
+def photo_files() -> dict[str, bytes]:
+    """One photo in formats that decoders treat differently."""
+    import io
+
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    drawn = Image.fromarray(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8))
+    photo = drawn.resize((61, 43), Image.Resampling.BICUBIC)
+    gray = photo.convert("L")
+    with_alpha = photo.copy()
+    with_alpha.putalpha(gray)
+
+    def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        return file.getvalue()
+
+    return {
+        "jpeg": encoded(photo, "JPEG"),
+        "progressive": encoded(photo, "JPEG", progressive=True),
+        "full colour": encoded(photo, "JPEG", subsampling=0),
+        "gray jpeg": encoded(gray, "JPEG"),
+        "cmyk": encoded(photo.convert("CMYK"), "JPEG"),
+        "png": encoded(photo, "PNG"),
+        "gray png": encoded(gray, "PNG"),
+        "alpha": encoded(with_alpha, "PNG"),
+        "palette": encoded(photo.quantize(16), "PNG", transparency=3),
+        "16 bits": encoded(Image.fromarray(np.asarray(gray, np.uint16) * 256 + 7), "PNG"),
+        "cut": encoded(photo, "JPEG")[:-200],
+        "gif": encoded(photo.quantize(16), "GIF"),
+    }
+
+
+def decoded(found: dict[str, np.ndarray]) -> None:
+    """What each file decodes to without TensorFlow; nothing for one that is refused."""
+    from glrtf.data.host_images import decode_on_host
+
+    for name, encoded in photo_files().items():
+        try:
+            found[f"decoded/{name}"] = decode_on_host(encoded)
+        except ValueError:
+            found[f"decoded/{name}"] = np.zeros(0)
 
 
 def losses_of(recorder: Any) -> np.ndarray:

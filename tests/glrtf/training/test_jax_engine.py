@@ -20,13 +20,14 @@ import pytest
 import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import two_replicas
-from tiny_models import tiny_embedding_model, tiny_model
+from tiny_models import tiny_embedding_model
 from tiny_runs import Recorder, trainer
 
 from glrtf.commands import embed
 from glrtf.config.data import AugmentConfig
 from glrtf.config.inference import EmbedConfig
 from glrtf.config.training import TrainConfig
+from glrtf.data.host_images import decode_on_host
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.models import retrieval_model
 from glrtf.training.accumulation import TrainStep, average_statistics, statistics
@@ -123,10 +124,13 @@ def test_forgotten_activations_change_no_gradient(found):
     np.testing.assert_allclose(again, kept, rtol=1e-6)
 
 
-def trained_on_tensorflow(optimizer, strategy, steps, sync=False, row_width=0):
+def trained_on_tensorflow(
+    optimizer, strategy, steps, sync=False, precision="float32", tuned=False, row_width=0
+):
     with strategy.scope():
-        model = tiny_model(batch_norm=True, sync=sync, row_width=row_width)
-        updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2)
+        model = jax_checks.model_of(precision, sync=sync, row_width=row_width)
+        tuning = jax_checks.tuning(model, tuned)
+        updater = Updater(optimizer, 1e-2, model.trainable_variables, 1e-2, *tuning)
         for variable, value in zip(
             model.trainable_variables, jax_checks.first_weights(row_width), strict=True
         ):
@@ -202,9 +206,53 @@ def test_batchnorm_over_all_devices_is_that_over_all_replicas(found):
     assert_same(found, "sync", expected, 1e-4)
 
 
-def test_rows_of_another_descriptor_train_alike(found):
-    expected = trained_on_tensorflow("sgd", two_replicas(), 2, row_width=3)
-    assert_same(found, "rows", expected, 1e-4)
+def test_rate_factors_and_frozen_layers_act_as_on_tensorflow(found):
+    expected = trained_on_tensorflow("adam", two_replicas(), 2, tuned=True)
+    assert_same(found, "tuned", expected, 1e-4)
+    # Of three updates the last one alone moved the convolution, by a quarter of the rate.
+    moved = np.abs(found["tuned/weights/0"] - jax_checks.first_weights()[0]).max()
+    assert 0 < moved < 0.25 * 1e-2 * 1.5
+    # Weight decay and three times the rate: the head moved further.
+    assert np.abs(found["tuned/weights/6"] - jax_checks.first_weights()[6]).max() > 0.05
+
+
+def test_layer_decay_gives_the_same_factors(found):
+    expected = jax_checks.factors_by_depth()
+    np.testing.assert_array_equal(found["factors"], expected)
+    # Two blocks behind the stem, and what follows the backbone.
+    assert set(expected) == {0.25, 0.5, 1.0, 10.0}
+
+
+def test_a_plan_draws_no_weights(found):
+    """Which would compile a program for every shape; seeds are part of the update's program."""
+    np.testing.assert_array_equal(found["planned/kernel"], np.zeros((2, 3)))
+    assert found["planned/seed"].tolist() == [7, 0]
+    assert found["planned/shared"].tolist() == [True, True]  # Adam's two slots of the kernel.
+    assert np.abs(found["planned/afterwards"]).min() > 0
+
+
+def test_bfloat16_trains_alike(found):
+    """Both engines round to bfloat16, to 2^-8 of each value, but in another order."""
+    expected = trained_on_tensorflow("sgd", two_replicas(), 2, precision="mixed_bfloat16")
+    for name, value in expected.items():
+        got = found[f"bfloat16/{name}"]
+        got = got[:, :3] if name == "figures" else got
+        # Three updates at a rate of 0.01 carry a hundredth of that into the weights.
+        moved = name.startswith(("weights", "averages"))
+        np.testing.assert_allclose(got, value, rtol=0, atol=2e-4 if moved else 2e-2, err_msg=name)
+    assert np.abs(found["bfloat16/figures"] - found["sgd/figures"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", jax_checks.photo_files())
+def test_files_decode_without_tensorflow_as_with_it(found, name):
+    encoded = jax_checks.photo_files()[name]
+    got = found[f"decoded/{name}"]
+    if name in ("cut", "gif"):  # The fast decoder takes whole files alone.
+        assert got.size == 0
+        return
+    # Pillow multiplies the inks of CMYK with another rounding.
+    atol = 2 if name == "cmyk" else 0
+    np.testing.assert_allclose(got.astype(int), decode_on_host(encoded), rtol=0, atol=atol)
 
 
 def test_a_split_head_trains_as_a_whole_one(found):
@@ -224,6 +272,11 @@ def test_a_split_head_exchanges_rows_and_not_centres(found):
     # Each image's largest logit, sum of exponentials and true logit, and what the step shows.
     figures = {"all-gather f32[4,2,4]", "all-reduce f32[4]"}
     assert set(found["split/crossing"]) == {rows, labels, gradient, *figures}
+
+
+def test_rows_of_another_descriptor_train_alike(found):
+    expected = trained_on_tensorflow("sgd", two_replicas(), 2, row_width=3)
+    assert_same(found, "rows", expected, 1e-4)
 
 
 def test_an_update_crosses_devices_once_and_not_while_it_accumulates(found):
