@@ -4,9 +4,9 @@
 
 The network of a run (v2b0 to v2b3) is computed in NumPy, in float32, and again with numbers rounded
 to bfloat16 at chosen places; sums are float32 everywhere, as on accelerators. For each choice:
-the cosine between the rows with and without rounding. The first choice is what ``glrtf embed
---precision bfloat16`` does: it rounds the inputs, kernels and results of all layers up to the
-pooling. The others keep more and more in float32.
+the cosine between the rows with and without rounding. The first choice rounds the inputs, kernels
+and results of all layers up to the pooling, each once; TensorFlow's bfloat16 rounds in more places.
+The others keep more and more in float32.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def choices() -> dict[str, tuple[Callable[[str], Rounding], Rounding]]:
 
     small = ("dwconv", "se_")
     return {
-        "all layers (--precision bfloat16)": (all_but(), to_bfloat16),
+        "all layers": (all_but(), to_bfloat16),
         "convolutions only": (all_but(), exactly),
         "without depthwise, squeeze-excite": (all_but(*small), exactly),
         "also without stem and top": (all_but(*small, "stem", "top"), exactly),

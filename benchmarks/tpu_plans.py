@@ -9,7 +9,6 @@ are stored in `benchmarks/tpu_plans/` and reused. With
 
 import argparse
 import dataclasses
-import re
 import sys
 from pathlib import Path
 
@@ -42,6 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--configs", nargs="+", default=_CONFIGS, choices=_CONFIGS)
     parser.add_argument("--tpus", nargs="+", default=("v3-8", "v6e-8"))
+    parser.add_argument("--engine", default="tensorflow", choices=("tensorflow", "jax"))
     parser.add_argument("--compiler_python", default=sys.executable)
     parser.add_argument("--known", action="store_true", help="only what was compiled before")
     return parser.parse_args()
@@ -54,6 +54,7 @@ def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
         [
             *(f"--config=configs/{name}.yaml", f"--tpu={tpu}", f"--cache={_CACHE}"),
             f"--compiler_python={arguments.compiler_python}",
+            f"--engine={arguments.engine}",
         ],
         prog="tpu_plans",
     )
@@ -71,9 +72,8 @@ def _rows(name: str, tpu: str, arguments: argparse.Namespace) -> list[str]:
 
 def _smaller_batch(plan: PlanResult) -> int:
     """The micro-batch that should fit if memory is proportional to the number of images."""
-    needed = re.search(r"Used ([\d.]+)G of ([\d.]+)G", plan.compiled.refusal)
     fixed = plan.found.memory.total - plan.found.memory.activations
-    used, limit = (float(part) * _GIB for part in needed.groups())
+    used, limit = plan.compiled.needed_gib * _GIB, plan.tpu.device.memory
     return max(1, int(plan.work.micro_batch * (limit - fixed) / (used - fixed)))
 
 
@@ -92,8 +92,7 @@ def _compiler_cells(plan: PlanResult, estimate: int) -> list[str]:
     if plan.compiled.peak_bytes is not None:
         peak = plan.compiled.peak_bytes
         return [f"{peak / _GIB:.2f}", f"{estimate / peak:.2f}", "yes"]
-    used = re.search(r"Used ([\d.]+)G", plan.compiled.refusal)
-    needed = float(used[1]) if used else float("nan")
+    needed = plan.compiled.needed_gib or float("nan")
     return [f"{needed:.2f}", f"{estimate / _GIB / needed:.2f}", "no"]
 
 

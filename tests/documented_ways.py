@@ -61,7 +61,7 @@ PLACES: dict[str, dict[str, str]] = {
         "ROOT": SAMPLE,
     },
     "docs/tfrecords.md": {"GLDV2": SAMPLE},
-    "docs/training.md": {"MINIGLD": SAMPLE},
+    "docs/training.md": {"GLDV2": SAMPLE, "MINIGLD": SAMPLE},
     "docs/tuning.md": {"sets": README, "ROOT": SAMPLE},
     "docs/tutorial.md": {"configs": "configs"},
 }

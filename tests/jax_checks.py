@@ -104,7 +104,9 @@ def main() -> None:
     for optimizer in OPTIMIZERS:
         found |= {f"{optimizer}/{k}": v for k, v in trained(optimizer, devices=2).items()}
     found |= {f"one/{k}": v for k, v in trained("adam", devices=1, steps=4).items()}
-    found |= {f"split/{k}": v for k, v in trained("adam", devices=4, sharded=True).items()}
+    for name, sharded in (("split", True), ("whole", False)):
+        four = trained("adam", devices=4, steps=4, sharded=sharded)
+        found |= {f"{name}/{k}": v for k, v in four.items()}
     found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
     found |= {f"rows/{k}": v for k, v in trained("sgd", devices=2, row_width=3).items()}
     rematerialised(found)
@@ -258,7 +260,12 @@ def trained(
     arrays = {f"weights/{n}": read_whole(v) for n, v in enumerate(model.trainable_variables)}
     arrays |= {f"statistics/{n}": np.array(v.value) for n, v in enumerate(statistics(model))}
     arrays |= {f"averages/{n}": read_whole(v) for n, v in enumerate(state.average.variables)}
-    return {**arrays, "figures": np.array(figures), "collectives": np.array(collectives(text))}
+    return {
+        **arrays,
+        "figures": np.array(figures),
+        "collectives": np.array(collectives(text)),
+        "crossing": np.array(crossing(text)),
+    }
 
 
 def first_weights(row_width: int = 0) -> list[np.ndarray]:
@@ -291,6 +298,20 @@ def collectives(text: str) -> tuple[int, int]:
             total += 1
             inside += name in bodies
     return total, inside
+
+
+def crossing(text: str) -> list[str]:
+    """The types of what crosses devices inside loops, such as `all-gather f32[8,6]`."""
+    bodies = set(re.findall(r"body=%?([\w.\-]+)", text))
+    kinds = r"(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(-start)?\("
+    found = []
+    name = ""
+    for line in text.splitlines():
+        if match := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):
+            name = match[1]
+        if name in bodies and (match := re.search(rf"= (.*?) {kinds}", line)):
+            found += [f"{match[2]} {each}" for each in re.findall(r"\w+\[[\d,]*\]", match[1])]
+    return sorted(found)
 
 
 def rematerialised(found: dict[str, np.ndarray]) -> None:

@@ -90,6 +90,8 @@ class TrainConfig(NoCodeFromFiles):
             keeps with --validation_fraction; 0 for none.
         checkpoint_every: Updates between two checkpoints; 0 means once an epoch.
         keep_checkpoints: How many of the last checkpoints are kept, in addition to the best one.
+        max_hours: Hours of training after which this start saves a checkpoint and stops, as after
+            SIGTERM: for sessions of limited length; 0 for no limit.
         seed: Seed of weights, order, augmentation and dropout.
         deterministic: Same machine, same seed, same weights to the last bit; slower.
         sample_batch_size: batch_size without --data.
@@ -142,6 +144,7 @@ class TrainConfig(NoCodeFromFiles):
     validate_every: int = 1
     checkpoint_every: int = 0
     keep_checkpoints: int = 3
+    max_hours: float = 0.0
     seed: int = 0
     deterministic: bool = False
     sample_batch_size: int = 6

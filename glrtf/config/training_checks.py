@@ -84,7 +84,7 @@ def _check_numbers(config: "TrainConfig") -> None:
             raise ValueError(f"{name}: expected more than 0, found {getattr(config, name)}")
     not_negative = (
         *("learning_rate", "warmup_epochs", "weight_decay", "clip_norm", "margin"),
-        *("validate_every", "checkpoint_every", "seed", "freeze_epochs"),
+        *("validate_every", "checkpoint_every", "seed", "freeze_epochs", "max_hours"),
     )
     for name in not_negative:
         if getattr(config, name) < 0:

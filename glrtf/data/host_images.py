@@ -133,6 +133,10 @@ def _by_pillow(encoded: bytes) -> np.ndarray:
 
     try:
         with Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as image:
+            if image.mode.startswith("I;16"):
+                # Pillow would clip to 255; TensorFlow takes the high byte.
+                levels = (np.asarray(image) >> 8).astype(np.uint8)
+                return np.repeat(levels[..., np.newaxis], 3, axis=2)
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from None

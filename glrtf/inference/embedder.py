@@ -1,7 +1,7 @@
 """A model that is ready to embed."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from glrtf.data.input_spec import InputSpec
 from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.adapter import load as load_adapter
+from glrtf.inference.sides import scaled_side
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 Runtime: TypeAlias = Literal["tensorflow", "onnx", "openvino", "litert", "python"]
@@ -97,3 +98,7 @@ class Embedder:
     def spec(self, size: int | None = None) -> InputSpec:
         """How a photo becomes its input, or one of another size."""
         return self.input.at(size) if size else self.input
+
+    def specs(self, scales: Sequence[float]) -> list[InputSpec]:
+        """How a photo becomes its input at each scale of its own size."""
+        return [self.spec(scaled_side(self.size, scale, self.stride)) for scale in scales]

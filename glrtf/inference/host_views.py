@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from glrtf.data.input_spec import ForeignSpec
 from glrtf.inference.embedder import Embedder
-from glrtf.inference.sides import scaled_side
 
 Rows = npt.NDArray[np.float32]
 
@@ -59,9 +58,7 @@ class HostRunner:
         self._embedder = embedder
         self._views = views
         self.total_batch = batch_size
-        self.specs = [
-            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
-        ]
+        self.specs = embedder.specs(scales)
 
     def __call__(self, *scaled: Any) -> Rows:
         """Embeds images, TensorFlow's or NumPy's, uint8 (n, *spec.shape), at each scale."""

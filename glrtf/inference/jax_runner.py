@@ -15,7 +15,6 @@ from glrtf.data.input_spec import InputSpec
 from glrtf.inference.descriptors.kinds import kind_of
 from glrtf.inference.embedder import Embedder, Precision
 from glrtf.inference.extraction import Job
-from glrtf.inference.sides import scaled_side
 from glrtf.inference.tta import embed_views
 from glrtf.inference.weights_digest import weights_digest
 from glrtf.training import jax_devices
@@ -93,9 +92,7 @@ class JaxRunner:
         scales: Sequence[float] = (1.0,),
     ) -> None:
         self.total_batch = batch_size * mesh.size
-        self.specs = [
-            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
-        ]
+        self.specs = embedder.specs(scales)
         self._sharding = NamedSharding(mesh, BY_DEVICE)
         variables = embedder.source.variables
         self._weights = place_variables(variables, mesh)

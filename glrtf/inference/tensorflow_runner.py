@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from glrtf.inference.embedder import Embedder
-from glrtf.inference.sides import scaled_side
 from glrtf.inference.tta import embed_views
 
 Tensor: TypeAlias = tf.Tensor
@@ -39,9 +38,7 @@ class BatchRunner:
         self._strategy = strategy
         self._batch_size = batch_size
         self.total_batch = batch_size * strategy.num_replicas_in_sync
-        self.specs = [
-            embedder.spec(scaled_side(embedder.size, scale, embedder.stride)) for scale in scales
-        ]
+        self.specs = embedder.specs(scales)
         shapes = [[batch_size, *spec.shape] for spec in self.specs]
 
         def embed(*scaled: Tensor) -> Tensor:

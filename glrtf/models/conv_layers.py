@@ -61,6 +61,20 @@ class ConvLayers:
         """An activation that Keras knows by name."""
         return keras.layers.Activation(kind, dtype=self._dtype, name=name)(x)
 
+    def conv_norm(
+        self,
+        x: keras.KerasTensor,
+        filters: int,
+        kernel_size: int,
+        strides: int,
+        prefix: str,
+        activation: str = "swish",
+    ) -> keras.KerasTensor:
+        """A convolution, BatchNorm and, where one is named, an activation."""
+        x = self.conv(x, filters, kernel_size, strides, f"{prefix}conv")
+        x = self.norm(x, f"{prefix}bn")
+        return self.activate(x, f"{prefix}activation", activation) if activation else x
+
     def squeeze_excite(
         self, x: keras.KerasTensor, filters: int, reduced: int, name: str
     ) -> keras.KerasTensor:

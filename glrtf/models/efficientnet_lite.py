@@ -94,12 +94,10 @@ def features(
     """
     build = ConvLayers(seed, sync_batchnorm, dtype)
     table = blocks(name)
-    x = build.conv(images, _STEM, 3, 2, "stem_conv")
-    x = build.activate(build.norm(x, "stem_bn"), "stem_activation", "relu6")
+    x = build.conv_norm(images, _STEM, 3, 2, "stem_", "relu6")
     for number, block in enumerate(table):
         x = _apply_block(build, x, block, drop_connect_rate * number / len(table))
-    x = build.norm(build.conv(x, _TOP, 1, 1, "top_conv"), "top_bn")
-    return build.activate(x, "top_activation", "relu6")
+    return build.conv_norm(x, _TOP, 1, 1, "top_", "relu6")
 
 
 def _apply_block(
@@ -107,12 +105,10 @@ def _apply_block(
 ) -> keras.KerasTensor:
     name, x, filters = block.name, inputs, inputs.shape[-1]
     if block.expand_ratio != 1:
-        x = build.conv(x, filters * block.expand_ratio, 1, 1, f"{name}expand_conv")
-        x = build.norm(x, f"{name}expand_bn")
-        x = build.activate(x, f"{name}expand_activation", "relu6")
+        x = build.conv_norm(x, filters * block.expand_ratio, 1, 1, f"{name}expand_", "relu6")
     x = build.depthwise(x, block.kernel_size, block.strides, f"{name}dwconv")
     x = build.activate(build.norm(x, f"{name}bn"), f"{name}activation", "relu6")
-    x = build.norm(build.conv(x, block.filters, 1, 1, f"{name}project_conv"), f"{name}project_bn")
+    x = build.conv_norm(x, block.filters, 1, 1, f"{name}project_", activation="")
     if block.strides == 1 and filters == block.filters:
         x = build.residual(x, inputs, name, drop_rate)
     return x

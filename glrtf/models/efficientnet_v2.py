@@ -131,23 +131,18 @@ def _apply_block(build: ConvLayers, inputs: keras.KerasTensor, block: Block) -> 
     expanded = block.input_filters * block.expand_ratio
     if block.expand_ratio != 1:
         kernel, strides = (block.kernel_size, block.strides) if block.fused else (1, 1)
-        x = build.conv(x, expanded, kernel, strides, f"{name}expand_conv")
-        x = build.norm(x, f"{name}expand_bn")
-        x = build.activate(x, f"{name}expand_activation")
+        x = build.conv_norm(x, expanded, kernel, strides, f"{name}expand_")
     if block.fused:
         alone = block.expand_ratio == 1
         kernel, strides = (block.kernel_size, block.strides) if alone else (1, 1)
-        x = build.conv(x, block.output_filters, kernel, strides, f"{name}project_conv")
-        x = build.norm(x, f"{name}project_bn")
-        if alone:
-            x = build.activate(x, f"{name}project_activation")
+        activation = "swish" if alone else ""
+        x = build.conv_norm(x, block.output_filters, kernel, strides, f"{name}project_", activation)
     else:
         x = build.depthwise(x, block.kernel_size, block.strides, f"{name}dwconv2")
         x = build.norm(x, f"{name}bn")
         x = build.activate(x, f"{name}activation")
         x = build.squeeze_excite(x, expanded, max(1, block.input_filters // 4), name)
-        x = build.conv(x, block.output_filters, 1, 1, f"{name}project_conv")
-        x = build.norm(x, f"{name}project_bn")
+        x = build.conv_norm(x, block.output_filters, 1, 1, f"{name}project_", activation="")
     if block.strides == 1 and block.input_filters == block.output_filters:
         x = build.residual(x, inputs, name, block.drop_rate)
     return x
@@ -178,11 +173,7 @@ def features(
     """
     build = ConvLayers(seed, sync_batchnorm, dtype)
     table = blocks(variant, drop_connect_rate)
-    x = build.conv(images, table[0].input_filters, 3, 2, "stem_conv")
-    x = build.norm(x, "stem_bn")
-    x = build.activate(x, "stem_activation")
+    x = build.conv_norm(images, table[0].input_filters, 3, 2, "stem_")
     for block in table:
         x = _apply_block(build, x, block)
-    x = build.conv(x, round_filters(1280, variant.width), 1, 1, "top_conv")
-    x = build.norm(x, "top_bn")
-    return build.activate(x, "top_activation")
+    return build.conv_norm(x, round_filters(1280, variant.width), 1, 1, "top_")

@@ -9,7 +9,7 @@ from tfrecords_tools.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Accelerator:
-    """One device as TensorFlow sees it: a core of v2 to v4, a chip of later TPUs, a GPU.
+    """One device as an engine sees it: a core of v2 to v4 and v7x, a chip of other TPUs, a GPU.
 
     Attributes:
         generation: Its name, such as ``"v3"``.
@@ -46,7 +46,7 @@ _GIB = 2**30
 
 # Peak rates and bandwidths are Google's published figures per chip (Cloud TPU
 # documentation, "System architecture" of each version), halved where a chip
-# holds two cores that TensorFlow sees as two devices. Usable memory is what the
+# holds two cores that are two devices. Usable memory is what the
 # TPU compiler itself allows, libtpu 0.0.52, in hundredths of a GiB rounded down.
 _GENERATIONS = {
     "v2": Accelerator("v2", int(7.48 * _GIB), 45e12 / 2, 700e9 / 2),
@@ -55,11 +55,15 @@ _GENERATIONS = {
     "v5e": Accelerator("v5e", int(15.75 * _GIB), 197e12, 819e9),
     "v5p": Accelerator("v5p", int(95.73 * _GIB), 459e12, 2765e9),
     "v6e": Accelerator("v6e", int(31.24 * _GIB), 918e12, 1640e9, lanes=256),
+    "v7x": Accelerator("v7x", int(94.74 * _GIB), 2307e12 / 2, 7380e9 / 2, lanes=256),
 }
 
-# Names count TensorCores up to v4 and for v5p, chips for v5e and v6e.
-_DEVICES_PER_COUNT = {"v2": 1.0, "v3": 1.0, "v4": 1.0, "v5e": 1.0, "v5p": 0.5, "v6e": 1.0}
-_DEVICES_PER_HOST = {"v2": 8, "v3": 8, "v4": 8, "v5e": 4, "v5p": 4, "v6e": 4}
+# Names count TensorCores up to v4, for v5p and for v7x, chips for v5e and v6e.
+_DEVICES_PER_COUNT = {
+    **{"v2": 1.0, "v3": 1.0, "v4": 1.0, "v5e": 1.0, "v5p": 0.5, "v6e": 1.0},
+    "v7x": 1.0,
+}
+_DEVICES_PER_HOST = {"v2": 8, "v3": 8, "v4": 8, "v5e": 4, "v5p": 4, "v6e": 4, "v7x": 8}
 # Up to eight chips of these may be in one VM; larger slices consist of VMs with four chips.
 _ON_ONE_HOST = {"v5e": 8, "v6e": 8}
 _COUNTS = {
@@ -69,6 +73,7 @@ _COUNTS = {
     "v5e": (1, 4, 8, 16, 32, 64, 128, 256),
     "v5p": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
     "v6e": (1, 4, 8, 16, 32, 64, 128, 256),
+    "v7x": (8, 16, 32, 64, 128, 256, 512, 1024, 2048),
 }
 
 
@@ -81,13 +86,15 @@ def find_slice(name: str) -> Slice:
     """Looks up a TPU slice by its Cloud name.
 
     Args:
-        name: Such as ``"v3-8"``; ``"v5litepod-8"`` is another name of ``"v5e-8"``.
+        name: Such as ``"v3-8"``; ``"v5litepod-8"`` is another name of ``"v5e-8"``,
+            ``"tpu7x-8"`` of ``"v7x-8"``.
 
     Raises:
         UserError: If there is no such slice; the message lists the known ones.
     """
     known = slice_names()
     canonical = re.sub(r"^v5lite(pod)?-", "v5e-", name.strip().lower())
+    canonical = re.sub(r"^tpu7x-", "v7x-", canonical)
     if canonical not in known:
         smallest = ", ".join(f"{kind}-{counts[0]}" for kind, counts in _COUNTS.items())
         raise UserError(

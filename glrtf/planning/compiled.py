@@ -23,6 +23,8 @@ from tfrecords_tools.storage import files, json_shapes
 COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"
 _ROOT = str(Path(__file__).parents[2])
 _SCRIPT = Path(__file__).with_name("tpu_compiler.py")
+# How a compiler says what does not fit: libtpu 0.0.52, and earlier ones.
+_NEEDED = re.compile(r"\(([\d.]+)G\) exceeds available HBM|Used ([\d.]+)G of [\d.]+G")
 _SECONDS_BETWEEN_LINES = 30.0
 _LINES_OF_A_REFUSAL = 40
 
@@ -34,6 +36,7 @@ _TOPOLOGIES = {
     "v5e": "v5e:2x2",
     "v5p": "v5p:2x2x1",
     "v6e": "v6e:2x2",
+    "v7x": "tpu7x:2x2x1",
 }
 
 
@@ -47,6 +50,10 @@ class Compiled:
         seconds: Duration of the compilation.
         compiler: Versions of jax and libtpu.
         date: When, as YYYY-MM-DD.
+        flops: Of an update of one device as the compiler counts them, a loop's body once; None
+            where it was not asked.
+        bytes_accessed: As `flops`, of its memory.
+        collectives: How many operations of the program cross devices, by kind.
     """
 
     peak_bytes: int | None
@@ -54,6 +61,15 @@ class Compiled:
     seconds: float
     compiler: str
     date: str
+    flops: float | None = None
+    bytes_accessed: float | None = None
+    collectives: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def needed_gib(self) -> float | None:
+        """What a refused program would need, as far as the refusal says it."""
+        found = _NEEDED.search(self.refusal)
+        return float(found[1] or found[2]) if found else None
 
 
 class _Memory(TypedDict):
@@ -74,6 +90,8 @@ class _Answer(_Required, total=False):
 
     memory: _Memory | None
     refused: str
+    cost: dict[str, float]
+    collectives: dict[str, int]
 
 
 def compile_step(
@@ -179,6 +197,9 @@ def _read(path: str) -> Compiled:
         seconds=found["seconds"],
         compiler=f"jax {found['jax']}, libtpu {found['libtpu']}",
         date=found["date"],
+        flops=found.get("cost", {}).get("flops"),
+        bytes_accessed=found.get("cost", {}).get("bytes_accessed"),
+        collectives=found.get("collectives", {}),
     )
 
 

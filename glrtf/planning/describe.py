@@ -72,10 +72,20 @@ def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
     if compiled.peak_bytes is None:
         return f"compiled ({compiled.compiler}, {took}): DOES NOT FIT\n{compiled.refusal}"
     estimated = found.memory.total / compiled.peak_bytes
-    return (
+    lines = [
         f"compiled ({compiled.compiler}, {took}): peak {compiled.peak_bytes / _GIB:.2f} GiB of "
         f"{tpu.device.memory / _GIB:.2f} GiB a device; the estimate is {estimated:.2f} of that"
-    )
+    ]
+    if compiled.flops and compiled.bytes_accessed:
+        lines.append(
+            f"the compiler counts {compiled.flops / 1e9:,.1f} GFLOP and "
+            f"{compiled.bytes_accessed / 1e9:.1f} GB accessed on a device, the loop over "
+            "micro-batches once"
+        )
+    crossing = [f"{count} {kind}" for kind, count in compiled.collectives.items() if count]
+    if crossing:
+        lines.append(f"operations between devices: {', '.join(crossing)}")
+    return "\n".join(lines)
 
 
 def to_json(

@@ -6,17 +6,24 @@ It needs this project, Keras, jax and libtpu, and no TensorFlow. The result is t
 `tpu_compiler`, for the whole update over all devices of the topology.
 """
 
+import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glrtf.planning.tpu_compiler import ENVIRONMENT
+from tfrecords_tools.storage import files
+
+if TYPE_CHECKING:
+    from glrtf.config.training import TrainConfig
 
 _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
@@ -74,14 +81,12 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
 
 
 def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
-    """The update, lowered for these devices; weights are created, images are not."""
+    """The update, lowered for these devices; there are no images, and weights are zero."""
     import jax
     import jax.numpy as jnp
     import numpy as np
     from jax.sharding import NamedSharding
 
-    from glrtf.config.data import AugmentConfig, InputConfig
-    from glrtf.config.training import TrainConfig
     from glrtf.data.augmentation import Augmentation
     from glrtf.models.kernels import Replicas
     from glrtf.training import jax_devices
@@ -89,20 +94,18 @@ def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
     from glrtf.training.jax_step import make_update
     from glrtf.training.state import build_state
 
-    settings = dict(settings)
-    num_classes = settings.pop("num_classes")
-    augment = AugmentConfig(**settings.pop("augment"))
-    config = TrainConfig(**settings, augment=augment, input=InputConfig())
+    config, num_classes = config_of(settings)
     split = config.head_sharding == "classes"
     mesh = jax_devices.make_mesh(devices, split_classes=split)
-    state = build_state(
-        config,
-        num_classes,
-        config.margin,
-        1e-4,
-        "mixed_bfloat16",
-        Replicas(mesh.size if split else 1),
-    )
+    with no_values():
+        state = build_state(
+            config,
+            num_classes,
+            config.margin,
+            1e-4,
+            "mixed_bfloat16",
+            Replicas(mesh.size if split else 1),
+        )
     update = make_update(
         state,
         mesh,
@@ -139,6 +142,38 @@ def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
     )
 
 
+@contextlib.contextmanager
+def no_values() -> Iterator[None]:
+    """Inside, weights and slots of the same shape share one array of zeros.
+
+    The program depends on shapes alone. Drawing initial weights compiles a program for every
+    shape, which takes longer than tracing the update.
+    """
+    import jax
+    import numpy as np
+
+    from glrtf.config.keras_settings import keras
+
+    @functools.cache
+    def zeros(shape: tuple[int, ...], dtype: str) -> jax.Array:
+        return jax.device_put(np.zeros(shape, dtype))
+
+    drawn = keras.Variable._initialize_with_initializer
+
+    def initialize(variable: Any, initializer: Any) -> None:
+        # Integers, such as seeds and counters, are part of the program.
+        if variable.shape and keras.backend.is_float_dtype(variable.dtype):
+            variable._initialize(zeros(tuple(variable.shape), variable.dtype))
+        else:
+            drawn(variable, initializer)
+
+    keras.Variable._initialize_with_initializer = initialize
+    try:
+        yield
+    finally:
+        keras.Variable._initialize_with_initializer = drawn
+
+
 def settings_of(config: Any, num_classes: int) -> dict[str, Any]:
     """What `compile_update` needs of a training configuration, JSON values."""
     from glrtf.config.training import TrainConfig
@@ -148,11 +183,21 @@ def settings_of(config: Any, num_classes: int) -> dict[str, Any]:
     return {**values, "strategy": "auto", "tpu": "", "num_classes": num_classes}
 
 
+def config_of(settings: dict[str, Any]) -> tuple["TrainConfig", int]:
+    """The training configuration and number of classes that `settings_of` was made of."""
+    from glrtf.config.data import AugmentConfig
+    from glrtf.config.training import TrainConfig
+
+    rest = {k: v for k, v in settings.items() if k not in ("num_classes", "augment")}
+    augment = AugmentConfig(**settings["augment"])
+    return TrainConfig(**rest, augment=augment), settings["num_classes"]
+
+
 def main(argv: list[str]) -> int:
     """Reads the settings, writes the result under another name first and then in place."""
     settings, topology_name, output = argv
     os.environ.update(ENVIRONMENT)
-    result = compile_update(json.loads(Path(settings).read_text()), topology_name)
+    result = compile_update(files.read_json(settings), topology_name)
     partial = Path(f"{output}.{os.getpid()}.partial")
     partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
     partial.replace(output)

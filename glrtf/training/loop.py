@@ -33,7 +33,7 @@ class Result:
 
     Attributes:
         update: Updates made over the whole run.
-        finished: Whether the run is at its end; False after SIGTERM or Ctrl-C.
+        finished: Whether the run is at its end; False after SIGTERM, Ctrl-C or `max_hours`.
         metrics: The last epoch's metrics.
     """
 
@@ -84,11 +84,11 @@ class Trainer:
         self._rows = workdir.rows_digest(config)
         self._pending: list[Any] = []
         self._seen: list[np.ndarray] = []
-        self._stop = StopRequest(engine.alone)
+        self._stop = StopRequest(engine.alone, config.max_hours)
         self._saved = state.updater.count
 
     def run(self) -> Result:
-        """Trains from where the state is to the plan's end, or until SIGTERM or Ctrl-C.
+        """Trains to the plan's end, or until SIGTERM, Ctrl-C or the end of `max_hours`.
 
         After a signal the current update is finished and a checkpoint saved. A second Ctrl-C stops
         at once.

@@ -24,6 +24,7 @@ _FREE = (
         "keep_checkpoints",
         "checkpoint_every",
         "validate_every",
+        "max_hours",
     ),
     *("wandb_project", "plot_schedule", "remat", "head_sharding", "accumulation_steps", "data"),
     "distill.rows",

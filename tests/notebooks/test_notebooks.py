@@ -171,3 +171,31 @@ def test_own_photos(tmp_path):
     assert f"{len(table)} photos, {len(table)} of 4 landmarks" in shown
     assert f"{len(held_out)} photos of held_out.csv" in shown
     assert f"photos/{held_out[0]['photo']}\n" in shown
+
+
+def test_a_run_of_kaggles_tpu_notebook_resumes_in_colabs(tmp_path, monkeypatch):
+    """On a CPU. The first session ends after an update; the second finishes the same run."""
+    # Both compile the same programs: the second notebook finds them.
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+    training = TRAINING | {"margin": 0.2, "validate_every": 0}
+    small = f"from glrtf.config import keras_backend\n\nkeras_backend.use('jax'){SMALL_NETWORK}"
+    common = {
+        "WHEEL": "",
+        "CHIPS": 2,
+        "OUTPUT": "drawn",
+        "SAMPLE": {"num_landmarks": 2, "photos_per_landmark": 12},
+        "SAMPLE_TRAINING": training,
+        "DATA": "drawn/sample/shards",
+        "TRAINING": training | {"epochs": 2},
+    }
+    session = {"WORKDIR": "working/run", "PREVIOUS": "input/run", "MAX_HOURS": 1e-9}
+    shown = run("kaggle_tpu", tmp_path, common | session, before=small)
+    assert "working/run: 1 updates, to be resumed" in shown
+    session = {"WORKDIR": "working/run", "MAX_HOURS": 0}
+    shown = run("colab_tpu", tmp_path, common | session, before=small)
+    [line] = [line for line in shown.splitlines() if line.endswith(" updates, finished")]
+    assert line.startswith("working/run: ")
+    for name in ("direct", "bridged"):
+        assert f"{name:<8} mAP@100 " in shown

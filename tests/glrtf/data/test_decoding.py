@@ -8,7 +8,7 @@ from jpeg_files import cmyk_without_adobe, sampled
 from PIL import Image
 from shard_writing import photo
 
-from glrtf.data import decoding
+from glrtf.data import decoding, host_images
 from tfrecords_tools import jpeg
 from tfrecords_tools.errors import UserError
 
@@ -134,3 +134,20 @@ def test_fast_resize_without_opencv_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UserError, match="pip install opencv-python-headless, or use --input"):
         decoding.fast_resize(2)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "LA", "RGBA", "P", "1", "16 bits"])
+def test_png_files_decode_without_tensorflow_as_with_it(kind, monkeypatch):
+    levels = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+    picture = Image.fromarray(levels)
+    if kind == "16 bits":  # The low bytes are 7: the high ones are what is decoded.
+        picture = Image.fromarray(levels[..., 0].astype(np.uint16) * 256 + 7)
+    else:
+        picture = picture.convert(kind)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    expected = decoding.decode_on_host(file.getvalue())
+    monkeypatch.setattr(host_images, "_may_import_tensorflow", lambda: False)
+    np.testing.assert_array_equal(decoding.decode_on_host(file.getvalue()), expected)
+    if kind == "16 bits":
+        np.testing.assert_array_equal(expected[..., 1], levels[..., 0])

@@ -19,6 +19,8 @@ from tfrecords_tools.errors import UserError
         ("v5e-8", 8, 1),
         ("v5e-16", 16, 4),
         ("v4-16", 16, 2),
+        ("v7x-8", 8, 1),
+        ("v7x-16", 16, 2),
     ],
 )
 def test_names_give_devices_and_hosts(name: str, devices: int, hosts: int) -> None:
@@ -33,7 +35,15 @@ def test_a_core_of_v3_is_half_a_chip() -> None:
 
 @pytest.mark.parametrize(
     ("generation", "gib"),
-    [("v2", 7.48), ("v3", 15.48), ("v4", 15.25), ("v5e", 15.75), ("v5p", 95.73), ("v6e", 31.24)],
+    [
+        ("v2", 7.48),
+        ("v3", 15.48),
+        ("v4", 15.25),
+        ("v5e", 15.75),
+        ("v5p", 95.73),
+        ("v6e", 31.24),
+        ("v7x", 94.74),
+    ],
 )
 def test_usable_memory_is_never_rounded_up(generation: str, gib: float) -> None:
     """Hundredths of a GiB of what the compiler of libtpu 0.0.52 allows, rounded down."""
@@ -41,8 +51,9 @@ def test_usable_memory_is_never_rounded_up(generation: str, gib: float) -> None:
     assert find_slice(first).device.memory == int(gib * 2**30)
 
 
-def test_v5e_has_two_names() -> None:
+def test_v5e_and_v7x_have_two_names() -> None:
     assert find_slice("v5litepod-8") == find_slice("v5e-8")
+    assert find_slice("tpu7x-8") == find_slice("v7x-8")
 
 
 def test_every_listed_name_is_found() -> None:

@@ -1,11 +1,13 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from glrtf.planning import describe
 from glrtf.planning.accelerators import find_slice
-from glrtf.planning.compiled import compile_step
+from glrtf.planning.compiled import Compiled, compile_step
 from tfrecords_tools.errors import UserError
 
 TPU = find_slice("v3-8")
@@ -71,6 +73,36 @@ def test_what_does_not_fit_is_an_answer_not_an_error(python: str, tmp_path: Path
     found = compiled(b"large", python, tmp_path)
     assert found.peak_bytes is None
     assert found.refusal == "RESOURCE_EXHAUSTED: Used 20G of 15G hbm"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "gib"),
+    [
+        ("E1000: the total memory required (18.25G) exceeds available HBM (15.75G).", 18.25),
+        ("RESOURCE_EXHAUSTED: Used 20.5G of 15.48G hbm", 20.5),
+        ("RESOURCE_EXHAUSTED: out of luck", None),
+    ],
+)
+def test_what_a_refused_program_needs_is_read(refusal: str, gib: float | None) -> None:
+    found = Compiled(peak_bytes=None, refusal=refusal, seconds=1.0, compiler="", date="")
+    assert found.needed_gib == gib
+
+
+def test_counts_of_the_compiler_are_shown() -> None:
+    found = Compiled(
+        peak_bytes=2**30,
+        refusal="",
+        seconds=1.0,
+        compiler="jax 1",
+        date="",
+        flops=2.5e12,
+        bytes_accessed=3.25e10,
+        collectives={"all-reduce": 1, "all-gather": 0},
+    )
+    estimate = SimpleNamespace(memory=SimpleNamespace(total=2**30))
+    text = describe.compiled_to_text(found, TPU, estimate)
+    assert "counts 2,500.0 GFLOP and 32.5 GB accessed on a device" in text
+    assert text.splitlines()[-1] == "operations between devices: 1 all-reduce"
 
 
 def test_a_broken_compiler_is_reported_and_leaves_nothing(python: str, tmp_path: Path) -> None:

@@ -207,6 +207,25 @@ def test_rows_of_another_descriptor_train_alike(found):
     assert_same(found, "rows", expected, 1e-4)
 
 
+def test_a_split_head_trains_as_a_whole_one(found):
+    for name in [name for name in found if name.startswith("whole/")]:
+        kind = name.partition("/")[2]
+        if kind in (*LEFT_TO_ROUNDING, "collectives", "crossing"):
+            continue
+        np.testing.assert_allclose(
+            found[f"split/{kind}"], found[name], rtol=1e-5, atol=1e-5, err_msg=kind
+        )
+
+
+def test_a_split_head_exchanges_rows_and_not_centres(found):
+    """Four devices with one image a micro-batch and two classes each; six dimensions."""
+    assert found["whole/crossing"].tolist() == []
+    rows, labels, gradient = "all-gather f32[4,6]", "all-gather s32[4]", "reduce-scatter f32[1,6]"
+    # Each image's largest logit, sum of exponentials and true logit, and what the step shows.
+    figures = {"all-gather f32[4,2,4]", "all-reduce f32[4]"}
+    assert set(found["split/crossing"]) == {rows, labels, gradient, *figures}
+
+
 def test_an_update_crosses_devices_once_and_not_while_it_accumulates(found):
     assert found["adam/collectives"].tolist() == [1, 0]
     assert found["one/collectives"].tolist() == [0, 0]

@@ -51,6 +51,18 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(config, tmp_path):
         np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-6, err_msg=name)
 
 
+def test_a_start_ends_after_its_hours_and_the_next_one_resumes(config, capfd):
+    first, _ = trainer(dataclasses.replace(config, max_hours=1e-9))
+    result = first.run()
+    # The time is over before the first update, which is still made.
+    assert (result.update, result.finished) == (1, False)
+    assert updates(config) == [1]
+    assert "stopping: --max_hours 1e-09 is over" in capfd.readouterr().err
+    second, _ = trainer(dataclasses.replace(config, max_hours=24.0))
+    result = second.run()
+    assert (result.update, result.finished) == (10, True)
+
+
 def test_checkpoints_that_a_kill_left_half_are_never_read(config):
     first, _ = trainer(config, loggers=[Recorder(5, lambda: os.kill(os.getpid(), signal.SIGTERM))])
     first.run()

@@ -66,7 +66,7 @@ def test_another_config_is_refused_and_the_change_named(tmp_path):
 def test_where_a_run_runs_may_change(tmp_path):
     config = TrainConfig(workdir=str(tmp_path))
     workdir.claim(config)
-    workdir.claim(dataclasses.replace(config, strategy="cpu", keep_checkpoints=9))
+    workdir.claim(dataclasses.replace(config, strategy="cpu", keep_checkpoints=9, max_hours=8.0))
 
 
 def begun(folder, data="", **settings):

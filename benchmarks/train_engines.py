@@ -1,0 +1,204 @@
+"""Speed of an update of each engine, as ratios in one run: B0 at 64 px on a CPU.
+
+    python benchmarks/train_engines.py earlier CHECKOUT
+    python benchmarks/train_engines.py jax
+
+earlier: TensorFlow's update, augmentation included, compared with that of another checkout of the
+project, such as one made by `git worktree add --detach CHECKOUT COMMIT`. Each has its own process,
+and they take turns. jax: the update of the JAX engine compared with a plain JAX loop over the same
+network, head and Adam, in one process, in turns. Both print medians and the ratio of speeds.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CLASSES, SIZE, IMAGES = 1000, 64, 32
+ROUNDS = 15
+ROOT = Path(__file__).parents[1]
+
+
+def take_turns(functions: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Median seconds of each, called in turns after two calls that compile and warm up."""
+    for _ in range(2):
+        for function in functions.values():
+            function()
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(ROUNDS):
+        for name, function in functions.items():
+            seconds[name].append(function())
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+def photos() -> tuple[Any, Any]:
+    """A fixed batch: images uint8 and labels int32."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (IMAGES, SIZE, SIZE, 3)).astype(np.uint8)
+    return images, rng.integers(0, CLASSES, IMAGES).astype(np.int32)
+
+
+def tensorflow_updates() -> None:
+    """Makes an update for each line of the standard input, and prints the seconds it took."""
+    import tensorflow as tf
+
+    from glrtf.config.training import TrainConfig
+    from glrtf.training.accumulation import TrainStep
+    from glrtf.training.inputs import Augmentation
+    from glrtf.training.state import build_state
+
+    config = TrainConfig(backbone="v2b0", size=SIZE, batch_size=IMAGES, accumulation_steps=1)
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        state = build_state(config, CLASSES, 0.6, 1e-3, "float32")
+    step = TrainStep(state.model, state.updater, accumulation_steps=1, prepare=Augmentation(config))
+    images, labels = map(tf.constant, photos())
+    update = tf.function(
+        lambda: strategy.run(step, args=(images, labels)), autograph=False, jit_compile=False
+    )
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        update().numpy()
+        print(time.perf_counter() - began, flush=True)
+
+
+def earlier(checkout: str) -> None:
+    """Compares this tree with another one."""
+    processes = {}
+    for name, root in (("now", str(ROOT)), ("earlier", checkout)):
+        processes[name] = subprocess.Popen(
+            [sys.executable, __file__, "updates"],
+            env={**os.environ, "PYTHONPATH": root},
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def update_in(process: Any) -> float:
+        process.stdin.write("\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    found = take_turns({n: lambda p=p: update_in(p) for n, p in processes.items()})
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    print(
+        f"TensorFlow, v2b0 at {SIZE}, {IMAGES} images: now {found['now']:.3f} s an update, ", end=""
+    )
+    print(f"earlier {found['earlier']:.3f} s")
+    print(
+        f"  speed relative to the earlier one {found['earlier'] / found['now']:.3f} (at least 0.97)"
+    )
+
+
+def on_jax() -> None:
+    """Compares the engine's update with a plain loop."""
+    from glrtf.config import keras_backend
+
+    keras_backend.use("jax")
+    import numpy as np
+
+    from glrtf.config.data import AugmentConfig
+    from glrtf.config.training import TrainConfig
+    from glrtf.training.jax_engine import JaxEngine
+
+    off = AugmentConfig(hflip=0.0, hue=0.0, saturation=0.0, contrast=0.0, brightness=0.0)
+    config = TrainConfig(
+        backbone="v2b0",
+        size=SIZE,
+        batch_size=IMAGES,
+        accumulation_steps=1,
+        strategy="cpu",
+        engine="jax",
+        augment=off,
+    )
+    engine = JaxEngine.start(config)
+    with engine.scope():
+        state = engine.build(config, CLASSES, 0.6, 1e-3, "float32")
+    batch = photos()
+    plain = plain_update(state, batch)
+    step = engine.make_step(config, state, SIZE)
+
+    def timed(function: Callable[[], Any]) -> float:
+        began = time.perf_counter()
+        np.asarray(function())
+        return time.perf_counter() - began
+
+    found = take_turns(
+        {
+            "engine": lambda: timed(lambda: step(batch, 0.0)),
+            "plain": lambda: timed(plain),
+        }
+    )
+    print(
+        f"JAX, v2b0 at {SIZE}, {IMAGES} images: the engine {found['engine']:.3f} s an update, ",
+        end="",
+    )
+    print(f"a plain loop {found['plain']:.3f} s")
+    print(f"  time relative to the plain loop {found['engine'] / found['plain']:.3f} (up to 1.03)")
+
+
+def plain_update(state: Any, batch: tuple[Any, Any]) -> Callable[[], Any]:
+    """Forward, backward and Adam in one jitted function, as a program of JAX alone has it."""
+    import jax
+    import jax.numpy as jnp
+
+    model = state.model
+    held = {
+        "weights": [jnp.array(v.value) for v in model.trainable_variables],
+        "state": [jnp.array(v.value) for v in model.non_trainable_variables],
+    }
+    held["first"] = [jnp.zeros_like(w) for w in held["weights"]]
+    held["second"] = [jnp.zeros_like(w) for w in held["weights"]]
+    images, labels = map(jax.device_put, batch)
+
+    def update(held: dict[str, Any], number: jax.Array) -> tuple[dict[str, Any], jax.Array]:
+        def loss_of(weights: list[jax.Array]) -> tuple[jax.Array, list[jax.Array]]:
+            floats = images.astype(jnp.float32) / 255.0
+            (losses, _), after = model.stateless_call(
+                weights, held["state"], floats, labels, None, training=True
+            )
+            return jnp.mean(losses), after
+
+        (loss, after), gradients = jax.value_and_grad(loss_of, has_aux=True)(held["weights"])
+        result = {"state": after, "weights": [], "first": [], "second": []}
+        rate = 1e-3 * jnp.sqrt(1 - 0.999**number) / (1 - 0.9**number)
+        moments = zip(held["weights"], gradients, held["first"], held["second"], strict=True)
+        for weight, gradient, first, second in moments:
+            first = first + (gradient - first) * 0.1
+            second = second + (gradient**2 - second) * 0.001
+            result["weights"].append(weight - rate * first / (jnp.sqrt(second) + 1e-7))
+            result["first"].append(first)
+            result["second"].append(second)
+        return result, loss
+
+    compiled = jax.jit(update, donate_argnums=0)
+    count = 0
+
+    def run() -> jax.Array:
+        nonlocal held, count
+        count += 1
+        held, loss = compiled(held, jnp.float32(count))
+        return loss
+
+    return run
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["earlier", checkout]:
+            earlier(checkout)
+        case ["jax"]:
+            on_jax()
+        case ["updates"]:
+            tensorflow_updates()
+        case _:
+            sys.exit(__doc__)
