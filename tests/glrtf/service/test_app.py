@@ -145,10 +145,10 @@ def test_every_faulty_file_is_answered_or_refused_in_one_line(client_with, fault
 
 
 def test_an_internal_failure_reveals_no_details(parts, client_with, monkeypatch):
-    def fail(photos, limit=100):
+    def fail(queries, limit=100):
         raise RuntimeError("/secret/path")
 
-    monkeypatch.setattr(parts[1], "search", fail)
+    monkeypatch.setattr(parts[1], "ask", fail)
     client = client_with(raising=False)
     failed = send(client, photo(1))
     assert failed.status_code == 500 and "secret" not in failed.text
