@@ -23,9 +23,9 @@ from tf_devices import two_replicas
 from tiny_models import tiny_embedding_model
 from tiny_runs import Recorder, trainer
 
-from glrtf.commands import embed
+from glrtf.commands import embed, export
 from glrtf.config.data import AugmentConfig
-from glrtf.config.inference import EmbedConfig
+from glrtf.config.inference import EmbedConfig, ExportConfig
 from glrtf.config.training import TrainConfig
 from glrtf.data.host_images import decode_on_host
 from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -337,7 +337,7 @@ def test_a_run_of_tensorflow_resumes_on_jax(runs, found):
 def test_the_commands_train_and_embed_where_tensorflow_cannot_be_imported(
     runs, found, tmp_path, monkeypatch
 ):
-    """With augmentation and validation, on four devices; rows are those of TensorFlow."""
+    """With augmentation and validation, on four devices; TensorFlow and an export embed alike."""
     _, folder = runs
     assert found["without_tensorflow"]
     assert found["commands"].tolist() == [0, 0]
@@ -355,9 +355,11 @@ def test_the_commands_train_and_embed_where_tensorflow_cannot_be_imported(
         strategy="cpu",
     )
     expected = embed.embed(config).set
-    got = EmbeddingSet.open(str(folder / "rows_of_jax"))
-    assert got.meta["model_digest"] == expected.meta["model_digest"]
-    for part in range(expected.num_parts):
-        (ours, our_ids), (theirs, their_ids) = got.part(part), expected.part(part)
-        np.testing.assert_array_equal(our_ids, their_ids)
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    exported = export.export(ExportConfig(config.model, output=str(tmp_path / "model")))
+    of_export = dataclasses.replace(config, model=exported.path, output=str(tmp_path / "exported"))
+    for got in (EmbeddingSet.open(str(folder / "rows_of_jax")), embed.embed(of_export).set):
+        assert got.meta["model_digest"] == expected.meta["model_digest"]
+        for part in range(expected.num_parts):
+            (ours, our_ids), (theirs, their_ids) = got.part(part), expected.part(part)
+            np.testing.assert_array_equal(our_ids, their_ids)
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
