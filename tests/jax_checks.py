@@ -395,7 +395,7 @@ def resumed(config_path: str, runs: list[str], found: dict[str, np.ndarray]) -> 
 
 
 def commands(config_path: str, found: dict[str, np.ndarray]) -> None:
-    """Trains with validation and embeds, by the commands, in `on_jax_whole` beside the workdir.
+    """Trains with validation and embeds, by the commands, in `whole` next to the workdir.
 
     The backbone alone is a small one: that of the settings takes a minute to compile.
     """

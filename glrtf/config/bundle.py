@@ -43,7 +43,7 @@ class BundleConfig:
         adapter: Folder of an adapter (glrtf adapt, glrtf whiten).
         tta: Views that the sets were made with, where they do not say; plain and hflip when
             left out.
-        runtime: What computes the models here; see glrtf embed. search and serve choose anew.
+        runtime: What computes the models here; see glrtf embed. search and serve choose their own.
         descriptor: What the file of a single model does not say, where its sets do not either.
         link: Use hard links in place of copies where the file system can; a changed original is
             then a changed bundle, which is reported.

@@ -23,7 +23,7 @@ class IndexAddConfig(NoCodeFromFiles):
         data: Folder of photos, or of built shards; photos that the set has already are not
             embedded.
         existing: What happens to photos that the set has already: skip leaves them, replace
-            embeds them anew, error stops the command.
+            embeds them again, error stops the command.
         split: Of shards, which split to embed.
         photo_ids: Of photos: stem, path or digest, as the set was embedded; see glrtf embed.
         adapter: Folder of the adapter by which the set was mapped; empty for none.

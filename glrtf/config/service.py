@@ -214,7 +214,7 @@ class ServeConfig(SearcherConfig):
         max_upload: The largest upload in bytes.
         max_pixels: The largest number of pixels of a photo, checked before it is decoded.
         max_requests: The largest number of concurrent searches, including waiting ones; further
-            clients are told to retry later.
+            clients are asked to retry later.
         max_batch: The largest number of photos per model call.
         batch_wait_ms: How many milliseconds a photo waits for each further one that is being read,
             to share a model call.

@@ -86,10 +86,10 @@ class FolderCopier:
             copied = self.folder(path, f"{name}/{base}", manifest)
         else:
             copied = self.file(path, f"{name}/{base}")
-            beside = [export_info_path(path)] if is_own(model, kind) else []
+            neighbors = [export_info_path(path)] if is_own(model, kind) else []
             if kind == "onnx":
-                beside += onnx_file.weight_files(path)
-            for each in beside:
+                neighbors += onnx_file.weight_files(path)
+            for each in neighbors:
                 relative = os.path.relpath(each, os.path.dirname(path) or ".")
                 self.file(each, f"{name}/{relative}")
         return HUB_PREFIX + copied if kind == "keras_hub" else copied

@@ -80,7 +80,7 @@ def _requests_to_open(storage, folder, parts):
 
 
 def test_a_folder_is_listed_once_and_no_part_is_looked_up(copies, storage):
-    """Beside the bytes of its two files, and the second time not even these."""
+    """Besides the bytes of its two files, and the second time not even these."""
     few, few_again = _requests_to_open(storage, f"{_ROOT}/few", 2)
     many, many_again = _requests_to_open(storage, f"{_ROOT}/many", 6)
     assert len(many) - len(few) == 2 * (6 - 2)

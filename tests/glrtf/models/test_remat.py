@@ -20,11 +20,11 @@ def small_backbone(monkeypatch):
     monkeypatch.setitem(efficientnet_v2.VARIANTS, "small", efficientnet_v2.Variant(STAGES))
 
 
-def model_of(anew, precision="float32"):
+def model_of(again, precision="float32"):
     embedding = build_embedding_model(
         "small", 32, embedding_dim=8, dropout=0.3, drop_connect_rate=0.5, precision=precision
     )
-    return RetrievalModel(embedding, build_head("arcface", 5, scale=8.0, margin=0.3), anew)
+    return RetrievalModel(embedding, build_head("arcface", 5, scale=8.0, margin=0.3), again)
 
 
 def batch():
@@ -32,9 +32,9 @@ def batch():
     return tf.constant(rng.integers(0, 256, (8, 32, 32, 3)), tf.uint8), tf.range(8) % 5
 
 
-def trained(anew, *, precision, steps):
+def trained(again, *, precision, steps):
     """Model and metrics after two updates."""
-    model = model_of(anew, precision)
+    model = model_of(again, precision)
     step = TrainStep(
         model,
         Updater("sgd", 0.1, model.trainable_variables),
@@ -54,9 +54,9 @@ def trained(anew, *, precision, steps):
 def test_updates_are_those_of_kept_activations(precision, steps):
     # Dropout and stochastic depth draw alike, and statistics move once, or weights would differ.
     kept, kept_metrics = trained(False, precision=precision, steps=steps)
-    anew, anew_metrics = trained(True, precision=precision, steps=steps)
-    np.testing.assert_allclose(anew_metrics, kept_metrics, rtol=1e-6)
-    assert_same_weights(anew, kept)
+    again, again_metrics = trained(True, precision=precision, steps=steps)
+    np.testing.assert_allclose(again_metrics, kept_metrics, rtol=1e-6)
+    assert_same_weights(again, kept)
     moved = zip(statistics(kept), statistics(model_of(False)), strict=True)
     assert max(np.abs(a.numpy() - b.numpy()).max() for a, b in moved) > 1e-2
 
@@ -93,9 +93,9 @@ def test_xla_does_not_find_the_second_run_equal_to_the_first():
         program = gradients.experimental_get_compiler_ir(*values)(stage="optimized_hlo")
         return gradients(*values), len(re.findall(r'op_type="MatMul"', program))
 
-    (kept, count), (anew, count_anew) = products(False), products(True)
+    (kept, count), (again, count_again) = products(False), products(True)
     # Two forward, four backward, each counted as often; the first forward one is run again.
     assert count > 0
-    assert count_anew == count * 7 / 6
-    for ours, theirs in zip(anew, kept, strict=True):
+    assert count_again == count * 7 / 6
+    for ours, theirs in zip(again, kept, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)

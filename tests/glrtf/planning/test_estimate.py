@@ -74,7 +74,7 @@ def test_augmentation_takes_time_and_memory() -> None:
     found = estimate(work, Slice("t", device, 2, 1), utilization=0.5, activation_overhead=1)
     assert found.augmentation_seconds == pytest.approx(49.152 + 0.48)
     assert found.seconds_per_update == pytest.approx(9.2 + 49.152 + 0.48)
-    # The 4 images of a micro-batch as float32, beside 12 of bytes.
+    # The 4 images of a micro-batch as float32, plus 12 of bytes.
     assert found.memory.input == 144 + 4 * 12 * 4
 
 

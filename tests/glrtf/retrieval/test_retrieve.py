@@ -191,7 +191,7 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
     table.write_bytes(b"id,landmark_id\n\xff\xfe,1\n")
     arguments = world.arguments("--output", tmp_path / "out", f"--landmarks={table}")
     assert "expected text in UTF-8" in refused(capsys, arguments)
-    # Told before any search: not even a cache is there.
+    # Reported before any search: not even a cache exists.
     assert not (tmp_path / "out").exists()
 
 

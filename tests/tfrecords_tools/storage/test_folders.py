@@ -82,9 +82,9 @@ def test_a_changed_or_missing_file_is_named(tmp_path):
     _fill(tmp_path / "model", "one")
     model = str(tmp_path / "model")
     known = folders.digests(model)
-    (tmp_path / "model" / "beside").write_text("not looked at")
+    (tmp_path / "model" / "neighbor").write_text("ignored")
     folders.verify(model, known)
-    assert "beside" not in folders.digests(model, without="beside")
+    assert "neighbor" not in folders.digests(model, without="neighbor")
     (tmp_path / "model" / "file").write_text("two")
     with pytest.raises(UserError, match=r"model/file: changed since it was written"):
         folders.verify(model, known)
