@@ -8,7 +8,7 @@ import time
 from glrtf.service import decoder_child
 
 
-def obey(data, max_pixels, max_side=None):
+def obey(data, max_pixels, max_side=None, box=None):
     if data.startswith(b"signal "):
         os.kill(os.getpid(), int(data.split()[1]))
     if data == b"spin":
@@ -19,7 +19,7 @@ def obey(data, max_pixels, max_side=None):
     if data.startswith(b"once ") and not os.path.exists(path := data.split()[1]):
         open(path, "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
-    return decoder_child.answer_pixels(data.rpartition(b" photo:")[2], max_pixels, max_side)
+    return decoder_child.answer_pixels(data.rpartition(b" photo:")[2], max_pixels, max_side, box)
 
 
 decoder_child.TASKS = {**decoder_child.TASKS, "pixels": obey}

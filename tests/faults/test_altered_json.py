@@ -27,7 +27,7 @@ from glrtf.inference.embedders import load_embedder
 from glrtf.inference.model_folders import INFO_NAME
 from glrtf.planning import compiled
 from glrtf.planning.accelerators import find_slice
-from glrtf.retrieval.search import annoy_backend
+from glrtf.retrieval.search import index_files
 from glrtf.retrieval.stage_cache import StageCache
 from glrtf.service.calibration import Calibration
 from glrtf.training import checkpoints, strategy
@@ -265,7 +265,7 @@ def annoy_index(folder):
     path = str(folder / "a.annoy")
     files.write_bytes(path, b"index")
     files.write_json(f"{path}.json", {"bytes": 5, "crc32c": files.crc32c(path)})
-    return "a.annoy.json", lambda: annoy_backend._refuse_damaged(path)
+    return "a.annoy.json", lambda: index_files.refuse_damaged(path, "an Annoy index")
 
 
 def calibration(folder):

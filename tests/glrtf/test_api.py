@@ -82,6 +82,10 @@ TOGETHER = {
     "search": {"model": "m", "index": "i"},
     "serve": {"model": "m", "index": "i"},
     "evaluate_index": {"index": "i", "train": "t", "landmarks": "l.csv"},
+    "prepare_benchmark": {"layout": "gpr1200"},
+    "index_add": {"rows": "r"},
+    "index_remove": {"ids": ("a",)},
+    "recognize": {"train": ["t"], "landmarks": "l.csv"},
 }
 """Command -> settings that it needs to go with each other."""
 
