@@ -6,9 +6,7 @@ landmark may have several, such as its outside and its inside, so small clusters
 for being smaller than the largest: what counts is that at least a few images agree.
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +14,8 @@ import numpy.typing as npt
 from glrtf.cleaning.margins import Margins
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.ordering import ranges
-from glrtf.retrieval.rerank.verification import PhotoFiles
+from glrtf.retrieval.rerank.verification import PhotoFiles, confirmations
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
-from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 
 NO_CLUSTER = -1
@@ -83,36 +80,10 @@ def verified(
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             image_id = train.ids[left[start]].decode()
             others = [one.decode() for one in train.ids[right[start:stop]].tolist()]
-            confirmed[start:stop] = _numbers(verifier, image_id, others, name, photos) >= least
+            numbers = confirmations(verifier, name, image_id, others, photos, "image")
+            confirmed[start:stop] = numbers >= least
             progress.update()
     return confirmed
-
-
-def _numbers(
-    verifier: Verifier, image_id: str, others: list[str], name: str, photos: PhotoFiles | None
-) -> npt.NDArray[np.float64]:
-    with contextlib.ExitStack() as stack:
-        arguments: list[Any] = [image_id, others]
-        if photos is not None:
-            path, *paths = stack.enter_context(photos.paths([image_id, *others]))
-            arguments += [path, paths]
-        try:
-            found = verifier(*arguments)
-        except Exception as error:
-            raise UserError(
-                f"{name}: failed for image {image_id} and {len(others)} others "
-                f"({type(error).__name__}: {error})"
-            ) from error
-    try:
-        numbers = np.asarray(found, np.float64)
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    if numbers.shape != (len(others),) or not np.isfinite(numbers).all():
-        raise UserError(
-            f"{name}: expected {len(others)} finite numbers for image {image_id}, "
-            f"found {str(found)[:60]!r}"
-        )
-    return numbers
 
 
 def components(

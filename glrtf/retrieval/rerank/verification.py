@@ -60,6 +60,55 @@ class Verifier:
         return {"function": self.digest, "photos": self.photos.root if self.photos else None}
 
 
+def confirmations(
+    function: Callable[..., Sequence[float]],
+    name: str,
+    image_id: str,
+    others: list[str],
+    photos: PhotoFiles | None,
+    role: str,
+) -> npt.NDArray[np.float64]:
+    """Calls a verifying function for an image and some others.
+
+    Args:
+        function: From an image id and other ids, and with photos a path and other paths, to a
+            number for each of the others.
+        name: Its name in messages.
+        image_id: The image.
+        others: The images that it is compared with.
+        photos: Their photos; None if the function takes only ids.
+        role: What the image is in messages, such as query.
+
+    Returns:
+        (len(others),) float64, finite.
+
+    Raises:
+        UserError: If the function fails, or does not return one finite number for each.
+    """
+    with contextlib.ExitStack() as stack:
+        arguments: list[Any] = [image_id, others]
+        if photos is not None:
+            path, *paths = stack.enter_context(photos.paths([image_id, *others]))
+            arguments += [path, paths]
+        try:
+            found = function(*arguments)
+        except Exception as error:
+            raise UserError(
+                f"{name}: failed for {role} {image_id} and {len(others)} images "
+                f"({type(error).__name__}: {error})"
+            ) from error
+    try:
+        numbers = np.asarray(found, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.shape != (len(others),) or not np.isfinite(numbers).all():
+        raise UserError(
+            f"{name}: expected {len(others)} finite numbers for {role} {image_id}, "
+            f"found {str(found)[:60]!r}"
+        )
+    return numbers
+
+
 class Verification:
     """Orders the first images of rankings by a verifier's scores.
 
@@ -128,31 +177,8 @@ class Verification:
                 began = time.monotonic()
                 query_id = self._query_ids[queries[start]].decode()
                 ids = [one.decode() for one in self._index_ids[images[start:stop]].tolist()]
-                scores = self._scores(query_id, ids)
+                scores = confirmations(
+                    verifier.function, verifier.name, query_id, ids, verifier.photos, "query"
+                )
                 self._known.add(pairs[start:stop], scores, time.monotonic() - began)
                 progress.update()
-
-    def _scores(self, query_id: str, ids: list[str]) -> npt.NDArray[np.float64]:
-        verifier = self._verifier
-        with contextlib.ExitStack() as stack:
-            arguments: list[Any] = [query_id, ids]
-            if verifier.photos:
-                path, *paths = stack.enter_context(verifier.photos.paths([query_id, *ids]))
-                arguments += [path, paths]
-            try:
-                found = verifier.function(*arguments)
-            except Exception as error:
-                raise UserError(
-                    f"{verifier.name}: failed for query {query_id} and {len(ids)} images "
-                    f"({type(error).__name__}: {error})"
-                ) from error
-        try:
-            scores = np.asarray(found, np.float64)
-        except (TypeError, ValueError):
-            scores = np.empty(0)
-        if scores.shape != (len(ids),) or not np.isfinite(scores).all():
-            raise UserError(
-                f"{verifier.name}: expected {len(ids)} finite numbers for query {query_id}, "
-                f"found {str(found)[:60]!r}"
-            )
-        return scores
