@@ -82,21 +82,28 @@ def run_jobs(
     if workers == 1 and not apart:
         yield from map(function, jobs)
         return
-    with process_pool(workers) as pool:
-        waiting = iter(jobs)
-        pending = {pool.submit(function, job) for job in itertools.islice(waiting, 2 * workers)}
-        try:
-            while pending:
-                done, pending = concurrent.futures.wait(
-                    pending, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                pending |= {
-                    pool.submit(function, job) for job in itertools.islice(waiting, len(done))
-                }
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool:
-            raise WorkerDiedError(
-                "a worker process was killed, perhaps for want of memory; run the same "
-                "command again to go on, with fewer --workers"
-            ) from None
+    try:
+        with process_pool(workers) as pool:
+            yield from _in_turn(pool, function, iter(jobs), ahead=2 * workers)
+    except BrokenProcessPool:
+        raise WorkerDiedError(
+            "a worker process was killed, perhaps because memory ran out; run the same command "
+            "again, with fewer worker processes"
+        ) from None
+
+
+def _in_turn(
+    pool: concurrent.futures.Executor,
+    function: Callable[[JobT], ResultT],
+    waiting: Iterator[JobT],
+    ahead: int,
+) -> Iterator[ResultT]:
+    """The results of a pool that is given at most so many jobs ahead."""
+    pending = {pool.submit(function, job) for job in itertools.islice(waiting, ahead)}
+    while pending:
+        done, pending = concurrent.futures.wait(
+            pending, return_when=concurrent.futures.FIRST_COMPLETED
+        )
+        pending |= {pool.submit(function, job) for job in itertools.islice(waiting, len(done))}
+        for future in done:
+            yield future.result()

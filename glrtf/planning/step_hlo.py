@@ -13,16 +13,16 @@ def lowered_apart(config: TrainConfig, num_classes: int, replicas: int = 1) -> b
     Raises:
         UserError: If the step cannot be lowered.
     """
-    with process_pool(1) as pool:
-        try:
+    try:
+        with process_pool(1) as pool:
             return pool.submit(_lowered_or_reason, config, num_classes, replicas).result()
-        except concurrent.futures.process.BrokenProcessPool:
-            sharded = config.head_sharding == "classes"
-            local_classes = -(-num_classes // replicas) if sharded else num_classes
-            raise UserError(
-                "--compile: lowering the step was killed; it needs about as much memory as 20 "
-                f"bytes for each of the {local_classes:,} x {config.embedding_dim} head weights"
-            ) from None
+    except concurrent.futures.process.BrokenProcessPool:
+        sharded = config.head_sharding == "classes"
+        local_classes = -(-num_classes // replicas) if sharded else num_classes
+        raise UserError(
+            "--compile: lowering the step was killed; it needs about as much memory as 20 "
+            f"bytes for each of the {local_classes:,} x {config.embedding_dim} head weights"
+        ) from None
 
 
 def _lowered_or_reason(config: TrainConfig, num_classes: int, replicas: int = 1) -> bytes:

@@ -8,10 +8,14 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfrecords_tools.command import stopping
+
+# Who stops a command may signal its workers first. How long its own signal may take.
+_SECONDS_TO_THE_SIGNAL = 0.5
 
 
 @contextlib.contextmanager
@@ -51,6 +55,10 @@ def process_pool(workers: int) -> Iterator[concurrent.futures.ProcessPoolExecuto
 
     Args:
         workers: How many processes.
+
+    Raises:
+        BrokenProcessPool: If a worker was killed, and no signal stops this process as well. Catch
+            it outside the block.
     """
     # Forking a process that runs threads (TensorFlow's) can hang; spawning cannot.
     spawn = multiprocessing.get_context("spawn")
@@ -60,6 +68,9 @@ def process_pool(workers: int) -> Iterator[concurrent.futures.ProcessPoolExecuto
         yield pool
     except KeyboardInterrupt:
         writer.close()
+        raise
+    except concurrent.futures.process.BrokenProcessPool:
+        time.sleep(_SECONDS_TO_THE_SIGNAL)
         raise
     finally:
         with contextlib.suppress(concurrent.futures.process.BrokenProcessPool):

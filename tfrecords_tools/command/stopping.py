@@ -54,12 +54,18 @@ def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Defers SIGTERM and Ctrl-C, for work that must not be left half done."""
+    """Defers SIGTERM and Ctrl-C, for work that must not be left half done.
+
+    The signal is raised even if the work failed: the same signal may have ended a process that the
+    work needed, and a stopped command must report the stop.
+    """
     came: list[int] = []
-    with handled([signal.SIGTERM, signal.SIGINT], lambda number, frame: came.append(number)):
-        yield
-    for number in came:
-        signal.raise_signal(number)
+    try:
+        with handled([signal.SIGTERM, signal.SIGINT], lambda number, frame: came.append(number)):
+            yield
+    finally:
+        for number in came:
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager

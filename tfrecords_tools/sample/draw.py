@@ -4,7 +4,6 @@ Every landmark has an outside and an inside that share nothing; only train
 photos say that they belong together. Everything follows from the seed.
 """
 
-import concurrent.futures
 import dataclasses
 import functools
 import hashlib
@@ -15,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tfrecords_tools import runners
 from tfrecords_tools.command import cli
-from tfrecords_tools.command.process_pool import process_pool
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
@@ -147,7 +146,7 @@ def _draw_all(plan: SamplePlan, processes: int) -> dict[str, bytes]:
     workers = min(processes or os.cpu_count() or 1, len(tasks))
     drawn: dict[str, bytes] = {}
     with Progress("draw the sample", len(plan.photos), "photo") as progress:
-        for photos in _mapped(tasks, workers):
+        for photos in runners.run_jobs(_draw, tasks, workers):
             drawn |= photos
             progress.update(len(photos))
     return drawn
@@ -163,15 +162,6 @@ def _tasks(plan: SamplePlan) -> Iterator[_Task]:
     others = plan.of_landmark(-1)
     for start in range(0, len(others), _PHOTOS_WITHOUT_LANDMARK_A_TASK):
         yield plan.seed, None, others[start : start + _PHOTOS_WITHOUT_LANDMARK_A_TASK]
-
-
-def _mapped(tasks: Sequence[_Task], workers: int) -> Iterator[dict[str, bytes]]:
-    if workers == 1:
-        yield from map(_draw, tasks)
-        return
-    with process_pool(workers) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(_draw, task) for task in tasks]):
-            yield future.result()
 
 
 def _draw(task: _Task) -> dict[str, bytes]:

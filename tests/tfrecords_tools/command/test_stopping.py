@@ -1,5 +1,6 @@
 """Commands that Ctrl-C or SIGTERM stops: exit codes, messages, and no process left."""
 
+import concurrent.futures
 import dataclasses
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from waiting import session_has_ended, wait_for
 
-from tfrecords_tools.command import cli, stopping
+from tfrecords_tools.command import cli, process_pool, stopping
 
 
 @dataclasses.dataclass
@@ -77,6 +78,34 @@ def test_a_handler_of_the_program_is_left_alone():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert (code, seen) == (0, [1])
+
+
+def test_a_deferred_signal_is_raised_even_if_the_work_fails():
+    # One signal to all processes: it ends a worker, and the parent's work fails without it.
+    def main(config):
+        with stopping.deferred():
+            signal.raise_signal(signal.SIGTERM)
+            raise OSError("the worker has gone")
+
+    assert cli.run(Settings, main, prog="thing", argv=[]) == 143
+
+
+def test_a_signal_that_workers_receive_first_stops_the_command(capsys):
+    # What a service manager does with SIGTERM to a group: one process after the other.
+    later = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+
+    def main(config):
+        with process_pool.process_pool(1) as pool:
+            ending = pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGTERM)
+            concurrent.futures.wait([ending])
+            later.start()
+            ending.result()
+
+    try:
+        assert cli.run(Settings, main, prog="thing", argv=[]) == 143
+    finally:
+        later.cancel()
+    assert capsys.readouterr().err == "thing: interrupted\n"
 
 
 @pytest.mark.parametrize("whole_session", [False, True])
