@@ -94,5 +94,5 @@ def test_a_device_or_an_engines_model_in_the_settings_needs_an_engine(world):
     assert not suffice(also=(f"{world}/folder_of_a_model=other",))
     assert not suffice(strategy="mirrored") and not suffice(tpu="local")
     assert not suffice(engine="jax")
-    with pytest.raises(UserError, match="none.onnx"):
+    with pytest.raises(UserError, match=r"none\.onnx"):
         host_jobs.suffice(EmbedConfig("none.onnx", "photos", "set"))
