@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource
 from glrtf.evaluation import bootstrap, metrics
+from glrtf.retrieval.blocks import concatenated
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.search.neighbors import NO_ROW
 from glrtf.service.landmark_evidence import LeftOut
@@ -101,12 +102,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
             kept = evidence.confidences
             found.append(Found(ranking.final, shown, kept.confidences, kept.landmarks))
             progress.update(len(landmarks))
-    return Found(
-        *(
-            np.concatenate([getattr(one, field.name) for one in found])
-            for field in dataclasses.fields(Found)
-        )
-    )
+    return concatenated(found)
 
 
 @dataclasses.dataclass(frozen=True)

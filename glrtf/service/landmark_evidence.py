@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource, groups_of

@@ -21,12 +21,7 @@ def description(
         scales: The scales added up.
     """
     return {
-        "model": embedder.name,
-        "model_digest": embedder.digest,
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
+        **embedder.description(),
         "preparation": embedder.preparation,
         "tta": list(views),
         "scales": list(scales),

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.ranking import RankingSettings
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import bridge
