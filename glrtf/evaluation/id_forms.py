@@ -1,4 +1,4 @@
-"""The form of a solution's ids, to detect predicted ids that lost it, for example in a spreadsheet."""
+"""The form of a solution's ids, to detect predicted ids that lost it, as in a spreadsheet."""
 
 import os
 import string
