@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import importlib.metadata
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
