@@ -3,12 +3,15 @@
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from glrtf.config.inference import VIEWS
 from glrtf.config.retrieval import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
+
+PhotoFusion: TypeAlias = Literal["mean", "max"]
+"""How several photos of one object are searched with; see `PhotoSearchConfig.fusion`."""
 
 MOST_ANSWERS = 100
 _FREE_WITH_BUNDLE = ("bundle", "runtime", "search", "cache", "verify")
@@ -126,8 +129,9 @@ class PhotoSearchConfig(SearcherConfig):
         box: Part of each photo to search with, one box for each photo: x0,y0,x1,y1 in pixels of the
             upright photo, or as shares of its sides from 0 to 1; all for the whole photo.
         like: Index photos to search with, by id or name; they do not need --model.
-        together: Whether all photos, including those of --like, show one object: one answer, for
-            the mean of their embeddings.
+        together: Whether all photos, including those of --like, show one object: one answer.
+        fusion: With together, mean: a search with the mean of the photos' embeddings. max: a search
+            with each of them; an index photo or landmark has the best of its scores.
         only_labels: Search only index photos of these landmarks, by number or name.
         only_folders: Search only index photos in these folders, by the beginnings of their names.
         limit: How many index photos to show for each photo.
@@ -138,6 +142,7 @@ class PhotoSearchConfig(SearcherConfig):
     box: tuple[str, ...] = ()
     like: tuple[str, ...] = ()
     together: bool = False
+    fusion: PhotoFusion = "mean"
     only_labels: tuple[str, ...] = ()
     only_folders: tuple[str, ...] = ()
     limit: int = 10
@@ -149,6 +154,8 @@ class PhotoSearchConfig(SearcherConfig):
         if not self.photos and not self.like:
             raise ValueError("photos: expected at least one, or --like, found none; see --help")
         _expect(self, "limit", 1, MOST_ANSWERS)
+        if self.fusion != "mean" and not self.together:
+            raise ValueError("fusion: expected --together with max, found it missing")
         if self.box and len(self.box) != len(self.photos):
             raise ValueError(
                 f"box: expected one for each of {len(self.photos)} photos, or all in its place,"

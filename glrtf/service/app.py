@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from glrtf.config.service import MOST_ANSWERS, ServeConfig
+from glrtf.config.service import MOST_ANSWERS, PhotoFusion, ServeConfig
 from glrtf.photos.store import Photos
 from glrtf.service import boxes
 from glrtf.service.answers import WEAK, Answer
@@ -96,12 +96,13 @@ class Service:
         like: Texts = [],  # noqa: B006
         only_labels: Texts = [],  # noqa: B006
         only_folders: Texts = [],  # noqa: B006
+        fusion: PhotoFusion = "mean",
     ) -> Response:
         """Which landmarks the photos of a form show, and which index photos show it too.
 
-        Several photos are of one object; `box` has one for each or none.
+        Several photos are of one object, see `Query.fusion`; `box` has one for each or none.
         """
-        query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)))
+        query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)), fusion)
         return await self._respond(lambda place: self._answer(request, place, query, box), limit)
 
     async def like(
@@ -110,13 +111,14 @@ class Service:
         limit: Limit = 20,
         only_labels: Texts = [],  # noqa: B006
         only_folders: Texts = [],  # noqa: B006
+        fusion: PhotoFusion = "mean",
     ) -> Response:
         """Which landmarks index photos show, and which others show it too."""
         within = Within(tuple(only_labels), tuple(only_folders))
 
         async def answer(place: Place) -> Answer:
             place.uploading = False
-            return await self._asked(Query((), tuple(image_id), within))
+            return await self._asked(Query((), tuple(image_id), within, fusion))
 
         return await self._respond(answer, limit)
 

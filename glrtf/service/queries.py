@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.config.service import PhotoFusion
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.service.photo_input import Prepared
 from tfrecords_tools.command.near_words import did_you_mean
@@ -44,11 +45,14 @@ class Query:
         photos: Each as `PhotoReader` makes it for the model.
         like: Index photos, by id or name, that count as further photos and are no answers.
         within: What is searched.
+        fusion: What several photos have in common: the mean of their rows, or the best of the
+            scores that each of them finds.
     """
 
     photos: tuple[Prepared, ...] = ()
     like: tuple[str, ...] = ()
     within: Within = ALL
+    fusion: PhotoFusion = "mean"
 
 
 def mean_row(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
