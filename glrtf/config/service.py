@@ -35,6 +35,9 @@ class SearcherConfig(NoCodeFromFiles):
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
         adapter: Folder of the adapter by which the sets were mapped; empty for none.
+        asymmetric: Whether model was trained towards the rows of the sets (glrtf train
+            --distill.rows with --distill.projection none) and did not embed them: it is then not
+            compared with theirs, and no adapter maps its rows.
         tta: Views whose embeddings are added up: plain, hflip.
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
         runtime: What computes the model; see glrtf embed.
@@ -55,6 +58,7 @@ class SearcherConfig(NoCodeFromFiles):
     landmarks: str = ""
     labels: str = ""
     adapter: str = ""
+    asymmetric: bool = False
     tta: tuple[str, ...] = VIEWS
     precision: Literal["float32", "bfloat16"] = "float32"
     runtime: RuntimeChoice = "auto"
@@ -72,6 +76,10 @@ class SearcherConfig(NoCodeFromFiles):
                 raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
+        if self.asymmetric and self.adapter:
+            raise ValueError(
+                "adapter: expected none with --asymmetric, whose model needs none; leave it out"
+            )
         if not self.tta or not set(self.tta) <= set(VIEWS):
             raise ValueError(
                 f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}"
