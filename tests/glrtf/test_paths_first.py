@@ -106,6 +106,10 @@ CASES = [
         "--json file: expected a file of its own to write, found that of --solution",
     ),
     (
+        "glrtf.evaluate other file --json new.json --per_query ./new.json",
+        "--json new.json: expected a file of its own to write, found that of --per_query",
+    ),
+    (
         "glrtf.retrieve --query s3://bucket/q --index set --preset direct --output new",
         "s3://bucket/q: expected a path on this machine or gs://BUCKET/NAME, found another URL",
     ),
