@@ -3,12 +3,21 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 import storage_emulator
+
+# All processes that tests start, and this one: see there.
+START_UP = Path(__file__).parent / "start_up"
+if str(START_UP) not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(START_UP), *([inherited] if inherited else [])])
+    sys.path.insert(0, str(START_UP))
+    import sitecustomize as sitecustomize
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
