@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import storage_emulator
+from longest_files import LONGEST
 
 # All processes that tests start, and this one: see there.
 START_UP = Path(__file__).parent / "start_up"
@@ -33,6 +34,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(os.environ.get("GLRTF_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="module")
