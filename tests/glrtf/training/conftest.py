@@ -1,13 +1,10 @@
 """Tests here run TensorFlow on two logical CPU devices."""
 
 import pytest
-import tensorflow as tf
 from shard_writing import write_split
 from tf_devices import split_cpu
 
 split_cpu()
-# Optimising a graph takes longer than the few updates for which a test needs it.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="session")
