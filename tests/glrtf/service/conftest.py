@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from made_once import made_once
 from photo_world import make_world
 from tf_devices import split_cpu
 
@@ -15,7 +16,7 @@ split_cpu()
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """Photos, a model and its sets: see `photo_world`."""
-    return make_world(tmp_path_factory.mktemp("world"))
+    return made_once(tmp_path_factory, "world", make_world)
 
 
 @pytest.fixture(scope="module")
