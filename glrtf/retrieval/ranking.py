@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import FusionConfig, LandmarkConfig
+from glrtf.config.ranking import FusionConfig, LandmarkConfig
+from glrtf.retrieval.blocks import concatenated
 from glrtf.retrieval.bridging import bridge, fusion, landmark_confidence
 from glrtf.retrieval.bridging.bridge import ImagesByLandmark
 from glrtf.retrieval.bridging.fusion import Ranking
@@ -122,7 +123,7 @@ def rank(
                 progress.update(len(near.indices))
             return fused
 
-        return fusion.concatenated(for_all(fuse, starts))
+        return concatenated(for_all(fuse, starts))
 
 
 def rank_block(

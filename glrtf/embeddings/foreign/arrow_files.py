@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile, choose_name
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage import files, json_shapes
 from tfrecords_tools.storage.local_copies import local_copy
 
@@ -183,12 +183,8 @@ def require_pyarrow(module: str) -> tuple[Any, Any]:
     Raises:
         UserError: If it is not installed.
     """
-    import importlib
-
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module(module)
-    except ImportError:
-        raise UserError(
-            "Parquet and Arrow files need pyarrow, which is not installed: "
-            + how_to_install("rows")
-        ) from None
+    package, part = (
+        optional_package(name, "reading or writing Parquet and Arrow files", "pyarrow", "rows")
+        for name in ("pyarrow", module)
+    )
+    return package, part

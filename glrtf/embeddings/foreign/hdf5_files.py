@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile, choose_name, require_rows
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage.local_copies import local_copy
 
 
@@ -22,12 +22,7 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
     Raises:
         UserError: If h5py is missing, the file is damaged, or the datasets are ambiguous.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(
-            f"HDF5 files need h5py, which is not installed: {how_to_install('rows')}"
-        ) from None
+    h5py = optional_package("h5py", "reading HDF5 files", "h5py", "rows")
     local = local_copy(path)
     known: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
 

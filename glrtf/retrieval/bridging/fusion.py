@@ -43,12 +43,6 @@ class _Pool:
     landmarks: npt.NDArray[np.int64]
 
 
-def concatenated(blocks: Sequence[Ranking]) -> Ranking:
-    """The rankings of several blocks of queries as one."""
-    names = [field.name for field in dataclasses.fields(Ranking)]
-    return Ranking(*(np.concatenate([getattr(one, name) for one in blocks]) for name in names))
-
-
 def fuse(
     neighbors: Neighbors,
     direct: npt.NDArray[np.float64],

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource, normalized
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files
 from tfrecords_tools.storage.array_files import load_archive
@@ -66,12 +66,9 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
     Raises:
         UserError: If scikit-learn is missing, or the rows do not vary in `dimension` directions.
     """
-    try:
-        from sklearn.decomposition import IncrementalPCA
-    except ImportError:
-        raise UserError(
-            "glrtf whiten needs scikit-learn, which is not installed: " + how_to_install("whiten")
-        ) from None
+    optional_package("sklearn", "glrtf whiten", "scikit-learn", "whiten")
+    from sklearn.decomposition import IncrementalPCA
+
     used = _chosen(len(rows.ids), max_rows)
     most = min(rows.dimension, len(used) - 1)
     if dimension > most:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource, groups_of
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.growing import Growth

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.search import exact, faiss_building, faiss_files, faiss_library

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource, groups_of
 from glrtf.embeddings.set_parts import RowGroup
 from glrtf.retrieval.growing import Growth, Known

@@ -1,11 +1,11 @@
 """faiss's candidates against the exact search."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings import versions
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
@@ -179,15 +179,8 @@ def test_fewer_rows_than_neighbours(tmp_path):
 
 
 def test_faiss_that_is_not_installed(tmp_path, monkeypatch):
-    plain = builtins.__import__
-
-    def without_faiss(name, *arguments, **named):
-        if name == "faiss":
-            raise ImportError
-        return plain(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without_faiss)
-    with pytest.raises(UserError, match=r"expected the faiss-cpu package.*\.\[faiss\]"):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UserError, match=r"needs faiss-cpu, which is not installed.*\.\[faiss\]"):
         find(QUERIES, ArrayRows(rows_around(100, 9)), tmp_path)
 
 
