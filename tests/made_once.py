@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pickle
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,7 @@ def made_once(
     Args:
         factory: The session's temporary folders. Those of the processes of pytest-xdist have one
             parent.
-        name: Tells it apart from others, and names the folder.
+        name: Tells it apart from others; the folder's name starts with it.
         make: Fills the folder, which is empty, and returns what tests need, such as paths. The
             result is pickled.
 
@@ -34,10 +35,7 @@ def made_once(
     with open(base / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            # A folder that a process left unfinished stays as it is, under its own name.
-            folder = base / f"{name}-{os.getpid()}"
-            folder.mkdir()
-            made = make(folder)
+            made = make(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base)))
             temporary = kept.with_suffix(".temporary")
             temporary.write_bytes(pickle.dumps(made))
             temporary.rename(kept)
