@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from synthetic import ROWS_OF
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, RowSource
 from glrtf.retrieval.search import annoy_backend, backends, exact

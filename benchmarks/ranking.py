@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from memory import forget_peak, peak
 from synthetic import image_ids, neighbours
 
-from glrtf.config.retrieval import FusionConfig, LandmarkConfig
+from glrtf.config.ranking import FusionConfig, LandmarkConfig
 from glrtf.retrieval import output, ranking
 from glrtf.retrieval.bridging.fusion import Ranking
 from glrtf.retrieval.bridging.landmark_confidence import LandmarkConfidences

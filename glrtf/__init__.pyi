@@ -145,14 +145,14 @@ from glrtf.config.data import AugmentConfig as AugmentConfig
 from glrtf.config.reranking import DbaConfig as DbaConfig
 from glrtf.config.descriptor import DescriptorConfig as DescriptorConfig
 from glrtf.config.distillation import DistillConfig as DistillConfig
-from glrtf.config.retrieval import FusionConfig as FusionConfig
+from glrtf.config.ranking import FusionConfig as FusionConfig
 from glrtf.config.data import InputConfig as InputConfig
-from glrtf.config.retrieval import LandmarkConfig as LandmarkConfig
+from glrtf.config.ranking import LandmarkConfig as LandmarkConfig
 from glrtf.config.reranking import LandmarkRerankConfig as LandmarkRerankConfig
 from glrtf.config.reranking import QueryExpansionConfig as QueryExpansionConfig
 from glrtf.config.reranking import RerankConfig as RerankConfig
-from glrtf.config.retrieval import SearchConfig as SearchConfig
-from glrtf.config.retrieval import TrainNeighborsConfig as TrainNeighborsConfig
+from glrtf.config.search import SearchConfig as SearchConfig
+from glrtf.config.ranking import TrainNeighborsConfig as TrainNeighborsConfig
 
 # Errors.
 from tfrecords_tools.errors import UserError as UserError

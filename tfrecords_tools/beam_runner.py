@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tfrecords_tools import beam_options, gldv2, writer
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import optional_package
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.sharding import Images
 from tfrecords_tools.specs import Fold
@@ -36,10 +36,7 @@ def run(fold: Fold, numbers: Sequence[int], options: Sequence[str]) -> None:
     Raises:
         UserError: If Beam is not installed, or does not take the options.
     """
-    try:
-        import apache_beam as beam
-    except ImportError:
-        raise UserError(f"--runner beam needs apache-beam: {how_to_install('beam')}") from None
+    beam = optional_package("apache_beam", "--runner beam", "apache-beam", "beam")
     parsed = beam_options.pipeline_options(options)
     paths = [save_spec(fold.spec(number)) for number in numbers]
     try:

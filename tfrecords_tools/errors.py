@@ -1,5 +1,8 @@
 """The exception for errors that the user can fix."""
 
+import importlib
+from typing import Any
+
 
 class UserError(Exception):
     """A mistake in the input, reported in one line.
@@ -14,6 +17,31 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(line.strip() for line in message.splitlines()))
+
+
+def optional_package(
+    module: str, needed_by: str, package: str, extra: str, instead: str = ""
+) -> Any:
+    """Imports a package that not every installation has.
+
+    Args:
+        module: What to import, such as ``"h5py"``.
+        needed_by: The flag, command or files that need it, for the message.
+        package: Its name in the message.
+        extra: The extra that installs it.
+        instead: What else the user can do, if anything.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        otherwise = f"; or {instead}" if instead else ""
+        raise UserError(
+            f"{needed_by} needs {package}, which is not installed:"
+            f" {how_to_install(extra)}{otherwise}"
+        ) from None
 
 
 def how_to_install(extra: str) -> str:

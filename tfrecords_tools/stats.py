@@ -10,10 +10,10 @@ import numpy as np
 
 from tfrecords_tools import csv_rows, shard_stats
 from tfrecords_tools.check import find_infos
-from tfrecords_tools.command import cli
+from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import optional_package
 from tfrecords_tools.storage import files
 
 _SHOWN = 10
@@ -69,6 +69,8 @@ def stats(config: StatsConfig) -> StatsResult:
         UserError: If there are no finished shards, or Matplotlib is missing for the curve.
     """
     config = checked(config, StatsConfig)
+    if config.curve:
+        expected.new_file("--curve", config.curve, config)
     infos = list(find_infos(config.output))
     sets = tuple(map(stats_of, infos))
     labelled = [info for info in infos if info.num_classes]
@@ -120,11 +122,10 @@ def draw_curve(infos: Sequence[DatasetInfo], path: str) -> None:
     Raises:
         UserError: If Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import LogFormatter
-    except ImportError:
-        raise UserError(f"--curve needs matplotlib: {how_to_install('plot')}") from None
+    optional_package("matplotlib", "--curve", "Matplotlib", "plot")
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for info in infos:

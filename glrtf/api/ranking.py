@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glrtf.api.row_sources import Path, Rows, Sets, require_one_model, row_source, sources_of
-from glrtf.config.retrieval import RetrieveConfig, SearchConfig
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.config.search import SearchConfig
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.errors import UserError
 

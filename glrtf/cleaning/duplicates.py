@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from glrtf.cleaning.clusters import components
 from glrtf.cleaning.nearest import overall_blocks
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource
+from glrtf.retrieval.blocks import concatenated
 from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.search import backends
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
@@ -65,7 +66,7 @@ def within_train(overall: Neighbors, least: float) -> Pairs:
         found.append(
             Pairs(rows + block.start, near.indices[rows, places], near.scores[rows, places])
         )
-    return _joined(found)
+    return concatenated(found)
 
 
 def with_others(
@@ -88,7 +89,7 @@ def with_others(
         rows, places = np.nonzero((near.scores >= least) & (near.indices != NO_ROW))
         found.append(Pairs(near.indices[rows, places], rows + first, near.scores[rows, places]))
         first += len(near.indices)
-    return _joined(found)
+    return concatenated(found)
 
 
 def duplicates_of(pairs: Pairs, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
@@ -118,8 +119,3 @@ def nearest_of_each(pairs: Pairs, count: int) -> npt.NDArray[np.int64]:
 
 def _none() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-
-
-def _joined(parts: list[Pairs]) -> Pairs:
-    names = [field.name for field in dataclasses.fields(Pairs)]
-    return Pairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))

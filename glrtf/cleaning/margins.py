@@ -10,13 +10,13 @@ similar as the k-th, whose similarity is used for them.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from glrtf.cleaning.nearest import LandmarkRows, overall_blocks, without_self
 from glrtf.embeddings.rows import RowSource, gather_rows
+from glrtf.retrieval.blocks import concatenated
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK, landmark_confidences
 from glrtf.retrieval.processors import for_all
 from glrtf.retrieval.search.neighbors import NO_ROW, Neighbors
@@ -69,7 +69,7 @@ def of_labels(
     for block, near in overall_blocks(overall, "margins"):
         sims = counted_similarities(Neighbors(own.indices[block], own.scores[block]), counts)
         found.append(compare(near, sims[:, :per_landmark], codes[block], codes, counts))
-    return _joined(found)
+    return concatenated(found)
 
 
 def compare(
@@ -95,12 +95,7 @@ def compare(
         few = Neighbors(near.indices[some], near.scores[some])
         return _compare(few, own_similarities[some], labels[some], codes, counts)
 
-    return _joined(for_all(of_some, range(0, max(len(labels), 1), _AT_ONCE)))
-
-
-def _joined(parts: Sequence[Margins]) -> Margins:
-    names = [field.name for field in dataclasses.fields(Margins)]
-    return Margins(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
+    return concatenated(for_all(of_some, range(0, max(len(labels), 1), _AT_ONCE)))
 
 
 def _compare(

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal, TypeAlias
 
 from glrtf.config.descriptor import NoCodeFromFiles, names_function
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 
 Reason: TypeAlias = Literal[
     "leak", "non_landmark", "mislabelled", "conflict", "isolated", "duplicate"

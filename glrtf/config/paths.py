@@ -6,6 +6,8 @@ from typing import Any
 
 from tfrecords_tools.storage import files
 
+BUNDLE_CACHE = "cache"
+"""The folder in a bundle for what is computed once."""
 _PATHS = ("query", "index", "train", "non_landmark", "output", "landmarks", "adapter", "bundle")
 _MORE = ("non_landmark_solution", "non_landmark_scores")
 
@@ -13,6 +15,21 @@ _MORE = ("non_landmark_solution", "non_landmark_scores")
 def absolute(path: str) -> str:
     """A path that does not depend on the working folder; gs:// stays as it is."""
     return path if not path or files.is_remote(path) else os.path.abspath(path)
+
+
+def cache_folder(cache: str, bundle: str, folder: str) -> str:
+    """Where a search keeps what it computes once.
+
+    Args:
+        cache: The setting ``--cache``; empty for the default.
+        bundle: Folder of the bundle that is searched; empty for none.
+        folder: Folder of the set that is searched where there is no bundle.
+    """
+    if cache:
+        return os.fspath(cache)
+    if bundle:
+        return files.join(os.fspath(bundle).rstrip("/"), BUNDLE_CACHE)
+    return files.join(os.fspath(folder).rstrip("/"), "search")
 
 
 def with_absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:

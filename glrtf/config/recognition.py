@@ -1,10 +1,10 @@
 """Settings of `glrtf recognize`."""
 
 import dataclasses
-import os
 from typing import Literal
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config import paths
+from glrtf.config.search import SearchConfig
 
 
 @dataclasses.dataclass
@@ -79,8 +79,5 @@ class RecognizeConfig:
     @property
     def cache_folder(self) -> str:
         """Where the images' landmarks and the calibration are kept."""
-        if self.cache:
-            return os.fspath(self.cache)
-        if self.bundle:
-            return f"{os.fspath(self.bundle).rstrip('/')}/cache"
-        return f"{os.fspath(self.index or self.train[0]).rstrip('/')}/search"
+        searched = "" if self.bundle else self.index or self.train[0]
+        return paths.cache_folder(self.cache, self.bundle, searched)

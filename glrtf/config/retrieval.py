@@ -4,6 +4,13 @@ import dataclasses
 from typing import Literal
 
 from glrtf.config.descriptor import NoCodeFromFiles, names_function
+from glrtf.config.ranking import (
+    FusionConfig,
+    LandmarkConfig,
+    Preset,
+    RankingSteps,
+    TrainNeighborsConfig,
+)
 from glrtf.config.reranking import (
     DbaConfig,
     LandmarkRerankConfig,
@@ -11,149 +18,11 @@ from glrtf.config.reranking import (
     RerankConfig,
     expect,
 )
-
-PRESETS = ("fifth_place", "direct_dba", "direct")
-MAX_RANKED = 100
-PUBLISHED_PARTS = 20
-"""The number of parts of the train rows in the published run."""
+from glrtf.config.search import SearchConfig
 
 
 @dataclasses.dataclass
-class SearchConfig:
-    """How neighbours are found: by cosine similarity, the dot product of rows of length 1.
-
-    Euclidean distance gives the same order. Rows of another length are refused.
-
-    Attributes:
-        backend: exact (NumPy); the same by tensorflow (TPU, GPU or CPU) or beam (many machines);
-            faiss (approximate, an index on disk) or annoy (the same, slower).
-        beam_options: beam only: options of Apache Beam, such as runner=DataflowRunner.
-        annoy_trees: annoy only: how many trees are built; more trees find more.
-        annoy_search_nodes: annoy only: how many nodes are inspected per neighbour and tree.
-        faiss_kind: faiss only: ivf (lists of near rows, some of which are searched), hnsw (a graph:
-            more memory, much slower to build) or flat (all rows).
-        faiss_code: faiss only: how the index holds rows: sq8 (a byte a number), pq4 (two bits a
-            number, faster, ivf only), fp16 or float32.
-            Candidates are scored by the stored rows in any case.
-        faiss_lists: faiss only: how many lists ivf has; 0 chooses by the number of rows.
-        faiss_links: faiss only: how many links a row has in hnsw's graph.
-        faiss_effort: faiss only: how many lists are looked through, or how many rows of the graph
-            are kept in view; 0 takes the least that has faiss_recall.
-        faiss_recall: faiss only: the share of true neighbours that is to be found, of a sample of
-            the rows.
-        faiss_rescored: faiss only: how many candidates are scored by the stored rows, as a
-            multiple of the neighbours wanted; 0 takes 1.5, of pq4 4.
-    """
-
-    backend: Literal["exact", "tensorflow", "beam", "faiss", "annoy"] = "exact"
-    beam_options: list[str] = dataclasses.field(default_factory=list)
-    annoy_trees: int = 100
-    annoy_search_nodes: int = 10
-    faiss_kind: Literal["ivf", "hnsw", "flat"] = "ivf"
-    faiss_code: Literal["sq8", "pq4", "fp16", "float32"] = "sq8"
-    faiss_lists: int = 0
-    faiss_links: int = 32
-    faiss_effort: int = 0
-    faiss_recall: float = 0.97
-    faiss_rescored: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        expect(self.annoy_trees >= 1, "annoy_trees", "1 or more", self.annoy_trees)
-        nodes = self.annoy_search_nodes
-        expect(nodes >= 1, "annoy_search_nodes", "1 or more", nodes)
-        for name in ("faiss_lists", "faiss_effort"):
-            expect(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
-        links = self.faiss_links
-        expect(2 <= links <= 512, "faiss_links", "2 to 512", links)
-        expect(0 < self.faiss_recall <= 1, "faiss_recall", "above 0, to 1", self.faiss_recall)
-        factor = self.faiss_rescored
-        expect(factor == 0 or 1 <= factor <= 100, "faiss_rescored", "0, or 1 to 100", factor)
-        kind, code = self.faiss_kind, self.faiss_code
-        expect(kind == "ivf" or code != "pq4", "faiss_kind", "ivf for faiss_code pq4", kind)
-
-
-@dataclasses.dataclass
-class TrainNeighborsConfig:
-    """The nearest train images of a test or index image.
-
-    Attributes:
-        per_part: How many are taken from each of 20 equal parts of the train set, which is divided
-            by image id, independently of its files; 0 takes the k nearest of all.
-        k: How many are taken when per_part is 0.
-    """
-
-    per_part: int = 15
-    k: int = 300
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        expect(self.per_part >= 0, "per_part", "0 or more", self.per_part)
-        expect(self.k >= 1, "k", "1 or more", self.k)
-
-
-@dataclasses.dataclass
-class LandmarkConfig:
-    """How confident it is that an image shows a landmark.
-
-    Attributes:
-        non_landmark_weight: How much similarity to non-landmark images counts against a neighbour.
-        non_landmark_neighbors: How many non-landmark images that similarity is averaged over.
-        per_landmark: How many neighbours of one landmark count.
-        aggregate: Whether their confidences are summed or averaged.
-        best_bonus: The bonus for an image's best landmark.
-        keep: How many landmarks an image keeps.
-    """
-
-    non_landmark_weight: float = 0.4
-    non_landmark_neighbors: int = 10
-    per_landmark: int = 2
-    aggregate: Literal["sum", "mean"] = "sum"
-    best_bonus: float = 0.5
-    keep: int = 5
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        for name in ("non_landmark_neighbors", "per_landmark", "keep"):
-            value = getattr(self, name)
-            expect(value >= 1, name, "1 or more", value)
-        for name in ("non_landmark_weight", "best_bonus"):
-            value = getattr(self, name)
-            expect(value >= 0, name, "0 or more", value)
-
-
-@dataclasses.dataclass
-class FusionConfig:
-    """How direct and bridged confidence are fused into one ranking.
-
-    Attributes:
-        direct_k: How many nearest index images have a direct confidence.
-        bridge_divisor: Bridged confidence is divided by this before the exponent is applied.
-        direct_power: Exponent of the direct confidence.
-        bridge_power: Exponent of the bridged confidence.
-        tie_break: What decides equal confidences: image_id, or bridge: first the index
-            image's own landmark confidence.
-        limit: How many images are ranked per query; the competitions take 100.
-    """
-
-    direct_k: int = 100
-    bridge_divisor: float = 3.0
-    direct_power: float = 3.0
-    bridge_power: float = 3.0
-    tie_break: Literal["image_id", "bridge"] = "image_id"
-    limit: int = MAX_RANKED
-
-    def __post_init__(self) -> None:
-        """Refuses values outside their range."""
-        expect(self.direct_k >= 1, "direct_k", "1 or more", self.direct_k)
-        expect(self.limit >= 1, "limit", "1 or more", self.limit)
-        for name in ("bridge_divisor", "direct_power", "bridge_power"):
-            value = getattr(self, name)
-            expect(value > 0, name, "a number above 0", value)
-
-
-@dataclasses.dataclass
-class RetrieveConfig(NoCodeFromFiles):
+class RetrieveConfig(NoCodeFromFiles, RankingSteps):
     """Ranks the index images for every test image and writes submission, evidence and settings.
 
     Attributes:
@@ -203,7 +72,7 @@ class RetrieveConfig(NoCodeFromFiles):
     non_landmark_scores: str | None = None
     votes: list[float] = dataclasses.field(default_factory=list)
     adapter: str = ""
-    preset: Literal["fifth_place", "direct_dba", "direct"] = "fifth_place"
+    preset: Preset = "fifth_place"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)
     landmark: LandmarkConfig = dataclasses.field(default_factory=LandmarkConfig)
@@ -260,16 +129,6 @@ class RetrieveConfig(NoCodeFromFiles):
             raise ValueError(f"verifier: expected package.module:function, found {self.verifier!r}")
 
     @property
-    def bridged(self) -> bool:
-        """Whether the ranking goes through the train set."""
-        return self.preset == "fifth_place"
-
-    @property
     def needs_train(self) -> bool:
         """Whether any step reads the train set."""
         return self.bridged or self.landmark_rerank.steps != "none"
-
-    @property
-    def dba_rows(self) -> str:
-        """Which rows the augmentation replaces, the preset considered."""
-        return "none" if self.preset == "direct" else self.dba.rows

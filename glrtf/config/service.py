@@ -1,13 +1,13 @@
 """Settings of searching with single photos, in the terminal and over HTTP."""
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from glrtf.config import paths
 from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from glrtf.config.inference import VIEWS
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
 
 MOST_ANSWERS = 100
@@ -107,11 +107,7 @@ class SearcherConfig(NoCodeFromFiles):
     @property
     def cache_folder(self) -> str:
         """Where trees and landmarks are kept."""
-        if self.cache:
-            return os.fspath(self.cache)
-        if self.bundle:
-            return f"{os.fspath(self.bundle).rstrip('/')}/cache"
-        return f"{os.fspath(self.index).rstrip('/')}/search"
+        return paths.cache_folder(self.cache, self.bundle, self.index)
 
 
 @dataclass(frozen=True)

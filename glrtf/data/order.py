@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from glrtf.config.data import InputConfig
 from glrtf.data.shards import CHUNK
 
 _FIRST_WINDOW = 64
@@ -76,36 +77,40 @@ def shard_order(
     return generator.permutation(num_shards)[worker::num_workers].astype(np.int64)
 
 
+def files_at_once(config: InputConfig) -> int:
+    """How many shards are read in turns: one at a time where records are not shuffled."""
+    return config.files_at_once if config.shuffle_buffer else 1
+
+
 def plans(
     lengths: Sequence[int],
+    config: InputConfig,
     *,
     seed: int,
     worker: int,
     num_workers: int,
-    files_at_once: int,
-    window: int,
     skip: int,
 ) -> Iterator[EpochPlan]:
     """Yields the epochs of a worker endlessly, from the record after `skip`.
 
     Args:
         lengths: Records of each shard.
+        config: How to read: shards of a group, and records of a window.
         seed: Determines the order.
         worker: Which worker, from 0.
         num_workers: How many there are.
-        files_at_once: Shards of a group.
-        window: Records of a window.
         skip: Records that were delivered before; the first plan begins with
             the window that holds the next one.
     """
     sizes = np.asarray(lengths, np.int64)
+    window = config.shuffle_buffer or CHUNK
     epoch = 0
     while True:
         order = shard_order(len(sizes), seed, epoch, worker, num_workers)
         total = int(sizes[order].sum())
         if skip < total:
             bounds = window_bounds(total, window, seed, epoch)
-            yield _resume(epoch, order, sizes[order], files_at_once, bounds, skip)
+            yield _resume(epoch, order, sizes[order], files_at_once(config), bounds, skip)
         skip = max(0, skip - total)
         epoch += 1
 
@@ -114,7 +119,7 @@ def _resume(
     epoch: int,
     order: np.ndarray,
     sizes: np.ndarray,
-    files_at_once: int,
+    group_size: int,
     bounds: Sequence[int],
     skip: int,
 ) -> EpochPlan:
@@ -122,12 +127,12 @@ def _resume(
     number = bisect.bisect_right(bounds, skip) - 1
     begin = wanted = bounds[number]
     first = 0
-    while wanted >= (group := int(sizes[first : first + files_at_once].sum())) and wanted:
+    while wanted >= (group := int(sizes[first : first + group_size].sum())) and wanted:
         wanted -= group
-        first += files_at_once
-    rounds = _whole_rounds(sizes[first : first + files_at_once], wanted)
+        first += group_size
+    rounds = _whole_rounds(sizes[first : first + group_size], wanted)
     starts = np.zeros(len(order) - first, np.int64)
-    starts[:files_at_once] = np.minimum(rounds * CHUNK, sizes[first : first + files_at_once])
+    starts[:group_size] = np.minimum(rounds * CHUNK, sizes[first : first + group_size])
     drop = wanted - int(starts.sum())
     windows = np.diff(bounds[number:]).tolist()
     return EpochPlan(epoch, order[first:], starts, drop, number, windows, skip - begin)

@@ -11,7 +11,7 @@ import numpy as np
 
 from glrtf.config.data import InputConfig
 from glrtf.data import order
-from glrtf.data.shards import CHUNK, ShardSet
+from glrtf.data.shards import ShardSet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,15 +66,9 @@ def read_plan(
         records: How many are wanted.
         most_broken: How many may be broken each epoch, whose places later ones take.
     """
-    at_once = config.files_at_once if config.shuffle_buffer else 1
+    at_once = order.files_at_once(config)
     plans = order.plans(
-        shard_set.lengths,
-        seed=seed,
-        worker=worker,
-        num_workers=num_workers,
-        files_at_once=at_once,
-        window=config.shuffle_buffer or CHUNK,
-        skip=skip,
+        shard_set.lengths, config, seed=seed, worker=worker, num_workers=num_workers, skip=skip
     )
     epochs: list[tuple[int, int, int]] = []
     shards: list[np.ndarray] = []

@@ -11,7 +11,7 @@ import numpy as np
 from glrtf.config.data import InputConfig
 from glrtf.data import order, records
 from glrtf.data.records import BadRecords, Record
-from glrtf.data.shards import CHUNK, ShardSet
+from glrtf.data.shards import ShardSet
 
 Resample: TypeAlias = Callable[[Sequence[Record], np.random.Generator], list[Record]]
 """From a window's records to as many others, drawn from them."""
@@ -57,16 +57,9 @@ def shuffled_records(
         skip: Records that were delivered before; they are not read again.
         resample: Draws a window's records; None takes each of them once.
     """
-    window = config.shuffle_buffer or CHUNK
-    files_at_once = config.files_at_once if config.shuffle_buffer else 1
+    files_at_once = order.files_at_once(config)
     plans = order.plans(
-        shard_set.lengths,
-        seed=seed,
-        worker=worker,
-        num_workers=num_workers,
-        files_at_once=files_at_once,
-        window=window,
-        skip=skip,
+        shard_set.lengths, config, seed=seed, worker=worker, num_workers=num_workers, skip=skip
     )
 
     def mixed(rows: list[Record], epoch: int, number: int) -> list[Record]:

@@ -174,17 +174,14 @@ def _changing(folder: str) -> Iterator[None]:
     if files.is_remote(folder) or not os.path.isdir(folder):
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        if file_systems.lock(handle, os.path.join(folder, ""), wait=False) is False:
+    with file_systems.locked(folder) as ours:
+        if not ours:
             raise UserError(
                 f"{folder}: expected no other command to change the set, found one running; try"
                 " again when it has finished"
             )
         temporary_files.remove_stale(folder)
         yield
-    finally:
-        os.close(handle)
 
 
 def _require_alike(opened: EmbeddingSet, addition: EmbeddingSet) -> None:

@@ -1,1 +1,1 @@
-"""From ranked lists to figures, tuned parameters and pages."""
+"""Scores of rankings and predictions."""

@@ -1,8 +1,8 @@
-"""How far a mean over queries would move with another draw of queries."""
+"""Bootstrap intervals: how much a mean over queries varies with the sample of queries."""
 
 import numpy as np
 
-# Few enough values are drawn at a time to stay in the processor's cache.
+# So few values are drawn at a time that they stay in the processor's cache.
 _DRAWN_AT_ONCE = 100_000
 
 
@@ -11,13 +11,13 @@ def mean_interval(
 ) -> tuple[float, float]:
     """The percentile bootstrap interval of a mean (Efron, 1979).
 
-    For a paired difference pass the differences a query.
+    For a paired interval, pass the difference of each query.
 
     Args:
-        values: (Q,) float, one a query.
+        values: (Q,) float, one value per query.
         resamples: How many times Q queries are drawn with replacement.
-        level: The interval's confidence, between 0 and 1.
-        seed: Equal seeds give equal intervals.
+        level: Confidence level of the interval, between 0 and 1.
+        seed: The same seed gives the same interval.
 
     Returns:
         The lower and the upper end.
@@ -28,7 +28,7 @@ def mean_interval(
 
 
 def resampled_means(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """The means of Q values drawn with replacement, `resamples` times.
+    """The means of `resamples` samples of Q values, drawn with replacement.
 
     Returns:
         (resamples,) float64.

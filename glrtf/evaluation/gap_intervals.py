@@ -1,7 +1,7 @@
-"""How far GAP, and the difference of two, would move with another draw of test images.
+"""Bootstrap intervals of GAP and of the difference between two GAPs.
 
-GAP is no mean over images: the predictions of all of them stand in one list. So images are drawn
-with replacement, and GAP is computed again of each draw (Efron, 1979).
+GAP is not a mean over images, because the predictions of all images form one list. So images are
+drawn with replacement, and GAP is computed for each sample (Efron, 1979).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ _TAIL = 0.025
 
 
 class ScoredRecognition:
-    """Which predictions of some images are right.
+    """Which predictions for a set of images are right.
 
     Args:
-        predictions: The landmark predicted for each image that has one.
-        truth: For each image the landmarks that it shows; none of them may be missing.
+        predictions: The predictions by image; an image may have none.
+        truth: The landmarks that each image shows; every image is listed.
 
     Attributes:
-        order: (images,) int64, the images in the order in which their predictions rank, those
-            without a prediction last.
+        order: (images,) int64, the images by the rank of their predictions; images without a
+            prediction are last.
         correct: (images,) bool, by rank.
         positive: (images,) bool, by rank: whether the image shows a landmark.
     """
@@ -44,10 +44,10 @@ class ScoredRecognition:
         self.positive = np.array([bool(truth[i]) for i in ids], bool)[self.order]
 
     def gap(self, draws: npt.NDArray[np.int64]) -> float:
-        """GAP of a draw.
+        """GAP of a sample.
 
         Args:
-            draws: (images,) how often each image was drawn, images by ascending id.
+            draws: (images,) how often each image was drawn; images by ascending id.
         """
         places = np.repeat(np.arange(len(self.order)), draws[self.order])
         positives = int(self.positive[places].sum())
@@ -60,12 +60,12 @@ class ScoredRecognition:
 def resampled(
     several: Sequence[ScoredRecognition], resamples: int, seed: int = 0
 ) -> npt.NDArray[np.float64]:
-    """(several, resamples) float64: GAP of each, all with the same draws.
+    """(several, resamples) float64, the GAP of each on the same samples.
 
     Args:
-        several: Predictions of the same images.
-        resamples: Number of draws.
-        seed: Equal seeds draw alike.
+        several: Predictions for the same images.
+        resamples: Number of samples.
+        seed: The same seed draws the same samples.
     """
     generator = np.random.default_rng(seed)
     count = len(several[0].order)
@@ -84,7 +84,7 @@ def interval(values: npt.NDArray[np.float64]) -> list[float]:
 def intervals(
     predictions: Mapping[str, Recognition], solution: RecognitionSolution, resamples: int
 ) -> dict[str, list[float]]:
-    """Part of the test set → the interval of its GAP; parts without landmarks are left out."""
+    """The interval of GAP for each part of the test set; parts without landmarks are left out."""
     return {
         part: interval(resampled([ScoredRecognition(predictions, truth)], resamples)[0])
         for part, truth in solution.parts().items()
@@ -97,11 +97,11 @@ def paired_difference(
     solution: RecognitionSolution,
     resamples: int,
 ) -> dict[str, dict[str, Any]]:
-    """Part of the test set → how much GAP other predictions gain.
+    """How much higher the GAP of other predictions is, for each part of the test set.
 
     Returns:
-        For each part ``difference`` (others minus these) and, with resamples, ``interval`` (95 %,
-        both with the same draws).
+        For each part, ``difference`` (others minus these) and, with resamples, ``interval`` (95 %,
+        paired).
     """
     differences: dict[str, dict[str, Any]] = {}
     for part, truth in solution.parts().items():

@@ -1,7 +1,8 @@
-"""What a map of rows does for landmarks that it was not fitted on.
+"""How a map of rows performs on landmarks that it was not fitted on.
 
-Train landmarks are dealt into two halves. A map is fitted on one half and measured on the other,
-and the other way round: every photo of the half measured is searched for among the others.
+The train landmarks are split into two halves. A map is fitted on one half and measured on the
+other, then vice versa. Each photo of the measured half is a query; the other photos of that half
+are the index.
 """
 
 import dataclasses
@@ -19,19 +20,19 @@ from glrtf.evaluation.metrics import average_precision
 Map = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.floating]]
 
 _MOST_ROWS = 20_000
-"""Photos of a half that are searched for and among, at most."""
+"""The largest number of photos of a half that are measured."""
 _QUERIES_AT_ONCE = 256
 _K = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class HeldOut:
-    """Average precision at 100 of each photo, of landmarks that were not fitted on.
+    """Average precision at 100 of each photo of a landmark that the map was not fitted on.
 
     Attributes:
-        before: (photos,) of the rows as they are.
-        after: (photos,) of the mapped rows.
-        num_landmarks: How many landmarks they show.
+        before: (photos,) float64, with the original rows.
+        after: (photos,) float64, with the mapped rows.
+        num_landmarks: How many landmarks the photos show.
     """
 
     before: npt.NDArray[np.float64]
@@ -50,7 +51,7 @@ class HeldOut:
         }
 
     def as_line(self) -> str:
-        """The same in words."""
+        """The same as a sentence."""
         found = self.as_json()
         low, high = found["difference_interval"]
         return (
@@ -69,11 +70,11 @@ def measure(
 
     Args:
         rows: The train rows.
-        landmarks: (rows,) what they show.
-        fit: Fits a map on the rows that (rows,) bool chooses.
+        landmarks: (rows,) int64, the landmark of each row.
+        fit: Fits a map on the rows selected by a mask (rows,) bool.
 
     Returns:
-        None where a half has no landmark with two photos.
+        The measurements; None if a half has no landmark with two photos.
     """
     in_first = halves(landmarks)
     before, after, count = [], [], 0
@@ -91,7 +92,7 @@ def measure(
 
 
 def halves(landmarks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """(rows,) whether each row's landmark is in the first half, by a digest of its number."""
+    """(rows,) bool, whether a row's landmark is in the first half; a digest of its id decides."""
     known, of_row = np.unique(landmarks, return_inverse=True)
     first = np.zeros(len(known), bool)
     first[_shuffled(known)[: len(known) // 2]] = True
@@ -99,7 +100,7 @@ def halves(landmarks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
 
 
 def of_whole_landmarks(landmarks: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.bool_]:
-    """(rows,) which rows are of the landmarks that have about `most` rows; 0 takes all."""
+    """(rows,) bool, selects whole landmarks with at most `most` rows in total; 0 selects all."""
     chosen = np.ones(len(landmarks), bool)
     if 0 < most < len(landmarks):
         chosen[:] = False
@@ -110,7 +111,7 @@ def of_whole_landmarks(landmarks: npt.NDArray[np.int64], most: int) -> npt.NDArr
 def _photos(
     landmarks: npt.NDArray[np.int64], wanted: npt.NDArray[np.bool_], most: int = _MOST_ROWS
 ) -> np.ndarray:
-    """The wanted rows of whole landmarks, `most` at most, or those of one landmark."""
+    """The wanted rows of whole landmarks, at most `most`, but those of one landmark at least."""
     known, counts = np.unique(landmarks[wanted], return_counts=True)
     order = _shuffled(known)
     few = int(np.searchsorted(np.cumsum(counts[order]), most, side="right"))
@@ -123,7 +124,7 @@ def _shuffled(landmarks: np.ndarray) -> npt.NDArray[np.int64]:
 
 
 def _leave_one_out(rows: npt.NDArray[np.floating], landmarks: np.ndarray) -> np.ndarray:
-    """The average precision of each photo whose landmark has another one."""
+    """The average precision of each photo whose landmark has another photo."""
     found = []
     rows = rows.astype(np.float32)
     k = min(_K, len(rows) - 1)

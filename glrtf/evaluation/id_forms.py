@@ -1,4 +1,4 @@
-"""What the ids of a solution look like, to notice predictions that lost their form on the way."""
+"""The form of a solution's ids, to detect predicted ids that lost it, as in a spreadsheet."""
 
 import os
 import string
@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 _HEX = frozenset("0123456789abcdef")
 _HEX_LENGTH = 16
 _CASES = (string.ascii_lowercase, string.ascii_uppercase)
-# From that many ids on, equal lengths and missing signs are no accident.
+# With this many ids, equal lengths and a limited set of characters are not a coincidence.
 _ENOUGH = 20
-# Lists and spreadsheets leave these in fields of ids.
+# Characters that printed lists and spreadsheets leave in fields of ids.
 LIST_SIGNS = ",;\"'[](){}"
 
 
@@ -20,7 +20,7 @@ class IdForm:
         sets: Sets of ids; several queries may share one.
 
     Attributes:
-        text: The form in words.
+        text: A description of the form.
     """
 
     def __init__(self, sets: Iterable[Collection[str]]) -> None:
@@ -42,7 +42,7 @@ class IdForm:
         self.text = _in_words(self._length, is_hex, found)
 
     def unlike(self, ids: list[str]) -> list[str]:
-        """Those of the ids that do not have the form."""
+        """The ids that do not have the form."""
         joined = "".join(ids)
         if self._fits(joined, len(ids)):
             return []
@@ -55,7 +55,7 @@ class IdForm:
 
 
 def lost_form_hint(image_id: str, known: Collection[str] | Mapping[str, object]) -> str:
-    """What to do where an unknown id is a known one without its zeros or with an ending."""
+    """The remedy if an unknown id is a known id without leading zeros, or with a file extension."""
     stem, ending = os.path.splitext(image_id)
     if ending and stem in known:
         return f"found the file name {image_id!r}; write ids without {ending}"
@@ -68,7 +68,7 @@ def lost_form_hint(image_id: str, known: Collection[str] | Mapping[str, object])
 
 
 def _widened(found: set[str], *, anything: bool) -> set[str]:
-    """The characters seen, with all of their kind; all but list signs where little is known."""
+    """The characters seen, extended to their classes; with few ids, all but those of lists."""
     if anything:
         printable = {chr(code) for code in range(0x21, 0x7F)}
         return (printable - set(LIST_SIGNS)) | found

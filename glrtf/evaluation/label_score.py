@@ -1,4 +1,4 @@
-"""Rankings scored by labels or lists of relevant images: per query, per label and overall."""
+"""Scores rankings by labels or by lists of relevant images: per query, per label and overall."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +19,16 @@ RANKS = (1, 5, 10, 100)
 
 @dataclasses.dataclass(frozen=True)
 class LabelScore:
-    """The measures of every scored query.
+    """The metrics of every scored query.
 
     Attributes:
         query_ids: The queries, Q of them.
-        labels: For each its labels.
+        labels: The labels of each query.
         num_relevant: (Q,) int64.
-        num_ranked: (Q,) int64; 0 for a query that was not ranked.
-        values: Measure -> (Q,) float64; see `rank_measures`.
-        counts: Oddities: ``missing``, ``without_relevant``, ``unknown_queries`` and ``repeats``,
-            ``unknown`` for ranked images.
+        num_ranked: (Q,) int64; 0 for a query without a ranking.
+        values: (Q,) float64 by metric; see `rank_measures`.
+        counts: How often something was unexpected: ``missing``, ``without_relevant`` and
+            ``unknown_queries`` count queries; ``repeats`` and ``unknown`` count ranked images.
     """
 
     query_ids: tuple[str, ...]
@@ -48,14 +48,14 @@ def score(
 ) -> LabelScore:
     """Scores rankings.
 
-    A repeated image is no hit, yet it keeps its rank. A query of `relevance` without a ranking
-    scores 0; one without relevant images is left out.
+    A repeated image is not a hit, but it keeps its rank. A query of `relevance` without a ranking
+    scores 0. A query without relevant images is left out.
 
     Args:
-        rankings: Query id -> ranked image ids, best first.
+        rankings: The ranked image ids of each query, best first.
         relevance: Which images are right.
         name: What the rankings are called in messages.
-        ranks: The k of the measures at k.
+        ranks: The k of the metrics at k.
 
     Raises:
         UserError: If no query can be scored.
@@ -100,16 +100,16 @@ def score(
 
 
 def summary(scored: LabelScore, *, resamples: int) -> dict[str, dict[str, Any]]:
-    """The means over queries, and those over labels.
+    """The means over queries and over labels.
 
     Args:
         scored: The scored queries.
-        resamples: Bootstrap resamples of the 95 % intervals of the means over queries; 0 leaves
+        resamples: Bootstrap resamples for the 95 % intervals of the means over queries; 0 leaves
             them out.
 
     Returns:
-        ``All``: ``queries`` and each measure, with ``<measure>_interval``. ``Labels``, where
-        queries have labels: ``labels`` and the mean of each label's mean.
+        ``All``: ``queries`` and each metric, with ``<metric>_interval``. If queries have labels,
+        also ``Labels``: ``labels`` and the mean over labels of each metric.
     """
     everything: dict[str, Any] = {"queries": len(scored.query_ids)}
     intervals: dict[str, tuple[float, float]] = {}
@@ -135,7 +135,7 @@ def summary(scored: LabelScore, *, resamples: int) -> dict[str, dict[str, Any]]:
 
 
 def per_label(scored: LabelScore) -> dict[str, dict[str, float]]:
-    """For each label ``queries`` and the mean of each measure over its queries."""
+    """For each label, ``queries`` and the mean of each metric over its queries."""
     rows: dict[str, list[int]] = {}
     for row, several in enumerate(scored.labels):
         for label in several:
@@ -150,7 +150,7 @@ def per_label(scored: LabelScore) -> dict[str, dict[str, float]]:
 
 
 def query_table(scored: LabelScore) -> str:
-    """A CSV of every query's measures: id, labels, relevant, ranked, and one column each."""
+    """A CSV of every query's metrics: id, labels, relevant, ranked, and a column per metric."""
     rows = zip(scored.query_ids, scored.labels, scored.num_relevant, scored.num_ranked, strict=True)
     values = np.stack(list(scored.values.values()), axis=1)
     lines = [
@@ -161,7 +161,7 @@ def query_table(scored: LabelScore) -> str:
 
 
 def label_table(scored: LabelScore) -> str:
-    """A CSV of every label's mean measures: label, queries, and one column each."""
+    """A CSV of every label's mean metrics: label, queries, and a column per metric."""
     lines = [
         [label, means["queries"], *(f"{means[name]:.6f}" for name in scored.values)]
         for label, means in per_label(scored).items()
@@ -170,10 +170,11 @@ def label_table(scored: LabelScore) -> str:
 
 
 def differences(scored: LabelScore, other: LabelScore, *, resamples: int) -> dict[str, Any]:
-    """How much another submission gains over one, query by query, for each measure.
+    """How much higher another submission scores, query by query, for each metric.
 
     Returns:
-        Measure -> ``difference`` (other minus scored) and ``interval`` (95 %, paired bootstrap).
+        For each metric, ``difference`` (other minus scored) and ``interval`` (95 %, paired
+        bootstrap).
     """
     place = {one: row for row, one in enumerate(other.query_ids)}
     rows = [place[one] for one in scored.query_ids]
@@ -188,7 +189,7 @@ def differences(scored: LabelScore, other: LabelScore, *, resamples: int) -> dic
 
 
 def oddities(scored: LabelScore) -> list[str]:
-    """What does not count as its writer may think, one line each."""
+    """Notes on parts of the rankings that score differently than their author may expect."""
     counts = scored.counts
     texts = {
         "missing": f"of {len(scored.query_ids)} scored queries missing; a missing one scores 0",
@@ -201,14 +202,14 @@ def oddities(scored: LabelScore) -> list[str]:
 
 
 def _ranking(query_id: str, ranked: Iterable[str], relevance: Relevance) -> list[str]:
-    """The ranking without the query's own image, where that does not count."""
+    """The ranking without the query's own image, if that image does not count."""
     if relevance.own:
         return list(ranked)
     return [one for one in ranked if one != query_id]
 
 
 def _hits(ranked: Sequence[str], right: Any) -> npt.NDArray[np.int64]:
-    """The ranks, from 1, of relevant images at their first appearance."""
+    """The ranks, from 1, of relevant images where they first occur."""
     seen: set[str] = set()
     found = []
     for rank, image_id in enumerate(ranked, 1):

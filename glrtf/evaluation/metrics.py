@@ -1,8 +1,8 @@
-"""The measures of retrieval, from marked rankings to one number a query.
+"""Retrieval metrics: one number per query.
 
-Everywhere `hits` is (Q, k) bool: whether the prediction at a rank is right and
-stands there for the first time. A repeated prediction is no hit, yet it keeps
-its rank. The mean over queries is the caller's.
+In all functions, `hits` is (Q, k) bool: whether the prediction at a rank is right and occurs for
+the first time. A repeated prediction is not a hit, but it keeps its rank. The caller averages over
+queries.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def average_precision(
     Args:
         hits: (Q, n) bool.
         num_relevant: (Q,) int, at least 1.
-        max_predictions: k; None takes n. It may be larger than n.
+        max_predictions: k, which may be larger than n; None takes n.
 
     Returns:
         (Q,) float64 in 0..1.
@@ -35,7 +35,7 @@ def average_precision(
 
 
 def precision_at(hits: np.ndarray, k: int) -> np.ndarray:
-    """Hits up to rank k, divided by k even where fewer were predicted.
+    """Hits up to rank k, divided by k even if fewer images were predicted.
 
     Returns:
         (Q,) float64 in 0..1.
@@ -53,7 +53,7 @@ def recall_at(hits: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
 
 
 def first_hit_rank(hits: np.ndarray) -> np.ndarray:
-    """The rank, from 1, of the first hit; k + 1 for a query without hit.
+    """The rank, from 1, of the first hit; k + 1 for a query without hits.
 
     Returns:
         (Q,) int64 in 1..k + 1.
@@ -64,16 +64,16 @@ def first_hit_rank(hits: np.ndarray) -> np.ndarray:
 
 
 def global_average_precision(correct: np.ndarray, scores: np.ndarray, num_positives: int) -> float:
-    """Global average precision, the micro-AP of the recognition competitions.
+    """Global average precision (GAP), the micro-AP of the recognition competitions.
 
-    All predictions of all images form one list by descending score, equal
-    scores in the order given. GAP = sum over ranks r of correct_r *
-    (correct up to r) / r, divided by the number of images with a landmark.
+    The predictions of all images form one list by descending score; equal scores keep the given
+    order. GAP = sum over ranks r of correct_r * (correct up to r) / r, divided by the number of
+    images that show a landmark.
 
     Args:
         correct: (N,) bool.
         scores: (N,) float.
-        num_positives: Images with a landmark, at least 1.
+        num_positives: Number of images that show a landmark, at least 1.
     """
     order = np.argsort(-scores, kind="stable")
     right = correct[order]

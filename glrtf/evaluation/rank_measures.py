@@ -1,20 +1,20 @@
-"""Measures of rankings of any depth, each query by the ranks of its hits.
+"""Metrics of rankings of any length, computed per query from the ranks of its hits.
 
-With R relevant images and hits at the ranks h_1 < h_2 < … from 1:
+With R relevant images and hits at ranks h_1 < h_2 < …, counted from 1:
 
     map            mean of Σ i / h_i / R
     map_trapezoid  area under the precision-recall curve by trapezoids, as for Oxford and INSTRE
     map@k          mean of Σ (h_i ≤ k) i / h_i / min(R, k)
     recall@k       hits up to k / R
-    hit@k          1 for any hit up to k, called recall@k in metric learning
+    hit@k          1 if there is a hit up to k, else 0; metric learning calls it recall@k
     precision@k    hits up to k / k
     r_precision    hits up to R / R
     mmp@5          hits up to min(R, 5) / min(R, 5) (Ypsilantis et al., ICCV 2023: UnED)
     mrr            1 / h_1
     ndcg@k         Σ (h_i ≤ k) 1 / log2(h_i + 1), divided by that sum with hits at 1 to min(R, k)
-    ndcg           the same without k
+    ndcg           the same over the whole ranking
 
-An image that is not ranked is not found.
+A relevant image that is not ranked is not a hit.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,25 +26,25 @@ import numpy.typing as npt
 from glrtf.evaluation import revisited
 
 Hits = Sequence[npt.NDArray[np.int64]]
-"""For each query the ranks of its hits, from 1, ascending."""
+"""The ranks of each query's hits, from 1, ascending."""
 
 _Measure: TypeAlias = Callable[[npt.NDArray[np.int64], int, int], float]
-"""A query's hits, R and k to a number."""
+"""From a query's hits, R and k to its value."""
 _MMP_RANK = 5
 
 
 def measures(
     hits: Hits, num_relevant: npt.NDArray[np.int64], ranks: Sequence[int]
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """All measures of every query.
+    """All metrics of every query.
 
     Args:
         hits: The ranks of each query's hits.
         num_relevant: (Q,) int64, R, at least 1.
-        ranks: The k of map@k and its like.
+        ranks: The values of k for the metrics at k.
 
     Returns:
-        Name -> (Q,) float64 in 0..1.
+        (Q,) float64 in 0..1 by name.
     """
     longest = max([int(num_relevant.max(initial=1)), *(int(h[-1]) for h in hits if len(h))])
     discounts = 1 / np.log2(np.arange(longest) + 2)
@@ -75,12 +75,12 @@ def measures(
 
 
 def up_to(hits: npt.NDArray[np.int64], k: int) -> int:
-    """How many hits are among the first k."""
+    """The number of hits among the first k."""
     return int(np.searchsorted(hits, k, side="right"))
 
 
 def average_precision(hits: npt.NDArray[np.int64], num_relevant: int, k: int) -> float:
-    """Average precision at k, divided by the most hits that k images allow."""
+    """Average precision at k, divided by the largest possible number of hits."""
     hits = hits[: up_to(hits, k)]
     return float((np.arange(1, len(hits) + 1) / hits).sum() / min(num_relevant, k))
 
@@ -98,7 +98,7 @@ def _precision(hits: npt.NDArray[np.int64], _: int, k: int) -> float:
 
 
 def _precision_of_relevant(hits: npt.NDArray[np.int64], num_relevant: int, k: int) -> float:
-    """Precision at R, or at k if that is less."""
+    """Precision at R, or at k if k is smaller."""
     return _precision(hits, num_relevant, min(num_relevant, k))
 
 

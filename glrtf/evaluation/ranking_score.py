@@ -1,4 +1,4 @@
-"""Average precision straight from rows of a ranking, without any file between."""
+"""Average precision of rankings in memory, without a submission file."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from tfrecords_tools.errors import UserError
 
 
 class RankingScorer:
-    """Scores rankings of row numbers by a solution of ids.
+    """Scores rankings of row numbers against a solution of ids.
 
     Args:
         solution: The ground truth.
@@ -18,9 +18,9 @@ class RankingScorer:
         name: What the queries are called in messages.
 
     Attributes:
-        rows: (S,) int64, the rankings' rows of the scored queries, in the
-            solution's order; scored queries that are no row are left out.
-        missing: How many scored queries are no row.
+        rows: (S,) int64, the rows of the scored queries in a ranking, in the solution's order;
+            scored queries without a row are left out.
+        missing: How many scored queries have no row.
 
     Raises:
         UserError: If no scored query has a row.
@@ -41,8 +41,8 @@ class RankingScorer:
         self.missing = len(solution.relevant) - len(scored)
         self._num_index = len(index_ids)
         self._num_relevant = np.array([len(solution.relevant[q]) for q in scored], np.int64)
-        # Relevant images as sorted numbers query * N + image: a ranked image is looked up
-        # by bisection, in memory that grows with the relevant pairs alone.
+        # Relevant pairs as sorted numbers query * N + image, in which ranked images are found by
+        # bisection. The memory depends only on the number of relevant pairs.
         self._pairs = np.sort(
             np.array(
                 [
@@ -56,12 +56,11 @@ class RankingScorer:
         )
 
     def average_precisions(self, images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """The average precision at 100 of some scored queries.
+        """The average precision at 100 of selected queries.
 
         Args:
-            images: (C, k) int64, the chosen queries' ranked index rows without
-                repetition, -1 for none.
-            chosen: (C,) int64, places in `rows`.
+            images: (C, k) int64, the queries' ranked index rows, without repetition; -1 for none.
+            chosen: (C,) int64, the queries, as positions in `rows`.
 
         Returns:
             (C,) float64.

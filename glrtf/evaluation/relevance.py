@@ -1,4 +1,4 @@
-"""Which images are right for a query, from any table of labels or of relevant images."""
+"""Which images are right for a query, by a table of labels or of relevant images."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +7,7 @@ from tfrecords_tools import csv_rows, image_ids, labels
 from tfrecords_tools.errors import UserError
 
 Labels = Mapping[str, Sequence[str]]
-"""The labels of each image; of most one, of photos of several objects several."""
+"""The labels of each image: usually one, or several if it shows several objects."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Relevance:
     """The relevant images of every query.
 
     Attributes:
-        relevant: Query id -> relevant image ids; queries of one label share one set. The query's
-            own id may be among them: `own` says whether it counts.
-        labels: Query id -> its labels; empty where only relevant images are known.
-        own: Whether an image with the query's id counts as an image of the index. If not, it is
-            taken out of relevant images and rankings (leave-one-out).
+        relevant: The relevant image ids of each query; queries with the same label share a set. It
+            may contain the query's own id; see `own`.
+        labels: The labels of each query; empty if only relevant images are known.
+        own: Whether an image with the query's id counts as an index image. If not, it is removed
+            from relevant images and rankings (leave-one-out).
         known: The ids of all index images; None if they are not known.
-        notes: What the user should know.
+        notes: Notes for the user.
     """
 
     relevant: Mapping[str, Collection[str]]
@@ -37,20 +37,20 @@ class Relevance:
 
 
 def has_labels(path: str) -> bool:
-    """Whether a CSV file says what images show: id,label, id,landmark_id or landmark_id,images."""
+    """Whether a CSV file has labels: id,label, id,landmark_id or landmark_id,images."""
     header = set(csv_rows.read_header(path))
     return {"id", "label"} <= header or "landmark_id" in header
 
 
 def has_relevant_images(path: str) -> bool:
-    """Whether a CSV file lists the relevant images of queries and nothing else: id,images."""
+    """Whether a CSV file only lists the relevant images of queries: id,images."""
     return set(csv_rows.read_header(path)) == {"id", "images"}
 
 
 def read_labels(path: str) -> dict[str, tuple[str, ...]]:
     """Reads id,label, id,landmark_id or landmark_id,images.
 
-    An image may have several rows, each with another label. An empty label is none.
+    An image may have several rows with different labels. An image with an empty label has none.
 
     Raises:
         UserError: If the file lacks its columns, repeats an image with a label, or has no labels.
@@ -70,7 +70,7 @@ def read_labels(path: str) -> dict[str, tuple[str, ...]]:
 
 
 def read_relevant_images(path: str) -> dict[str, frozenset[str]]:
-    """Reads id,images: queries and their relevant images, ids with spaces between.
+    """Reads id,images: queries and the ids of their relevant images, separated by spaces.
 
     Raises:
         UserError: If the file lacks its columns, repeats a query, or has no relevant images.
@@ -88,13 +88,13 @@ def read_relevant_images(path: str) -> dict[str, frozenset[str]]:
 def by_labels(
     queries: Labels, index: Labels, known: Collection[str] | None = None, *, own: bool = False
 ) -> Relevance:
-    """Index images are right for a query if they share a label with it.
+    """Relevance by labels: an index image is right for a query if the two share a label.
 
     Args:
         queries: The labels of the queries.
         index: The labels of index images.
-        known: The ids of all index images; labels of others do not count. None takes all that
-            have a row in `index`.
+        known: The ids of all index images; labels of other images are ignored. None takes all
+            images in `index`.
         own: Whether an image with the query's id counts; see `Relevance`.
     """
     ids = index.keys() if known is None else known
@@ -118,14 +118,15 @@ def in_one_table(
     *,
     own: bool = False,
 ) -> Relevance:
-    """Queries are the ranked ones of a table; the index is given, or the table says it.
+    """Relevance by one table that has the labels of both queries and index images.
 
-    Without `index`, it is all labelled images where a ranking contains any query (so it is
-    leave-one-out), else those that are no queries.
+    The images with a ranking are the queries. Without `index`, the index is all labelled images if
+    a ranking contains a query (leave-one-out), and otherwise the labelled images that are not
+    queries.
 
     Args:
         known_labels: The labels of queries and index images.
-        rankings: What was ranked for each query.
+        rankings: The ranked image ids of each query.
         index: The ids of all index images.
         own: Whether an image with the query's id counts; see `Relevance`.
     """

@@ -1,4 +1,4 @@
-"""What a retrieval found, read back from its folder."""
+"""Reads the results of a retrieval from its folder."""
 
 import dataclasses
 from typing import Any
@@ -16,15 +16,15 @@ _SCORES = ("final", "direct", "bridged")
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """Why images were ranked as they were; rows are queries, columns ranks.
+    """The scores behind a ranking, by query (rows) and rank (columns).
 
     Attributes:
-        rows: For every query its row in the arrays.
+        rows: The row of each query in the arrays.
         index_ids: (Q, k) S dtype, empty if fewer images were ranked.
         final: (Q, k) float32, the score that ordered the images.
         direct: (Q, k) float32, direct confidence.
         bridged: (Q, k) float32, bridged confidence.
-        landmark_id: (Q, k) int64, the landmark of the bridge; -1 for none.
+        landmark_id: (Q, k) int64, the landmark of the strongest bridge; -1 for none.
     """
 
     rows: dict[str, int]
@@ -40,9 +40,9 @@ class RetrievalResult:
     """A retrieval folder's contents.
 
     Attributes:
-        rankings: For every query its ranked index ids, best first.
-        evidence: The scores behind the ranking; None for a bare CSV file.
-        info: ``retrieval.json``; empty for a bare CSV file.
+        rankings: The ranked index ids of each query, best first.
+        evidence: The scores behind the rankings; None for a CSV file alone.
+        info: ``retrieval.json``; empty for a CSV file alone.
     """
 
     rankings: dict[str, list[str]]
@@ -51,11 +51,10 @@ class RetrievalResult:
 
 
 def read_result(path: str) -> RetrievalResult:
-    """Reads the folder that ``glrtf retrieve`` wrote, or a submission's CSV file.
+    """Reads a folder written by ``glrtf retrieve``, or the CSV file of a submission.
 
     Raises:
-        UserError: If a file is missing or is not what it should be, or the
-            evidence belongs to another submission.
+        UserError: If a file is missing or invalid, or the evidence belongs to another submission.
     """
     if not submissions.is_folder(path) and not files.exists(path):
         raise UserError(f"{path}: no such file or folder; expected what glrtf retrieve wrote")
@@ -74,8 +73,8 @@ def read_evidence(path: str) -> Evidence:
     """Reads ``evidence.npz``.
 
     Raises:
-        UserError: If the file is missing or damaged, lacks an array, or an
-            array has the wrong shape.
+        UserError: If the file is missing or damaged, lacks an array, or has one of the wrong
+            shape.
     """
     names = ("query_ids", "index_ids", *_SCORES, "landmark_id")
     found = array_files.load_archive(path, "the evidence of a retrieval")

@@ -1,13 +1,13 @@
 """The Revisited Oxford and Paris protocol (Radenović et al., CVPR 2018, arXiv 1803.11285).
 
-Every query has easy, hard and junk images. Three setups take some as right and
-leave others out of the ranking as if they were not in the database:
+Every query has easy, hard and junk images. There are three setups. Each counts some of them as
+positives and ignores others, as if they were not in the database:
 
-    easy: easy are right; hard and junk are left out
-    medium: easy and hard are right; junk is left out
-    hard: hard are right; easy and junk are left out
+    easy: easy images are positives; hard and junk images are ignored
+    medium: easy and hard images are positives; junk images are ignored
+    hard: hard images are positives; easy and junk images are ignored
 
-A query without right images in a setup is left out of its mean.
+The mean of a setup is over the queries that have positives in it.
 """
 
 import dataclasses
@@ -36,12 +36,12 @@ _PHOTO = ImageSettings(min_side=1)
 
 @dataclasses.dataclass(frozen=True)
 class RevisitedQuery:
-    """What is known of a query.
+    """A query of the ground truth.
 
     Attributes:
-        marked: For ``easy``, ``hard`` and ``junk`` the database images' names.
-        box: Left, upper, right and lower end in pixels of the part of the
-            photo that is the query; None for the whole photo.
+        marked: The names of its ``easy``, ``hard`` and ``junk`` database images.
+        box: The part of the photo that is the query: left, upper, right and lower edge in pixels;
+            None for the whole photo.
     """
 
     marked: Mapping[str, frozenset[str]]
@@ -53,8 +53,8 @@ class GroundTruth:
     """The ground truth of one dataset.
 
     Attributes:
-        images: The database images' names.
-        queries: Every query by its name.
+        images: The names of the database images.
+        queries: The queries by name.
     """
 
     images: frozenset[str]
@@ -66,7 +66,7 @@ class _Box(TypedDict, total=False):
 
 
 class _Mark(_Box):
-    """What is published of one query."""
+    """The published form of a query."""
 
     easy: list[int]
     hard: list[int]
@@ -74,7 +74,7 @@ class _Mark(_Box):
 
 
 class _Published(TypedDict):
-    """The published ground truth."""
+    """The published form of the ground truth."""
 
     imlist: list[str]
     qimlist: list[str]
@@ -82,14 +82,14 @@ class _Published(TypedDict):
 
 
 def read_ground_truth(path: str) -> GroundTruth:
-    """Reads the published ground truth, written as JSON.
+    """Reads the published ground truth, converted to JSON.
 
-    The file is an object with ``imlist`` and ``qimlist``, names of database
-    and query images, and ``gnd``: for each query its ``easy``, ``hard`` and
-    ``junk`` places in ``imlist``, and ``bbx``, the query's box.
+    The file is an object with ``imlist`` and ``qimlist``, the names of the database and query
+    images, and ``gnd``. For each query, ``gnd`` has ``easy``, ``hard`` and ``junk``, positions in
+    ``imlist``, and ``bbx``, the query's box.
 
     Raises:
-        UserError: If the file is missing or is not of that form.
+        UserError: If the file is missing or does not have that form.
     """
     value = json_shapes.read(path, _Published, "convert the published file again")
     names, query_names, marks = value["imlist"], value["qimlist"], value["gnd"]
@@ -112,12 +112,11 @@ def read_ground_truth(path: str) -> GroundTruth:
 
 
 def average_precision(ranks: Sequence[int], num_right: int) -> float:
-    """The area under the precision-recall curve by trapezoids.
+    """The area under the precision-recall curve by the trapezoidal rule.
 
     Args:
-        ranks: The ranks, from 0 and ascending, of the right images found, with
-            the images left out not counted.
-        num_right: How many right images there are, at least 1.
+        ranks: The ranks of the positives found, from 0 and ascending; ignored images do not count.
+        num_right: The number of positives, at least 1.
     """
     area = 0.0
     for found, rank in enumerate(ranks):
@@ -128,7 +127,7 @@ def average_precision(ranks: Sequence[int], num_right: int) -> float:
 
 
 def precision_at(ranks: Sequence[int], k: int) -> float:
-    """The share of right images up to rank k, or up to the last right one if that is earlier."""
+    """Precision up to rank k, or up to the last positive if that is earlier."""
     if not ranks:
         return 0.0
     depth = min(max(ranks) + 1, k)
@@ -138,7 +137,7 @@ def precision_at(ranks: Sequence[int], k: int) -> float:
 def right_ranks(
     ranking: Iterable[str], right: frozenset[str], left_out: frozenset[str]
 ) -> list[int]:
-    """The ranks, from 0, of right images in a ranking without those left out."""
+    """The ranks, from 0, of the positives in a ranking without the ignored images."""
     ranks = []
     rank = 0
     for name in ranking:
@@ -153,23 +152,21 @@ def right_ranks(
 def measures(
     submission: Iterable[tuple[str, list[str]]], truth: GroundTruth, *, name: str, resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """The protocol's measures of the rankings.
+    """The protocol's metrics of the rankings.
 
     Args:
-        submission: For every query its name and all images ranked for it; an
-            image that is not ranked is not found.
+        submission: The names of queries and of all images ranked for them; images that are not
+            ranked count as not found.
         truth: The ground truth.
         name: What the submission is called in messages.
-        resamples: Bootstrap resamples of the interval of mAP; 0 leaves it out.
+        resamples: Bootstrap resamples for the interval of mAP; 0 leaves it out.
 
     Returns:
-        For ``Easy``, ``Medium`` and ``Hard``: ``queries``, ``map``,
-        ``map_interval`` (95 %) and ``mp@k``. A query that the submission lacks
-        scores 0.
+        For ``Easy``, ``Medium`` and ``Hard``: ``queries``, ``map``, ``map_interval`` (95 %) and
+        ``mp@k``. A query that is missing from the submission scores 0.
 
     Raises:
-        UserError: If a name is not in the ground truth, or an image is ranked
-            twice.
+        UserError: If a name is not in the ground truth, or an image is ranked twice.
     """
     rankings = _checked(submission, truth, name)
     result: dict[str, dict[str, Any]] = {}
@@ -188,19 +185,19 @@ def measures(
 
 
 def crop_query(data: bytes, box: pixels.Box | None) -> bytes:
-    """A query photo cut to its box, as the protocol asks before it is embedded.
+    """Crops a query photo to its box, as the protocol requires before it is embedded.
 
     Args:
-        data: An image file's bytes.
-        box: Left, upper, right and lower end in pixels; None for the whole photo.
+        data: The bytes of an image file.
+        box: Left, upper, right and lower edge in pixels; None for the whole photo.
 
     Returns:
-        The bytes as they are without a box, else those of a JPEG file, upright as index
-        photos are.
+        The given bytes without a box, otherwise the bytes of a JPEG file, turned upright like the
+        index photos.
 
     Raises:
-        OSError: If the builder would reject the photo for its size, format or damage, or
-            nothing of the box lies on it.
+        OSError: If the builder would reject the photo for its size, format or damage, or the box
+            lies outside it.
     """
     if box is None:
         return data

@@ -1,8 +1,8 @@
-"""Photos of Revisited Oxford or Paris in the layout that shards are built from.
+"""Converts Revisited Oxford or Paris to the layout that shards are built from.
 
-Their names have up to 23 characters and are no hex digits, so every photo gets
-an image_id of 16: a database image its place in ``imlist``, a query an ``f``
-and its place in ``qimlist``. The ground truth is written again in these ids.
+The names of the photos have up to 23 characters and are not hexadecimal, so every photo gets an
+image id of 16 digits: a database image its position in ``imlist``, a query an ``f`` and its
+position in ``qimlist``. The ground truth is rewritten with these ids.
 """
 
 import os
@@ -20,21 +20,21 @@ GROUND_TRUTH_FILE = "ground_truth.json"
 
 
 def write_layout(ground_truth: str, photos: str, output: str) -> GroundTruth:
-    """Writes ``test/`` (queries cut to their boxes), ``index/`` and ``metadata/``.
+    """Writes ``test/`` (queries cropped to their boxes), ``index/`` and ``metadata/``.
 
-    Index photos are hard links where the disk allows them, else copies.
+    Index photos are hard links if the file system supports them, otherwise copies.
 
     Args:
         ground_truth: The published ground truth as JSON.
         photos: The folder of the photos, ``<name>.jpg``.
-        output: The folder to be made; it appears whole or not at all.
+        output: The folder to create; it is written completely or not at all.
 
     Returns:
-        The ground truth in the new ids.
+        The ground truth with the new ids.
 
     Raises:
-        UserError: If the ground truth is not what it should be, a photo is
-            missing or cannot be read, or a box does not lie on its photo.
+        UserError: If the ground truth is invalid, a photo is missing or cannot be read, or a box
+            lies outside its photo.
     """
     truth = revisited.read_ground_truth(ground_truth)
     published = files.read_json(ground_truth)

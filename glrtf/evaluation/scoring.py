@@ -1,4 +1,4 @@
-"""Which of the ranked images of every query are right."""
+"""Compares a submission with the solution: which ranked images are right."""
 
 import array
 import dataclasses
@@ -16,21 +16,20 @@ _FILE_NAME = ".jpg"
 
 @dataclasses.dataclass(frozen=True)
 class ScoredSubmission:
-    """A submission's scored queries: which predictions are right, in the solution's order.
+    """Which predictions are right, for the scored queries in the solution's order.
 
     Attributes:
         query_ids: The queries, Q of them.
         usage: (Q,) str, ``Public`` or ``Private``.
-        hits: (Q, k) bool; whether the prediction at a rank is right and stands
-            there for the first time.
+        hits: (Q, k) bool, whether the prediction at a rank is right and occurs for the first time.
         num_relevant: (Q,) int64, at least 1.
-        num_predictions: (Q,) int64; 0 if the submission lacks the query.
-        missing: How many scored queries the submission lacks.
+        num_predictions: (Q,) int64; 0 if the submission does not have the query.
+        missing: How many scored queries the submission does not have.
         cut: How many queries had more than k predictions.
-        repeats: How many predictions, within k, stood higher up already.
+        repeats: How many of the first k predictions repeat an earlier one.
         ignored: How many of the submission's queries are not scored.
-        unlike: How many predictions, within k, look like no id of the solution.
-        unlike_text: The first of them, and what the solution's ids look like.
+        unlike: How many of the first k predictions do not have the form of the solution's ids.
+        unlike_text: The first of them, and the form of the solution's ids.
     """
 
     query_ids: tuple[str, ...]
@@ -47,7 +46,7 @@ class ScoredSubmission:
 
 
 def hit_ranks(predictions: list[str], relevant: frozenset[str]) -> list[int]:
-    """The ranks, from 0, of the relevant images at their first appearance."""
+    """The ranks, from 0, of the relevant images where they first occur."""
     return _hit_ranks(predictions, set(predictions), relevant)
 
 
@@ -70,14 +69,14 @@ def score_submission(
     """Compares a submission's predictions with the solution.
 
     Args:
-        submission: For every query its id and its ranked index ids.
+        submission: The id and the ranked index ids of each query.
         solution: The ground truth.
         name: What the submission is called in messages.
-        max_predictions: k; predictions behind the k-th do not count.
+        max_predictions: k; predictions after the k-th do not count.
 
     Raises:
-        UserError: If the submission has a query that the solution does not know, has
-            none of the solution's scored queries, or has file names in place of ids.
+        UserError: If the submission has a query that is not in the solution, has none of the
+            scored queries, or has file names instead of ids.
     """
     rows = {query_id: row for row, query_id in enumerate(solution.relevant)}
     hit_places = array.array("q")
@@ -135,7 +134,7 @@ def score_submission(
 
 
 def oddities(scored: ScoredSubmission) -> list[str]:
-    """What of a submission does not count as its writer may think, one line each."""
+    """Notes on parts of a submission that score differently than its author may expect."""
     total = len(scored.query_ids)
     counts = (
         (scored.missing, f"of {total} scored queries missing; a missing one scores 0"),

@@ -1,4 +1,4 @@
-"""The ground truth: which index images, or landmarks, are right for a query."""
+"""The ground truth: the index images, or the landmarks, that are right for a query."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from tfrecords_tools import csv_rows, image_ids
 from tfrecords_tools.errors import UserError
 
 USAGES = ("Public", "Private", "Ignored")
-# What lists leave in a field of ids; an id that has them itself stands in quotes.
+# Characters that printed lists leave in a field of ids; an id that contains them must be quoted.
 _LIST_SIGNS = frozenset(",\"'")
 
 
@@ -16,10 +16,9 @@ class RetrievalSolution:
     """The relevant index images of every query.
 
     Attributes:
-        relevant: For every scored query its relevant index ids, at least one;
-            queries of one landmark share one set.
-        usage: For every query, the ignored ones too, ``Public``, ``Private``
-            or ``Ignored``.
+        relevant: The relevant index ids of each scored query, at least one; queries of the same
+            landmark share a set.
+        usage: ``Public``, ``Private`` or ``Ignored`` for every query, also the ignored ones.
     """
 
     relevant: dict[str, frozenset[str]]
@@ -31,16 +30,16 @@ class RecognitionSolution:
     """The landmarks of every test image.
 
     Attributes:
-        landmarks: For every scored image the landmark ids that it shows, an
-            empty set for an image without landmark.
-        usage: For every image ``Public``, ``Private`` or ``Ignored``.
+        landmarks: The landmark ids that each scored image shows; empty for an image without a
+            landmark.
+        usage: ``Public``, ``Private`` or ``Ignored`` for every image.
     """
 
     landmarks: dict[str, frozenset[int]]
     usage: dict[str, str]
 
     def parts(self) -> dict[str, dict[str, frozenset[int]]]:
-        """``Public``, ``Private`` and ``All`` → the landmarks of their scored images.
+        """The landmarks of the scored images of ``Public``, ``Private`` and ``All``.
 
         A part in which no image shows a landmark is left out.
         """
@@ -56,16 +55,16 @@ class RecognitionSolution:
 
 
 def is_recognition(path: str) -> bool:
-    """Whether a CSV file is of the recognition task (``id,landmarks``)."""
+    """Whether a CSV file belongs to the recognition task (``id,landmarks``)."""
     return "landmarks" in csv_rows.read_header(path)
 
 
 def read_retrieval_solution(path: str) -> RetrievalSolution:
-    """Reads ``id,images,Usage``, images being ids with spaces between.
+    """Reads ``id,images,Usage``; images are ids separated by spaces.
 
     Raises:
-        UserError: If the file lacks a column, repeats an id, has an unknown
-            Usage, no relevant image for a scored query, or no scored query.
+        UserError: If the file lacks a column, repeats an id, has an unknown Usage, no relevant
+            image for a scored query, or no scored query.
     """
     relevant: dict[str, frozenset[str]] = {}
     usage: dict[str, str] = {}
@@ -93,11 +92,11 @@ def read_retrieval_solution(path: str) -> RetrievalSolution:
 
 
 def read_recognition_solution(path: str) -> RecognitionSolution:
-    """Reads ``id,landmarks,Usage``, landmarks being numbers with spaces between.
+    """Reads ``id,landmarks,Usage``; landmarks are numbers separated by spaces.
 
     Raises:
-        UserError: If the file lacks a column, repeats an id, has an unknown
-            Usage or a landmark that is no number, or no image with a landmark.
+        UserError: If the file lacks a column, repeats an id, has an unknown Usage, a landmark that
+            is not a number, or no image with a landmark.
     """
     landmarks: dict[str, frozenset[int]] = {}
     usage: dict[str, str] = {}
@@ -116,7 +115,7 @@ def read_recognition_solution(path: str) -> RecognitionSolution:
 
 
 def _rows(path: str, column: str, usage: dict[str, str]) -> Iterator[tuple[int, str, str, str]]:
-    """Checks and yields the rows of a solution, and notes each one's Usage."""
+    """Checks and yields the rows of a solution, and records the Usage of each."""
     for line, (image_id, values, use) in csv_rows.read_rows(path, ("id", column, "Usage")):
         if use not in USAGES:
             raise UserError(

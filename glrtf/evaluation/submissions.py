@@ -1,4 +1,4 @@
-"""What was predicted: ranked index images, or one landmark with its score."""
+"""Reads submissions: ranked index images, or a landmark with its score."""
 
 import math
 import os
@@ -15,27 +15,27 @@ SUBMISSION_FILE = "submission.csv"
 
 
 class Recognition(NamedTuple):
-    """The landmark predicted for an image and how sure it is, higher is better."""
+    """The landmark predicted for an image, and its confidence (higher is better)."""
 
     landmark_id: int
     score: float
 
 
 def is_folder(path: str) -> bool:
-    """Whether a retrieval folder is meant and not a CSV file; either may be at gs://."""
+    """Whether a path names a retrieval folder, not a CSV file; either may be on gs://."""
     return os.path.isdir(path) or (files.is_remote(path) and not path.endswith(".csv"))
 
 
 def submission_path(path: str) -> str:
-    """The CSV file meant: `path` itself or, for a retrieval folder, the one in it."""
+    """The CSV file: `path` itself, or the one in a retrieval folder."""
     return files.join(path, SUBMISSION_FILE) if is_folder(path) else path
 
 
 def require_unchanged(folder: str, name: str) -> str:
-    """The path of a file of a retrieval folder, compared with its digest in ``retrieval.json``.
+    """The path of a file of a retrieval folder, checked against its digest in ``retrieval.json``.
 
     Raises:
-        UserError: If it is missing, or another one than ``glrtf retrieve`` wrote.
+        UserError: If it is missing, or has changed since ``glrtf retrieve`` wrote it.
     """
     path, description = files.join(folder, name), files.join(folder, "retrieval.json")
     known = json_shapes.read(description, RetrievalInfo) if files.exists(description) else {}
@@ -49,14 +49,14 @@ def require_unchanged(folder: str, name: str) -> str:
 
 
 def read_index_ids(path: str, verify: Verify = "once") -> frozenset[str]:
-    """The index images' ids: those of an embedding set, or of a CSV file with a column ``id``.
+    """The ids of the index images, from an embedding set or a CSV file with a column ``id``.
 
     Args:
-        path: The set's folder or the CSV file.
-        verify: As `EmbeddingSet.open` takes it.
+        path: The folder of the set, or the CSV file.
+        verify: See `EmbeddingSet.open`.
 
     Raises:
-        UserError: If it is missing or is not what it should be, or there are no ids.
+        UserError: If it is missing or invalid, or has no ids.
     """
     if os.path.isdir(path):
         from glrtf.embeddings.embedding_set import EmbeddingSet
@@ -72,20 +72,20 @@ def read_index_ids(path: str, verify: Verify = "once") -> frozenset[str]:
 def read_submission(
     path: str, index_ids: Collection[str] | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """Reads ``id,images``: for every query its ranked index ids.
+    """Reads ``id,images``: the ranked index ids of each query.
 
-    The file is read row by row, so that the longest needs little memory.
+    The file is read row by row, so that a long one needs little memory.
 
     Args:
-        path: The CSV file, or a retrieval folder that holds ``submission.csv``.
-        index_ids: All index images, a set; None if they are not known.
+        path: The CSV file, or a retrieval folder with ``submission.csv``.
+        index_ids: The ids of all index images; None if they are not known.
 
     Yields:
-        The query's id and its predictions, best first, none cut or skipped.
+        A query's id and all of its predictions, best first.
 
     Raises:
-        UserError: If the file lacks a column, repeats a query, an image is not in the
-            index, or the file is not the one that the retrieval wrote.
+        UserError: If the file lacks a column or repeats a query, an image is not in the index, or
+            the file has changed since the retrieval wrote it.
     """
     if is_folder(path):
         path = require_unchanged(path, SUBMISSION_FILE)
@@ -104,14 +104,14 @@ def read_submission(
 
 
 def read_recognitions(path: str) -> dict[str, Recognition]:
-    """Reads ``id,landmarks``: a landmark number and a score, or nothing, an image.
+    """Reads ``id,landmarks``: a landmark number and a score for each image, or nothing.
 
     Returns:
-        The predictions of the images that have one.
+        The predictions by image; images without a prediction are left out.
 
     Raises:
-        UserError: If the file lacks a column, repeats an image, or a field is not a
-            landmark and a finite score.
+        UserError: If the file lacks a column or repeats an image, or a field is not a landmark
+            number and a finite score.
     """
     predictions: dict[str, Recognition] = {}
     seen: set[str] = set()

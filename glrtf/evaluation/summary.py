@@ -1,4 +1,4 @@
-"""From a marked submission to the measures of each part of the test set."""
+"""The metrics of a scored submission, for each part of the test set."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +18,14 @@ RECALL_RANKS = (1, 10, 100)
 
 
 def parts(usage: np.ndarray) -> dict[str, np.ndarray]:
-    """The parts of a test set that are reported apart.
+    """The parts of a test set that are reported separately.
 
     Args:
         usage: (Q,) str, ``Public`` or ``Private``.
 
     Returns:
-        For ``Public``, ``Private`` and ``All`` the (Q,) bool mask of its
-        queries; a part without queries is left out.
+        A (Q,) bool mask of the queries for each of ``Public``, ``Private`` and ``All``; a part
+        without queries is left out.
     """
     masks = {part: usage == part for part in ("Public", "Private")}
     masks["All"] = np.ones(len(usage), bool)
@@ -33,21 +33,21 @@ def parts(usage: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def average_precisions(scored: ScoredSubmission) -> np.ndarray:
-    """(Q,) float64, each query's average precision at the submission's k."""
+    """(Q,) float64, the average precision of each query at the submission's k."""
     return metrics.average_precision(scored.hits, scored.num_relevant)
 
 
 def retrieval_measures(scored: ScoredSubmission, *, resamples: int) -> dict[str, dict[str, Any]]:
-    """The measures of a retrieval submission, for each part of the test set.
+    """The metrics of a retrieval submission, for each part of the test set.
 
     Args:
         scored: The scored submission.
-        resamples: Bootstrap resamples of the interval of mAP; 0 leaves it out.
+        resamples: Bootstrap resamples for the interval of mAP; 0 leaves it out.
 
     Returns:
-        For each part: ``queries``, ``map@100``, ``map@100_interval`` (95 %),
-        ``precision@k``, ``recall@k``, ``first_hit_rank_mean`` and ``_median``
-        (k + 1 stands for no hit), ``queries_without_hit``.
+        For each part: ``queries``, ``map@100``, ``map@100_interval`` (95 %), ``precision@k``,
+        ``recall@k``, ``first_hit_rank_mean`` and ``_median`` (k + 1 without a hit), and
+        ``queries_without_hit``.
     """
     hits, num_relevant = scored.hits, scored.num_relevant
     k = hits.shape[1]
@@ -70,7 +70,7 @@ def retrieval_measures(scored: ScoredSubmission, *, resamples: int) -> dict[str,
 
 
 def _intervals(several: Sequence[np.ndarray], resamples: int) -> list[list[float]]:
-    """The interval of each mean, side by side; empty without resamples."""
+    """The interval of each mean by name; empty without resamples."""
     if not resamples:
         return [[] for _ in several]
 
@@ -84,12 +84,11 @@ def _intervals(several: Sequence[np.ndarray], resamples: int) -> list[list[float
 def paired_difference(
     scored: ScoredSubmission, other: ScoredSubmission, *, resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """How much another submission gains over one, query by query.
+    """How much higher another submission scores, query by query.
 
     Returns:
-        For each part: ``difference`` of mAP (other minus scored),
-        ``interval`` (95 %, paired bootstrap), and how many queries got
-        ``better`` and ``worse``.
+        For each part: ``difference`` of mAP (other minus scored), ``interval`` (95 %, paired
+        bootstrap), and the numbers of queries that are ``better`` and ``worse``.
     """
     gain = average_precisions(other) - average_precisions(scored)
     differences: dict[str, dict[str, Any]] = {}
@@ -109,19 +108,19 @@ def paired_difference(
 def recognition_measures(
     predictions: Mapping[str, Recognition], solution: RecognitionSolution, *, name: str
 ) -> dict[str, dict[str, Any]]:
-    """The measures of a recognition submission, for each part of the test set.
+    """The metrics of a recognition submission, for each part of the test set.
 
-    Equal scores rank by image id, then by landmark number, as Kaggle does.
+    Equal scores are ranked by image id, then by landmark number, as on Kaggle.
 
     Args:
-        predictions: The landmark predicted for each image that has one.
+        predictions: The predictions by image; an image may have none.
         solution: The ground truth.
         name: What the submission is called in messages.
 
     Returns:
-        For each part: ``images``, ``images_with_landmark``, ``predictions``,
-        ``gap``, ``gap_landmarks_only`` (images without landmark left out) and
-        ``top1`` (of the images with a landmark).
+        For each part: ``images``, ``images_with_landmark``, ``predictions``, ``gap``,
+        ``gap_landmarks_only`` (without the images that show no landmark) and ``top1`` (over the
+        images with a landmark).
 
     Raises:
         UserError: If an image is not in the solution.

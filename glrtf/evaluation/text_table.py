@@ -1,14 +1,14 @@
-"""Measures as a table for a terminal."""
+"""Metrics as tables for the terminal."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def measure_table(measures: Mapping[str, Mapping[str, Any]]) -> str:
-    """Measures as lines: one row a measure, one column a part of the test set.
+    """A table with a line per metric and a column per part of the test set.
 
     Args:
-        measures: For each part its measures; a two-number list is an interval.
+        measures: The metrics of each part; a list of two numbers is an interval.
     """
     header = ["", *measures]
     names = list(dict.fromkeys(name for values in measures.values() for name in values))
@@ -19,11 +19,11 @@ def measure_table(measures: Mapping[str, Mapping[str, Any]]) -> str:
 def label_table(
     measures: Mapping[str, Mapping[str, Any]], compare: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Measures by labels as lines: the mean over queries, its interval, and that over labels.
+    """A table with a line per metric: the mean over queries, its interval, the mean over labels.
 
     Args:
-        measures: ``All`` and, where there are labels, ``Labels``.
-        compare: Other submission -> measure -> ``difference`` and ``interval``.
+        measures: ``All`` and, if there are labels, ``Labels``.
+        compare: For each other submission and metric, ``difference`` and ``interval``.
     """
     of_queries, of_labels = measures["All"], measures.get("Labels", {})
     names = [name for name in of_queries if name != "queries" and not name.endswith("_interval")]
@@ -43,7 +43,7 @@ def label_table(
 
 
 def columns(rows: list[list[str]]) -> str:
-    """Rows of texts in columns: the first to the left, the others to the right."""
+    """Rows of texts in columns: the first aligned left, the others right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -11,7 +11,7 @@ from glrtf.config.inference import EmbedConfig
 from glrtf.inference import tasks
 from glrtf.inference.extraction import Job
 from tfrecords_tools import beam_options
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import optional_package
 
 
 def run(config: EmbedConfig, num_parts: int) -> None:
@@ -24,10 +24,7 @@ def run(config: EmbedConfig, num_parts: int) -> None:
     Raises:
         UserError: If Beam is not installed.
     """
-    try:
-        import apache_beam as beam
-    except ImportError:
-        raise UserError(f"--runner beam needs apache-beam: {how_to_install('beam')}") from None
+    beam = optional_package("apache_beam", "--runner beam", "apache-beam", "beam")
     parsed = beam_options.pipeline_options(config.beam_options)
     alone = dataclasses.replace(config, runner="local", beam_options=())
     with beam.Pipeline(options=parsed) as pipeline:

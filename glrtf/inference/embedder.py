@@ -76,6 +76,17 @@ class Embedder:
             self, name=meta["model"], digest=meta["model_digest"], adapter=adapter
         )
 
+    def description(self) -> dict[str, Any]:
+        """What its sets record of any model: JSON values; see `preparation` for others."""
+        return {
+            "model": self.name,
+            "model_digest": self.digest,
+            "size": self.size,
+            "max_side": self.max_side or 0,
+            "antialias": self.antialias,
+            "precision": self.precision,
+        }
+
     def finished(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The model's rows (n, dimension) as stored in its sets."""
         return self.adapter.apply(rows) if self.adapter else rows

@@ -26,12 +26,7 @@ def make(
 ) -> dict[str, Any]:
     """Everything that the set's bytes depend on, JSON values."""
     return {
-        "model": embedder.name,
-        "model_digest": embedder.digest,
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
+        **embedder.description(),
         # Only if they are set: sets of this project's models stay unchanged.
         **({"runtime": embedder.runtime} if embedder.runtime != "tensorflow" else {}),
         **({"preparation": embedder.preparation} if embedder.preparation else {}),

@@ -10,22 +10,18 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glrtf.planning.tpu_compiler import ENVIRONMENT
+from glrtf.planning.program_text import count_collectives
+from glrtf.planning.tpu_compiler import ENVIRONMENT, cycles_of, memory_of, write_result
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
     from glrtf.config.training import TrainConfig
-
-_COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 
 def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, Any]:
@@ -36,8 +32,8 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
         topology_name: As libtpu names it.
 
     Returns:
-        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, by
-        name.
+        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, and
+        of those inside loops, by name.
     """
     from glrtf.config import keras_backend
 
@@ -62,20 +58,15 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
             raise
         result["refused"] = str(error)
     else:
-        statistics = compiled.memory_analysis()
-        names = [name for name in dir(statistics) if name.endswith("_in_bytes")]
-        result["memory"] = {name: getattr(statistics, name) for name in names}
+        result["memory"] = memory_of(compiled.memory_analysis())
         costs = compiled.cost_analysis()
         text = compiled.as_text()
-        cycles = sum(map(int, re.findall(r'estimated_cycles":"(\d+)"', text)))
         result["cost"] = {
             "bytes_accessed": float(costs.get("bytes accessed", 0.0)),
             "flops": float(costs.get("flops", 0.0)),
-            "cycles": float(cycles),
+            "cycles": cycles_of(text),
         }
-        result["collectives"] = {
-            name: len(re.findall(rf"= .*\b{name}(?:-start)?\(", text)) for name in _COLLECTIVES
-        }
+        result["collectives"], result["collectives_in_loops"] = count_collectives(text)
     result["seconds"] = time.monotonic() - began
     return result
 
@@ -194,13 +185,10 @@ def config_of(settings: dict[str, Any]) -> tuple["TrainConfig", int]:
 
 
 def main(argv: list[str]) -> int:
-    """Reads the settings, writes the result under another name first and then in place."""
+    """Reads the settings and writes the result."""
     settings, topology_name, output = argv
     os.environ.update(ENVIRONMENT)
-    result = compile_update(files.read_json(settings), topology_name)
-    partial = Path(f"{output}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
-    partial.replace(output)
+    write_result(output, compile_update(files.read_json(settings), topology_name))
     return 0
 
 

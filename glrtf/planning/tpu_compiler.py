@@ -66,9 +66,7 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         compiled = device.client.compile(
             module, executable_devices=xla_client.DeviceList((device,)), compile_options=options
         )
-        statistics = compiled.get_compiled_memory_stats()
-        names = [name for name in dir(statistics) if name.endswith("_in_bytes")]
-        result["memory"] = {name: getattr(statistics, name) for name in names}
+        result["memory"] = memory_of(compiled.get_compiled_memory_stats())
         result["cost"] = _cost(compiled)
     except _jax.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
@@ -85,8 +83,18 @@ def _cost(compiled: Any) -> dict[str, float]:
     """
     costs = compiled.cost_analysis()
     text = compiled.hlo_modules()[0].to_string()
-    cycles = sum(map(int, re.findall(r'estimated_cycles":"(\d+)"', text)))
-    return {"bytes_accessed": float(costs["bytes accessed"]), "cycles": float(cycles)}
+    return {"bytes_accessed": float(costs["bytes accessed"]), "cycles": cycles_of(text)}
+
+
+def memory_of(statistics: Any) -> dict[str, int]:
+    """The compiler's statistics of memory by name, bytes."""
+    names = [name for name in dir(statistics) if name.endswith("_in_bytes")]
+    return {name: getattr(statistics, name) for name in names}
+
+
+def cycles_of(program: str) -> float:
+    """The compiler's estimates of a compiled program's operations, added up."""
+    return float(sum(map(int, re.findall(r'estimated_cycles":"(\d+)"', program))))
 
 
 def _num_parameters(module: Any) -> int:
@@ -109,14 +117,18 @@ def _alias_within_tuple(module: Any) -> None:
     attributes[_ALIASES] = ir.Attribute.parse(text, context=module.context)
 
 
-def main(argv: list[str]) -> int:
-    """Reads the program, writes the result to a temporary file, then moves it in place."""
-    program, topology_name, output = argv
-    os.environ.update(ENVIRONMENT)
-    result = compile_program(Path(program).read_bytes(), topology_name)
+def write_result(output: str, result: dict) -> None:
+    """Writes a result to a temporary file, then moves it in place."""
     partial = Path(f"{output}.{os.getpid()}.partial")
     partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
     partial.replace(output)
+
+
+def main(argv: list[str]) -> int:
+    """Reads the program and writes the result."""
+    program, topology_name, output = argv
+    os.environ.update(ENVIRONMENT)
+    write_result(output, compile_program(Path(program).read_bytes(), topology_name))
     return 0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import optional_package
 
 
 def log_report(
@@ -43,8 +43,4 @@ def require_wandb() -> Any:
     Raises:
         UserError: If it is not installed.
     """
-    try:
-        import wandb
-    except ImportError:
-        raise UserError("--wandb needs wandb, which is not installed: pip install wandb") from None
-    return wandb
+    return optional_package("wandb", "--wandb", "wandb", "wandb")

@@ -9,6 +9,7 @@ import os
 from typing import Any, Literal, TypedDict, TypeVar
 
 from glrtf.config.descriptor import HUB_PREFIX
+from glrtf.config.paths import BUNDLE_CACHE
 from glrtf.config.ranking import RankingSettings
 from glrtf.config.ranking import names as ranking_names
 from glrtf.config.retrieval import RetrieveConfig
@@ -23,7 +24,6 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
 BUNDLE_FILE = "bundle.json"
-CACHE_FOLDER = "cache"
 SCHEMA_VERSION = 1
 _FREE = {"query", "output", "search", "verify", "bundle"}
 _FREE |= {"verifier", "verifier_top", "verifier_images"}
@@ -116,7 +116,7 @@ class Bundle:
     @property
     def cache_folder(self) -> str:
         """Where what is computed once is kept unless the settings say otherwise."""
-        return files.join(self.folder, CACHE_FOLDER)
+        return files.join(self.folder, BUNDLE_CACHE)
 
     def path(self, name: str) -> str:
         """Where a part is; empty for an empty name."""

@@ -41,12 +41,11 @@ class DirectSide:
         Args:
             queries: The query rows wanted, in this order; None takes all.
         """
-        augmented = self._config.dba_rows
         query: RowSource = self._inputs.query
         index: RowSource = self._inputs.index
-        if augmented in ("test", "both"):
+        if self._config.augments_queries:
             query = self._augmented(query, "test")
-        if augmented in ("index", "both"):
+        if self._config.augments_index:
             index = self._augmented(index, "index")
         if queries is not None:
             query = self._inputs.kept(SubsetRows(query, queries))

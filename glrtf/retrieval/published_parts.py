@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import PUBLISHED_PARTS
+from glrtf.config.ranking import PUBLISHED_PARTS
 from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows, gather_rows

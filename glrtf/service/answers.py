@@ -1,10 +1,10 @@
-"""The answer to a search with a photo."""
+"""The answer to a photo search."""
 
 import dataclasses
 from typing import Any
 
 LIKELY, WEAK = 0.7, 0.3
-"""The probabilities from which an answer is called likely, and below which weak."""
+"""The probability from which an answer is called likely, and the one below which it is unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,12 +12,12 @@ class LandmarkFound:
     """A landmark that a photo may show.
 
     Attributes:
-        landmark_id: Which.
+        landmark_id: Its id.
         name: Its name; empty if unknown.
         confidence: C, a sum of similarities.
         probability: The probability that it is right, 0 to 1; None if unknown. See
             `glrtf.service.calibration`.
-        train_photos: The photo's nearest train photos of it, which support it.
+        train_photos: The nearest train photos of the landmark, which support the answer.
     """
 
     landmark_id: int
@@ -28,23 +28,23 @@ class LandmarkFound:
 
     @property
     def title(self) -> str:
-        """Its name, or its number."""
+        """A landmark's name, or its number if it has none."""
         return self.name or f"landmark {self.landmark_id}"
 
 
 @dataclasses.dataclass(frozen=True)
 class PhotoFound:
-    """One index photo of an answer.
+    """An index photo of an answer.
 
     Attributes:
-        image_id: Which.
+        image_id: Its id.
         name: Its owner's name for it; empty if unknown.
-        final: F, by which the photos are ordered.
-        probability: The probability that it shows the same, 0 to 1; None if unknown.
-        direct: D, confidence from similarity alone.
-        bridged: B, confidence through a landmark of the train set.
-        landmark_id: That landmark; None if there is none.
-        train_photos: The train photos of it that are nearest to this index photo.
+        final: F, the score that orders the photos.
+        probability: The probability that it shows the same object, 0 to 1; None if unknown.
+        direct: D, the confidence from similarity alone.
+        bridged: B, the confidence through a landmark of the train set.
+        landmark_id: That landmark; None for none.
+        train_photos: The nearest train photos of that landmark.
     """
 
     image_id: str
@@ -62,7 +62,7 @@ class Answer:
     """The answer for a photo.
 
     Attributes:
-        landmarks: Landmarks it may show, highest confidence first.
+        landmarks: Landmarks that it may show, highest confidence first.
         photos: The best index photos, highest confidence first.
     """
 
@@ -78,7 +78,7 @@ class Answer:
 
     @property
     def verdict(self) -> str | None:
-        """``likely``, ``unsure`` or ``unknown``; None if unknown."""
+        """``likely``, ``unsure`` or ``unknown``; None without a calibration."""
         if self.probability is None:
             return None
         if self.probability >= LIKELY:
@@ -86,7 +86,7 @@ class Answer:
         return "unsure" if self.probability >= WEAK else "unknown"
 
     def head(self, limit: int) -> "Answer":
-        """The same answer with at most that many index photos."""
+        """The same answer with at most `limit` index photos."""
         return Answer(self.landmarks, self.photos[:limit])
 
     def as_json(self) -> dict[str, Any]:

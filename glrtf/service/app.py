@@ -1,4 +1,4 @@
-"""The HTTP service: one search, its page, the photos it shows, and its state."""
+"""The HTTP service: search, web page, photos and health."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ Texts = Annotated[list[str], Parameter()]
 
 FIELD = "photo"
 MOST_PHOTOS = 8
-"""Photos of one object that a search may have, and index photos that it may name."""
+"""The largest number of uploaded photos of a search, and of index photos that it names."""
 _SIDES = (160, 320, 640)
 _PAGE_FILES = {
     "/": ("page.html", "text/html"),
@@ -47,12 +47,12 @@ _PAGE_FILES = {
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-# A photo's id is its content's name: what is under it does not change.
+# The photo of an id never changes.
 _KEEP = {"Cache-Control": "private, max-age=86400"}
 
 
 class Service:
-    """What the routes share.
+    """The state that the routes share.
 
     Args:
         searcher: Finds the answers.
@@ -79,7 +79,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def running(self, _: FastAPI) -> AsyncIterator[None]:
-        """Answers for as long as the block lasts."""
+        """Batches searches inside the block."""
         self._batcher.start()
         try:
             yield
@@ -97,9 +97,9 @@ class Service:
         only_labels: Texts = [],  # noqa: B006
         only_folders: Texts = [],  # noqa: B006
     ) -> Response:
-        """Which landmarks the photos of a form show, and which index photos show it too.
+        """Searches with the photos of a form, which show one object.
 
-        Several photos are of one object; `box` has one for each or none.
+        `box` has one box for each photo, or none.
         """
         query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)))
         return await self._respond(lambda place: self._answer(request, place, query, box), limit)
@@ -111,7 +111,7 @@ class Service:
         only_labels: Texts = [],  # noqa: B006
         only_folders: Texts = [],  # noqa: B006
     ) -> Response:
-        """Which landmarks index photos show, and which others show it too."""
+        """Searches with photos of the index."""
         within = Within(tuple(only_labels), tuple(only_folders))
 
         async def answer(place: Place) -> Answer:
@@ -121,13 +121,13 @@ class Service:
         return await self._respond(answer, limit)
 
     async def _respond(self, answer: Callable[[Place], Awaitable[Answer]], limit: int) -> Response:
-        """An answer as JSON, counted."""
+        """Answers a query as JSON and counts the outcome."""
         began = time.monotonic()
         try:
             with self._admission.one() as place:
                 found = await answer(place)
         except ClientDisconnect:
-            # Nobody is left to read this.
+            # The client has disconnected: nobody reads this response.
             self._counters.aborted()
             return Response(status_code=400)
         except HTTPException as refused:
@@ -140,7 +140,7 @@ class Service:
         return JSONResponse(found.head(limit).as_json())
 
     async def photo(self, split: str, image_id: str, side: int = 0) -> Response:
-        """A photo of the index or train set; with `side` a small one."""
+        """A photo of the index or train set; with `side`, a thumbnail."""
         place = self._stores[split].place(image_id) if split in self._stores else None
         if place is None:
             raise HTTPException(404, "no such photo")
@@ -157,7 +157,7 @@ class Service:
         return Response(data, media_type="image/jpeg", headers=_KEEP)
 
     async def health(self) -> dict[str, Any]:
-        """The service's health, its sets and its counters."""
+        """The health of the service, its sets and its counters."""
         train, calibration = self._searcher.train, self._searcher.calibration
         return {
             "status": "ok",
@@ -204,7 +204,7 @@ class Service:
         return await self._asked(dataclasses.replace(query, photos=tuple(pixels)))
 
     async def _asked(self, query: Query) -> Answer:
-        """The answer to a query, or a refusal where it names what the index does not have."""
+        """The answer to a query; an HTTP error if it names something that the index lacks."""
         if len(query.like) > MOST_PHOTOS:
             raise HTTPException(
                 422, f"like: expected at most {MOST_PHOTOS} photos, found {len(query.like)}"

@@ -1,4 +1,4 @@
-"""A model called with batches of a few fixed lengths, so that nothing is traced twice."""
+"""A model that is called with batches of a few fixed lengths, so that it is not traced again."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,17 +13,17 @@ from glrtf.service.photo_input import Prepared
 
 
 class BatchModel:
-    """Embeds any number of images in batches of a few lengths, at most a quarter of each padding.
+    """Embeds any number of images in batches of a few lengths; at most a quarter is padding.
 
     Args:
         embedder: The model.
         views: Names of the views to sum.
         max_batch: The largest number of images per call.
-        scales: Of the model's input size, at each of which every view is embedded.
+        scales: Every view is embedded at each of these multiples of the model's input size.
 
     Attributes:
         embedder: The model.
-        specs: How its inputs are made, one a scale.
+        specs: How its inputs are made, one per scale.
         lengths: The lengths of batches, ascending.
         num_traces: How often the model was traced.
     """
@@ -52,12 +52,12 @@ class BatchModel:
     def warm(self) -> None:
         """Traces and runs every length once, so that no request waits for it."""
         if not self.embedder.in_graph:
-            return  # It was run once when it was loaded.
+            return  # Such a model was run when it was loaded.
         for length in self.lengths:
             self._run([np.zeros((length, *spec.shape), np.uint8) for spec in self.specs])
 
     def __call__(self, photos: Sequence[Prepared]) -> np.ndarray:
-        """Rows float32 (n, d), of length 1, of photos made by `specs`, as sets have them."""
+        """Embeds photos prepared by `specs`: float32 rows (n, d) of length 1, as in sets."""
         most = self.lengths[-1]
         rows = [np.empty((0, self.embedder.dimension), np.float32)]
         for start in range(0, len(photos), most):
@@ -97,6 +97,6 @@ def _inputs(photo: Prepared) -> tuple[np.ndarray, ...]:
 
 
 def _lengths(most: int) -> list[int]:
-    """1 to 4, then four to each doubling: 5, 6, 7, 8, 10, 12, 14, 16, 20, …; the last is `most`."""
+    """1 to 4, then four lengths per doubling: 5, 6, 7, 8, 10, 12, 14, 16, 20, … up to `most`."""
     steps = [quarters << power for power in range(most.bit_length()) for quarters in (4, 5, 6, 7)]
     return sorted({*range(1, min(most, 4) + 1), *(each for each in steps if each < most), most})

@@ -15,18 +15,18 @@ class Batcher(Generic[ItemT, ResultT]):
     """Collects items submitted within a short time and runs them together.
 
     Two batches run at a time, so that one is on the device while the results of the other are
-    computed; meanwhile the next one fills. A single item does not wait. An item whose submitter has
-    given up is skipped.
+    processed. Meanwhile the next batch fills. A single item does not wait. Items whose submitter
+    has given up are skipped.
 
     Args:
-        run: Maps items to equally many results, in order. Runs in two threads at a time.
+        run: Maps items to the same number of results, in order. Runs in two threads at a time.
         max_batch: The largest number of items per call.
-        wait: How long a batch waits for each further item, seconds.
-        expected: Tells whether further items may arrive; without it, a batch does not wait.
+        wait: How long a batch waits for each further item, in seconds.
+        expected: Whether further items may arrive; without it, a batch does not wait.
 
     Attributes:
-        batches: How many calls were made.
-        items: How many items they had, all together.
+        batches: The number of calls.
+        items: The number of items in all calls.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Batcher(Generic[ItemT, ResultT]):
         self.items = 0
 
     def start(self) -> None:
-        """Starts collecting, in the running event loop."""
+        """Starts collecting in the running event loop."""
         self._collector = asyncio.create_task(self._collect())
 
     async def stop(self) -> None:
-        """Stops collecting; running calls are awaited, waiting items are dropped."""
+        """Stops collecting: waits for running calls and drops waiting items."""
         if self._collector:
             self._collector.cancel()
             await asyncio.gather(self._collector, *self._running, return_exceptions=True)
@@ -68,7 +68,7 @@ class Batcher(Generic[ItemT, ResultT]):
 
     @property
     def waiting(self) -> int:
-        """How many items wait for their call."""
+        """The number of items that wait for a call."""
         return self._waiting.qsize()
 
     async def _collect(self) -> None:

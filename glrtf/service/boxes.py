@@ -1,4 +1,4 @@
-"""The part of a photo that is searched with."""
+"""Boxes: the part of a photo to search with."""
 
 import io
 import math
@@ -12,7 +12,7 @@ _FORM = "x0,y0,x1,y1, left, upper, right and lower end, in pixels of the upright
 
 
 class NothingInsideError(Exception):
-    """A box that does not lie on its photo."""
+    """A box lies outside its photo."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Box:
     """A rectangle on an upright photo.
 
     Attributes:
-        left: Its ends, in pixels of the photo at full size; or where all four are at most 1, as
-            shares of its width and height.
+        left: Its left edge, in pixels of the photo at full size; if all four values are at most
+            1, they are shares of its width and height.
         upper: See left.
         right: See left.
         lower: See left.
@@ -34,10 +34,10 @@ class Box:
 
     @classmethod
     def parse(cls, text: str) -> "Box":
-        """A box as it is typed, such as ``40,30,200,180`` or ``0.1,0,0.6,1``.
+        """Parses a box such as ``40,30,200,180`` or ``0.1,0,0.6,1``.
 
         Raises:
-            ValueError: If it is no box.
+            ValueError: If the text is not a box.
         """
         try:
             ends = [float(each) for each in text.split(",")]
@@ -52,17 +52,17 @@ class Box:
 
     @property
     def ends(self) -> tuple[float, float, float, float]:
-        """left, upper, right and lower."""
+        """The left, upper, right and lower edge."""
         return self.left, self.upper, self.right, self.lower
 
     def cut(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """The part of a photo inside the box; what of the box lies outside is left off.
+        """Crops a photo to the box; parts of the box outside the photo are ignored.
 
         Args:
-            pixels: (height, width, 3) of the photo at full size.
+            pixels: (height, width, 3), the photo at full size.
 
         Raises:
-            NothingInsideError: If nothing of the box lies on it.
+            NothingInsideError: If the box lies outside the photo.
         """
         height, width = pixels.shape[:2]
         scales = (width, height, width, height) if max(self.ends) <= 1 else (1, 1, 1, 1)
@@ -79,14 +79,14 @@ class Box:
 
 
 def parse_all(texts: Sequence[str], photos: int) -> list[Box | None]:
-    """The box of each photo, None for all of it.
+    """Parses the box of each photo; None stands for the whole photo.
 
     Args:
-        texts: One for each photo, ``all`` for the whole photo; none for whole photos.
-        photos: How many photos.
+        texts: A box for each photo, or ``all``; if empty, all photos are used whole.
+        photos: The number of photos.
 
     Raises:
-        ValueError: If there are not as many, or one is no box.
+        ValueError: If the numbers differ, or a text is not a box.
     """
     if texts and len(texts) != photos:
         raise ValueError(f"expected one for each of {photos} photos, or all, found {len(texts)}")
@@ -94,7 +94,7 @@ def parse_all(texts: Sequence[str], photos: int) -> list[Box | None]:
 
 
 def as_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Pixels as a file that loses nothing."""
+    """Encodes pixels as a lossless image file."""
     from PIL import Image
 
     written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The parts of a bundle, opened and checked to belong together."""
+"""Opens the parts of a bundle and checks that they belong together."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ _MORE_FILES = ("non_landmark_solution", "non_landmark_scores")
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What is sealed, opened and found to belong together.
+    """The parts of a bundle, opened and checked.
 
     Attributes:
-        settings: Files and ranking, as a retrieval with them would have.
+        settings: Files and ranking, as settings of ``glrtf retrieve``.
         embedders: The models.
-        index: The index's sets.
+        index: The index sets.
         train: The train sets.
         models: How each model embeds photos.
-        mapped: Whether the sets hold rows that the adapter has mapped already.
+        mapped: Whether the rows of the sets have already been mapped by the adapter.
         adapter: The adapter's folder; empty for none.
-        notes: What the user should know.
+        notes: Notes for the user.
     """
 
     settings: RetrieveConfig
@@ -50,10 +50,10 @@ class Parts:
 
 
 def settings_of(config: BundleConfig) -> RetrieveConfig:
-    """The settings of a retrieval with the bundle's parts: flags, then the ranking file.
+    """The settings of a retrieval with the bundle's parts; flags override the ranking file.
 
     Raises:
-        UserError: On a ranking file that is none, or settings that do not go together.
+        UserError: On an invalid ranking file, or settings that contradict each other.
     """
     read = ranking_files.read(config.ranking) if config.ranking else {}
     chosen = {name: getattr(config, name) or read.get(name) for name in (*_FILES, *_MORE_FILES)}
@@ -111,7 +111,7 @@ def open_parts(config: BundleConfig) -> Parts:
             notes = _compare_mapped(adapter, embedders, models, [*index, *train])
         else:
             notes = _compare(embedders, models, index, train)
-    Inputs(settings)  # Compares the sets with each other and with the tables.
+    Inputs(settings)  # This compares the sets with each other and with the tables.
     return Parts(
         settings,
         tuple(embedders),
@@ -139,7 +139,7 @@ def _notes_for_photos(ranking: RankingSettings) -> tuple[str, ...]:
 
 
 def _is_mapped(adapter: adapters.Adapter, index: Sequence[EmbeddingSet]) -> bool:
-    """Whether the index's set holds rows that the adapter has mapped."""
+    """Whether the rows of the index set were mapped by the adapter."""
     digest = adapter.meta(adapter.models)["model_digest"]
     return len(index) == 1 and index[0].meta.get("model_digest") == digest
 
@@ -164,7 +164,7 @@ def _require_as_many(
 def _load_models(
     config: BundleConfig, metas: Sequence[dict[str, Any]]
 ) -> tuple[list[Embedder], list[dict[str, Any]]]:
-    """The models, loaded as their sets say, and how each embeds photos."""
+    """Loads the models as their sets record; also returns how each embeds photos."""
     embedders, models = [], []
     for model, meta in zip(config.model, metas, strict=True):
         scales = meta.get("scales") or [1.0]
@@ -177,7 +177,7 @@ def _load_models(
 def _with_adapter(
     settings: RetrieveConfig, adapter: adapters.Adapter, mapped: bool
 ) -> RetrieveConfig:
-    """The settings with the adapter's votes, and without the adapter where sets are mapped."""
+    """The settings with the adapter's votes, and without the adapter if the sets are mapped."""
     votes = list(settings.votes)
     if votes not in ([], list(adapter.votes)):
         raise UserError(
@@ -204,7 +204,7 @@ def _load(
 
 
 def _metas(mapped: EmbeddingSet, models: int) -> list[dict[str, Any]]:
-    """How the photos of each model were prepared, as a mapped set says."""
+    """How the photos of each model were prepared, as recorded by a mapped set."""
     if models == 1:
         return [mapped.meta]
     joined: list[dict[str, Any]] = mapped.meta.get("joined") or [{} for _ in range(models)]
@@ -217,7 +217,7 @@ def _compare(
     index: Sequence[EmbeddingSet],
     train: Sequence[EmbeddingSet],
 ) -> list[str]:
-    """Compares each model with its sets; notes for the user."""
+    """Compares each model with its sets; returns notes for the user."""
     notes = []
     for place, (embedder, photos) in enumerate(zip(embedders, models, strict=True)):
         for one in (*index[place : place + 1], *train[place : place + 1]):

@@ -1,4 +1,4 @@
-"""Searching in a bundle: its sets, ranking and models, opened."""
+"""Opens a bundle for searching: its sets, ranking and models."""
 
 from glrtf.config.service import SearcherConfig
 from glrtf.inference.embedders import load_embedder
@@ -13,8 +13,8 @@ def load(config: SearcherConfig, max_batch: int) -> tuple[Searched, JoinedModels
     """A bundle's sets and models, and notes for the user.
 
     Args:
-        config: Names the bundle.
-        max_batch: Most photos of one model call.
+        config: The settings that name the bundle.
+        max_batch: The largest number of photos per model call.
 
     Raises:
         UserError: If a file is missing or has changed, or a model does not load here.

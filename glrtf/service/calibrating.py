@@ -1,4 +1,4 @@
-"""A searcher's calibration, computed once for an index and cached."""
+"""The calibration of a searcher, computed once for an index and cached."""
 
 import dataclasses
 import json
@@ -16,14 +16,14 @@ from tfrecords_tools.storage import files
 
 _NAME = "calibration.json"
 MOST = 500
-"""Photos that answers are calibrated on."""
+"""The largest number of photos that a calibration uses."""
 _VERSION = 3
 
 
 def calibrated(searcher: RowSearcher, config: SearcherConfig) -> Calibration:
-    """The stored calibration, or leave-one-out over at most 500 photos of known landmarks.
+    """The stored calibration, or a new one by leave-one-out over at most 500 labelled photos.
 
-    It uses index photos; if the train set has none of their landmarks, it uses train photos.
+    These are index photos. If the train set has none of their landmarks, they are train photos.
 
     Args:
         searcher: The searcher to calibrate.
@@ -53,15 +53,15 @@ def _fitted(searcher: RowSearcher, photos: KnownPhotos, source: str) -> Calibrat
 
 
 def keep(searcher: RowSearcher, config: SearcherConfig, fitted: Calibration) -> None:
-    """Stores a calibration for searches in this index, replacing an earlier one."""
+    """Stores a calibration for this index, replacing an earlier one."""
     values = {"key": _key(searcher, config), **fitted.as_json()}
     files.write_json(_path(config), values)
 
 
 def held_out(searcher: RowSearcher, photos: KnownPhotos, config: SearcherConfig) -> Calibration:
-    """The calibration by photos that are in no set; stored if it has a curve.
+    """The calibration by held-out photos; stored if it has a curve.
 
-    A curve with too few photos is not replaced.
+    If there are too few photos for a curve, the earlier calibration is kept.
     """
     known = int((photos.landmarks != NO_LANDMARK).sum())
     source = f"{len(photos.rows)} held-out photos, {known} of them of known landmarks"
@@ -95,9 +95,9 @@ def _kept(searcher: RowSearcher, config: SearcherConfig) -> Calibration | None:
 
 
 def _key(searcher: RowSearcher, config: SearcherConfig) -> dict[str, Any]:
-    """Everything that it depends on, except for the photos searched with."""
+    """Everything that a calibration depends on, except for the photos searched with."""
     searched = searcher.searched
-    # The table of the train photos' landmarks stands for that of the index photos, too.
+    # The table of the train photos' landmarks may also be that of the index photos.
     own = searched.labels if searched.labels != searched.landmarks else ""
     tables = [each for each in (searched.landmarks, own, searched.non_landmark_scores) if each]
     ranking = {}

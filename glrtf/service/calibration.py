@@ -1,10 +1,10 @@
-"""From scores to probabilities: how often answers with such a score were right.
+"""Calibration: from scores to the probability that an answer is right.
 
-Scores are sums of similarities; what 1.76 means depends on the model and the index. Photos
-whose landmark is known are searched as if they were new, and a curve is fitted to how often the
-answers were right (Platt, "Probabilistic outputs for support vector machines", 1999). Each photo is
-searched twice: once with its landmark in the index, once as if there were none, so that photos of
-something else count as much as photos of something known.
+Scores are sums of similarities, and what a score of 1.76 means depends on the model and the index.
+So photos with a known landmark are searched as if they were new, and a curve is fitted to how often
+the answers were right (Platt, "Probabilistic outputs for support vector machines", 1999). Each
+photo is searched twice, once with and once without its landmark in the index. So photos of unknown
+objects have the same weight as photos of known ones.
 """
 
 import dataclasses
@@ -24,12 +24,12 @@ _STEPS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """Probability of being right, 1 / (1 + exp(-(slope · score + shift))).
+    """The probability that an answer is right, 1 / (1 + exp(-(slope · score + shift))).
 
     Attributes:
         slope: Above 0.
-        shift: At a score of 0.
-        highest: The highest score that it was fitted to; beyond it the curve is extrapolated.
+        shift: The log-odds at a score of 0.
+        highest: The highest score that the curve was fitted to; above, it extrapolates.
     """
 
     slope: float
@@ -37,7 +37,7 @@ class Curve:
     highest: float
 
     def __call__(self, score: float) -> float:
-        """The probability, 0 to 1."""
+        """The probability at a score, 0 to 1."""
         exponent = np.clip(self.slope * score + self.shift, -700, 700)
         return float(1 / (1 + np.exp(-exponent)))
 
@@ -46,7 +46,7 @@ class Curve:
         return (float(np.log(probability / (1 - probability))) - self.shift) / self.slope
 
     def as_text(self) -> str:
-        """The scores that are right in 50 % and 90 % of cases, as far as answers reach them."""
+        """The scores at which answers are right in 50 % and 90 % of cases, if any score so high."""
         levels = [
             f"{level} % at {self.score(level / 100):.2f}"
             for level in (50, 90)
@@ -62,9 +62,9 @@ class Calibration:
     """Probabilities that answers are right.
 
     Attributes:
-        landmark: From a landmark confidence C; None if unknown.
-        photo: From the cube root of a final confidence F, which is a similarity where
-            nothing bridges; None if unknown.
+        landmark: The curve of landmark confidences C; None if unknown.
+        photo: The curve of the cube root of final confidences F, which is a similarity for
+            photos without a bridge; None if unknown.
         source: A description of the photos used.
     """
 
@@ -74,7 +74,7 @@ class Calibration:
 
     @property
     def is_known(self) -> bool:
-        """Whether any score has a probability."""
+        """Whether there is a curve."""
         return self.landmark is not None or self.photo is not None
 
     def of_landmark(self, confidence: float) -> float | None:
@@ -82,7 +82,7 @@ class Calibration:
         return self.landmark(confidence) if self.landmark else None
 
     def of_photo(self, final: float) -> float | None:
-        """The probability that an index photo with this final confidence shows the same."""
+        """The probability that an index photo with this final confidence shows the same object."""
         return self.photo(float(np.cbrt(final))) if self.photo else None
 
     def as_json(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, values: Any) -> "Calibration | None":
-        """The inverse of `as_json`; None for anything else."""
+        """The inverse of `as_json`; None for other values."""
         try:
             json_shapes.require("calibration", values, _Saved)
         except UserError:
@@ -124,25 +124,24 @@ def _curve(values: Mapping[str, float]) -> Curve:
 
 
 def fit(scores: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve | None:
-    """The maximum-likelihood curve.
+    """Fits the maximum-likelihood curve by Newton's method with a little damping.
 
-    Targets are Platt's, a little inside 0 and 1, so that a clean separation does not give a step;
-    Newton's method with a little damping.
+    Targets are Platt's, slightly inside 0 and 1, so that separable answers do not give a step.
 
     Args:
-        scores: (n,).
-        right: (n,) bool.
+        scores: (n,) float64.
+        right: (n,) bool, whether the answer is right.
 
     Returns:
-        None if there are fewer than `FEWEST` of either kind, or better scores are not
-        more often right.
+        The curve; None if there are fewer than `FEWEST` right or wrong answers, or higher scores
+        are not right more often.
     """
     positive = int(right.sum())
     negative = len(right) - positive
     if min(positive, negative) < FEWEST:
         return None
     targets = np.where(right, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    # With unit variance, so that one damping suits all.
+    # Scores are scaled to unit variance, so that one damping suits all.
     mean, spread = float(scores.mean()), float(scores.std())
     if spread == 0:
         return None

@@ -1,8 +1,8 @@
 """Connections with limits: idle ones are closed to make room for others.
 
-uvicorn starts a timer only after a response: a connection that never sends a request, or sends its
-headers byte by byte, would stay forever and count against the limit, and so would one that does not
-read the response.
+uvicorn starts a timer only after a response. A connection that never sends a request, sends its
+headers byte by byte or does not read the response would stay open forever and count against the
+limit.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ class BoundedConnection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has no request that is being answered."""
+        """Whether a connection has no open request."""
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Makes room if there is none, and limits the wait for a request."""
+        """Makes room if all connections are taken, and limits the wait for a request."""
         super().connection_made(transport)
         if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
             others = [
@@ -46,7 +46,7 @@ class BoundedConnection(H11Protocol):
             if others:
                 longest = min(others, key=lambda each: each._idle_since)
                 longest.transport.abort()
-                # Its end is reported only later; until then it must not be chosen again.
+                # Its end is reported later; until then it must not be chosen again.
                 self.connections.discard(longest)
         self._wait_for_request()
 
@@ -72,7 +72,7 @@ class BoundedConnection(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Does not wait for a client that reads nothing and has no open request."""
+        """Closes without waiting for a client that does not read and has no open request."""
         idle = self.is_idle
         super().shutdown()
         if idle:

@@ -10,7 +10,7 @@ _REMEMBERED = 1000
 
 
 class Counters:
-    """Counts of searches by outcome, and how long the last answers took."""
+    """Numbers of searches by outcome, and the latencies of the last answers."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -18,7 +18,7 @@ class Counters:
         self._seconds: collections.deque[float] = collections.deque(maxlen=_REMEMBERED)
 
     def answered(self, seconds: float) -> None:
-        """Counts an answered search and its seconds."""
+        """Counts an answered search and records how long it took."""
         self._outcomes["answered"] += 1
         self._seconds.append(seconds)
 
@@ -31,7 +31,7 @@ class Counters:
         self._outcomes["aborted"] += 1
 
     def as_json(self) -> dict[str, Any]:
-        """The part of `/healthz` about them.
+        """The counters for `/healthz`.
 
         Counts by outcome (``answered``, ``aborted`` or the status), uptime in seconds, and
         latencies of the last 1000 answers in milliseconds.

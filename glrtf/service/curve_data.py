@@ -1,4 +1,4 @@
-"""The answers that a calibration's curves are fitted to: scores, and whether each was right."""
+"""The data that calibration curves are fitted to: scores, and whether answers were right."""
 
 from collections.abc import Sequence
 
@@ -12,20 +12,20 @@ from glrtf.service.calibration import Calibration, Curve
 from glrtf.service.index_quality import AT_ONCE, Found, KnownPhotos
 from glrtf.service.landmark_evidence import LandmarkFinder, LeftOut
 
-# How many photos of an answer people look at.
+# The number of photos of an answer that people look at.
 _SHOWN = 24
 # No answer has this landmark.
 _NEVER = -2
-# From this share of labelled index photos on, the others show no landmark.
+# If at least this share of the index photos is labelled, the others show no landmark.
 _LABELLED = 0.5
 
 
 def landmark_curve(finder: LandmarkFinder, photos: KnownPhotos) -> Curve | None:
-    """The probability that a landmark is right, as in `calibrate`.
+    """The curve of landmark confidences, as in `calibrate`.
 
     Args:
-        finder: Finds landmarks.
-        photos: Photos of known landmarks, left out in turn.
+        finder: Finds the landmarks of photos.
+        photos: Photos of known landmarks, each left out in turn.
     """
     parts = []
     for unknown in (False, True):
@@ -44,15 +44,15 @@ def landmark_curve(finder: LandmarkFinder, photos: KnownPhotos) -> Curve | None:
 def calibrate(
     photos: KnownPhotos, found: Found, unknown: Found, source: str, labelled: float
 ) -> Calibration:
-    """Probabilities that answers are right.
+    """Fits the curves of a calibration.
 
-    Index photos without a landmark count as wrong answers if most index photos have one, as in
-    GLDv2, where the others show none; otherwise their content is unknown, and they do not count.
+    If most index photos have a landmark, as in GLDv2, those without one count as wrong answers.
+    Otherwise it is unknown what they show, and they do not count.
 
     Args:
         photos: The photos that were searched with.
         found: The answers.
-        unknown: The answers as if the landmarks were new; all of them are wrong.
+        unknown: The answers of searches as if the landmarks were new; all of them are wrong.
         source: A description of the photos.
         labelled: Share of index photos whose landmark is known.
     """

@@ -1,8 +1,8 @@
-"""The process that decodes photos for a service: no TensorFlow, no access to its memory.
+"""The process that decodes photos for a service, without TensorFlow or access to its memory.
 
-Run as ``python -m glrtf.service.decoder_child FD`` by `glrtf.service.decoder_pool`. A
-task is two messages, JSON and a file's bytes; so is its answer. JSON, because whoever
-takes over a decoder must not reach the service through a pickle.
+`glrtf.service.decoder_pool` runs it as ``python -m glrtf.service.decoder_child FD``. A task is two
+messages, JSON and the bytes of a file, and so is its answer. JSON is used so that a compromised
+decoder cannot attack the service through a pickle.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ Task: TypeAlias = Callable[..., tuple[dict[str, Any], Any]]
 
 
 class RefusedPhotoError(Exception):
-    """Bytes that are not accepted as a photo; the message is a short reason."""
+    """Bytes were not accepted as a photo; the message is a short reason."""
 
 
 def read_pixels(
@@ -39,20 +39,20 @@ def read_pixels(
     max_side: int | None = None,
     box: Sequence[float] | None = None,
 ) -> np.ndarray:
-    """An image file's pixels, uint8 (h, w, 3), upright, converted as the shards' builder does.
+    """The pixels of an image file, uint8 (h, w, 3), upright, converted as the builder does.
 
-    The header is read first: a photo that claims too many pixels is never decoded.
+    The header is read first, and a photo that claims too many pixels is not decoded.
 
     Args:
-        data: The file's bytes.
-        max_pixels: Photos with more are refused.
+        data: The bytes of the file.
+        max_pixels: Photos with more pixels are refused.
         max_side: Photos with a longer side are resized to it.
-        box: Ends of the part that is wanted, as of `boxes.Box`: these are then the pixels of a
-            file that holds it alone.
+        box: The edges of the part that is wanted, as in `boxes.Box`. The result is that of a file
+            with only this part.
 
     Raises:
-        RefusedPhotoError: If it is not an image, too large or small, animated,
-            truncated or damaged, or nothing of the box lies on it.
+        RefusedPhotoError: If it is not an image, is too large or small, animated, truncated or
+            damaged, or the box lies outside it.
     """
     settings = ImageSettings(verify="decode", max_pixels=max_pixels, max_side=max_side)
     try:
@@ -70,13 +70,13 @@ def read_pixels(
 def answer_pixels(
     data: bytes, max_pixels: int, max_side: int | None, box: Sequence[float] | None = None
 ) -> tuple[dict[str, Any], Any]:
-    """The task `read_pixels`: the shape, and the values row by row."""
+    """The task `read_pixels`: returns the shape, and the values row by row."""
     pixels = read_pixels(data, max_pixels, max_side, box)
     return {"shape": pixels.shape}, pixels.reshape(-1)
 
 
 def answer_thumbnail(data: bytes, side: int) -> tuple[dict[str, Any], Any]:
-    """The task `thumbnail`: a JPEG file's bytes."""
+    """The task `thumbnail`: returns the bytes of a JPEG file."""
     try:
         return {}, thumbnail(data, side)
     except OSError as error:
@@ -90,7 +90,7 @@ def answer(connection: Connection) -> None:
     """Runs tasks until the other side closes.
 
     Args:
-        connection: Gives tasks ``{"task", "cpu_seconds", **arguments}`` and bytes, takes
+        connection: Receives tasks, ``{"task", "cpu_seconds", **arguments}`` and bytes; sends
             ``{"length", "shape"}`` or ``{"length", "refused"}`` and that many bytes.
     """
     while True:
@@ -105,13 +105,13 @@ def answer(connection: Connection) -> None:
             head, body = {"refused": "too large for this machine's memory"}, b""
         body = memoryview(body)
         connection.send_bytes(json.dumps({**head, "length": len(body)}).encode())
-        # Not as a message: the receiver would hold it twice.
+        # Not sent as a message, because the receiver would hold it twice.
         while body:
             body = body[os.write(connection.fileno(), body) :]
 
 
 def _limit_processor_time(seconds: float) -> None:
-    """Limits this process's CPU time from now on; SIGXCPU ends it."""
+    """Limits the CPU time of this process from now on; SIGXCPU ends it."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(time.process_time() + seconds)
     resource.setrlimit(
@@ -121,22 +121,22 @@ def _limit_processor_time(seconds: float) -> None:
 
 def _set_apart() -> None:
     """Isolates this process from the service, and the service from it."""
-    # Ctrl-C and a supervisor's SIGTERM reach the whole group; open requests are still answered.
+    # Ctrl-C and a supervisor's SIGTERM reach the whole group, but open requests are still answered.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where memory runs out the kernel takes the decoder, not the service. Linux only.
+    # If memory runs out, the kernel should kill the decoder and not the service. Linux only.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
 def main() -> int:
-    """Answers on the file descriptor that the command line names."""
+    """Answers tasks on the file descriptor named on the command line."""
     _set_apart()
     connection = Connection(int(sys.argv[1]))
     from PIL import Image
 
-    Image.init()  # Loading the formats' plug-ins belongs to the start.
+    Image.init()  # Load plug-ins of image formats now, not with the first photo.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection.send_bytes(READY)
         answer(connection)

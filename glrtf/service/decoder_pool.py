@@ -1,8 +1,7 @@
-"""Decoders in separate processes: one that dies or takes too long is replaced.
+"""Decoders in separate processes; one that dies or takes too long is replaced.
 
-A decoder reads what strangers send. A crash in it, or a small file that costs minutes,
-ends a child process and refuses one photo; the service lives on. A thread could not be
-ended.
+Decoders read untrusted files. If a file crashes a decoder or takes minutes to decode, a child
+process ends and one photo is refused, and the service continues. A thread could not be ended.
 """
 
 import json
@@ -28,25 +27,25 @@ _CHILD = (sys.executable, "-m", "glrtf.service.decoder_child")
 _LOG = logging.getLogger("glrtf.service")
 _LONGEST_HEAD, _LONGEST_THUMBNAIL = 10_000, 10_000_000
 _LAST_SECONDS = 5.0
-# These come from outside the process: the photo is not to blame.
+# These signals come from outside the process and are not the photo's fault.
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 
 
 class DecoderTimeoutError(Exception):
-    """The decoder gave no result in time and was stopped."""
+    """A decoder gave no result in time and was stopped."""
 
 
 class DecoderPool:
-    """Child processes that decode, each one photo at a time.
+    """Child processes that decode photos, each one at a time.
 
-    Safe to use from many threads; a call waits until a decoder is free.
+    A pool may be used from many threads; a call waits until a decoder is free.
 
     Args:
-        size: How many.
-        cpu_seconds: Processor time a photo may take; rounded up to whole seconds.
+        size: The number of processes.
+        cpu_seconds: CPU time that a photo may take, rounded up to whole seconds.
 
     Attributes:
-        replaced: How many decoders died or were ended.
+        replaced: The number of decoders that died or were ended.
     """
 
     def __init__(self, size: int, cpu_seconds: float) -> None:
@@ -69,15 +68,15 @@ class DecoderPool:
         """See `decoder_child.read_pixels`.
 
         Args:
-            data: An image file's bytes.
-            max_pixels: Photos with more are refused.
-            seconds: How long it may take, waiting for a decoder included.
+            data: The bytes of an image file.
+            max_pixels: Photos with more pixels are refused.
+            seconds: How long it may take, including the wait for a decoder.
             max_side: Photos with a longer side are resized to it.
             box: The part that is wanted.
 
         Raises:
-            RefusedPhotoError: If it is no photo to be taken, kills its decoder, or needs
-                more processor time than allowed.
+            RefusedPhotoError: If the photo is not accepted, kills its decoder, or needs more CPU
+                time than allowed.
             DecoderTimeoutError: If the time is up.
         """
         task = {"task": "pixels", "max_pixels": max_pixels, "max_side": max_side, "box": box}
@@ -90,14 +89,14 @@ class DecoderPool:
         return self._run(task, data, seconds, _LONGEST_THUMBNAIL)[1].tobytes()
 
     def close(self) -> None:
-        """Stops the decoders; busy ones once they are done."""
+        """Stops the decoders; busy ones finish first."""
         for _ in range(self._size):
             self._free.get().end()
 
     def _run(
         self, task: dict[str, Any], data: bytes, seconds: float, most: int
     ) -> tuple[dict[str, Any], np.ndarray]:
-        """A task's answer, of at most that many bytes."""
+        """Runs a task; its answer has at most `most` bytes."""
         until = time.monotonic() + seconds
         task = {**task, "cpu_seconds": self._cpu_seconds}
         for last in (False, True):
@@ -121,7 +120,7 @@ class DecoderPool:
         return head, body
 
     def _judge(self, died: "_DiedError", length: int, last: bool) -> None:
-        """Decides whether a photo is retried after its decoder died; raises if not."""
+        """Returns if a photo is to be retried after its decoder died; raises otherwise."""
         if died.code == -signal.SIGXCPU:
             raise RefusedPhotoError(
                 f"too costly: decoding takes more than {self._cpu_seconds:g} s of processor time"
@@ -135,7 +134,7 @@ class DecoderPool:
 
 
 class _DiedError(Exception):
-    """A decoder ended in the middle of a task.
+    """A decoder ended during a task.
 
     Attributes:
         code: Its exit code.
@@ -147,7 +146,7 @@ class _DiedError(Exception):
 
 
 class _Decoder:
-    """One child process and the way to it."""
+    """A child process and the connection to it."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -159,7 +158,7 @@ class _Decoder:
                 pass_fds=[theirs.fileno()],
                 env={
                     **os.environ,
-                    # What the service imports the child can import, wherever it was started.
+                    # The child can import whatever the service can, wherever that was started.
                     "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
                     "OPENBLAS_NUM_THREADS": "1",
                 },
@@ -173,8 +172,8 @@ class _Decoder:
         """Sends a task and waits for its answer, JSON and uint8 (bytes,).
 
         Raises:
-            _DiedError: If the process ends before it has answered, or is ended as time is up.
-            RuntimeError: If it does not even start.
+            _DiedError: If the process ends before it answers, or is ended because time is up.
+            RuntimeError: If it does not start.
         """
         late = threading.Event()
 
@@ -195,7 +194,7 @@ class _Decoder:
                 raise OSError("an answer of an unexpected length")
             return head, self._read(head["length"])
         except (EOFError, OSError):
-            # Whatever it still does, it is of no use any more.
+            # Whatever state it is in, it cannot be used again.
             watch.cancel()
             code = self._ended()
             if not self._ready and code > 0:
@@ -205,7 +204,7 @@ class _Decoder:
             watch.cancel()
 
     def _ended(self) -> int:
-        """The exit code; a process that only stopped answering is killed."""
+        """The exit code; a process that still runs is killed."""
         try:
             return self._process.wait(_LAST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -222,7 +221,7 @@ class _Decoder:
         return body
 
     def end(self) -> None:
-        """Ends the process if it is still alive, and releases it."""
+        """Ends the process if it still runs, and releases its resources."""
         self._connection.close()
         self._process.kill()
         self._process.wait()

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.ranking import RankingSettings
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.direct import diffused, refined_scores
@@ -19,23 +19,23 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 Hidden = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
-"""(photos, k) index rows to whether a search does as if they did not exist."""
+"""From (photos, k) index rows to whether a search must ignore each."""
 
 
 class DirectPhotos:
     """Each photo's nearest index photos, as if it were the only query of a retrieval.
 
-    Photos of one call do not affect each other. What concerns the index alone (augmented rows,
-    the graph of diffusion) is computed once and kept on disk.
+    Photos of the same call do not affect each other. Everything that depends only on the index
+    (augmented rows, the graph of diffusion) is computed once and kept on disk.
 
     Args:
         index: The index photos.
         ranking: The settings.
         search: How neighbours are found.
-        folder: Where trees and neighbours among the index are kept.
+        folder: Where search indexes and neighbours within the index are cached.
 
     Raises:
-        UserError: If photos cannot be ranked so.
+        UserError: If single photos cannot be ranked with these settings.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class DirectPhotos:
         """Each photo's nearest index photos and their direct confidences.
 
         Args:
-            photos: The photos' rows.
-            hidden: What is searched as if it were not in the index. Among the augmented index
-                rows it still counts.
+            photos: The rows of the photos.
+            hidden: The index rows that the search must ignore. They still contribute to augmented
+                index rows.
         """
         ranking = self._ranking
         if ranking.augments_queries:
@@ -82,7 +82,7 @@ class DirectPhotos:
     def _refined(
         self, photos: RowSource, hidden: Hidden | None
     ) -> tuple[Neighbors, npt.NDArray[np.float64]]:
-        """SuperGlobal's order of the nearest images, and their confidences."""
+        """The nearest images in SuperGlobal's order, and their confidences."""
         settings, wanted = self._ranking.rerank, self._ranking.fusion.direct_k
         k = max(settings.top_m, wanted)
         near = self._few_nearest(self._augmented_opened, photos, k, hidden)
@@ -99,7 +99,7 @@ class DirectPhotos:
     def _few_nearest(
         self, opened: OpenedDatabase, photos: RowSource, n: int, hidden: Hidden | None
     ) -> Neighbors:
-        """The nearest that are not hidden, from among as many as have a confidence."""
+        """The nearest images that are not hidden, as many as have a direct confidence."""
         if hidden is None:
             return opened.nearest(photos, n)
         near = self._search(opened, photos, max(n, self._ranking.fusion.direct_k), hidden)
@@ -107,7 +107,7 @@ class DirectPhotos:
         return best(near.indices, scores, n)
 
     def _augmented(self, photos: RowSource, hidden: Hidden | None) -> RowSource:
-        """Step 6: each photo averaged with the nearest of index and itself, its row the last."""
+        """Step 6: averages each photo with its nearest rows of the index and of itself (last)."""
         settings = self._ranking.dba
         near = self._few_nearest(self._opened, photos, settings.n, hidden)
         rows = np.arange(len(photos.ids))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from glrtf.embeddings.rows import RowSource
 from glrtf.evaluation import bootstrap, metrics
+from glrtf.retrieval.blocks import concatenated
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.search.neighbors import NO_ROW
 from glrtf.service.landmark_evidence import LeftOut
@@ -17,9 +18,9 @@ from tfrecords_tools.progress import Progress
 
 RANKED = 100
 AT_ONCE = 256
-"""Photos that are searched with at a time."""
+"""The number of photos that are searched at a time."""
 _LISTED = 10
-# Stands in `Found.shown` beyond the last photo.
+# Fills `Found.shown` after the last photo.
 _NOTHING = -3
 
 
@@ -29,9 +30,9 @@ class KnownPhotos:
 
     Attributes:
         rows: (photos, d) float32, of length 1.
-        ids: (photos,) S dtype; photos with these ids are left out of index and train set; empty for
-            photos in neither.
-        landmarks: (photos,) int64; -1 if the index has no such landmark.
+        ids: (photos,) S dtype; photos with these ids are left out of the index and the train set.
+            Empty for photos that are in neither.
+        landmarks: (photos,) int64; -1 if the index does not have the landmark.
     """
 
     rows: npt.NDArray[np.float32]
@@ -44,9 +45,9 @@ class Found:
     """The answers for known photos.
 
     Attributes:
-        final: (photos, k) float64, F of the index photos ranked.
-        shown: (photos, k) int64, their landmarks; -1 if not known, -3 beyond the last photo.
-        confidences: (photos, keep) float64, C of the landmarks found; -inf beyond the last.
+        final: (photos, k) float64, F of the ranked index photos.
+        shown: (photos, k) int64, their landmarks; -1 if unknown, -3 after the last photo.
+        confidences: (photos, keep) float64, C of the landmarks found; -inf after the last.
         marks: (photos, keep) int64, these landmarks.
     """
 
@@ -59,13 +60,13 @@ class Found:
 def photos_of_set(
     embedded: RowSource, landmarks: npt.NDArray[np.int64], most: int, seed: int = 0
 ) -> KnownPhotos:
-    """At most that many photos of a set whose landmark is known, drawn at random.
+    """A random sample of the photos of a set whose landmark is known.
 
     Args:
         embedded: The set.
-        landmarks: (its rows,) int64, what they show; -1 if unknown.
-        most: How many; 0 for all.
-        seed: Equal seeds draw the same.
+        landmarks: (rows,) int64, the landmark of each row; -1 if unknown.
+        most: The largest number of photos; 0 for all.
+        seed: The same seed draws the same photos.
     """
     chosen = np.flatnonzero(landmarks != NO_LANDMARK)
     if most and len(chosen) > most:
@@ -85,7 +86,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
     Args:
         searcher: The searcher to measure.
         photos: The photos.
-        unknown: As if their landmark were new too.
+        unknown: Also ignore all other photos of their landmark.
     """
     found = []
     with Progress("search", len(photos.rows), "photo") as progress:
@@ -101,12 +102,7 @@ def ask(searcher: RowSearcher, photos: KnownPhotos, *, unknown: bool = False) ->
             kept = evidence.confidences
             found.append(Found(ranking.final, shown, kept.confidences, kept.landmarks))
             progress.update(len(landmarks))
-    return Found(
-        *(
-            np.concatenate([getattr(one, field.name) for one in found])
-            for field in dataclasses.fields(Found)
-        )
-    )
+    return concatenated(found)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,16 +110,16 @@ class Quality:
     """How good the answers for known photos are.
 
     Attributes:
-        queries: Photos with at least one other photo of their landmark in the index.
-        unanswerable: The others: nothing in the index is right for them.
+        queries: Number of photos with at least one other photo of their landmark in the index.
+        unanswerable: Number of the other photos, for which nothing in the index is right.
         map_100: Mean average precision of the first 100 index photos.
-        map_100_interval: Its bootstrap interval, 95 %.
+        map_100_interval: Its 95 % bootstrap interval.
         recall_1: Share of queries whose first index photo shows the same landmark.
-        landmark_1: Share of queries whose most confident landmark is right, of those whose landmark
-            has train photos; None if none has.
+        landmark_1: Share of queries whose most confident landmark is right, among those whose
+            landmark has train photos; None if there are none.
         worst: Landmarks by ascending mAP: id, name, queries, map_100, recall_1.
-        confusions: Landmarks shown first instead of the right one, the most frequent
-            first: id, name, found_id, found_name, count.
+        confusions: Landmarks that were found first instead of the right one, most frequent first:
+            id, name, found_id, found_name, count.
     """
 
     queries: int
@@ -142,12 +138,12 @@ def are_answerable(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np
 
 
 def measure(searcher: RowSearcher, photos: KnownPhotos, found: Found) -> Quality:
-    """Measures the answers.
+    """Scores the answers.
 
     Args:
-        searcher: The searcher measured.
-        photos: The photos that were searched with, some of them answerable.
-        found: What was found.
+        searcher: The searcher.
+        photos: The photos that were searched with; at least one must be answerable.
+        found: The answers.
     """
     relevant = _relevant(searcher, photos)
     scored = relevant > 0
@@ -188,7 +184,7 @@ def _share_right(
 
 
 def _relevant(searcher: RowSearcher, photos: KnownPhotos) -> npt.NDArray[np.int64]:
-    """How many index photos are right for each photo, without itself."""
+    """(photos,) int64, how many index photos are right for each photo, itself excluded."""
     known, counts = np.unique(searcher.index_landmarks, return_counts=True)
     by_landmark = dict(zip(known.tolist(), counts.tolist(), strict=True))
     by_landmark[NO_LANDMARK] = 0

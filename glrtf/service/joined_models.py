@@ -1,4 +1,4 @@
-"""Several models as one: photos in, the rows that a ranking joins out."""
+"""Several models joined to one: from photos to the joined rows that a ranking compares."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,7 +15,7 @@ from tfrecords_tools.storage import files
 
 
 class PhotoModel(Protocol):
-    """What makes the rows of photos: one model, or several joined.
+    """Embeds photos: one model, or several joined.
 
     Attributes:
         specs: How a photo's inputs are made, for `PhotoReader`.
@@ -31,10 +31,10 @@ class PhotoModel(Protocol):
     def num_traces(self) -> int: ...  # noqa: D102
 
     def warm(self) -> None:
-        """Runs every length of a batch once, so that no request waits for it."""
+        """Runs every batch length once, so that no request waits for compilation."""
 
     def __call__(self, photos: Sequence[Prepared]) -> np.ndarray:
-        """Rows (n, d), of length 1, of photos made by `specs`."""
+        """Embeds photos prepared by `specs`: rows (n, d) of length 1."""
 
 
 class JoinedModels:
@@ -42,9 +42,9 @@ class JoinedModels:
 
     Args:
         models: The models.
-        votes: How much each counts.
+        votes: The weight of each model.
         adapter: Maps the joined rows, if any.
-        rounded: Whether rows are rounded to float32 as a set of mapped rows stores them.
+        rounded: Whether rows are rounded to float32, as in a set of mapped rows.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class JoinedModels:
         return sum(model.num_traces for model in self.models)
 
     def warm(self) -> None:
-        """Runs every length of a batch once, so that no request waits for it."""
+        """Runs every batch length once, so that no request waits for compilation."""
         for model in self.models:
             model.warm()
 
     def __call__(self, photos: Sequence[Prepared]) -> npt.NDArray[np.float64]:
-        """Rows float64 (n, d), of length 1, of photos made by `specs`."""
+        """Embeds photos prepared by `specs`: float64 rows (n, d) of length 1."""
         blocks, first = [], 0
         for model, vote in zip(self.models, self._votes, strict=True):
             own = slice(first, first + len(model.specs))

@@ -1,4 +1,4 @@
-"""Looks up photos by id: the landmarks that they show, and their names."""
+"""Looks up the landmarks and names of photos by id."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
         ids: (photos,) S dtype.
 
     Returns:
-        (photos,) int64; -1 if the file does not have the photo.
+        (photos,) int64; -1 for photos that are not in the file.
 
     Raises:
         UserError: On missing columns or a landmark that is not a number.
@@ -34,7 +34,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
 
 
 def names_of_photos(folder: str) -> dict[str, str]:
-    """The photos' paths by image id, if a set was embedded from a folder of photos.
+    """The paths of photos by image id, if a set was embedded from a folder of photos.
 
     Args:
         folder: The embedding set.

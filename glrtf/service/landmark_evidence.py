@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.adapter import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource, groups_of
@@ -31,8 +31,8 @@ class LeftOut:
     """Photos that a search must ignore, one entry per query photo.
 
     Attributes:
-        ids: (photos,) S dtype, index and train photos of that id.
-        landmarks: (photos,) int64, all photos of that landmark; -1 for none.
+        ids: (photos,) S dtype; index and train photos with this id are ignored.
+        landmarks: (photos,) int64; all photos of this landmark are ignored; -1 for none.
     """
 
     ids: npt.NDArray[np.bytes_]
@@ -41,7 +41,7 @@ class LeftOut:
     def covers(
         self, ids: npt.NDArray[np.bytes_], landmarks: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
-        """(photos, k) bool, of (photos, k) ids and landmarks: whether they are left out."""
+        """(photos, k) bool, which of (photos, k) ids and landmarks are ignored."""
         known = landmarks != NO_LANDMARK
         return (ids == self.ids[:, None]) | (known & (landmarks == self.landmarks[:, None]))
 
@@ -51,9 +51,9 @@ class LandmarkEvidence:
     """The landmarks of images and the train photos that support them.
 
     Attributes:
-        confidences: The landmarks kept and C of each.
-        train_rows: (images, keep, per_landmark) int64, the train rows whose similarity
-            C sums up, the nearest first; -1 if there are fewer.
+        confidences: The landmarks kept, and C of each.
+        train_rows: (images, keep, per_landmark) int64, the train rows whose similarities C adds
+            up, nearest first; -1 if there are fewer.
     """
 
     confidences: LandmarkConfidences
@@ -65,15 +65,15 @@ class LandmarkFinder:
 
     Args:
         train: The train photos.
-        landmarks_csv: What they show.
+        landmarks_csv: CSV of their landmarks.
         search: How neighbours are found.
-        folder: Where trees and the index photos' evidence are cached.
+        folder: Where search indexes and the index photos' evidence are cached.
         ranking: The settings.
-        non_landmark_scores: CSV of how much train photos look like non-landmarks; empty for none.
+        non_landmark_scores: CSV of the train photos' similarity to non-landmarks; empty for none.
 
     Attributes:
         train: The train photos by ascending id, in the published number of parts.
-        of_rows: (train photos,) int64, what they show.
+        of_rows: (train photos,) int64, the landmark of each.
         known: Their landmark ids, ascending.
     """
 
@@ -117,7 +117,7 @@ class LandmarkFinder:
 
         Args:
             photos: Their rows.
-            title: What the progress bar is called.
+            title: Title of the progress bar.
         """
         found = [block.confidences for block in self._blocks(photos, title)]
         return LandmarkConfidences(
@@ -135,7 +135,7 @@ class LandmarkFinder:
     def of_index(self, index: RowSource) -> LandmarkEvidence:
         """The landmarks of all index photos, found once and cached on disk.
 
-        Of a set that was changed, only those of the new photos are looked for.
+        After a change of the set, only those of new photos are computed.
         """
 
         def blocks(of: RowSource = index) -> Iterator[tuple[np.ndarray, ...]]:
@@ -191,7 +191,7 @@ class LandmarkFinder:
 
 
 def no_evidence(count: int) -> LandmarkEvidence:
-    """The evidence without train photos: none."""
+    """Empty evidence, for searches without train photos."""
     nothing = np.full((count, 1), NO_LANDMARK, np.int64)
     confidences = LandmarkConfidences(nothing, np.full((count, 1), -np.inf))
     return LandmarkEvidence(confidences, np.full((count, 1, 1), NO_ROW, np.int64))

@@ -1,4 +1,4 @@
-"""What keeps a service alive: bounded uploads, bounded work, and headers that browsers heed."""
+"""Protects the service: limits on uploads and on concurrent work, and security headers."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ResultT = TypeVar("ResultT")
 
-# What a form may hold besides its photo: boundaries and part headers.
+# Bytes of a form besides its photos: boundaries and part headers.
 _FORM_EXTRA = 16_384
-# The rest of a refused upload is not waited for.
+# The service does not wait for the rest of a refused upload.
 _CLOSE = {"Connection": "close"}
-# An upload this young, in seconds, keeps its place however slow it seems.
+# An upload younger than this many seconds keeps its place, even if it is slow.
 _GRACE = 1.0
 
 SECURITY_HEADERS = {
@@ -55,10 +55,10 @@ class SecurityHeaders:
 
 
 class SameSite:
-    """ASGI middleware that refuses what another site's page makes a browser send.
+    """ASGI middleware that refuses requests made by pages of other sites.
 
-    A browser states where a request comes from: ``Sec-Fetch-Site``, or where that is
-    missing ``Origin`` with every POST. Programs other than browsers send neither.
+    Browsers state the origin of a request in ``Sec-Fetch-Site``, older ones in ``Origin`` with
+    every POST. Programs other than browsers send neither.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -78,16 +78,16 @@ def _is_own(headers: Headers) -> bool:
     if site := headers.get("sec-fetch-site"):
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    # The scheme is not compared: a proxy in front may speak TLS.
+    # The scheme is not compared, because a proxy in front may terminate TLS.
     return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
 class Place:
-    """One search that is being worked on.
+    """A search in progress.
 
     Attributes:
         uploading: Whether its upload is still arriving.
-        taken: Bytes of it that have arrived.
+        taken: The number of bytes that have arrived.
     """
 
     def __init__(self) -> None:
@@ -99,29 +99,29 @@ class Place:
 
     @property
     def age(self) -> float:
-        """Seconds since it was admitted."""
+        """Seconds since the search was admitted."""
         return asyncio.get_running_loop().time() - self._began
 
     @property
     def speed(self) -> float:
-        """Bytes a second that have arrived."""
+        """The rate of the upload so far, in bytes per second."""
         return self.taken / max(self.age, 1e-9)
 
     def give_up(self) -> None:
-        """Ends its upload, so that another can have its place."""
+        """Ends the upload, so that another search can take the place."""
         self.uploading = False
         if not self._given_up.done():
             self._given_up.set_result(None)
 
     async def receive(self, message: Coroutine[Any, Any, Message], seconds: float) -> Message:
-        """The upload's next part.
+        """Waits for the next part of the upload.
 
         Args:
-            message: Brings it.
-            seconds: How long the upload may take from its beginning.
+            message: The next message.
+            seconds: How long the whole upload may take.
 
         Raises:
-            HTTPException: 408, too slow, also because others need the place.
+            HTTPException: 408, if the upload is too slow, or others need the place.
         """
         task = asyncio.ensure_future(message)
         try:
@@ -142,13 +142,13 @@ class Place:
 
 
 class Admission:
-    """Lets that many searches work at once and turns away the rest.
+    """Admits a limited number of searches at a time and refuses the rest.
 
-    Where all places are taken, the slowest upload that is still arriving gives its place
-    to the newcomer: clients that send little by little cannot hold all of them.
+    If all places are taken, a new search gets the place of the slowest upload that is still
+    arriving. So clients that send slowly cannot occupy all places.
 
     Args:
-        most: How many.
+        most: The number of places.
     """
 
     def __init__(self, most: int) -> None:
@@ -157,12 +157,12 @@ class Admission:
 
     @property
     def open(self) -> int:
-        """How many are at work."""
+        """The number of searches in progress."""
         return len(self._places)
 
     @contextlib.contextmanager
     def one(self) -> Iterator[Place]:
-        """A place for the time of the block.
+        """Holds a place inside the block.
 
         Raises:
             HTTPException: 503, if all places are taken.
@@ -193,20 +193,20 @@ class Admission:
 async def read_upload(
     request: Request, field: str, max_bytes: int, seconds: float, place: Place, most: int = 1
 ) -> list[bytes]:
-    """The bytes of the files of a form; no more than allowed are ever taken in.
+    """The contents of the files of a form; never reads more bytes than allowed.
 
     Args:
         request: A POST of multipart/form-data.
-        field: The files' field.
-        max_bytes: How long they may be, together.
-        seconds: How long their arrival may take.
-        place: The search they are for.
-        most: How many files.
+        field: The name of the files' field.
+        max_bytes: The largest total size of the files.
+        seconds: How long the upload may take.
+        place: The search that the files belong to.
+        most: The largest number of files.
 
     Raises:
-        HTTPException: 413, too long, as soon as that is known; 408, too slow; 415, no
-            form; 400, a form without such a file or with too many.
-        ClientDisconnect: If the client goes away.
+        HTTPException: 413 as soon as the files are known to be too large, 408 if the upload is too
+            slow, 415 if the body is not a form, 400 if the form has no such file or too many.
+        ClientDisconnect: If the client disconnects.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HTTPException(

@@ -1,4 +1,4 @@
-"""A searcher that takes over new versions of its sets while it answers."""
+"""A searcher that switches to new versions of its sets while it runs."""
 
 import contextlib
 import signal
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class LiveSearcher:
-    """The searcher of the newest version of its sets that could be opened.
+    """Searches in the newest version of its sets that could be opened.
 
-    A new version is opened next to the current one and takes its place between two searches:
-    a search that has begun is finished with the version that it began with.
+    A new version is opened while the current one still answers, and replaces it between two
+    searches. A search finishes with the version that it began with.
 
     Args:
-        config: What to search with, and how often to look at the sets.
-        open_first: Opens the first searcher, and that of another version of a bundle.
+        config: The sets and models, and how often to check for new versions.
+        open_first: Opens the first searcher, and that of a new version of a bundle.
     """
 
     def __init__(self, config: ServeConfig, open_first: Callable[[], Searcher]) -> None:
@@ -52,7 +52,7 @@ class LiveSearcher:
 
     @property
     def index(self) -> SearchedRows:
-        """What is searched."""
+        """The rows that are searched."""
         return self._current.index
 
     @property
@@ -67,7 +67,7 @@ class LiveSearcher:
 
     @property
     def calibration(self) -> Calibration:
-        """From scores to probabilities, where that is known."""
+        """From scores to probabilities, if known."""
         return self._current.calibration
 
     def search(self, photos: Sequence[Prepared], limit: int = MOST_ANSWERS) -> list[Answer]:
@@ -79,13 +79,13 @@ class LiveSearcher:
         return self._current.ask(queries, limit)
 
     def renew(self) -> bool:
-        """Takes over the sets' newest versions, if there are new ones.
+        """Switches to the newest versions of the sets, if there are new ones.
 
         Returns:
-            Whether there were.
+            Whether there were new versions.
 
         Raises:
-            UserError: If they cannot be searched; the current ones stay.
+            UserError: If they cannot be searched; the current versions stay in use.
         """
         states = self._states_now()
         if states == self._states:
@@ -99,7 +99,7 @@ class LiveSearcher:
         return True
 
     def _renewed_sets(self) -> Searcher | None:
-        """A searcher of the sets' newest versions; None if they hold what they held."""
+        """A searcher of the newest versions of the sets; None if they have not changed."""
         searched, current = open_searched(self._config), self._current
         train = current.train.digest if current.train is not None else None
         if searched.train is not None and searched.train.digest != train:
@@ -109,10 +109,10 @@ class LiveSearcher:
         return current.with_index(searched)
 
     def _renewed_bundle(self) -> Searcher:
-        """A searcher of the bundle that has taken the place of another."""
+        """A searcher of the bundle that has replaced the current one."""
         renewed, current = self._open(), self._current
         if list(renewed.model.specs) != list(current.model.specs):
-            # Photos that are being read were prepared for the current models.
+            # Photos in progress were prepared for the current models.
             raise UserError(
                 f"{self._config.bundle}: expected models that take photos as those before, found"
                 " others; start glrtf serve again"
@@ -121,10 +121,10 @@ class LiveSearcher:
 
     @contextlib.contextmanager
     def watching(self, renewed: Callable[[], object]) -> Iterator[None]:
-        """Inside, a thread looks for new versions.
+        """Inside the block, a thread checks for new versions.
 
         Args:
-            renewed: Is called after each that was taken over.
+            renewed: Called after each switch to a new version.
         """
         thread = threading.Thread(target=self._watch, args=(renewed,), name="sets", daemon=True)
         before = None

@@ -1,4 +1,4 @@
-"""Whether photos are embedded as the sets were that they are compared with."""
+"""Checks that photos are embedded in the same way as the sets that they are compared with."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,15 @@ from tfrecords_tools.errors import UserError
 def description(
     embedder: Embedder, views: Sequence[str], scales: Sequence[float] = (1.0,)
 ) -> dict[str, Any]:
-    """What a set of the model's rows would say of them.
+    """What a set of the model's rows records about them.
 
     Args:
         embedder: The model.
-        views: The views added up.
-        scales: The scales added up.
+        views: The views whose embeddings are added up.
+        scales: The scales whose embeddings are added up.
     """
     return {
-        "model": embedder.name,
-        "model_digest": embedder.digest,
-        "size": embedder.size,
-        "max_side": embedder.max_side or 0,
-        "antialias": embedder.antialias,
-        "precision": embedder.precision,
+        **embedder.description(),
         "preparation": embedder.preparation,
         "tta": list(views),
         "scales": list(scales),
@@ -34,20 +29,21 @@ def description(
 
 
 def refuse_unlike(photos: Mapping[str, Any], sets: Sequence[EmbeddingSet], flags: str = "") -> None:
-    """Raises a `UserError` unless sets were made as photos are embedded.
+    """Raises a `UserError` unless the sets were embedded in the same way as photos are.
 
-    The digest of the model decides. A set without one, such as imported rows, must name the
-    model, and agree in what it says of preparation, views and size; see `notes`.
+    Sets with a model digest must have the digest of the photos' model. Sets without one, such as
+    imported rows, must name the model, and agree in the preparation, views and size that they
+    record; see `notes`.
 
     Args:
         photos: How photos are embedded; see `description`.
         sets: The sets.
-        flags: The flags by which photos are embedded otherwise, for messages.
+        flags: The flags that change how photos are embedded, for messages.
     """
     for one in sets:
         found = one.meta.get("model_digest")
         if found != photos["model_digest"] and (found or one.meta.get("model") != photos["model"]):
-            # A model prepared otherwise has another digest: the setting says more.
+            # Another preparation gives another digest, but the setting is more helpful.
             prepared = Agreement()
             prepared.add("the photos searched for", {"preparation": photos.get("preparation")})
             prepared.add(one.folder, {"preparation": one.meta.get("preparation")})
@@ -66,11 +62,11 @@ def refuse_unlike(photos: Mapping[str, Any], sets: Sequence[EmbeddingSet], flags
 
 
 def notes(photos: Mapping[str, Any], sets: Sequence[EmbeddingSet]) -> list[str]:
-    """A line for each set of which less than its model's digest could be compared.
+    """A note for each set that could not be compared by its model's digest.
 
     Args:
         photos: How photos are embedded; see `description`.
-        sets: Sets that `refuse_unlike` has let through.
+        sets: Sets that `refuse_unlike` has accepted.
     """
     lines = []
     for one in sets:

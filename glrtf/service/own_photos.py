@@ -1,4 +1,4 @@
-"""Photos of a folder and a table that an index is measured with."""
+"""Reads the photos of a folder and a table, to measure an index with them."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +26,13 @@ _CPU_SECONDS = _SECONDS = 60.0
 def read_photos(
     paths: list[str], specs: Sequence[InputSpec], boxes: Sequence[Box | None] = ()
 ) -> Iterator[Prepared | str]:
-    """The pixels of image files, or why there are none.
+    """The pixels of image files, or the reason why a file has none.
 
     Args:
         paths: The files.
         specs: How the model's inputs are made.
-        boxes: The part of each that is wanted, None for all; nothing for all of all.
+        boxes: The part of each photo that is wanted; None for the whole photo. If empty, all
+            photos are used whole.
     """
     decoders = DecoderPool(1, _CPU_SECONDS)
     try:
@@ -57,12 +58,12 @@ def embed_table(
     """Embeds the photos of a table.
 
     Args:
-        searcher: Has the model, and the landmarks' names.
-        config: Names the folder and the table.
-        note: Is given a line for whatever is left out or not as it may be meant.
+        searcher: The searcher, with the model and the names of landmarks.
+        config: The settings that name the folder and the table.
+        note: Called with a line for everything that is left out or may be a mistake.
 
     Raises:
-        UserError: If the table is not as expected, or none of its photos can be read.
+        UserError: If the table is invalid, or none of its photos can be read.
     """
     photos = arrange.read_table(config.photos, config.table)
     numbers = {_plain(name): number for number, name in searcher.landmark_names.items()}
@@ -110,10 +111,10 @@ def _note_oddities(
 
 
 def _plain(name: str) -> str:
-    """Names as `landmark_names` gives them: without underscores."""
+    """A name in the form of `landmark_names`: without underscores."""
     return name.replace("_", " ").strip()
 
 
 def to_stderr(line: str) -> None:
-    """A note on standard error."""
+    """Prints a note to standard error."""
     print(f"note: {line}", file=sys.stderr)

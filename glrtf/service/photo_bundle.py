@@ -1,4 +1,4 @@
-"""A bundle opened in Python: photos in, answers or rows out."""
+"""A bundle for Python: from photos to answers or rows."""
 
 from collections.abc import Iterable
 
@@ -17,14 +17,14 @@ class PhotoBundle:
     """A bundle's models, index and ranking, as ``glrtf search --bundle`` opens them.
 
     Args:
-        config: Names the bundle.
+        config: The settings that name the bundle.
 
     Attributes:
         index_ids: (index images,) S dtype.
         dimension: Length of a row.
 
     Raises:
-        UserError: If the bundle is not whole, or a model does not load here.
+        UserError: If the bundle is incomplete, or a model does not load here.
     """
 
     def __init__(self, config: SearcherConfig) -> None:
@@ -34,10 +34,10 @@ class PhotoBundle:
         self.dimension = self._searcher.index.dimension
 
     def embed(self, photos: Iterable[Photo]) -> npt.NDArray[np.floating]:
-        """Embeds photos: the rows that the bundle's ranking compares.
+        """Embeds photos to the rows that the bundle's ranking compares.
 
         Args:
-            photos: Each a path (or gs://), a file's bytes, or pixels, uint8 (height, width, 3).
+            photos: Paths (or gs://), file contents, or pixels, uint8 (height, width, 3).
 
         Returns:
             (photos, dimension) float64, each row of length 1.
@@ -50,11 +50,11 @@ class PhotoBundle:
         return np.concatenate(rows)
 
     def search(self, photos: Iterable[Photo], limit: int = MOST_ANSWERS) -> list[Answer]:
-        """Which landmarks photos show, and which index photos show them too.
+        """The landmarks that photos show, and the index photos that show them too.
 
         Args:
             photos: As for `embed`.
-            limit: How many index photos each, at most.
+            limit: The largest number of index photos per answer.
 
         Raises:
             UserError: Naming the photo that is missing or cannot be read.

@@ -1,4 +1,4 @@
-"""Photos as files, bytes or pixels in, rows of length 1 out."""
+"""Embeds photos, given as files, bytes or pixels, to rows of length 1."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,23 +13,23 @@ from glrtf.service.photo_pixels import Photo, PhotoPixels
 
 
 class PhotoEmbedder:
-    """A model that embeds photos, read as the shards' builder reads them.
+    """A model that embeds photos, which are read as the builder of shards reads them.
 
     Args:
         model: As for ``glrtf embed``.
-        checkpoint: Which checkpoint of the workdir; empty takes the last.
+        checkpoint: A checkpoint of the workdir; empty takes the last.
         tta: Views to add up.
-        batch_size: Most photos of one model call.
-        descriptor: What the file of another project's model does not say.
+        batch_size: The largest number of photos per model call.
+        descriptor: Settings that the file of another project's model does not contain.
         adapter: Folder of the adapter that maps the rows; empty for none.
 
     Attributes:
         size: Side of the model's input in pixels.
         dimension: Length of a row.
-        digest: SHA-256 of the model's weights, as embedding sets name it.
+        digest: SHA-256 of the model's weights, as embedding sets record it.
 
     Raises:
-        UserError: If the model does not load, or the adapter was fitted on another's rows.
+        UserError: If the model does not load, or the adapter was fitted on another model's rows.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PhotoEmbedder:
         """Embeds photos.
 
         Args:
-            photos: Each a path (or gs://), a file's bytes, or pixels, uint8 (height, width, 3).
+            photos: Paths (or gs://), file contents, or pixels, uint8 (height, width, 3).
 
         Returns:
             (photos, dimension) float32, each row of length 1.

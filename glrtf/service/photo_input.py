@@ -1,4 +1,4 @@
-"""From uploaded bytes to the pixels a model takes, or a refusal."""
+"""Converts uploaded bytes to the pixels that a model takes, or refuses them."""
 
 import contextlib
 import threading
@@ -20,17 +20,17 @@ _LARGE = 16_000_000
 __all__ = ["PhotoReader", "Prepared", "RefusedPhotoError"]
 
 Prepared: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
-"""A photo as a model takes it, uint8 of `InputSpec.shape`; for several inputs one of each."""
+"""A model's input, uint8 of shape `InputSpec.shape`; a tuple if there are several inputs."""
 
 
 class PhotoReader:
-    """Reads photos as the shards' builder and the embedding do.
+    """Reads photos in the same way as the builder of shards and ``glrtf embed``.
 
     Args:
-        spec: How the model's input is made, or only the input's side in pixels; for several
-            models or scales, how each input is made.
-        max_pixels: Photos with more are refused.
-        decoders: Processes that decode; without, this process does.
+        spec: How the model's input is made, or just its side in pixels; for several models or
+            scales, how each input is made.
+        max_pixels: Photos with more pixels are refused.
+        decoders: Processes that decode; None decodes in this process.
     """
 
     def __init__(
@@ -47,17 +47,16 @@ class PhotoReader:
         self._resizers = [host_resizer(each) for each in self._specs]
 
     def __call__(self, data: bytes, seconds: float = 60.0, box: Box | None = None) -> Prepared:
-        """The pixels of an image file's bytes, turned upright, as `Prepared` says.
+        """The model's input of an image file, turned upright; see `Prepared`.
 
         Args:
-            data: The file's bytes.
-            seconds: How long a decoder may take, waiting for it included.
-            box: The part that is wanted; None for all.
+            data: The bytes of the file.
+            seconds: How long decoding may take, including the wait for a decoder.
+            box: The part that is wanted; None for the whole photo.
 
         Raises:
-            RefusedPhotoError: If they are not an image, too large or small, animated,
-                truncated or damaged, or cannot be decoded at a bearable cost, or nothing of the
-                box lies on it.
+            RefusedPhotoError: If the bytes are not an image, the image is too large or small,
+                animated, truncated, damaged or too expensive to decode, or the box lies outside it.
             DecoderTimeoutError: If the time is up.
         """
         until = time.monotonic() + seconds
@@ -67,7 +66,7 @@ class PhotoReader:
             if spec.max_side not in decoded:
                 decoded[spec.max_side] = self._decode(data, spec.max_side, until, box)
             pixels = decoded[spec.max_side]
-            # The resize makes a copy: one of a large photo at a time is enough.
+            # Resizing makes a copy; only one large photo at a time is copied, to save memory.
             with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
                 prepared.append(np.empty(spec.shape, np.uint8))
                 resize(pixels, prepared[-1])

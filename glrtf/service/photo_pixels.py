@@ -1,4 +1,4 @@
-"""Photos as paths, bytes or pixels, made into a model's inputs."""
+"""Converts photos, given as paths, bytes or pixels, to a model's inputs."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,11 +14,11 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
 
 Photo: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
-"""A path (or gs://), a file's bytes, or pixels, uint8 (height, width, 3)."""
+"""A path (or gs://), the contents of a file, or pixels, uint8 (height, width, 3)."""
 
 
 class PhotoPixels:
-    """Makes photos into inputs, as the shards' builder and the embedding do.
+    """Converts photos to inputs in the same way as the builder of shards and ``glrtf embed``.
 
     Args:
         specs: How the inputs are made.
@@ -30,7 +30,7 @@ class PhotoPixels:
         self._read = PhotoReader(specs)
 
     def blocks(self, photos: Iterable[Photo], length: int) -> Iterator[list[Prepared]]:
-        """Yields photos, made into inputs, that many at a time.
+        """Yields the inputs of photos in batches.
 
         Raises:
             UserError: Naming the photo that is missing or cannot be read.

@@ -1,4 +1,4 @@
-"""What is searched for, and where: photos, index photos, and which part of the index."""
+"""Queries: uploaded or index photos to search with, and the part of the index to search in."""
 
 import dataclasses
 import functools
@@ -17,11 +17,11 @@ _MOST_COMPARED = 5000
 
 @dataclasses.dataclass(frozen=True)
 class Within:
-    """The index photos among which is searched; all, where nothing is said.
+    """The part of the index to search in; by default, all of it.
 
     Attributes:
-        labels: Landmarks, by number or name: photos of one of them.
-        folders: Beginnings of photos' names or ids: photos in one of these folders.
+        labels: Landmarks, by number or name: only photos of one of them.
+        folders: Folders, as prefixes of the photos' names or ids: only photos in one of them.
     """
 
     labels: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Within:
 
     @property
     def is_all(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether it is the whole index."""
         return not self.labels and not self.folders
 
 
@@ -38,12 +38,12 @@ ALL = Within()
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """One search: photos of one object.
+    """A search with photos of one object.
 
     Attributes:
-        photos: Each as `PhotoReader` makes it for the model.
-        like: Index photos, by id or name, that count as further photos and are no answers.
-        within: What is searched.
+        photos: The photos, as inputs of the model (see `PhotoReader`).
+        like: Index photos to search with, by id or name; they are not part of the answer.
+        within: The part of the index to search in.
     """
 
     photos: tuple[Prepared, ...] = ()
@@ -52,21 +52,21 @@ class Query:
 
 
 def mean_row(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """One row for several photos of one object: their mean, of length 1; (d,) float32."""
+    """(d,) float32, the row of several photos of one object: their mean, normalised."""
     mean = np.asarray(rows, np.float64).mean(axis=0)
     length = np.linalg.norm(mean)
-    # Opposite rows have no mean direction; the first then speaks for all.
+    # Opposite rows have no mean direction; then the first row is used.
     return (mean / length if length > 1e-6 else np.asarray(rows[0])).astype(np.float32)
 
 
 class IndexPhotos:
-    """The index photos by id, name, label and folder; tables are made when first needed.
+    """Looks up index photos by id, name, label and folder; tables are built when first needed.
 
     Args:
         ids: (photos,) S dtype.
-        names: Their owners' names of some, by id.
-        landmarks: (photos,) int64, -1 where that is not known.
-        landmark_names: What landmarks are called.
+        names: The owners' names of photos, by id; some may have none.
+        landmarks: (photos,) int64; -1 if unknown.
+        landmark_names: The names of landmarks.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class IndexPhotos:
 
     @functools.cached_property
     def _rows(self) -> dict[str, int]:
-        """Rows by name and by id; the id counts where it is another photo's name."""
+        """Rows by name and by id; an id takes precedence over an equal name."""
         rows = {name: row for row, name in enumerate(self._names)}
         return rows | {image_id: row for row, image_id in enumerate(self._ids)}
 
@@ -98,7 +98,7 @@ class IndexPhotos:
         """The rows of photos by id or name.
 
         Raises:
-            UserError: Naming the first that is not in the index.
+            UserError: Naming the first photo that is not in the index.
         """
         for each in like:
             if each not in self._rows:
@@ -109,10 +109,10 @@ class IndexPhotos:
         return np.array([self._rows[each] for each in like], np.int64)
 
     def chosen(self, within: Within) -> npt.NDArray[np.int64]:
-        """The rows of the photos that are searched, ascending.
+        """The rows of the photos to search in, ascending.
 
         Raises:
-            UserError: On a label that no photo has or a folder without photos.
+            UserError: On a label that no photo has, or a folder without photos.
         """
         kept = np.ones(len(self._ids), bool)
         if within.labels:
@@ -167,5 +167,5 @@ class IndexPhotos:
 
 
 def _near(word: str, known: Collection[str]) -> str:
-    """`did_you_mean` where it takes no seconds."""
+    """`did_you_mean`, unless there are so many names that it would take seconds."""
     return did_you_mean(word, list(known)) if len(known) <= _MOST_COMPARED else ""

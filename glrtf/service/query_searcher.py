@@ -1,4 +1,4 @@
-"""Answers for queries: photos, index photos, several of one object, within labels or folders."""
+"""Answers queries: with photos or index photos of one object, within labels or folders."""
 
 import collections
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SPACES_KEPT = 2
 
 
 class QuerySearcher(RowSearcher):
-    """A `RowSearcher` for queries; without a model, for those of index photos alone."""
+    """A `RowSearcher` for queries; without a model, only for queries with index photos."""
 
     def _take(self, searched: Searched) -> None:
         super()._take(searched)
@@ -34,11 +34,11 @@ class QuerySearcher(RowSearcher):
         """Answers for queries.
 
         Args:
-            queries: What is searched for.
-            limit: How many index photos each, at most.
+            queries: The queries.
+            limit: The largest number of index photos per answer.
 
         Returns:
-            One for each query, in order; an error where a query names a photo, a label or a
+            An answer for each query, in order; an error if a query names a photo, a label or a
             folder that the index does not have.
         """
         found: list[Answer | UserError | None] = [None] * len(queries)
@@ -52,7 +52,7 @@ class QuerySearcher(RowSearcher):
                 found[place] = error
         rows = self._query_rows([queries[place] for place in spaces], list(liked.values()))
         row_of = dict(zip(spaces, rows, strict=True))
-        # Most queries are of one kind: these share one pass over the index.
+        # Queries that search the same part of the index share one pass over it.
         plain = [p for p in spaces if spaces[p] is self._whole and not len(liked[p])]
         if plain:
             answers = self.answer(np.stack([row_of[place] for place in plain]), limit)
@@ -64,11 +64,11 @@ class QuerySearcher(RowSearcher):
 
     @property
     def input_specs(self) -> Sequence[InputSpec]:
-        """How photos are made for the model: see `Searcher`."""
+        """How the model's inputs are made; see `Searcher`."""
         raise UserError("--model: expected the model of the index for photos, found none")
 
     def embedded(self, photos: Sequence[Prepared]) -> np.ndarray:
-        """Rows of photos, which take a model: see `Searcher`."""
+        """Embeds photos, which needs a model; see `Searcher`."""
         if photos:
             raise UserError("--model: expected the model of the index for photos, found none")
         return np.empty((0, self.index.dimension), np.float32)
@@ -76,7 +76,7 @@ class QuerySearcher(RowSearcher):
     def _query_rows(
         self, queries: Sequence[Query], liked: Sequence[npt.NDArray[np.int64]]
     ) -> list[np.ndarray]:
-        """One row (d,) for each query; of several photos their mean."""
+        """A row (d,) for each query; the mean if it has several photos."""
         embedded = iter(self.embedded([photo for query in queries for photo in query.photos]))
         result: list[np.ndarray] = []
         for query, rows in zip(queries, liked, strict=True):
@@ -89,7 +89,7 @@ class QuerySearcher(RowSearcher):
     def _space(self, within: Within) -> SearchSpace:
         if within.is_all:
             return self._whole
-        # Two threads may make one twice; the last one stays.
+        # Two threads may build the same one twice; the last one is kept.
         space = self._spaces.get(within)
         if space is None:
             chosen = self._index_photos.chosen(within)

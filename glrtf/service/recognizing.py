@@ -1,4 +1,4 @@
-"""Which landmark images show, many at once, with the confidences of single photos."""
+"""Recognises the landmarks of many images, with the same confidences as for single photos."""
 
 import dataclasses
 import math
@@ -32,10 +32,10 @@ class Recognitions:
     Attributes:
         ids: (images,) S dtype.
         landmarks: (images,) int64; -1 for none.
-        confidences: (images,) float64: the probability that the landmark is right, 0 to 1; without
-            a curve, the landmark confidence C. -inf for none.
+        confidences: (images,) float64, the probability that the landmark is right, 0 to 1; without
+            a curve, the landmark confidence C. -inf for no landmark.
         curve: From C to probabilities; None if there are too few images to fit one.
-        source: What it was fitted on, in words.
+        source: A description of the images that it was fitted on.
     """
 
     ids: npt.NDArray[np.bytes_]
@@ -49,8 +49,7 @@ def recognize_rows(config: RecognizeConfig) -> Recognitions:
     """Recognises all images of a set.
 
     Raises:
-        UserError: On a set that is not whole, sets of different models, or a table that does not
-            fit.
+        UserError: On an incomplete set, sets of different models, or a table that does not match.
     """
     agreement = Agreement()
     if config.bundle:
@@ -70,7 +69,7 @@ def recognize_rows(config: RecognizeConfig) -> Recognitions:
 def _by_bundle(
     config: RecognizeConfig, agreement: Agreement
 ) -> tuple[RowSource, LandmarkFinder, Curve | None, str]:
-    """The images' rows as the bundle joins its own, and its finder and curve."""
+    """The images' rows, joined like those of the bundle, and the bundle's finder and curve."""
     settings = EvaluateIndexConfig(
         bundle=config.bundle, search=config.search, cache=config.cache, verify=config.verify
     )
@@ -99,7 +98,7 @@ def _probability(curve: Curve, confidence: float) -> float:
 def _finder_and_curve(
     config: RecognizeConfig, agreement: Agreement
 ) -> tuple[LandmarkFinder, Curve | None, str]:
-    """What finds landmarks, and how sure its answers are: with an index, as `glrtf search` is."""
+    """The finder of landmarks and its curve; with an index, the same as for ``glrtf search``."""
     train = _opened(config, "train", config.train, agreement)
     if config.index:
         settings = _as_searched(config)
@@ -115,7 +114,7 @@ def _finder_and_curve(
 
 
 def _as_searched(config: RecognizeConfig) -> EvaluateIndexConfig:
-    """The settings of a search in the index."""
+    """The settings of a search in that index."""
     return EvaluateIndexConfig(
         index=config.index,
         train=config.train[0],
@@ -130,7 +129,7 @@ def _as_searched(config: RecognizeConfig) -> EvaluateIndexConfig:
 def _opened(
     config: RecognizeConfig, role: str, folders: Sequence[str], agreement: Agreement
 ) -> EmbeddingSet | JoinedRows | AdaptedRows:
-    """A role's rows: of one set as they are stored, as `glrtf search` reads them."""
+    """The rows of a role; those of a single set as they are stored, as in ``glrtf search``."""
     sets = _sets_of(config, role, folders, len(config.train), "--train")
     for place, one in enumerate(sets):
         agreement.add(f"--{role} {one.folder}", one.meta, place)
@@ -144,14 +143,14 @@ def _opened(
 def _sets_of(
     config: RecognizeConfig, role: str, folders: Sequence[str], count: int, of: str
 ) -> list[EmbeddingSet]:
-    """A role's sets, one a model.
+    """The sets of a role, one per model.
 
     Args:
         config: The settings.
         role: query or train.
-        folders: The sets.
-        count: How many models there are.
-        of: What has so many models, in messages.
+        folders: The folders of the sets.
+        count: The number of models.
+        of: What has that many models, for messages.
     """
     sets = [EmbeddingSet.open(os.fspath(one), config.verify) for one in folders]
     if len(sets) != count:

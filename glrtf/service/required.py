@@ -1,4 +1,4 @@
-"""What a search needs, looked at before TensorFlow is loaded."""
+"""Checks the inputs of a search before TensorFlow is loaded."""
 
 from glrtf.config.service import SearcherConfig
 from glrtf.embeddings.info import INFO_FILE
@@ -11,7 +11,7 @@ def require_inputs(config: SearcherConfig) -> None:
     """Checks the model's, the sets' and the tables' paths.
 
     Raises:
-        UserError: On the first that is not there or cannot be written.
+        UserError: On the first that does not exist or cannot be written.
     """
     if config.cache:
         expected.new_folder("--cache", config.cache)

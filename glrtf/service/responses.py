@@ -21,18 +21,18 @@ def page_file(name: str, media_type: str) -> Callable[[], Any]:
 
 
 async def error_response(_: Request, error: Exception) -> Response:
-    """The one line of an HTTP error."""
+    """An HTTP error as one line of JSON."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def told_invalid(_: Request, error: Exception) -> Response:
-    """One line for an argument of a wrong kind; its value is not repeated."""
+    """One line for an invalid argument, without its value."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
 
 
 async def told_failure(_: Request, error: Exception) -> Response:
-    """Where the cause of a failure is found; it is not repeated to the client."""
+    """Points to the log; the client does not learn the cause of a failure."""
     return JSONResponse({"error": "the search failed; the server's log says why"}, 500)

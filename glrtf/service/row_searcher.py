@@ -1,4 +1,4 @@
-"""Answers for embedded photos: index and train photos opened once."""
+"""Answers for embedded photos; index and train photos are opened once."""
 
 import copy
 import dataclasses
@@ -30,28 +30,28 @@ from tfrecords_tools.arrange import read_names
 
 
 class RowSearcher:
-    """The steps of a retrieval for a few embedded photos, what belongs to the index done once.
+    """The steps of a retrieval for a few embedded photos; those of the index alone run once.
 
-    Each photo is ranked as `glrtf retrieve` ranks it where it is the only query, with the settings
-    of what is searched: by default the published parameters, without database-side augmentation
-    and non-landmark penalty.
+    Each photo is ranked like the only query of ``glrtf retrieve``, with the ranking's settings in
+    `searched`: by default the published parameters, without database-side augmentation and without
+    non-landmark penalty.
 
     Args:
         searched: The index photos, and the train photos, if any.
         config: The back end and the cache.
 
     Attributes:
-        searched: What is searched.
-        index: The index photos' rows.
-        train: The train photos' rows, if any.
-        train_rows: The train photos' rows in the order that `train_landmarks` has, if any.
-        train_landmarks: (train photos,) int64, what they show.
-        index_landmarks: (index photos,) int64, what they show; -1 if that is not known.
-        landmark_names: What landmarks are called, where that is known.
-        calibration: How scores become probabilities, where that is known.
+        searched: The photos and settings.
+        index: The rows of the index photos.
+        train: The rows of the train photos, if any.
+        train_rows: The rows of the train photos in the order of `train_landmarks`, if any.
+        train_landmarks: (train photos,) int64, the landmark of each.
+        index_landmarks: (index photos,) int64, the landmark of each; -1 if unknown.
+        landmark_names: The names of landmarks, as far as they are known.
+        calibration: From scores to probabilities, if known.
 
     Raises:
-        UserError: If a table does not fit, or photos cannot be ranked so.
+        UserError: If a table does not match, or photos cannot be ranked with these settings.
     """
 
     def __init__(self, searched: Searched, config: SearcherConfig) -> None:
@@ -75,7 +75,7 @@ class RowSearcher:
         self._take(searched)
 
     def with_index(self, searched: Searched) -> Self:
-        """A searcher of another version of the index; the train photos stay opened.
+        """A searcher of another version of the index; the train photos stay open.
 
         Raises:
             UserError: As for a new searcher.
@@ -85,7 +85,7 @@ class RowSearcher:
         return other
 
     def _take(self, searched: Searched) -> None:
-        """Does what belongs to the index once."""
+        """Runs the steps that depend only on the index."""
         for one in searched.index_sets:
             one.hold()
         self.searched, self.index = searched, searched.index
@@ -107,7 +107,7 @@ class RowSearcher:
         )
 
     def _part(self, rows: npt.NDArray[np.int64]) -> SearchSpace:
-        """Some index photos as what is searched."""
+        """A part of the index to search in."""
         folder, confidences = self._config.cache_folder, self._of_index.confidences
         return part_of(self.index, confidences, rows, self._ranking, folder)
 
@@ -118,7 +118,7 @@ class RowSearcher:
 
     @property
     def finder(self) -> LandmarkFinder:
-        """What finds landmarks.
+        """Finds the landmarks of photos.
 
         Raises:
             ValueError: Without train photos.
@@ -138,9 +138,9 @@ class RowSearcher:
 
         Args:
             rows: Float32 or float64 (photos, d), of length 1.
-            limit: How many index photos each, at most.
-            space: What is searched; None for the whole index.
-            unwanted: Index rows that are no answers.
+            limit: The largest number of index photos per answer.
+            space: The part of the index to search in; None for the whole index.
+            unwanted: Index rows to leave out of the answers.
         """
         more = 0 if unwanted is None else len(unwanted)
         evidence, ranking = self.rank(rows, limit + more, space=space)
@@ -158,16 +158,17 @@ class RowSearcher:
         left_out: LeftOut | None = None,
         space: SearchSpace | None = None,
     ) -> tuple[LandmarkEvidence, Ranking]:
-        """The landmarks of embedded photos and the index photos, ranked.
+        """The landmarks of embedded photos, and their ranked index photos.
 
-        Index photos' own landmarks are found once: those of a photo near one left out still
-        count it.
+        The landmarks of index photos are computed once, so those of a neighbour of a photo in
+        `left_out` still include that photo.
 
         Args:
             rows: Float32 or float64 (photos, d), of length 1.
-            limit: How many index photos each, at most.
-            left_out: What is searched as if it were not in the index and the train set.
-            space: What is searched; None for the whole index, as it is with `left_out`.
+            limit: The largest number of index photos per photo.
+            left_out: Index and train photos to ignore.
+            space: The part of the index to search in; None for the whole index, which `left_out`
+                requires.
         """
         photos = ArrayRows(rows, "photos")
         finder = self._finder
@@ -253,7 +254,7 @@ class RowSearcher:
 
 
 def without(ranking: Ranking, gone: np.ndarray, limit: int) -> Ranking:
-    """The first `limit` images that are not gone, (photos, k) bool, in the same order."""
+    """The first `limit` images without those marked in (photos, k) bool, in the same order."""
     order = np.argsort(gone, axis=1, kind="stable")[:, :limit]
     images = np.where(gone, NO_ROW, ranking.images)
 

@@ -1,4 +1,4 @@
-"""Copies what a bundle holds into its folder."""
+"""Copies the contents of a bundle into its folder."""
 
 import contextlib
 import os
@@ -19,11 +19,11 @@ from tfrecords_tools.storage.local_copies import local_copy
 
 
 class FolderCopier:
-    """Copies files below a folder, or links them.
+    """Copies or links files into a folder.
 
     Args:
-        folder: Where to.
-        link: Whether hard links are made where the file system can.
+        folder: The folder.
+        link: Whether to make hard links if the file system supports them.
     """
 
     def __init__(self, folder: str, link: bool) -> None:
@@ -33,7 +33,7 @@ class FolderCopier:
         """Copies a file; returns its name below the folder."""
         target = os.path.join(self._folder, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        # A link to a link would point out of the bundle.
+        # A link to a symbolic link would point out of the bundle.
         path = os.path.realpath(local_copy(source))
         if self._link:
             with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ class FolderCopier:
         return name
 
     def set(self, one: EmbeddingSet, name: str) -> str:
-        """Copies an embedding set, without what was computed for it."""
+        """Copies an embedding set, without caches in its folder."""
         for found in (*one.file_digests, INFO_FILE, LIST_NAME):
             path = files.join(one.folder, found)
             if found != LIST_NAME or files.exists(path):
@@ -69,15 +69,15 @@ class FolderCopier:
         return name
 
     def model(self, model: str, kind: Kind, name: str) -> str:
-        """Copies a model, without its manifest: bundle.json has the preparation.
+        """Copies a model without its manifest, because bundle.json records the preparation.
 
         Args:
             model: Its path.
-            kind: What it is.
-            name: A folder below the bundle's.
+            kind: Its kind; see `kinds.kind_of`.
+            name: A folder in the bundle.
 
         Returns:
-            Its path below the bundle's folder, as `SealedModel` has it.
+            Its path in the bundle, as in `SealedModel`.
         """
         path = model.removeprefix(HUB_PREFIX).rstrip("/")
         base = os.path.basename(os.path.abspath(path))
@@ -96,15 +96,15 @@ class FolderCopier:
 
 
 def refuse_unsealable(option: str, model: str, kind: Kind) -> None:
-    """Refuses models that are no files of their own.
+    """Refuses models that do not consist of files.
 
     Args:
-        option: As it is typed.
+        option: The flag as it is typed.
         model: The model's name.
-        kind: What it is.
+        kind: Its kind; see `kinds.kind_of`.
 
     Raises:
-        UserError: Saying what to do instead.
+        UserError: If the model cannot be sealed.
     """
     if kind == "workdir":
         raise UserError(

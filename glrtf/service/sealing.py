@@ -1,4 +1,4 @@
-"""Writes a bundle's folder."""
+"""Writes the folder of a bundle."""
 
 import os
 import tempfile
@@ -27,14 +27,14 @@ from tfrecords_tools.storage import csv_files, files, folders
 
 
 def seal(config: BundleConfig, parts: Parts) -> None:
-    """Writes the bundle's folder: whole, or not at all.
+    """Writes the folder of a bundle, completely or not at all.
 
     Args:
-        config: Where to, and how files are copied.
-        parts: What is sealed.
+        config: The output folder, and how files are copied.
+        parts: The parts to seal.
 
     Raises:
-        UserError: If the folder holds something else.
+        UserError: If the folder has other contents.
     """
     is_bundle = os.path.exists(os.path.join(config.output, BUNDLE_FILE))
     if os.path.isdir(config.output) and os.listdir(config.output) and not is_bundle:
@@ -59,7 +59,7 @@ def seal(config: BundleConfig, parts: Parts) -> None:
 
 
 def _try(staged: str, precompute: bool) -> None:
-    """Opens the finished bundle, and computes what depends on the index alone."""
+    """Opens the finished bundle and computes everything that depends only on the index."""
     bundle = bundles.open_bundle(staged)
     searched = of_bundle(bundle, "once")
     if precompute and not bundle.ranking.impossible_for_photos:
@@ -68,7 +68,7 @@ def _try(staged: str, precompute: bool) -> None:
 
 
 def _copy(config: BundleConfig, parts: Parts, copier: FolderCopier) -> BundleInfo:
-    """Copies all files; what bundle.json says, without their digests."""
+    """Copies all files; returns the contents of bundle.json, without digests."""
     settings = parts.settings
     kinds = [require_model("--model", model) for model in config.model]
     models: list[SealedModel] = []
@@ -103,14 +103,14 @@ def _copy(config: BundleConfig, parts: Parts, copier: FolderCopier) -> BundleInf
 
 
 def _votes(parts: Parts) -> list[float]:
-    """What the models count where no flag says so; of mapped sets, what the adapter says."""
+    """The weights of the models if no flag gives them; for mapped sets, those of the adapter."""
     if parts.mapped:
         return list(adapters.load(parts.adapter).votes)
     return [1.0] * len(parts.embedders)
 
 
 def _copy_tables(landmarks: str, copier: FolderCopier) -> str:
-    """The landmarks' table and the names next to it."""
+    """Copies the table of landmarks and the names next to it."""
     if not landmarks:
         return ""
     above = os.path.dirname(landmarks) or "."
@@ -122,7 +122,7 @@ def _copy_tables(landmarks: str, copier: FolderCopier) -> str:
 
 
 def _write_penalties(settings: RetrieveConfig, copier: FolderCopier) -> str:
-    """How much train images look like non-landmarks, which depends on no query; empty for none."""
+    """Writes the train images' similarity to non-landmarks; returns its name, or an empty one."""
     given = settings.non_landmark or settings.non_landmark_solution or settings.non_landmark_scores
     if not (settings.bridged and given):
         return ""

@@ -1,4 +1,4 @@
-"""The index as searches see it: all of it, or the photos of some labels and folders."""
+"""The part of the index that a search sees: all of it, or photos of some labels and folders."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.ranking import RankingSettings
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import bridge
@@ -21,13 +21,13 @@ from tfrecords_tools.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
-    """Rows that are searched, and their lists by landmark.
+    """The rows to search in, and their lists by landmark.
 
     Attributes:
         direct: Searches the rows.
-        confidences: The photos' landmarks.
-        lists: The photos by landmark.
-        rows: (photos,) int64, which index row each is; None for the whole index.
+        confidences: The landmarks of the photos.
+        lists: The photos of each landmark.
+        rows: (photos,) int64, the index row of each; None for the whole index.
     """
 
     direct: DirectPhotos
@@ -36,7 +36,7 @@ class SearchSpace:
     rows: npt.NDArray[np.int64] | None = None
 
     def in_index(self, ranking: Ranking) -> Ranking:
-        """The ranking with row numbers of the index."""
+        """Converts the row numbers of a ranking to those of the index."""
         if self.rows is None:
             return ranking
         found = np.where(ranking.images == NO_ROW, NO_ROW, self.rows[ranking.images])
@@ -54,10 +54,10 @@ def whole_space(
 
     Args:
         index: Its rows.
-        confidences: Its photos' landmarks.
+        confidences: The landmarks of its photos.
         ranking: How photos are ranked.
         search: How neighbours are found.
-        folder: Where trees and neighbours among the index are kept.
+        folder: Where search indexes and neighbours within the index are cached.
     """
     direct = DirectPhotos(index, ranking, search, folder)
     lists = bridge.list_by_landmark(confidences, id_ranks(index.ids))
@@ -71,16 +71,16 @@ def part_of(
     ranking: RankingSettings,
     folder: str,
 ) -> SearchSpace:
-    """Some photos of the index, searched exactly.
+    """A part of the index, searched exactly.
 
-    Answers are those of an index that holds no others.
+    Answers are the same as for an index of only these photos.
 
     Args:
         index: The rows of the whole index.
-        confidences: Its photos' landmarks.
+        confidences: The landmarks of its photos.
         rows: (photos,) int64, ascending.
         ranking: How photos are ranked.
-        folder: The folder of the whole index; that of the part is below it.
+        folder: The cache folder of the whole index; that of the part is inside it.
     """
     subset = SubsetRows(index, rows)
     kept = LandmarkConfidences(confidences.landmarks[rows], confidences.confidences[rows])

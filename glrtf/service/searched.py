@@ -1,4 +1,4 @@
-"""What photos are searched in: index and train photos, tables, and how they are ranked."""
+"""Opens everything that photos are searched in: index and train sets, tables and settings."""
 
 import dataclasses
 import os
@@ -18,17 +18,17 @@ SearchedRows = EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows
 
 @dataclasses.dataclass(frozen=True)
 class Searched:
-    """What photos are searched in.
+    """Everything that photos are searched in.
 
     Attributes:
-        index: The index photos' rows.
-        train: The train photos' rows, if any.
-        index_sets: The sets that the index rows are from, one a model.
-        train_sets: The sets that the train rows are from.
+        index: The rows of the index photos.
+        train: The rows of the train photos, if any.
+        index_sets: The sets of the index rows, one per model.
+        train_sets: The sets of the train rows, one per model.
         landmarks: CSV of the train photos' landmarks; empty for none.
         labels: CSV of the index photos' landmarks; empty for none.
         ranking: How photos are ranked.
-        non_landmark_scores: CSV of how much train photos look like non-landmarks; empty for none.
+        non_landmark_scores: CSV of the train photos' similarity to non-landmarks; empty for none.
     """
 
     index: SearchedRows
@@ -42,24 +42,24 @@ class Searched:
 
     @property
     def tables(self) -> str:
-        """The folder of the names of landmarks and photos."""
+        """The folder with the names of landmarks and photos."""
         return os.path.dirname(self.landmarks or self.labels) or "."
 
     @property
     def folders(self) -> dict[str, str]:
-        """index, train → the folder of the first set, which may name its photos."""
+        """The folders of the first index and train set, which may have the names of photos."""
         both = {"index": self.index_sets, "train": self.train_sets}
         return {role: sets[0].folder for role, sets in both.items() if sets}
 
 
 def open_searched(config: SearcherConfig) -> Searched:
-    """Opens what the settings name.
+    """Opens the sets and tables of the settings.
 
     Args:
-        config: Names the sets and tables, or a bundle.
+        config: The settings; they name sets and tables, or a bundle.
 
     Raises:
-        UserError: If a set is not whole, or index and train photos were embedded otherwise.
+        UserError: If a set is incomplete, or index and train photos were embedded differently.
     """
     if config.bundle:
         return of_bundle(open_bundle(config.bundle, config.verify), config.verify)
@@ -81,10 +81,10 @@ def of_bundle(bundle: Bundle, verify: Verify) -> Searched:
 
     Args:
         bundle: The bundle.
-        verify: As `EmbeddingSet.open` takes it.
+        verify: See `EmbeddingSet.open`.
 
     Raises:
-        UserError: If a set is not whole.
+        UserError: If a set is incomplete.
     """
     parts = bundle.files
     index = [EmbeddingSet.open(one, verify) for one in parts.index]
@@ -102,7 +102,7 @@ def of_bundle(bundle: Bundle, verify: Verify) -> Searched:
 
 
 def photo_folders(config: SearcherConfig) -> dict[str, str]:
-    """index, train → the folder of the first set, which may name its photos."""
+    """The folders of the first index and train set, which may have the names of photos."""
     if not config.bundle:
         both = {"index": config.index, "train": config.train}
         return {role: folder for role, folder in both.items() if folder}
@@ -113,7 +113,7 @@ def photo_folders(config: SearcherConfig) -> dict[str, str]:
 
 
 def _refuse_unlike(sets: Sequence[EmbeddingSet]) -> None:
-    """Index and train photos must have been embedded alike."""
+    """Refuses index and train photos that were embedded differently."""
     agreement = Agreement()
     for one in sets:
         agreement.add(one.folder, one.meta)

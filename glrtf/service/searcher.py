@@ -1,4 +1,4 @@
-"""Answers for photos: models, index and train photos opened once."""
+"""Answers for photos; models, index and train photos are opened once."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ class Searcher(QuerySearcher):
 
     Args:
         model: The model, or several joined.
-        searched: What is searched.
+        searched: The photos and settings.
         config: See `RowSearcher`.
-        photos: How the model embeds photos, which versions of the index are compared with; see
+        photos: How the model embeds photos, for the comparison with new versions of the index; see
             `model_agreement.description`.
 
     Attributes:
         model: The model.
 
     Raises:
-        UserError: If a table does not fit, or photos cannot be ranked so.
+        UserError: If a table does not match, or photos cannot be ranked with these settings.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Searcher(QuerySearcher):
         super().__init__(searched, config)
 
     def with_index(self, searched: Searched) -> Self:
-        """A searcher of another version of the index; model and train photos stay opened.
+        """A searcher of another version of the index; model and train photos stay open.
 
         Raises:
             UserError: As for a new searcher.
@@ -65,7 +65,7 @@ class Searcher(QuerySearcher):
         return Searcher(self.model, searched, self._config, self._photos)
 
     def _refuse_unlike(self, searched: Searched) -> None:
-        """Photos are embedded here as the sets must have been: by the same model, views, size."""
+        """Refuses sets that were not embedded with the same model, views and size as photos are."""
         if self._photos is not None:
             sets = [*searched.index_sets, *searched.train_sets]
             model_agreement.refuse_unlike(self._photos, sets, " (see --tta, --precision)")
@@ -74,31 +74,31 @@ class Searcher(QuerySearcher):
         """Answers for photos.
 
         Args:
-            photos: As `PhotoReader` makes them by the model's `specs`.
-            limit: How many index photos each, at most.
+            photos: The model's inputs, prepared by `PhotoReader` with its `specs`.
+            limit: The largest number of index photos per answer.
         """
         return self.answer(self.model(photos), limit)
 
     @property
     def input_specs(self) -> Sequence[InputSpec]:
-        """How photos are made for the model."""
+        """How the model's inputs are made."""
         return self.model.specs
 
     def embedded(self, photos: Sequence[Prepared]) -> np.ndarray:
-        """Rows (photos, d) of photos made by `input_specs`."""
+        """Embeds photos prepared by `input_specs`: rows (photos, d)."""
         return self.model(photos)
 
 
 def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
-    """Opens the sets and loads the models; how sure answers are is not known yet.
+    """Opens the sets and loads the models, without a calibration.
 
     Args:
-        config: What to search with.
-        max_batch: Most photos of one model call.
+        config: The settings.
+        max_batch: The largest number of photos per model call.
 
     Raises:
         UserError: If a set was embedded with another model, views, scales or size, or a table does
-            not fit.
+            not match.
     """
     if config.bundle:
         searched, joined, notes = bundled.load(config, max_batch)
@@ -126,11 +126,11 @@ def _show(notes: Sequence[str]) -> None:
 
 
 def open_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
-    """As `load_searcher`; how sure answers are is looked up, or worked out.
+    """Like `load_searcher`, but with a calibration, from the cache or computed.
 
     Args:
-        config: What to search with.
-        max_batch: Most photos of one model call.
+        config: The settings.
+        max_batch: The largest number of photos per model call.
     """
     searcher = load_searcher(config, max_batch)
     searcher.calibration = calibrated(searcher, config)

@@ -1,4 +1,4 @@
-"""Runs the service until the process receives a signal to stop."""
+"""Runs the service until a signal stops the process."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ _HEADERS_BYTES = 16_384
 
 
 class _TellingServer(uvicorn.Server):
-    """Prints its address once it listens."""
+    """A uvicorn server that prints its address once it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts, then prints the address."""
@@ -39,22 +39,22 @@ def serve(
     *,
     ends_process: bool = False,
 ) -> None:
-    """Serves until SIGTERM or SIGINT; open requests are finished, new ones refused.
+    """Serves until SIGTERM or SIGINT; then finishes open requests and refuses new ones.
 
     Args:
         searcher: Finds the answers.
         stores: The photos of the splits that can be shown.
         config: The limits.
         listener: A bound socket.
-        ends_process: Whether SIGTERM ends the process at once instead of returning: destroying
-            TensorFlow's graphs can take ten seconds.
+        ends_process: Whether SIGTERM ends the process immediately instead of returning, because
+            destroying TensorFlow's graphs can take ten seconds.
 
     """
     app = make_app(searcher, stores, config)
     server = _TellingServer(
         uvicorn.Config(
             app,
-            log_level=logging.ERROR,  # A line for each refused connection would fill the log.
+            log_level=logging.ERROR,  # A line for every refused connection would fill the log.
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -67,7 +67,7 @@ def serve(
             ws="none",
         )
     )
-    # When it has finished, uvicorn raises the signal that stopped it again.
+    # After its shutdown, uvicorn raises the signal that stopped it again.
     before = signal.signal(signal.SIGTERM, lambda *_: _exit() if ends_process else _stop())
     try:
         server.run(sockets=[listener])
@@ -78,7 +78,7 @@ def serve(
 
 
 class _Stopped(BaseException):
-    """SIGTERM was received; code between the handler and `serve` must not catch it."""
+    """SIGTERM was received; nothing between the handler and `serve` may catch it."""
 
 
 def _stop() -> NoReturn:
@@ -86,9 +86,9 @@ def _stop() -> NoReturn:
 
 
 def _exit() -> None:
-    """Ends the process at once.
+    """Ends the process immediately.
 
-    Nothing is left to do: requests are answered, decoders ended, and files complete or absent.
+    Nothing is left to do: all requests are answered, decoders have ended, and files are complete.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from glrtf.training.event_files import EventFile
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage import csv_files, files
 
 
@@ -131,13 +131,7 @@ class WandbLogger:
     """
 
     def __init__(self, project: str, name: str, config: Mapping[str, object]) -> None:
-        try:
-            import wandb
-        except ImportError:
-            raise UserError(
-                "--wandb_project: expected the package wandb, found none; "
-                + how_to_install("wandb")
-            ) from None
+        wandb = optional_package("wandb", "--wandb_project", "wandb", "wandb")
         self._wandb = wandb
         self._run = wandb.init(project=project, name=name, config=dict(config), resume="allow")
 

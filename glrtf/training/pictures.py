@@ -4,7 +4,7 @@ import numpy as np
 
 from glrtf.config.keras_settings import keras
 from glrtf.training.plan import RunPlan
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import optional_package
 from tfrecords_tools.storage import files
 
 _POINTS = 1000
@@ -18,13 +18,9 @@ def plot_schedule(
     Raises:
         UserError: If Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError(
-            "--plot_schedule: expected the package matplotlib, found none; "
-            + how_to_install("plot")
-        ) from None
+    optional_package("matplotlib", "--plot_schedule", "Matplotlib", "plot")
+    from matplotlib.figure import Figure
+
     updates = np.unique(np.linspace(0, plan.total_updates, _POINTS).astype(int))
     rates = [float(schedule(update)) for update in updates]
     figure = Figure(figsize=(8, 4), layout="constrained")

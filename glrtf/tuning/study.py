@@ -12,7 +12,7 @@ from glrtf.config.paths import with_absolute_paths
 from glrtf.tuning import search_space
 from glrtf.tuning.problem import Problem
 from glrtf.tuning.search_space import Parameter
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage import files
 
 JOURNAL = "journal.log"
@@ -24,7 +24,7 @@ def open_problem(config: TuneConfig) -> Problem:
     Raises:
         UserError: If an input is wrong or the output contains another study.
     """
-    _require_optuna()
+    optional_package("optuna", "glrtf tune", "Optuna", "tune")
     problem = Problem(config)
     open_journal(config, problem.parameters)
     return problem
@@ -151,12 +151,3 @@ def _description(config: TuneConfig, parameters: tuple[Parameter, ...]) -> dict[
         "holdout": config.holdout,
         "parameters": [parameter.name for parameter in parameters],
     }
-
-
-def _require_optuna() -> None:
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise UserError(
-            f"glrtf tune needs Optuna, which is not installed: {how_to_install('tune')}"
-        ) from None

@@ -213,14 +213,11 @@ def _share_of_processors(workers: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _alone(folder: str) -> Iterator[None]:
-    """Prevents a second command from working on the same study; no lock outlives its process."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        if file_systems.lock(handle, os.path.join(folder, ""), wait=False) is False:
+    """Prevents a second command from working on the same study."""
+    with file_systems.locked(folder) as ours:
+        if not ours:
             raise UserError(
                 f"{folder}: another glrtf tune works on this study; wait for it, or choose another"
                 " --output"
             )
         yield
-    finally:
-        os.close(handle)

@@ -13,7 +13,7 @@ from tiny_gldv2 import write_train
 from tuning_files import write_inputs
 
 from glrtf.commands import whiten
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import backends
 from glrtf.retrieval.stage_cache import StageCache

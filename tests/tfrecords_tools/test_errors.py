@@ -1,8 +1,12 @@
 """Tests of `tfrecords_tools.errors`."""
 
+import json
 import pickle
+import sys
 
-from tfrecords_tools.errors import UserError
+import pytest
+
+from tfrecords_tools.errors import UserError, optional_package
 
 
 def test_a_message_of_several_lines_is_joined_to_one():
@@ -16,3 +20,14 @@ def test_a_name_keeps_the_spaces_in_it():
 
 def test_it_passes_between_processes():
     assert str(pickle.loads(pickle.dumps(UserError("a: b")))) == "a: b"
+
+
+def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(UserError) as error:
+        optional_package("h5py", "reading HDF5 files", "h5py", "rows", instead="write .npy files")
+    assert str(error.value) == (
+        "reading HDF5 files needs h5py, which is not installed: in the project's folder, pip"
+        " install -c constraints.txt '.[rows]'; or write .npy files"
+    )
+    assert optional_package("json", "x", "json", "rows") is json

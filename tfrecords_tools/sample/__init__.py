@@ -1,1 +1,1 @@
-"""The embedded sample: a small world of landmarks, drawn by code."""
+"""The embedded sample: a small dataset of landmarks, drawn by code."""

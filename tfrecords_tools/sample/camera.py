@@ -1,4 +1,4 @@
-"""How the sample's photos are taken: view, light, lens and JPEG."""
+"""Takes the sample's photos: viewpoint, light, lens and JPEG compression."""
 
 import io
 
@@ -9,17 +9,17 @@ from PIL import Image, ImageFilter
 from tfrecords_tools.sample.materials import SIZE, smooth_noise
 
 OVERSAMPLING = 2
-"""Photos are put together at this many times their size, then reduced."""
+"""Photos are composed at this many times their size, then reduced."""
 
 FRAMES = ((192, 144), (144, 192), (192, 128), (160, 160), (176, 132))
 """Width and height of photos in pixels."""
 
 DISTANCE = 1.7 * SIZE
-"""From the camera to the landmark's plane, in scene pixels."""
+"""Distance from the camera to the plane of the landmark, in scene pixels."""
 
 
 def frame(rng: np.random.Generator) -> tuple[int, int]:
-    """Draws the oversampled width and height of a photo."""
+    """Draws the width and height of a photo at random, before it is reduced."""
     width, height = FRAMES[int(rng.integers(len(FRAMES)))]
     return OVERSAMPLING * width, OVERSAMPLING * height
 
@@ -33,21 +33,21 @@ def view_matrix(
     roll: float,
     shift: tuple[float, float],
 ) -> NDArray[np.float64]:
-    """A pinhole camera's view of the landmark's plane.
+    """The homography of a pinhole camera's view of the landmark's plane.
 
-    With rotation columns r1, r2 and translation t the plane's points go through
+    With the rotation columns r1, r2 and the translation t, points of the plane are mapped by
     H = K [r1 r2 t] (Hartley and Zisserman, Multiple View Geometry, section 8.1).
 
     Args:
         size: Width and height of the photo in pixels.
-        zoom: 1 lets the scene's height fill the photo's.
-        yaw: Turn about the vertical axis in degrees.
-        pitch: Turn about the horizontal axis in degrees.
-        roll: Turn about the line of sight in degrees.
-        shift: Where the scene's centre goes, in shares of width and height.
+        zoom: With 1, the scene is as high as the photo.
+        yaw: Rotation about the vertical axis in degrees.
+        pitch: Rotation about the horizontal axis in degrees.
+        roll: Rotation about the line of sight in degrees.
+        shift: Offset of the scene's centre, as shares of width and height.
 
     Returns:
-        Float64 ``(3, 3)``: scene pixel → photo pixel, homogeneous.
+        Float64 ``(3, 3)``, from scene pixels to photo pixels, homogeneous.
     """
     width, height = size
     (sa, ca), (sb, cb), (sc, cc) = (
@@ -67,13 +67,13 @@ def view_matrix(
 
 
 def project(matrix: NDArray[np.float64], x: float, y: float) -> tuple[float, float]:
-    """Where a scene point lies in the photo."""
+    """The photo pixel of a scene point."""
     u, v, w = matrix @ np.array([x, y, 1.0])
     return float(u / w), float(v / w)
 
 
 def take(scene: Image.Image, matrix: NDArray[np.float64], size: tuple[int, int]) -> Image.Image:
-    """The scene as the camera sees it; transparent beyond the scene's edge."""
+    """The scene as the camera sees it, transparent outside the scene."""
     back = np.linalg.inv(matrix)
     back /= back[2, 2]
     return scene.transform(
@@ -85,12 +85,12 @@ def take(scene: Image.Image, matrix: NDArray[np.float64], size: tuple[int, int])
 
 
 def develop(rng: np.random.Generator, photo: Image.Image, dark: float = 0.0) -> bytes:
-    """Reduces an oversampled picture, lights it, adds blur and grain, and writes a JPEG.
+    """Reduces an oversampled picture, applies lighting, blur and grain, and encodes a JPEG.
 
     Args:
-        rng: Where the chances come from.
+        rng: The random generator.
         photo: An RGB picture, `OVERSAMPLING` times as large as the photo.
-        dark: 0 for daylight .. 1 for night.
+        dark: From 0 (daylight) to 1 (night).
     """
     small = photo.reduce(OVERSAMPLING)
     if rng.random() < 0.3:
@@ -104,12 +104,12 @@ def develop(rng: np.random.Generator, photo: Image.Image, dark: float = 0.0) -> 
 
 
 def lit(rng: np.random.Generator, pixels: NDArray[np.float32], dark: float) -> NDArray[np.float32]:
-    """Exposure, contrast, white balance, a shadow across the picture and vignetting.
+    """Applies exposure, contrast, white balance, a shadow across the picture and vignetting.
 
     Args:
-        rng: Where the chances come from.
+        rng: The random generator.
         pixels: Float32 ``(height, width, 3)`` in 0..1.
-        dark: 0 for daylight .. 1 for night.
+        dark: From 0 (daylight) to 1 (night).
     """
     height, width = pixels.shape[:2]
     warmth = rng.normal(0, 0.05)

@@ -1,4 +1,4 @@
-"""A drawing surface for the sample's scenes: textured polygons, arches, panes."""
+"""A drawing surface for the sample's scenes: textured polygons, arches and panes."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from tfrecords_tools.sample.materials import SIZE, Color, Texture
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
-"""left, top, right, bottom in pixels."""
+"""Left, top, right and bottom edge in pixels."""
 
 Paint = Color | Texture
 
 
 class Canvas:
-    """An RGBA picture of ``SIZE`` × ``SIZE`` pixels, transparent where nothing was drawn."""
+    """An RGBA picture of ``SIZE`` × ``SIZE`` pixels, transparent where nothing is drawn."""
 
     def __init__(self) -> None:
         self.image = Image.new("RGBA", (SIZE, SIZE), (0, 0, 0, 0))
@@ -44,21 +44,21 @@ class Canvas:
         self._draw.line(list(points), fill=(*color, 255), width=width)
 
     def ring(self, box: Box, color: Color, width: int = 3) -> None:
-        """Draws an ellipse's outline."""
+        """Draws the outline of an ellipse."""
         self._draw.ellipse(box, outline=(*color, 255), width=width)
 
     def arc(self, box: Box, start: float, end: float, color: Color, width: int = 4) -> None:
-        """Draws part of an ellipse's outline, angles in degrees clockwise from three o'clock."""
+        """Draws an arc of an ellipse; angles in degrees, clockwise from three o'clock."""
         self._draw.arc(box, start, end, fill=(*color, 255), width=width)
 
     def quad(self, corners: Sequence[Point], texture: Texture, shade: float = 1.0) -> None:
-        """Lays a whole texture into a quadrilateral in perspective.
+        """Maps a whole texture onto a quadrilateral in perspective.
 
         Args:
-            corners: Where the texture's top left, top right, bottom right and
-                bottom left corners go.
+            corners: The points of the texture's top left, top right, bottom right and bottom left
+                corners.
             texture: Float32 ``(SIZE, SIZE, 3)``.
-            shade: Factor on the brightness.
+            shade: Brightness factor.
         """
         square = [(0.0, 0.0), (SIZE, 0.0), (SIZE, SIZE), (0.0, SIZE)]
         matrix = homography(corners, square)
@@ -88,10 +88,10 @@ class Canvas:
 
 
 def homography(source: Sequence[Point], target: Sequence[Point]) -> NDArray[np.float64]:
-    """The 3 × 3 matrix that takes four points to four others, its last entry 1.
+    """The homography that maps four points to four others: 3 × 3, its last entry 1.
 
-    Each pair gives two linear equations in the eight free entries (Hartley and
-    Zisserman, Multiple View Geometry, section 4.1).
+    Each pair of points gives two linear equations in the eight free entries (Hartley and Zisserman,
+    Multiple View Geometry, section 4.1).
     """
     rows, values = [], []
     for (x, y), (u, v) in zip(source, target, strict=True):
@@ -124,5 +124,5 @@ def arch(box: Box, kind: str) -> list[Point]:
 
 
 def _tip(angle: float) -> float:
-    """A straight-sided gable from 0 at both springs to 1 at the middle."""
+    """A gable with straight sides: 0 at both springs, 1 in the middle."""
     return float(1 - abs(np.cos(angle)))

@@ -1,7 +1,7 @@
-"""Draws the embedded sample: a small world of landmarks in Google Landmarks v2's own layout.
+"""Draws the embedded sample: a small dataset of landmarks in Google Landmarks v2's layout.
 
-Every landmark has an outside and an inside that share nothing; only train
-photos say that they belong together. Everything follows from the seed.
+Every landmark has an outside and an inside that look nothing alike; only train photos connect
+them. The seed determines every byte.
 """
 
 import dataclasses
@@ -36,11 +36,11 @@ class SampleConfig:
     """Draws the embedded sample dataset in Google Landmarks v2's published layout.
 
     Attributes:
-        output: Folder to be made; it appears whole or not at all.
-        seed: Which world to draw; equal seeds give equal bytes.
+        output: Folder to create; it is written completely or not at all.
+        seed: Seed of the dataset; the same seed gives the same bytes.
         num_landmarks: Number of landmarks.
         photos_per_landmark: Mean number of train photos of a landmark.
-        processes: How many processes draw; 0 takes one per CPU.
+        processes: Number of processes that draw; 0 takes one per CPU.
     """
 
     output: str
@@ -65,10 +65,10 @@ def write_sample(config: SampleConfig) -> bool:
         config: What to draw and where.
 
     Returns:
-        Whether there was something to do: False if that very sample is there.
+        Whether anything was drawn; False if the same sample exists.
 
     Raises:
-        UserError: If the folder holds anything else.
+        UserError: If the folder has other contents.
     """
     note = _note(config)
     if _is_there(config.output, note):
@@ -86,14 +86,14 @@ def write_sample(config: SampleConfig) -> bool:
 
 
 def ensure_sample_shards(folder: str, seed: int = 0) -> str:
-    """Draws the sample and builds its shards, unless that has been done.
+    """Draws the sample and builds its shards, unless they exist.
 
     Args:
-        folder: Where sample and shards are kept, in folders of their own.
-        seed: Which world to draw.
+        folder: Where sample and shards are kept, each in a folder of its own.
+        seed: Seed of the dataset.
 
     Returns:
-        The folder with ``train/``, ``index/`` and ``test/`` below, for ``--data``.
+        The folder with ``train/``, ``index/`` and ``test/``, for ``--data``.
     """
     from tfrecords_tools.build import BuildConfig, build
 
@@ -116,7 +116,7 @@ def _note(config: SampleConfig) -> dict[str, object]:
 
 @functools.cache
 def _code_digest() -> str:
-    """A digest of the code that draws: other code, another sample."""
+    """A digest of the code that draws; a sample drawn by other code is another sample."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -141,7 +141,7 @@ def _is_there(output: str, note: dict[str, object]) -> bool:
 
 
 def _draw_all(plan: SamplePlan, processes: int) -> dict[str, bytes]:
-    """image_id → JPEG of every photo of the plan."""
+    """The JPEG of every photo of the plan, by image id."""
     tasks = list(_tasks(plan))
     workers = min(processes or os.cpu_count() or 1, len(tasks))
     drawn: dict[str, bytes] = {}
@@ -156,7 +156,7 @@ _Task = tuple[int, Landmark | None, list[Photo]]
 
 
 def _tasks(plan: SamplePlan) -> Iterator[_Task]:
-    """One task per landmark, and the photos without one in equal parts."""
+    """One task per landmark, and equal parts of the photos without a landmark."""
     for landmark in plan.landmarks:
         yield plan.seed, landmark, plan.of_landmark(landmark.number)
     others = plan.of_landmark(-1)
@@ -165,7 +165,7 @@ def _tasks(plan: SamplePlan) -> Iterator[_Task]:
 
 
 def _draw(task: _Task) -> dict[str, bytes]:
-    """Draws a landmark's two scenes once, then takes its photos of them."""
+    """Draws a landmark's two scenes once, then takes all of its photos."""
     seed, landmark, photos = task
     if landmark is None:
         return {p.image_id: photo_of_no_landmark(_photo_rng(seed, p)) for p in photos}
@@ -194,8 +194,8 @@ class SampleResult:
     """A drawn sample.
 
     Attributes:
-        folder: Holds train/, index/, test/ and metadata/.
-        is_new: Whether it was drawn now; False if that very sample existed.
+        folder: The folder with train/, index/, test/ and metadata/.
+        is_new: Whether it was drawn now; False if the same sample existed.
     """
 
     folder: str
@@ -206,14 +206,14 @@ def sample(config: SampleConfig) -> SampleResult:
     """Draws a sample into a new folder; see `write_sample`.
 
     Raises:
-        UserError: If the folder holds anything else.
+        UserError: If the folder has other contents.
     """
     config = checked(config, SampleConfig)
     return SampleResult(config.output, write_sample(config))
 
 
 def run_sample(config: SampleConfig) -> None:
-    """The command: draws, and says what is there."""
+    """Draws the sample and prints the result."""
     done = sample(config)
     print(f"{done.folder}: {'drawn' if done.is_new else 'already exists, nothing to do'}")
 

@@ -1,4 +1,4 @@
-"""The parts halls are put together from: rooms in perspective, stained glass, altars."""
+"""The parts of halls: rooms in perspective, stained glass, altars."""
 
 import dataclasses
 
@@ -24,7 +24,7 @@ LIGHT: Color = (255, 244, 208)
 
 @dataclasses.dataclass(frozen=True)
 class Interior:
-    """What makes one landmark's inside its own.
+    """The features that distinguish a landmark's inside.
 
     Attributes:
         wall: The walls' texture.
@@ -33,11 +33,11 @@ class Interior:
         color: The walls' mean colour.
         accent: The colour of cloths, glass and ornaments.
         trim: The colour of columns, frames and ribs.
-        opening: The form of arches, see `sample_canvas.arch`.
-        bays: Columns, shelves or pictures in a row.
-        deep: How far the back wall is, 0..1.
-        high: How high its ceiling is, 0..1.
-        seed: Further choices: the order of books, the pictures.
+        opening: The form of arches; see `canvas.arch`.
+        bays: Number of columns, shelves or pictures in a row.
+        deep: Distance of the back wall, 0..1.
+        high: Height of the ceiling, 0..1.
+        seed: Seed of the other choices, such as the order of books and the pictures.
     """
 
     wall: Texture
@@ -53,7 +53,7 @@ class Interior:
     seed: int
 
     def rng(self) -> np.random.Generator:
-        """Random numbers of this interior's own."""
+        """The random generator of this interior."""
         return np.random.default_rng(self.seed)
 
     def back(self) -> Box:
@@ -85,7 +85,7 @@ def draw_interior(rng: np.random.Generator) -> Interior:
 
 
 def room(canvas: Canvas, hall: Interior) -> Box:
-    """Five textured planes in one-point perspective; returns the back wall."""
+    """Draws five textured planes in one-point perspective; returns the back wall."""
     left, top, right, bottom = hall.back()
     end = float(SIZE)
     canvas.quad([(0, 0), (end, 0), (right, top), (left, top)], hall.ceiling, 0.7)
@@ -97,7 +97,7 @@ def room(canvas: Canvas, hall: Interior) -> Box:
 
 
 def side_point(back: Box, side: int, depth: float, height: float) -> Point:
-    """A point of a side wall: `depth` 0 near .. 1 far, `height` 0 floor .. 1 ceiling."""
+    """A point on a side wall: `depth` from 0 (near) to 1 (far), `height` from 0 (floor) to 1."""
     left, top, right, bottom = back
     near_x, far_x = (0.0, left) if side < 0 else (float(SIZE), right)
     share = depth**0.6
@@ -109,7 +109,7 @@ def side_point(back: Box, side: int, depth: float, height: float) -> Point:
 def side_quad(
     back: Box, side: int, near: float, far: float, low: float, high: float
 ) -> list[Point]:
-    """A rectangle on a side wall, from depth `near` to `far`, from height `low` to `high`."""
+    """A rectangle on a side wall, from depth `near` to `far` and from height `low` to `high`."""
     corners = ((near, high), (far, high), (far, low), (near, low))
     return [side_point(back, side, depth, height) for depth, height in corners]
 
@@ -129,7 +129,7 @@ def lancet(canvas: Canvas, hall: Interior, box: Box, rng: np.random.Generator) -
 
 
 def altar(canvas: Canvas, hall: Interior, x: float, base: float, width: float) -> None:
-    """A draped table with candles and, at times, a cross; its foot at y = `base`."""
+    """A draped table with candles and sometimes a cross; its foot is at y = `base`."""
     rng = hall.rng()
     canvas.box((x - width / 2, base - width * 0.35, x + width / 2, base), hall.accent, 1.1)
     canvas.box(

@@ -1,4 +1,4 @@
-"""The insides of the sample's landmarks: eight kinds of hall, each drawn in many styles."""
+"""The insides of the sample's landmarks: eight kinds of halls, each in many styles."""
 
 import itertools
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tfrecords_tools.sample.materials import INSIDE_COLORS, SIZE, Color, pick, s
 
 
 def _nave(canvas: Canvas, hall: Interior) -> None:
-    """Columns in two rows under a ribbed vault, an altar below stained glass."""
+    """Two rows of columns under a ribbed vault, and an altar below stained glass."""
     back = room(canvas, hall)
     left, top, right, bottom = back
     for depth in np.linspace(0.05, 1, hall.bays + 1):
@@ -51,7 +51,7 @@ def _nave(canvas: Canvas, hall: Interior) -> None:
 
 
 def _dome_seen_from_below(canvas: Canvas, hall: Interior) -> None:
-    """Rings of coffers around an oculus, a wreath of windows at the foot."""
+    """Rings of coffers around an oculus, with a ring of windows at the base."""
     rng = hall.rng()
     canvas.box((0, 0, SIZE, SIZE), hall.wall, 0.7)
     segments = hall.bays * 4
@@ -92,7 +92,7 @@ def _picture(canvas: Canvas, box: Box, rng: np.random.Generator, frame: Color) -
 
 
 def _gallery(canvas: Canvas, hall: Interior) -> None:
-    """Pictures on three walls, a bench and a roof light."""
+    """Pictures on three walls, a bench and a skylight."""
     back = room(canvas, hall)
     left, top, right, bottom = back
     rng = hall.rng()
@@ -112,7 +112,7 @@ def _gallery(canvas: Canvas, hall: Interior) -> None:
 
 
 def _library(canvas: Canvas, hall: Interior) -> None:
-    """Shelves of books up both walls, lamps on a long table."""
+    """Bookshelves on both walls, and lamps on a long table."""
     back = room(canvas, hall)
     rng = hall.rng()
     for side in (-1, 1):
@@ -145,7 +145,7 @@ def _library(canvas: Canvas, hall: Interior) -> None:
 
 
 def _prayer_hall(canvas: Canvas, hall: Interior) -> None:
-    """Striped arches one behind another, hanging lamps, a niche."""
+    """A row of striped arches in depth, hanging lamps and a niche."""
     room(canvas, hall)
     for depth in range(hall.bays, 0, -1):
         share = depth / hall.bays
@@ -166,7 +166,7 @@ def _prayer_hall(canvas: Canvas, hall: Interior) -> None:
 
 
 def _throne_room(canvas: Canvas, hall: Interior) -> None:
-    """A canopy with cloths, chandeliers, a carpet up to the steps."""
+    """A canopy with drapes, chandeliers, and a carpet up to the steps."""
     back = room(canvas, hall)
     left, top, right, bottom = back
     canvas.polygon(
@@ -195,7 +195,7 @@ def _throne_room(canvas: Canvas, hall: Interior) -> None:
 
 
 def _iron_hall(canvas: Canvas, hall: Interior) -> None:
-    """Iron ribs under glass, two galleries on posts."""
+    """Iron ribs under glass, and two galleries on posts."""
     back = room(canvas, hall)
     left, top, right, _ = back
     canvas.polygon([(60, 0), (420, 0), (right - 8, top + 4), (left + 8, top + 4)], (198, 216, 228))
@@ -224,7 +224,7 @@ def _iron_hall(canvas: Canvas, hall: Interior) -> None:
 
 
 def _retable(canvas: Canvas, hall: Interior) -> None:
-    """A high altar seen straight on: twisted columns, niches with figures, a glory."""
+    """A high altar seen from the front: twisted columns, niches with figures, a sunburst."""
     canvas.box((0, 0, SIZE, SIZE), hall.wall, 0.8)
     canvas.box((70, 60, 410, 420), hall.ceiling)
     canvas.quad([(60, 420), (420, 420), (SIZE, SIZE), (0, SIZE)], hall.floor)
@@ -276,10 +276,10 @@ KINDS: dict[str, Callable[[Canvas, Interior], None]] = {
 
 
 def draw_inside(rng: np.random.Generator, kind: str) -> Image.Image:
-    """Draws a hall of a kind of `KINDS` in a style of its own.
+    """Draws a hall of a kind in `KINDS`, in a random style.
 
     Returns:
-        An RGBA picture of `SIZE` × `SIZE` pixels, opaque throughout.
+        An RGBA picture of `SIZE` × `SIZE` pixels, fully opaque.
     """
     canvas, hall = Canvas(), draw_interior(rng)
     KINDS[kind](canvas, hall)

@@ -1,4 +1,4 @@
-"""Writes photos and tables the way Google Landmarks v2 is published."""
+"""Writes photos and tables in the layout in which Google Landmarks v2 is published."""
 
 import hashlib
 import io
@@ -9,7 +9,7 @@ from tfrecords_tools.sample.plan import Photo, SamplePlan
 from tfrecords_tools.storage import csv_files, files
 
 TAR_COUNTS = {"train": 3, "index": 2, "test": 1}
-"""How many tars each split is spread over."""
+"""Number of tars of each split."""
 
 # 2019-01-01, so that equal photos give equal tars.
 _TAR_TIME = 1_546_300_800
@@ -21,7 +21,7 @@ def write_tars(folder: str, split: str, photos: Mapping[str, bytes]) -> None:
     Args:
         folder: The root of the layout.
         split: ``train``, ``index`` or ``test``.
-        photos: image_id → JPEG.
+        photos: The JPEG files by image id.
     """
     ids = sorted(photos, key=lambda image_id: hashlib.md5(image_id.encode()).digest())
     count = TAR_COUNTS[split]
@@ -45,7 +45,7 @@ def _tar(photos: Mapping[str, bytes]) -> bytes:
 
 
 def write_metadata(folder: str, plan: SamplePlan) -> None:
-    """Writes every CSV of the published layout under ``metadata/``."""
+    """Writes all CSV files of the published layout to ``metadata/``."""
     for name, (header, rows) in _tables(plan).items():
         csv_files.write(files.join(folder, "metadata", name), header, rows)
 

@@ -1,7 +1,7 @@
-"""What the sample's landmarks are made of: textures drawn by code.
+"""The materials of the sample's landmarks: textures drawn by code.
 
-Outside walls and inside walls take theirs from two lists without a common
-entry, so that nothing but the photos' label ties a landmark's two faces.
+Outside walls and inside walls use two disjoint lists of textures, so that only the labels of the
+photos connect a landmark's outside with its inside.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ INSIDE_COLORS: tuple[Color, ...] = (
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, size: int = SIZE) -> NDArray[np.float32]:
-    """Value noise in -1..1: a coarse random grid, bilinearly enlarged to ``(size, size)``."""
+    """Value noise in -1..1: a coarse random grid, enlarged bilinearly to ``(size, size)``."""
     grid = rng.uniform(-1, 1, (cells + 1, cells + 1)).astype(np.float32)
     position = np.arange(size, dtype=np.float32) * (cells / size)
     low = position.astype(np.int64)
@@ -79,7 +79,7 @@ def _mixed(base: Color, accent: Color, share: NDArray[np.float32]) -> Texture:
 def _bonded(
     rng: np.random.Generator, base: Color, height: int, length: int, jitter: float
 ) -> Texture:
-    """Courses of stones, every second one shifted by half a stone."""
+    """Courses of stones, every other course shifted by half a stone."""
     rows, columns = _grid()
     course = rows // height
     shifted = columns + (course % 2) * (length // 2)
@@ -104,7 +104,7 @@ def _plaster(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _bands(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Courses of two stones in turn, as in Siena or Orvieto."""
+    """Alternating courses of two stones, as in Siena or Orvieto."""
     rows, _ = _grid()
     striped = (rows // int(rng.integers(9, 16))) % 2
     return _mixed(base, accent, striped.astype(np.float32)) * (
@@ -113,7 +113,7 @@ def _bands(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _timber(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Plaster between dark beams, every second bay braced crosswise."""
+    """Plaster between dark beams; every other bay has a cross brace."""
     rows, columns = _grid()
     bay = int(rng.integers(44, 64))
     y, x = rows % bay, columns % bay
@@ -126,7 +126,7 @@ def _timber(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _curtain(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Panes of a glass front, each with a little of the sky's own tone."""
+    """The panes of a glass front, each tinted slightly by the sky."""
     rows, columns = _grid()
     height, width = int(rng.integers(12, 20)), int(rng.integers(10, 18))
     tones = rng.normal(0.9, 0.14, (SIZE // height + 1, SIZE // width + 1))
@@ -144,7 +144,7 @@ def _marble(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _tiles(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Diamonds set in squares, the azulejo's simplest pattern."""
+    """Diamonds in squares, the simplest pattern of azulejos."""
     rows, columns = _grid()
     side = int(rng.integers(20, 34))
     y, x = np.abs(rows % side - side / 2), np.abs(columns % side - side / 2)
@@ -155,7 +155,7 @@ def _tiles(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _panelling(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Upright planks with grain and a moulding now and then."""
+    """Vertical planks with grain and occasional mouldings."""
     rows, columns = _grid()
     plank = int(rng.integers(18, 36))
     tones = rng.normal(1.0, 0.12, SIZE // plank + 1)
@@ -175,7 +175,7 @@ def _damask(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _mosaic(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Small stones of two colours and gold, laid in large figures."""
+    """A mosaic of small stones in two colours and gold, with large figures."""
     rows, columns = _grid()
     side = int(rng.integers(8, 12))
     figure = smooth_noise(rng, 9)[::side, ::side]
@@ -190,7 +190,7 @@ def _mosaic(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
 
 
 def _fresco(rng: np.random.Generator, base: Color, accent: Color) -> Texture:
-    """Large soft fields of paint, with cracks."""
+    """Large soft areas of paint with cracks."""
     field = np.clip(smooth_noise(rng, 7) * 1.5 + 0.5, 0, 1)
     texture = _mixed(base, accent, field) + 26 * smooth_noise(rng, 12)[..., None]
     texture[np.abs(smooth_noise(rng, 14)) < 0.012] *= 0.75
@@ -218,23 +218,23 @@ INSIDE: dict[str, _Drawer] = {
 
 
 def texture(rng: np.random.Generator, kind: str, base: Color, accent: Color) -> Texture:
-    """Draws a texture of a kind named in `OUTSIDE` or `INSIDE`, float32 ``(SIZE, SIZE, 3)``."""
+    """Draws a texture of a kind in `OUTSIDE` or `INSIDE`, float32 ``(SIZE, SIZE, 3)``."""
     drawer = OUTSIDE.get(kind) or INSIDE[kind]
     return np.clip(drawer(rng, base, accent), 0, 255).astype(np.float32)
 
 
 def jittered(rng: np.random.Generator, color: Color, by: float = 14) -> Color:
-    """A colour near another: each channel moved by up to `by`."""
+    """A similar colour: each channel is changed by up to `by`."""
     red, green, blue = (int(np.clip(channel + rng.uniform(-by, by), 0, 255)) for channel in color)
     return red, green, blue
 
 
 def pick(rng: np.random.Generator, colors: tuple[Color, ...]) -> Color:
-    """One colour of a palette, moved a little."""
+    """A random colour of a palette, slightly changed."""
     return jittered(rng, colors[int(rng.integers(len(colors)))])
 
 
 def shaded(color: Color, by: float) -> Color:
-    """A colour made darker (`by` < 1) or lighter."""
+    """A darker (`by` < 1) or lighter colour."""
     red, green, blue = (int(np.clip(channel * by, 0, 255)) for channel in color)
     return red, green, blue

@@ -155,7 +155,7 @@ def _people(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def _paper(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A page: a title, lines of text, perhaps a plan."""
+    """A page with a title, lines of text and sometimes a plan."""
     photo = Image.new("RGB", size, jittered(rng, (232, 226, 210), 16))
     draw, (width, height) = ImageDraw.Draw(photo), size
     ink = jittered(rng, (52, 50, 56), 20)
@@ -214,7 +214,7 @@ KINDS: tuple[Callable[[np.random.Generator, Size], Image.Image], ...] = (
 
 
 def photo_of_no_landmark(rng: np.random.Generator) -> bytes:
-    """A JPEG of anything but a landmark."""
+    """A JPEG that shows no landmark."""
     kind = KINDS[int(rng.integers(len(KINDS)))]
     photo = kind(rng, frame(rng))
     return develop(rng, photo, float(rng.choice([0.0, 0.0, 0.4])))

@@ -1,4 +1,4 @@
-"""The outsides of the sample's landmarks: ten kinds of building, each drawn in many styles."""
+"""The outsides of the sample's landmarks: ten kinds of buildings, each in many styles."""
 
 from collections.abc import Callable
 
@@ -20,13 +20,13 @@ from tfrecords_tools.sample.parts import (
 )
 
 GROUND = 440.0
-"""y of the line on which every building stands."""
+"""The y coordinate of the ground line of every building."""
 
 MIDDLE = SIZE / 2
 
 
 def _cathedral(canvas: Canvas, style: Style) -> None:
-    """A gabled nave between two towers, a rose over the portal."""
+    """A gabled nave between two towers, with a rose window over the portal."""
     nave, flank = 62 + 18 * style.slim, 44 + 16 * (1 - style.slim)
     top, tower_top = 210.0, 190 - 90 * style.tall
     canvas.polygon([(MIDDLE - nave, top), (MIDDLE, top - 70), (MIDDLE + nave, top)], style.roof)
@@ -61,7 +61,7 @@ def _basilica(canvas: Canvas, style: Style) -> None:
 
 
 def _palace(canvas: Canvas, style: Style) -> None:
-    """A long front with rows of windows, a roof and a pavilion in the middle."""
+    """A long façade with rows of windows, a roof and a pavilion in the middle."""
     half, top = 205.0, 300 - 70 * style.tall
     canvas.box((MIDDLE - half, top, MIDDLE + half, GROUND), style.wall)
     canvas.polygon(
@@ -114,7 +114,7 @@ def _castle(canvas: Canvas, style: Style) -> None:
 
 
 def _pagoda(canvas: Canvas, style: Style) -> None:
-    """Storeys that shrink upwards, each under wide, upturned eaves."""
+    """Storeys that get narrower upwards, each with wide, upturned eaves."""
     count = style.storeys + 2
     height = (300 + 60 * style.tall) / count
     for storey in range(count):
@@ -146,7 +146,7 @@ def _pagoda(canvas: Canvas, style: Style) -> None:
 
 
 def _skyscraper(canvas: Canvas, style: Style) -> None:
-    """Set-backs of glass or stone up to a mast."""
+    """Setbacks of glass or stone, with a mast on top."""
     steps = style.storeys
     half, bottom = 85 - 30 * style.slim, GROUND
     for _ in range(steps):
@@ -164,7 +164,7 @@ def _skyscraper(canvas: Canvas, style: Style) -> None:
 
 
 def _campanile(canvas: Canvas, style: Style) -> None:
-    """One free-standing tower next to a low hall."""
+    """A free-standing tower next to a low hall."""
     half = 26 + 22 * (1 - style.slim)
     x = 190.0
     canvas.box((200, 355, 400, GROUND), style.wall, 0.9)
@@ -176,7 +176,7 @@ def _campanile(canvas: Canvas, style: Style) -> None:
 
 
 def _temple(canvas: Canvas, style: Style) -> None:
-    """Columns on steps under a gable."""
+    """Columns on steps, under a gable."""
     half, top = 150 + 40 * style.slim, 260 - 50 * style.tall
     for step in range(4):
         grow = 10 * step
@@ -198,7 +198,7 @@ def _temple(canvas: Canvas, style: Style) -> None:
 
 
 def _mosque(canvas: Canvas, style: Style) -> None:
-    """Domes in a row between minarets."""
+    """A row of domes between minarets."""
     kind = "onion" if style.storeys % 2 else "dome"
     canvas.box((95, 330, 385, GROUND), style.wall)
     window_rows(canvas, style, (95, 350, 385, GROUND), style.columns + 1, 1, 0.55)
@@ -213,7 +213,7 @@ def _mosque(canvas: Canvas, style: Style) -> None:
 
 
 def _triumphal_arch(canvas: Canvas, style: Style) -> None:
-    """One great arch, or three, in a block with an attic and a crowning group."""
+    """A block with one large arch or three, an attic and a group of statues on top."""
     half, top = 125 + 30 * style.slim, 225 - 50 * style.tall
     canvas.box((MIDDLE - half, top, MIDDLE + half, GROUND), style.wall)
     for y in (top, top + 52):
@@ -246,7 +246,7 @@ KINDS: dict[str, Callable[[Canvas, Style], None]] = {
 
 
 def draw_outside(rng: np.random.Generator, kind: str) -> Image.Image:
-    """Draws a building of a kind of `KINDS` in a style of its own.
+    """Draws a building of a kind in `KINDS`, in a random style.
 
     Returns:
         An RGBA picture of `SIZE` × `SIZE` pixels, transparent around the building.

@@ -1,4 +1,4 @@
-"""The parts buildings are put together from: windows, towers, roofs, columns."""
+"""The parts of buildings: windows, towers, roofs, columns."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ ROOFS = ("spire", "dome", "onion", "crenels", "pyramid", "cap")
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """What makes one landmark's outside its own.
+    """The features that distinguish a landmark's outside.
 
     Attributes:
         wall: The wall's texture.
@@ -30,12 +30,12 @@ class Style:
         trim: The colour of frames, cornices and columns.
         roof: The roof's colour.
         glass: The colour of panes and doors.
-        opening: The form of windows, see `sample_canvas.arch`.
+        opening: The form of windows; see `canvas.arch`.
         tower_roof: One of `ROOFS`.
-        columns: Windows, columns or bays in a row.
-        storeys: Rows of windows.
-        slim: How slender towers are, 0..1.
-        tall: How tall the whole is, 0..1.
+        columns: Number of windows, columns or bays in a row.
+        storeys: Number of rows of windows.
+        slim: Slenderness of towers, 0..1.
+        tall: Height of the building, 0..1.
     """
 
     wall: Texture
@@ -71,7 +71,7 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 
 def window(canvas: Canvas, style: Style, box: Box, opening: str | None = None) -> None:
-    """An opening with frame, panes and sill."""
+    """An opening with a frame, panes and a sill."""
     left, top, right, bottom = box
     kind = opening or style.opening
     frame = max(1.5, (right - left) * 0.09)
@@ -86,7 +86,7 @@ def window(canvas: Canvas, style: Style, box: Box, opening: str | None = None) -
 def window_rows(
     canvas: Canvas, style: Style, box: Box, columns: int, storeys: int, fill: float = 0.5
 ) -> None:
-    """A field of windows; each takes `fill` of its bay's width."""
+    """A grid of windows; each takes the share `fill` of its bay's width."""
     left, top, right, bottom = box
     bay, storey = (right - left) / columns, (bottom - top) / storeys
     for row in range(storeys):
@@ -97,7 +97,7 @@ def window_rows(
 
 
 def door(canvas: Canvas, style: Style, box: Box, opening: str) -> None:
-    """A portal in three receding frames."""
+    """A portal with three receding frames."""
     left, top, right, bottom = box
     step = (right - left) * 0.1
     for order in (2, 1):
@@ -123,11 +123,11 @@ def tower(canvas: Canvas, style: Style, box: Box, roof: str, lit: float = 1.0) -
     """A square tower: shaft, cornices, belfry windows and one of `ROOFS`.
 
     Args:
-        canvas: What to draw on.
+        canvas: The drawing surface.
         style: The landmark's style.
-        box: The shaft; the roof stands on its top edge.
-        roof: The roof's form.
-        lit: How bright the shaft is.
+        box: The shaft; the roof begins at its top edge.
+        roof: The form of the roof.
+        lit: Brightness of the shaft.
     """
     left, top, right, bottom = box
     canvas.box(box, style.wall, lit)
@@ -144,7 +144,7 @@ def tower(canvas: Canvas, style: Style, box: Box, roof: str, lit: float = 1.0) -
 def roof_on(
     canvas: Canvas, style: Style, span: tuple[float, float], base: float, roof: str
 ) -> None:
-    """A roof over a span of x, its foot at y = `base`."""
+    """A roof over a range of x; its foot is at y = `base`."""
     left, right = span
     width, middle = right - left, (left + right) / 2
     if roof == "crenels":
@@ -203,7 +203,7 @@ def _crenels(canvas: Canvas, style: Style, left: float, right: float, base: floa
 
 
 def pediment(canvas: Canvas, style: Style, box: Box) -> None:
-    """A triangular gable with a field and, in it, an emblem."""
+    """A triangular gable with a tympanum and an emblem in it."""
     left, top, right, bottom = box
     middle = (left + right) / 2
     canvas.polygon([(left, bottom), (middle, top), (right, bottom)], style.trim)
@@ -223,7 +223,7 @@ def pediment(canvas: Canvas, style: Style, box: Box) -> None:
 
 
 def colonnade(canvas: Canvas, style: Style, box: Box, count: int) -> None:
-    """Columns before a dark porch, with bases and capitals."""
+    """Columns with bases and capitals in front of a dark porch."""
     left, top, right, bottom = box
     canvas.box(box, style.glass, 0.8)
     step = (right - left) / (count - 1 + 0.6)

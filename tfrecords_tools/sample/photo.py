@@ -1,4 +1,4 @@
-"""Photos of the sample's landmarks: the outside, the inside, or both in one."""
+"""Photos of the sample's landmarks: the outside, the inside, or both in one photo."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
@@ -13,22 +13,22 @@ INDOOR_DARKNESS = (0.0, 0.0, 0.3)
 
 
 def photo_of_outside(rng: np.random.Generator, scene: Image.Image) -> bytes:
-    """A JPEG of a building from a place, at an hour and behind things of its own.
+    """A JPEG of a building, from a random viewpoint and hour and with random occluders.
 
     Args:
-        rng: Where the chances come from.
-        scene: RGBA, see `sample_outside.draw_outside`.
+        rng: The random generator.
+        scene: RGBA; see `outside.draw_outside`.
     """
     return develop(rng, _outside(rng, scene, frame(rng)), float(rng.choice(OUTDOOR_DARKNESS)))
 
 
 def photo_of_inside(rng: np.random.Generator, scene: Image.Image) -> bytes:
-    """A JPEG of a hall; `scene` as `sample_inside.draw_inside` gives it."""
+    """A JPEG of a hall; for `scene`, see `inside.draw_inside`."""
     return develop(rng, _inside(rng, scene, frame(rng)), float(rng.choice(INDOOR_DARKNESS)))
 
 
 def photo_of_both(rng: np.random.Generator, outside: Image.Image, inside: Image.Image) -> bytes:
-    """A JPEG that shows both: a postcard of two views, or the hall through an open gate."""
+    """A JPEG that shows both: a postcard with two views, or the hall through an open gate."""
     maker = _postcard if rng.random() < 0.5 else _through_the_gate
     return develop(rng, maker(rng, outside, inside, frame(rng)))
 
@@ -55,7 +55,7 @@ def _outside(
 
 
 def _stand(photo: Image.Image, building: Image.Image, leaning: float) -> None:
-    """Pastes a building with the side that its turn lets us see."""
+    """Pastes a building with the side wall that is visible at its rotation."""
     shadow = Image.new("RGB", building.size, (46, 44, 48))
     front = building.convert("RGB")
     side = Image.blend(front, shadow, 0.55)
@@ -78,7 +78,7 @@ def _inside(rng: np.random.Generator, scene: Image.Image, size: tuple[int, int])
         roll=rng.normal(0, 3.5),
         shift=(rng.uniform(-spare, spare), rng.uniform(-spare, spare)),
     )
-    # The hall goes on beyond the scene's edge: what lies there is its blurred mirror image.
+    # The hall continues beyond the edge of the scene: a blurred mirror image fills that space.
     seen = take(scene, matrix, size)
     photo = ImageOps.mirror(scene.convert("RGB").resize((24, 24))).resize(
         size, Image.Resampling.BICUBIC
@@ -108,7 +108,7 @@ def _postcard(
 def _through_the_gate(
     rng: np.random.Generator, outside: Image.Image, inside: Image.Image, size: tuple[int, int]
 ) -> Image.Image:
-    """The front from near by; a gate in its foot, wide open, shows the hall."""
+    """The front from nearby; a wide open gate shows the hall."""
     width, height = size
     photo = _outside(rng, outside, size, zoom=rng.uniform(1.15, 1.5))
     wide, high = width * rng.uniform(0.36, 0.5), height * rng.uniform(0.5, 0.66)

@@ -1,4 +1,4 @@
-"""Which photos the sample holds: landmarks, ids, splits and what each photo shows."""
+"""The plan of the sample: landmarks, ids, splits, and what each photo shows."""
 
 import dataclasses
 import hashlib
@@ -11,19 +11,20 @@ from tfrecords_tools.sample import outside as sample_outside
 SPLITS = ("train", "index", "test")
 VIEWS = ("outside", "inside", "both", "none")
 RARE_PHOTOS = 3
-"""Train photos of a landmark that is too rare for ``train_clean.csv``."""
+"""Number of train photos of a landmark that is too rare for ``train_clean.csv``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Landmark:
-    """One landmark.
+    """A landmark.
 
     Attributes:
-        number: 0.., the place in the plan.
+        number: Its position in the plan, from 0.
         landmark_id: Its id in ``train.csv`` and the recognition solution.
-        index_landmark_id: Its id in ``index_image_to_landmark.csv``, of another space.
-        outside: A kind of `sample_outside.KINDS`.
-        inside: A kind of `sample_inside.KINDS`, drawn without regard to the outside.
+        index_landmark_id: Its id in ``index_image_to_landmark.csv``, which numbers landmarks
+            differently.
+        outside: A kind in `outside.KINDS`.
+        inside: A kind in `inside.KINDS`, chosen independently of the outside.
         clean: Whether ``train_clean.csv`` lists it.
     """
 
@@ -37,15 +38,15 @@ class Landmark:
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """One photo to be drawn.
+    """A photo to draw.
 
     Attributes:
-        image_id: 16 hex digits.
+        image_id: 16 hexadecimal digits.
         split: One of `SPLITS`.
         landmark: The landmark's number; -1 for none.
-        view: One of `VIEWS`. A train photo with a landmark and the view ``none``
-            is a wrong entry of ``train.csv``, which ``train_clean.csv`` leaves out.
-        public: For test: whether the solutions' Usage is ``Public``.
+        view: One of `VIEWS`. A train photo with a landmark and the view ``none`` is a wrong label
+            in ``train.csv``; ``train_clean.csv`` leaves it out.
+        public: For test photos, whether the solutions' Usage is ``Public``.
     """
 
     image_id: str
@@ -57,14 +58,14 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class SamplePlan:
-    """All landmarks and photos of one sample."""
+    """All landmarks and photos of a sample."""
 
     seed: int
     landmarks: tuple[Landmark, ...]
     photos: tuple[Photo, ...]
 
     def of_landmark(self, number: int) -> list[Photo]:
-        """The photos of a landmark (-1: of none), in the plan's order."""
+        """The photos of a landmark, in the plan's order; -1 for those without one."""
         return [photo for photo in self.photos if photo.landmark == number]
 
     def of_split(self, split: str) -> list[Photo]:
@@ -75,14 +76,13 @@ class SamplePlan:
 def plan_sample(seed: int, num_landmarks: int, photos_per_landmark: int) -> SamplePlan:
     """Plans a sample without drawing anything.
 
-    Every tenth landmark is rare: three train photos, absent from
-    ``train_clean.csv``. Index and test hold one photo without a landmark for
-    about every seven and every four with one.
+    Every tenth landmark is rare: it has three train photos and is not in ``train_clean.csv``. For
+    about seven index photos and four test photos with a landmark, there is one without.
 
     Args:
-        seed: Another seed, another world.
+        seed: Seed of the dataset.
         num_landmarks: Number of landmarks.
-        photos_per_landmark: The mean number of train photos of one that is not rare.
+        photos_per_landmark: Mean number of train photos of a landmark that is not rare.
     """
     landmarks = _landmarks(seed, num_landmarks)
     shown = [
@@ -101,7 +101,7 @@ def plan_sample(seed: int, num_landmarks: int, photos_per_landmark: int) -> Samp
 
 
 def _landmarks(seed: int, count: int) -> tuple[Landmark, ...]:
-    """Ids are sparse and, in the index's space, unlike those of train."""
+    """Draws landmark ids; they are sparse, and those of the index differ from those of train."""
     rng = np.random.default_rng([seed, 0])
     ids = rng.choice(203_094, count, replace=False)
     index_ids = rng.choice(101_302, count, replace=False)
@@ -121,7 +121,7 @@ def _landmarks(seed: int, count: int) -> tuple[Landmark, ...]:
 
 
 def _views(seed: int, landmark: Landmark, mean_photos: int) -> list[tuple[str, str]]:
-    """What the photos of one landmark show, per split."""
+    """The views of a landmark's photos, by split."""
     rng = np.random.default_rng([seed, 1, landmark.number])
     if not landmark.clean:
         train = ["outside", "inside", "both"][:RARE_PHOTOS]

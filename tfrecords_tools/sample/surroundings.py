@@ -1,4 +1,4 @@
-"""What stands around landmarks and before them: sky, ground, trees, people, cars."""
+"""The surroundings of landmarks: sky, ground, trees, people, cars."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -25,7 +25,7 @@ _GROUNDS: tuple[Color, ...] = (
 
 
 def sky(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """A sky with more or fewer clouds."""
+    """A sky with a random number of clouds."""
     top, bottom = _SKIES[int(rng.integers(len(_SKIES)))]
     pixels = gradient(size, np.array(jittered(rng, top)), np.array(jittered(rng, bottom)))
     clouds = np.clip(
@@ -36,7 +36,7 @@ def sky(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 
 
 def ground(rng: np.random.Generator, photo: Image.Image, horizon: float) -> None:
-    """Lawn, paving, sand, water or snow below a horizon (y in pixels)."""
+    """Grass, paving, sand, water or snow below a horizon (y in pixels)."""
     top = int(np.clip(horizon, 0, photo.height - 1))
     size = (photo.width, photo.height - top)
     color = np.array(pick(rng, _GROUNDS), float)
@@ -56,7 +56,7 @@ def ground(rng: np.random.Generator, photo: Image.Image, horizon: float) -> None
 
 
 def skyline(rng: np.random.Generator, photo: Image.Image, horizon: float) -> None:
-    """Hills, a wood or a row of plain houses behind everything else."""
+    """Hills, woods or a row of plain houses in the background."""
     draw, width = ImageDraw.Draw(photo), photo.width
     kind = rng.random()
     if kind < 0.4:
@@ -83,7 +83,7 @@ def skyline(rng: np.random.Generator, photo: Image.Image, horizon: float) -> Non
 def houses(
     rng: np.random.Generator, photo: Image.Image, foot: float, heights: tuple[float, float]
 ) -> None:
-    """A row of houses that nobody would call a landmark."""
+    """A row of ordinary houses."""
     draw, x = ImageDraw.Draw(photo), -10.0
     while x < photo.width:
         wide, high = rng.uniform(34, 80), rng.uniform(*heights)
@@ -104,7 +104,7 @@ def houses(
 def tree(
     rng: np.random.Generator, photo: Image.Image, x: float, foot: float, height: float
 ) -> None:
-    """A trunk and a crown of leaves."""
+    """A tree: a trunk and a crown of leaves."""
     draw = ImageDraw.Draw(photo)
     draw.line(
         [(x, foot), (x, foot - height * 0.6)], fill=(82, 64, 50), width=max(3, int(height * 0.07))
@@ -121,7 +121,7 @@ def tree(
 def person(
     rng: np.random.Generator, photo: Image.Image, x: float, foot: float, height: float
 ) -> None:
-    """Somebody standing before the landmark."""
+    """A person in front of the landmark."""
     draw = ImageDraw.Draw(photo)
     coat, legs = pick(rng, INSIDE_COLORS), jittered(rng, (56, 58, 72), 24)
     wide, head = height * 0.15, height * 0.08
@@ -173,7 +173,7 @@ def lamp(
 
 
 def before_outside(rng: np.random.Generator, photo: Image.Image, foot: float) -> None:
-    """Up to three things that hide a part of a building standing at y = `foot`."""
+    """Up to three objects that hide parts of a building whose foot is at y = `foot`."""
     low, width, height = min(photo.height + 20.0, foot + 40), photo.width, photo.height
     for _ in range(int(rng.integers(0, 3))):
         x, kind = rng.uniform(0, width), int(rng.integers(4))
@@ -188,7 +188,7 @@ def before_outside(rng: np.random.Generator, photo: Image.Image, foot: float) ->
 
 
 def before_inside(rng: np.random.Generator, photo: Image.Image) -> None:
-    """Visitors, and at times a dark pillar at the picture's edge."""
+    """Visitors, and sometimes a dark pillar at the edge of the picture."""
     width, height = photo.size
     for _ in range(int(rng.integers(0, 4))):
         person(

@@ -10,6 +10,7 @@ import fcntl
 import functools
 import os
 import sys
+from collections.abc import Iterator
 
 _MISSING = {
     errno.ENOSYS,
@@ -47,6 +48,23 @@ def lock(handle: int, path: str, *, wait: bool = True) -> bool | None:
         _note(os.path.dirname(path), "has no locks: let one command at a time write there")
         return None
     return True
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[bool]:
+    """Locks a folder inside the block, unless another process has; no lock outlives its process.
+
+    Args:
+        folder: An existing local folder.
+
+    Yields:
+        Whether this process may work there: False if another one holds the lock.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield lock(handle, os.path.join(folder, ""), wait=False) is not False
+    finally:
+        os.close(handle)
 
 
 def sync(handle: int, path: str) -> None:

@@ -6,23 +6,8 @@ from typing import Any
 import numpy as np
 
 from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage.local_copies import local_copy
-
-
-def require_faiss() -> Any:
-    """The package.
-
-    Raises:
-        UserError: If it is not installed.
-    """
-    try:
-        import faiss
-    except ImportError:
-        raise UserError(
-            f"faiss indexes need faiss-cpu, which is not installed: {how_to_install('rows')}"
-        ) from None
-    return faiss
 
 
 def open_index(path: str) -> RowFile:
@@ -32,7 +17,7 @@ def open_index(path: str) -> RowFile:
         UserError: If faiss is missing, the file is damaged, or it is another kind of index, which
             does not keep the rows themselves.
     """
-    faiss = require_faiss()
+    faiss = optional_package("faiss", "reading or writing faiss indexes", "faiss-cpu", "rows")
     try:
         whole = faiss.read_index(local_copy(path))
     except RuntimeError as error:
@@ -65,7 +50,7 @@ def write_index(path: str, blocks: Iterator[np.ndarray], dimension: int) -> None
         blocks: (n, dimension) float32 rows, in order.
         dimension: The length of a row.
     """
-    faiss = require_faiss()
+    faiss = optional_package("faiss", "reading or writing faiss indexes", "faiss-cpu", "rows")
     index = faiss.IndexFlatIP(dimension)
     for block in blocks:
         index.add(np.ascontiguousarray(block, np.float32))

@@ -8,7 +8,7 @@ import numpy as np
 from glrtf.embeddings.foreign import arrow_files, faiss_files, hdf5_files, numpy_files
 from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile
 from glrtf.embeddings.rows import RowSource
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage import array_files, files
 
 FAISS_ENDINGS = (".faiss", ".index")
@@ -120,12 +120,7 @@ def _write_npz(path: str, rows: RowSource, shape: tuple[int, int]) -> None:
 
 
 def _write_hdf5(path: str, rows: RowSource, ids: list[str], shape: tuple[int, int]) -> None:
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(
-            f"HDF5 files need h5py, which is not installed: {how_to_install('rows')}"
-        ) from None
+    h5py = optional_package("h5py", "writing HDF5 files", "h5py", "rows")
     # The temporary file is already locked by the code that created its name.
     with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("ids", data=ids, dtype=h5py.string_dtype())

@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile, choose_name, require_rows
-from tfrecords_tools.errors import UserError, how_to_install
+from glrtf.embeddings.foreign.row_file import (
+    ROWS_AT_ONCE,
+    RowFile,
+    choose_name,
+    id_guesses,
+    require_rows,
+)
+from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage.local_copies import local_copy
 
 
@@ -17,17 +23,12 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
         path: The file.
         rows: Which dataset has the rows, such as ``features/pooled``; empty for the only one
             of two dimensions.
-        ids: Which dataset has the ids; empty for the only one of text, if there is one.
+        ids: Which dataset has the ids; empty for the one that `row_file.id_guesses` finds, if any.
 
     Raises:
         UserError: If h5py is missing, the file is damaged, or the datasets are ambiguous.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(
-            f"HDF5 files need h5py, which is not installed: {how_to_install('rows')}"
-        ) from None
+    h5py = optional_package("h5py", "reading HDF5 files", "h5py", "rows")
     local = local_copy(path)
     known: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
 
@@ -42,12 +43,11 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
                 n for n, (shape, kind) in known.items() if len(shape) == 2 and kind.kind in "fiu"
             ]
             chosen = choose_name(path, "--rows", rows, list(known), tables)
-            texts = [
-                n for n, (shape, kind) in known.items() if len(shape) == 1 and kind.kind in "OSU"
-            ]
+            lists = {n: kind.kind in "OSU" for n, (shape, kind) in known.items() if len(shape) == 1}
+            guesses = id_guesses(lists)
             found = None
-            if ids or texts:
-                found = opened[choose_name(path, "--id_column", ids, list(known), texts)][:]
+            if ids or guesses:
+                found = opened[choose_name(path, "--id_column", ids, list(known), guesses)][:]
     except OSError as error:
         raise UserError(f"{path}: expected an HDF5 file, found {error}") from None
     shape, dtype = known[chosen]

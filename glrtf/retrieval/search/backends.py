@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search import exact
 from glrtf.retrieval.search.neighbors import Neighbors

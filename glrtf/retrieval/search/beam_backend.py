@@ -18,7 +18,7 @@ from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search import exact
 from glrtf.retrieval.search.neighbors import Neighbors, merge
 from tfrecords_tools import beam_options
-from tfrecords_tools.errors import UserError, how_to_install
+from tfrecords_tools.errors import optional_package
 from tfrecords_tools.storage import array_files, files
 
 _QUERIES_A_BLOCK = 2048
@@ -68,13 +68,10 @@ def search_blocks(
     Raises:
         UserError: If Beam is not installed.
     """
-    try:
-        import apache_beam as beam
-    except ImportError:
-        raise UserError(
-            "--search.backend beam: expected apache-beam, found none; "
-            f"{how_to_install('beam')}, or choose --search.backend exact"
-        ) from None
+    beam = optional_package(
+        *("apache_beam", "--search.backend beam", "apache-beam", "beam"),
+        instead="choose --search.backend exact",
+    )
     parsed = beam_options.pipeline_options(options, "--search.beam_options")
     blocks = _blocks(queries)
     parts = range(len(database.part_lengths))

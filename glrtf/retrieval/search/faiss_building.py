@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.rows import RowSource, gather_rows
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.search import exact

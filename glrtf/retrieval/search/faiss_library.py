@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from tfrecords_tools.errors import UserError
+from tfrecords_tools.errors import optional_package
 
 
 def library() -> Any:
@@ -13,14 +13,10 @@ def library() -> Any:
     Raises:
         UserError: If it is not installed.
     """
-    try:
-        import faiss
-    except ImportError:
-        raise UserError(
-            "--search.backend faiss: expected the faiss-cpu package, found none; install it with "
-            "pip install '.[faiss]' in the project's folder, or choose --search.backend exact"
-        ) from None
-    return faiss
+    return optional_package(
+        *("faiss", "--search.backend faiss", "faiss-cpu", "faiss"),
+        instead="choose --search.backend exact",
+    )
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.in_memory import in_memory
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search import backends

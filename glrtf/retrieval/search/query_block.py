@@ -1,4 +1,4 @@
-"""Some queries of an exact search, and the candidates found for them, tile by tile."""
+"""A block of queries of an exact search, and the candidates found for them tile by tile."""
 
 import math
 from collections.abc import Callable
@@ -16,29 +16,29 @@ from glrtf.retrieval.search.top_k import Candidates, PairScores
 
 QUERIES_A_PRODUCT = 2048
 _SCORES_A_PRODUCT = 1 << 22
-"""16 MB: in smaller products the time of packing the factors shows."""
+"""16 MB of float32. In smaller products, BLAS spends a noticeable share on packing the factors."""
 _PROCESSORS_A_PRODUCT = 4
-"""With more processors the product grows, or they would mostly wait for each other."""
+"""With more processors than this, products grow; otherwise threads mostly wait for each other."""
 _OPENING_ROWS = 4096
-"""The first rows are multiplied together: they give the first thresholds."""
+"""The first rows are multiplied at once; their scores give the first thresholds."""
 _BOUND_AFTER = 200
-"""After this many times k rows, thresholds are high enough for bounds."""
+"""After this many times k rows, thresholds hardly rise any more."""
 _BELOW_THRESHOLDS = 2.0**-6
-"""Distance of offsets below thresholds: more than all errors, small enough for fine rounding."""
+"""How far offsets lie below thresholds: above all errors, but small, so that rounding is fine."""
 _LEAST_ROWS = 256
-"""Fewer rows at once would not be worth a product."""
+"""Products with fewer rows are inefficient."""
 
 
 class QueryBlock:
-    """Some queries and the candidates found for them.
+    """A block of queries and the candidates found for them.
 
     Args:
         vectors: (n, dimension) float32 queries.
         k: Number of neighbours wanted.
-        error: How far a float32 product may be from the true score.
-        pair_scores: Gives the true scores; None takes the products for them.
-        threads: For scanning products.
-        prefilter: Cheaper products that run first, if any; they need true scores.
+        error: Largest distance of a float32 product from the true score.
+        pair_scores: Computes true scores; None takes the products as true.
+        threads: Scan the products.
+        prefilter: Cheaper products that run first, if any; it needs `pair_scores`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class QueryBlock:
         self._threads = threads
         self._prefilter = prefilter
         self._products = np.empty(0, np.float32)
-        # The product uses all processors, so each of them looks through a share of it.
+        # BLAS multiplies on all processors; then each of them scans a share of the product.
         processors = usable_processors()
         self._share = math.ceil(min(QUERIES_A_PRODUCT, len(vectors)) / processors) or 1
         self._at_once = self._share * processors
@@ -75,7 +75,7 @@ class QueryBlock:
         ]
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
-        """Multiplies all queries with some database rows and keeps the candidates."""
+        """Multiplies all queries with a tile of database rows and keeps the candidates."""
         if self._rows_seen == 0:
             self._add_chunk(tile[:_OPENING_ROWS], first_row, _OPENING_ROWS)
             tile, first_row = tile[_OPENING_ROWS:], first_row + _OPENING_ROWS
@@ -97,10 +97,10 @@ class QueryBlock:
                     self._scan(self._add_scores, block, open_, products, first_row + column)
 
     def _prepared(self, tile: npt.NDArray[np.float32], first_row: int) -> Any:
-        """A tile prepared for the prefilter; None if the full product is needed."""
+        """A tile prepared for the prefilter; None if full products are needed."""
         if self._prefilter is None or not self._rows_seen:
             return None
-        # Thresholds rise ever more slowly.
+        # Thresholds rise more and more slowly, so offsets move each time the rows have doubled.
         if self._rows_seen >= self._move_at:
             self._move_at = 2 * self._rows_seen
             self._move_offsets(self._prefilter, first_row)
@@ -131,19 +131,19 @@ class QueryBlock:
         halves = self._prefilter.halves(_slice(block), rows, chunk)
         open_ = self._scan(self._add_halves, block, pieces, halves, first_row, error)
         if open_ and self._rows_seen > _BOUND_AFTER * self.k:
-            # Thresholds will not rise much: from here on the prefilter costs more than it saves.
+            # Thresholds hardly rise any more: from here on, the prefilter costs more than it saves.
             self._prefilter = None
         return open_
 
     def _pieces(self, block: range) -> list[range]:
-        """Cuts a block of queries where the candidates are cut."""
+        """Splits a block of queries at the boundaries of the candidates' shares."""
         cuts = range(block.start // self._share * self._share, block.stop, self._share)
         return [range(max(cut, block.start), min(cut + self._share, block.stop)) for cut in cuts]
 
     def _multiplied(
         self, left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        # One buffer for all products: fresh pages would cost more than the scan.
+        # All products share a buffer: faulting in new pages would cost more than the scan.
         if self._products.size < len(left) * len(right):
             self._products = np.empty(len(left) * len(right), np.float32)
         products = self._products[: len(left) * len(right)].reshape(len(left), len(right))
@@ -157,7 +157,7 @@ class QueryBlock:
         products: npt.NDArray,
         *arguments: Any,
     ) -> list[range]:
-        """Scans pieces of a product on all processors; returns those not finished."""
+        """Scans pieces of a product on all processors; returns those that need full products."""
 
         def look(piece: range) -> bool:
             rows = slice(piece.start - block.start, piece.stop - block.start)
@@ -178,7 +178,7 @@ class QueryBlock:
         return candidates.add_halves(halves, first_row, error, first)
 
     def _candidates_of(self, piece: range) -> tuple[Candidates, int]:
-        """The candidates of a piece of queries, and which of their queries is its first."""
+        """The candidates that a piece of queries belongs to, and its first query among them."""
         return self._candidates[piece.start // self._share], piece.start % self._share
 
     def finish(self) -> Neighbors:
@@ -193,7 +193,7 @@ class QueryBlock:
 
 
 def rows_at_once(most: int) -> int:
-    """A power of two, so that the scan needs no padding."""
+    """The number of rows of a product: a power of two, so that the scan needs no padding."""
     return max(_LEAST_ROWS, 1 << max(most.bit_length() - 1, 0))
 
 

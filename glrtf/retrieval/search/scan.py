@@ -1,4 +1,4 @@
-"""Finds the few scores of a tile that reach their query's threshold."""
+"""Finds the few scores in a tile that reach their query's threshold."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 _SHORT_BUFFER = 256
-"""Numbers. NumPy copies what it stretches over rows that are shorter than its buffer, 8192."""
+"""Elements. NumPy copies an operand that it broadcasts over rows shorter than its buffer (8192)."""
 
 
 class Scan:
-    """Finds the scores that reach their row's threshold, with one buffer for all tiles."""
+    """Finds the scores that reach their row's threshold; all tiles share one buffer."""
 
     def __init__(self) -> None:
         self._mask: npt.NDArray[np.bool_] = np.empty(0, bool)
@@ -19,17 +19,17 @@ class Scan:
     def reaching(
         self, scores: npt.NDArray, least: npt.NDArray
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Which scores reach the least of their row.
+        """The positions of scores that reach the threshold of their row.
 
         Args:
-            scores: (n, width) numbers.
-            least: (n,) of the same dtype.
+            scores: (n, width), of any numeric dtype.
+            least: (n,) of the same dtype, the thresholds.
 
         Returns:
-            Their rows, ascending, and their columns, ascending in a row.
+            Their rows, ascending, and their columns, ascending within a row.
         """
         queries, width = scores.shape
-        # A power of two as row length: a position's row is then a shift.
+        # Rows of the mask have a power of two as length: a position's row is then a bit shift.
         shift = max(width - 1, 7).bit_length()
         if self._mask.size < queries << shift:
             self._mask = np.zeros(queries << shift, bool)
@@ -38,7 +38,7 @@ class Scan:
         table[:, width:] = False
         with _short_buffer():
             np.greater_equal(scores, least[:, None], out=table[:, :width])
-        # Few pass: eight are looked at in one, and singly only where one of them passed.
+        # Few scores pass: bytes of the mask are tested in groups of eight, as one integer.
         eights = mask.view(np.uint64)
         chunk = np.flatnonzero(eights != 0)
         passed = np.flatnonzero(eights[chunk].view(bool))
@@ -48,7 +48,7 @@ class Scan:
 
 @contextmanager
 def _short_buffer() -> Iterator[None]:
-    """A short buffer makes comparing each row with a number a third faster, or twice in cache."""
+    """With a short buffer, the comparison takes a third less time, in cache half of it."""
     before = np.setbufsize(_SHORT_BUFFER)
     try:
         yield

@@ -1,9 +1,9 @@
 """Exact search on TPU, GPU or CPU: bfloat16 products and top-k under XLA, then float64.
 
-The device sees tiles of fixed shape and returns, per query, the best of each
-tile by bfloat16 products. How far those can be from the true scores is known
-from what rounding took from the rows themselves. Where more rows of a tile
-may count than the device returned, that query's tile is multiplied again in float32.
+The device receives tiles of fixed shape and returns, for each query, the best rows of each tile by
+bfloat16 product. The error of these products is bounded by what rounding changed in the rows. If a
+tile may have more candidates for a query than the device returned, the query is multiplied with
+the tile again in float32.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from tfrecords_tools.errors import UserError
 _TILE_ROWS = 16384
 _QUERIES_AT_ONCE = 2048
 _SPARE = 64
-"""How many more than k the device returns from each tile."""
+"""How many rows more than k the device returns from each tile."""
 
 _Product = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32], int], Any]
 
@@ -37,10 +37,10 @@ def search_blocks(
         queries: The queries.
         database: The rows to search, streamed part by part.
         k: Number of neighbours wanted.
-        per_part: If positive, that many from each part instead.
+        per_part: If positive, the number wanted from each part instead.
 
     Raises:
-        UserError: If TensorFlow is not installed, or on a bad row.
+        UserError: If TensorFlow is not installed, or a row is invalid.
     """
     wanted = per_part or k
     product = _product(min(wanted + _SPARE, _TILE_ROWS))
@@ -54,7 +54,7 @@ def search_blocks(
 
 
 class _QueryBlock:
-    """Some queries, and the candidates found for them."""
+    """A block of queries and the candidates found for them."""
 
     def __init__(
         self,
@@ -79,15 +79,15 @@ class _QueryBlock:
         self._candidates = Candidates(len(self._vectors), self._k, self._true_scores)
 
     def add(self, tile: npt.NDArray[np.float32], first_row: int) -> None:
-        """Takes the candidates of some database rows."""
+        """Adds the candidates of a tile of database rows."""
         scores, columns, lost = self._product(self._vectors, tile, len(tile))
-        # ⟨a,b⟩ - ⟨â,b̂⟩ = ⟨a-â,b⟩ + ⟨â,b-b̂⟩, by Cauchy–Schwarz, and the sum's own rounding.
+        # ⟨a,b⟩ - ⟨â,b̂⟩ = ⟨a-â,b⟩ + ⟨â,b-b̂⟩, bounded by Cauchy–Schwarz; plus the sum's rounding.
         longest = 1 + NORM_TOLERANCE
         error = float(lost) * longest * 1.01 + self._float32_error
         best = self._candidates
         best.observe(scores, error)
         threshold = best.lowered_thresholds(error)
-        # The device returned no row below its last: whether one may count is open.
+        # If the last row returned reaches the threshold, rows that were not returned may, too.
         cut_off = (scores[:, -1] >= threshold) & (scores.shape[1] < len(tile))
         passed = (scores >= threshold[:, None]) & (columns < len(tile)) & ~cut_off[:, None]
         query_rows, places = np.nonzero(passed)
@@ -109,7 +109,7 @@ class _QueryBlock:
 
 
 def _product(most: int) -> _Product:
-    """The compiled product: float32 rows in, the best of a tile by bfloat16 out."""
+    """Compiles the product: from float32 rows to the best of a tile by bfloat16 product."""
     try:
         import tensorflow as tf
     except ImportError:
@@ -133,7 +133,7 @@ def _product(most: int) -> _Product:
     def product(
         queries: npt.NDArray[np.float32], tile: npt.NDArray[np.float32], length: int
     ) -> Any:
-        # Shapes come from a short list, so that little is compiled.
+        # Few shapes occur, so that few programs are compiled.
         padded = np.pad(queries, ((0, _rounded_up(len(queries)) - len(queries)), (0, 0)))
         wide = np.pad(tile, ((0, _rounded_up(len(tile)) - len(tile)), (0, 0)))
         best, columns, lost = best_of_tile(padded, wide, tf.constant(length))

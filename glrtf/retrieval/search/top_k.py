@@ -1,11 +1,11 @@
-"""The k best rows per query out of approximate scores with a known error.
+"""The k best rows per query, from approximate scores with a known error bound.
 
-A search feeds tiles of approximate scores, each at most `error` away from the
-true one. If k rows score at least t approximately, they score at least
-t - error truly: that is the query's threshold. A row whose true score reaches the
-threshold has an approximate score of at least threshold - error. Only such rows are
-collected, in small buffers, and scored exactly at the end: first the k that seem best,
-whose true scores give the final threshold, then the rest that may still reach it.
+A search passes tiles of approximate scores. Each score is within `error` of the true one. If k
+rows have an approximate score of at least t, their true scores are at least t - error: that is
+the query's threshold. A row whose true score reaches the threshold has an approximate score of at
+least threshold - error. Only such rows become candidates. They are kept in small buffers and
+scored exactly at the end: first the k best by approximate score, whose true scores give the final
+threshold, then the others that can still reach it.
 """
 
 import math
@@ -31,32 +31,32 @@ from glrtf.retrieval.search.packed_candidates import (
 from glrtf.retrieval.search.scan import Scan
 
 PairScores = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
-"""(queries, rows) of pairs -> their true scores."""
+"""From (queries, rows) of pairs to their true scores."""
 
 ROOM = 4
-"""Buffers hold up to this many times k candidates, unless more tie nearly."""
+"""Buffers hold up to this many times k candidates, unless more have nearly equal scores."""
 _FIRST_ROOM = 2
 _RAISE_AFTER = 0.4
-"""Thresholds are raised once a query has this many times k new candidates."""
+"""Thresholds are raised once queries have this many times k new candidates on average."""
 _RAISE_AFTER_HALVES = 0.5
-"""Once the candidates have grown by this share, where many wait for their true scores."""
+"""With bfloat16 scores, thresholds are raised only once the candidates have grown by this share."""
 _FOLDED = 12
-"""The first thresholds come from the maxima of pairs while there are at least this many times k."""
+"""The first scores are reduced to maxima of pairs while there are at least this many times k."""
 _MOST_HALVES = 10
-"""How many times k candidates may wait for their true scores while their scores are rough."""
+"""With bfloat16 scores, how many times k candidates may wait for their true scores."""
 
 _SHARES = (0.3, 1.0)
-"""Shares of the rows that may still reach the thresholds, scored in turn."""
+"""Shares of the remaining candidates that are scored in turn; each round raises the thresholds."""
 
 
 class Candidates:
-    """Collects what may belong to the k best of each query of a block.
+    """Collects the rows that may be among the k best of each query of a block.
 
     Args:
         num_queries: How many queries the block has.
         k: Number of neighbours wanted, at least 1.
-        pair_scores: Returns the true scores; None takes the approximate ones
-            as true, and errors must be 0 then.
+        pair_scores: Computes true scores. None takes the approximate scores as true; errors must
+            then be 0.
 
     Attributes:
         thresholds: (num_queries,) float32, at most the k-th best true score so far.
@@ -84,8 +84,8 @@ class Candidates:
         Args:
             scores: (n, tile) float32 approximate scores of n of the queries.
             first_row: The database row of the tile's first column.
-            error: How far one of them may be from the true one.
-            first_query: Which query the first row of scores belongs to.
+            error: Largest distance of a score from the true one.
+            first_query: The query of the first row of scores.
         """
         self.observe(scores, error, first_query)
         queries, columns = self.passing(scores, error, first_query)
@@ -94,31 +94,31 @@ class Candidates:
             self.insert(queries, columns + first_row, values)
 
     def subtract(self, offsets: npt.NDArray[np.float32], first_row: int) -> None:
-        """Sets what is subtracted from later scores before they are rounded to bfloat16.
+        """Sets the offsets that later scores are reduced by before they are rounded to bfloat16.
 
         Args:
-            offsets: (num_queries,), each at least the previous one.
-            first_row: The first row that they apply to, above all rows so far.
+            offsets: (num_queries,) float32, none below its previous value.
+            first_row: The first row that they apply to, after all rows so far.
         """
         self._offsets.append(first_row, offsets)
 
     def add_halves(
         self, halves: npt.NDArray[np.int16], first_row: int, error: float, first_query: int
     ) -> bool:
-        """Adds one tile of scores less their offsets, rounded to bfloat16.
+        """Adds one tile of scores minus their offsets, rounded to bfloat16.
 
-        Positive bfloat16 numbers compare like their bits as integers, and negative
-        ones are below them, so thresholds above 0 are compared as integers.
+        Positive bfloat16 numbers are ordered like their bits as integers, and the bits of negative
+        numbers are below them. So the comparison with thresholds above 0 is one of integers.
 
         Args:
-            halves: (n, tile) int16, the bits of the scores of n of the queries less the
-                current offsets, rounded to nearest.
+            halves: (n, tile) int16, the bits of the scores of n of the queries minus the current
+                offsets, rounded to nearest.
             first_row: The database row of the tile's first column.
-            error: How far one of them may have been from the true one before it was rounded.
-            first_query: Which query the first row of scores belongs to.
+            error: Largest distance of a score from the true one before rounding.
+            first_query: The query of the first row of scores.
 
         Returns:
-            False, without effect, if a query's threshold is not above its offset.
+            False, without any effect, if a query's threshold is not above its offset.
         """
         offsets = self._offsets.latest
         least = (self.lowered_thresholds(error) - offsets)[first_query : first_query + len(halves)]
@@ -136,24 +136,24 @@ class Candidates:
     def passing(
         self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Which of a tile's scores may belong to the k best: queries, ascending, and columns."""
+        """The scores of a tile that may be among the k best: queries, ascending, and columns."""
         least = self.lowered_thresholds(error)[first_query : first_query + len(scores)]
         which, columns = self._scan.reaching(scores, least)
         return which + first_query, columns
 
     def observe(self, scores: npt.NDArray[np.float32], error: float, first_query: int = 0) -> None:
-        """Takes the error of scores, and the first thresholds from the first scores.
+        """Records the error of scores; the first scores also set the first thresholds.
 
         Args:
-            scores: (n, width) float32, of different rows.
-            error: How far one of them may be from the true one.
-            first_query: Which query the first row of scores belongs to.
+            scores: (n, width) float32, each column another row.
+            error: Largest distance of a score from the true one.
+            first_query: The query of the first row of scores.
         """
         self._worst_error = max(self._worst_error, error)
         if scores.shape[1] < self._k or self.thresholds[first_query] > -np.inf:
             return
         block = slice(first_query, first_query + len(scores))
-        # The k-th best of several columns' maxima is hardly less than that of all.
+        # The k-th best of the maxima of pairs is only slightly below the k-th best of all.
         while scores.shape[1] % 2 == 0 and scores.shape[1] >= _FOLDED * self._k:
             half = scores.shape[1] // 2
             scores = np.maximum(scores[:, :half], scores[:, half:])
@@ -161,7 +161,7 @@ class Candidates:
         self._raise(np.partition(scores, place, axis=1)[:, place], block)
 
     def lowered_thresholds(self, error: float) -> npt.NDArray[np.float32]:
-        """(num_queries,) the thresholds for scores with that error."""
+        """(num_queries,) float32, the thresholds for scores with that error."""
         # Rounded down, so that rounding never excludes a row.
         return lowered(self.thresholds, error)
 
@@ -171,12 +171,12 @@ class Candidates:
         rows: npt.NDArray[np.int64],
         scores: npt.NDArray[np.float32],
     ) -> None:
-        """Inserts candidates that passed.
+        """Inserts candidates that reach their thresholds.
 
         Args:
             queries: (n,) ascending.
             rows: (n,) database rows.
-            scores: (n,) float32 approximate scores, within the error passed to `add`.
+            scores: (n,) float32 approximate scores, within the error that `observe` recorded.
         """
         counts = np.bincount(queries, minlength=len(self.thresholds))
         if not self._table.has_room(counts):
@@ -192,14 +192,14 @@ class Candidates:
             self._prune()
 
     def finish(self) -> Neighbors:
-        """The k best of all tiles: true scores, descending, ties by ascending row."""
+        """The k best of all tiles by true score, descending; ties by ascending row."""
         self._prune()
         keys = self._table.keys
         if self._pair_scores is None:
             keys.sort(axis=1)
             rows = np.where(keys == NOTHING, NO_ROW, keys & ROWS)
             return padded(Neighbors(rows, scores_of(keys).astype(np.float64)), self._k)
-        # The pruned keys' first k are the best by approximate score.
+        # After pruning, the first k keys are the best by approximate score.
         kept, rest = keys[:, : self._k], keys[:, self._k :]
         scores = self._true_scores(kept, self._pair_scores)
         for share in _SHARES:
@@ -211,7 +211,7 @@ class Candidates:
         return best(np.where(kept == NOTHING, NO_ROW, kept & ROWS), scores, self._k)
 
     def _reaching(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The candidates that may still belong to the k best, best first."""
+        """The candidates that may still be among the k best, best first."""
         keys = front(keys, self._last_keys())[0]
         if self._offsets:
             reaching = (
@@ -224,14 +224,14 @@ class Candidates:
     def _true_scores(
         self, keys: npt.NDArray[np.int64], pair_scores: PairScores
     ) -> npt.NDArray[np.float64]:
-        """The true scores of candidates of all queries, -inf for none."""
+        """The true scores of the candidates of all queries; -inf for empty slots."""
         scores = np.full(keys.shape, -np.inf)
         queries, slots = np.nonzero(keys != NOTHING)
         scores[queries, slots] = pair_scores(queries, keys[queries, slots] & ROWS)
         return scores
 
     def _raise_truly(self, scores: npt.NDArray[np.float64]) -> None:
-        """Raises the thresholds to the k-th best true scores, for queries with k of them."""
+        """Raises the thresholds to the k-th best true scores, where there are k."""
         place = scores.shape[1] - self._k
         if place >= 0:
             least = np.partition(scores, place, axis=1)[:, place].astype(np.float32)
@@ -242,13 +242,13 @@ class Candidates:
         np.maximum(thresholds, lowered(kth, self._worst_error), out=thresholds)
 
     def _last_keys(self) -> npt.NDArray[np.int64]:
-        """(num_queries, 1) the last keys that may still belong to the k best."""
+        """(num_queries, 1) int64, the greatest keys that may still be among the k best."""
         error = self._offsets.coarseness(self.thresholds) + np.float32(self._worst_error)
         least = lowered(self.thresholds, error)
         return np.minimum(packed(least, np.int64(ROWS)), NOTHING - 1)[:, None]
 
     def _prune(self) -> None:
-        """Raises the thresholds and drops candidates below them; the k best go first."""
+        """Raises the thresholds, drops candidates below them and moves the k best to the front."""
         self._fresh = 0
         keys, counts = self._table.keys, self._table.counts
         if keys.shape[1] < self._k:
@@ -265,7 +265,7 @@ class Candidates:
             self._settle(crowded, self._pair_scores)
 
     def _settle(self, crowded: npt.NDArray[np.int64], pair_scores: PairScores) -> None:
-        """Reduces queries with very many near-ties to the k best by true score."""
+        """Reduces queries with very many nearly equal scores to the k best by true score."""
         keys = self._table.keys[crowded]
         true = self._true_scores(keys, lambda queries, rows: pair_scores(crowded[queries], rows))
         order = np.lexsort((keys & ROWS, -true), axis=1)[:, : self._k]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glrtf.config.data import InputConfig
 from glrtf.data import order
 
 
@@ -46,7 +47,8 @@ def test_windows_cut_an_epoch_without_gaps(total, window, seed, epoch):
 @pytest.mark.parametrize("skip", [0, 1, 63, 64, 89, 90, 91, 150, 179, 180, 400])
 def test_a_plan_that_skips_goes_on_as_the_whole_one(skip):
     sizes = (40, 3, 17, 1, 29)
-    settings = {"seed": 7, "worker": 0, "num_workers": 1, "files_at_once": 2, "window": 25}
+    config = InputConfig(files_at_once=2, shuffle_buffer=25)
+    settings = {"config": config, "seed": 7, "worker": 0, "num_workers": 1}
     epoch, within = divmod(skip, sum(sizes))
     whole = next(itertools.islice(order.plans(sizes, skip=0, **settings), epoch, None))
     resumed = next(order.plans(sizes, skip=skip, **settings))

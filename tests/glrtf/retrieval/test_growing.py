@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings import versions
 from glrtf.embeddings.adapter import AdaptedRows, Adapter
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 import retrieval_worlds as worlds
 
-from glrtf.config.ranking import RankingSettings
+from glrtf.config.ranking import FusionConfig, LandmarkConfig, RankingSettings, TrainNeighborsConfig
 from glrtf.config.reranking import DbaConfig, QueryExpansionConfig, RerankConfig
-from glrtf.config.retrieval import (
-    FusionConfig,
-    LandmarkConfig,
-    RetrieveConfig,
-    TrainNeighborsConfig,
-)
+from glrtf.config.retrieval import RetrieveConfig
 from glrtf.config.service import SearcherConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
 from glrtf.embeddings.rows import ArrayRows, join, normalized

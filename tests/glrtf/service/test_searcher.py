@@ -13,7 +13,9 @@ from tiny_models import EMBEDDING_SIZE, make_model
 
 from glrtf.commands import search
 from glrtf.commands.whiten import whiten
-from glrtf.config.retrieval import DbaConfig, RetrieveConfig, SearchConfig
+from glrtf.config.reranking import DbaConfig
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.config.search import SearchConfig
 from glrtf.config.service import PhotoSearchConfig
 from glrtf.config.whitening import WhitenConfig
 from glrtf.inference import serving

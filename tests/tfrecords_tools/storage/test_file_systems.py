@@ -161,3 +161,12 @@ def test_output_that_the_terminal_cannot_show_is_no_traceback(tmp_path):
         arguments = [*command, *flags] if last is None else [sys.executable, "-m", *last]
         done = subprocess.run(arguments, env=environment, capture_output=True, check=False)
         assert b"Traceback" not in done.stderr, done.stderr
+
+
+def test_a_folder_is_locked_for_one_process_at_a_time(tmp_path):
+    # flock distinguishes openings of a folder, not processes.
+    folder = str(tmp_path)
+    with file_systems.locked(folder) as first, file_systems.locked(folder) as second:
+        assert (first, second) == (True, False)
+    with file_systems.locked(str(tmp_path)) as again:
+        assert again is True

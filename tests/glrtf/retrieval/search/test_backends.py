@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import backends, exact

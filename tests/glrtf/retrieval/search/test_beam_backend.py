@@ -1,4 +1,4 @@
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -53,14 +53,7 @@ def test_merging_in_any_grouping_gives_the_whole():
 
 
 def test_without_beam_the_extra_is_named(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *arguments, **keywords):
-        if name.startswith("apache_beam"):
-            raise ImportError(name)
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
     rows = ArrayRows(normalized(np.ones((2, 3))))
     with pytest.raises(UserError, match=r"'\.\[beam\]'"):
         list(beam_backend.search_blocks(rows, rows, 1, 0, [], str(tmp_path)))

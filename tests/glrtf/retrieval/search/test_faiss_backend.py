@@ -1,11 +1,11 @@
 """faiss's candidates against the exact search."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
 
-from glrtf.config.retrieval import SearchConfig
+from glrtf.config.search import SearchConfig
 from glrtf.embeddings import versions
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
@@ -122,6 +122,31 @@ def test_a_higher_recall_takes_more_effort_and_a_fixed_one_is_kept(tmp_path):
     assert opened["low"].recall >= 0.5 and opened["high"].recall >= 0.99
 
 
+def test_an_index_looks_harder_for_more_neighbours_and_among_fewer_rows(tmp_path, capsys):
+    """As in a ranking: the nearest two of test and index photos, then many of the index photos."""
+    rows = np.random.default_rng(5).normal(size=(600, 16))
+    rows = normalized(rows).astype(np.float32)
+    opened = write_set(tmp_path / "set", rows, 0)
+    cache = tmp_path / "cache"
+    find(QUERIES, opened, cache, k=2)
+    capsys.readouterr()
+    for k in (100, 40):
+        many = find(QUERIES, opened, cache, k=k)
+        assert recall(many, exact.search(QUERIES, opened, k)) > 0.93
+    # The effort for 100 serves for 40, too: it was chosen once.
+    assert capsys.readouterr().err.count("recall@") == 1
+    left = versions.remove(opened.folder, opened.ids[350:]).set
+    find(QUERIES, left, cache, k=100)
+    assert "faiss: 350 rows, " in capsys.readouterr().err
+    assert len(list(cache.glob("*.faiss"))) == 1
+    assert recall(find(QUERIES, left, cache, k=100), exact.search(QUERIES, left, 100)) > 0.93
+    # The same in one process.
+    database = backends.open_backend(opened, SearchConfig(backend="faiss"), str(tmp_path / "new"))
+    list(database(QUERIES, 2, 0))
+    many = stacked(list(database(QUERIES, 100, 0)))
+    assert recall(many, exact.search(QUERIES, opened, 100)) > 0.93
+
+
 def write_set(folder, rows, first):
     ids = np.array([f"{first + row:016x}" for row in range(len(rows))], "S16")
     write_part(str(folder), 0, 1, rows, ids)
@@ -179,15 +204,8 @@ def test_fewer_rows_than_neighbours(tmp_path):
 
 
 def test_faiss_that_is_not_installed(tmp_path, monkeypatch):
-    plain = builtins.__import__
-
-    def without_faiss(name, *arguments, **named):
-        if name == "faiss":
-            raise ImportError
-        return plain(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without_faiss)
-    with pytest.raises(UserError, match=r"expected the faiss-cpu package.*\.\[faiss\]"):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UserError, match=r"needs faiss-cpu, which is not installed.*\.\[faiss\]"):
         find(QUERIES, ArrayRows(rows_around(100, 9)), tmp_path)
 
 
