@@ -78,6 +78,7 @@ SMALL: dict[str, list[str]] = {
         "--accumulation_steps=1",
         "--weights=none",
     ],
+    "glrtf.data.preview": ["--size=64", "--photos=2", "--steps=1"],
     "glrtf.tune": ["--trials=2", "--workers=1"],
     "glrtf.whiten": ["--dimension=16"],
 }
