@@ -41,11 +41,17 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
 
     Raises:
         UserError: On missing columns, a landmark that is not a number, or a train image without
-            landmark.
+            landmark or with several.
     """
     by_id: dict[bytes, int] = {}
-    for _, landmark_id, image_ids in labels.landmark_rows(path):
-        by_id.update(dict.fromkeys(map(str.encode, image_ids), landmark_id))
+    for line, landmark_id, image_ids in labels.landmark_rows(path):
+        for image_id in image_ids:
+            known = by_id.setdefault(image_id.encode(), landmark_id)
+            if known != landmark_id:
+                raise UserError(
+                    f"{path}, line {line}: expected one landmark for image {image_id}, found"
+                    f" {landmark_id} after {known}; remove one"
+                )
     missing = [one for one in train.ids.tolist() if one not in by_id]
     if missing:
         raise UserError(

@@ -71,6 +71,8 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
 
     used = _chosen(len(rows.ids), max_rows)
     most = min(rows.dimension, len(used) - 1)
+    if not most:
+        raise UserError(f"{rows.name}: expected at least 2 train rows for a PCA, found 1")
     if dimension > most:
         raise UserError(
             f"--dimension: expected at most {most} for {len(used)} train rows of "
@@ -79,11 +81,15 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
     pca = IncrementalPCA(dimension)
     with Progress("fit PCA", len(used), "row") as progress:
         for block in _blocks(rows, used, dimension):
-            pca.partial_fit(block)
+            # Where all rows are equal, it divides by their variance; that is reported below.
+            with np.errstate(invalid="ignore"):
+                pca.partial_fit(block)
             progress.update(len(block))
     variances = pca.explained_variance_
     if variances[-1] <= LEAST_VARIANCE * variances[0]:
         spread = int((variances > LEAST_VARIANCE * variances[0]).sum())
+        if not spread:
+            raise UserError(f"{rows.name}: expected different train rows, found {len(used)} equal")
         raise UserError(
             f"--dimension: expected at most {spread}, in so many directions the rows of "
             f"{rows.name} spread, found {dimension}"
