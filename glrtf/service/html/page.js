@@ -47,17 +47,17 @@ function confidence(each, score, digits) {
 
 function verdict(answer) {
   if (answer.verdict === null) return "";
-  const [mark, sure] = [answer.landmarks[0], percent(answer.probability)];
+  const [mark, shown] = [answer.landmarks[0], percent(answer.probability)];
   const byMark = mark && mark.probability === answer.probability;
-  if (answer.verdict === "likely") return `Likely: ${byMark ? named(mark) : "the first photo shows it too"} (${sure})`;
+  if (answer.verdict === "likely") return `Likely: ${byMark ? named(mark) : "the first photo shows it too"} (${shown})`;
   const perhaps = byMark ? `perhaps ${named(mark)}` : "the first photo may show it too";
-  if (answer.verdict === "unsure") return `Unsure: ${perhaps} (${sure})`;
-  return `Unknown: nothing here is likely to match (${perhaps}, ${sure})`;
+  if (answer.verdict === "unsure") return `Unsure: ${perhaps} (${shown})`;
+  return `Unknown: nothing here is likely to match (${perhaps}, ${shown})`;
 }
 
 function markItem(mark) {
-  const sure = confidence(mark, mark.confidence, 2);
-  const line = element("div", { class: "line" }, element("b", {}, named(mark)), sure);
+  const shown = confidence(mark, mark.confidence, 2);
+  const line = element("div", { class: "line" }, element("b", {}, named(mark)), shown);
   return element("li", isWeak(mark) ? { class: "weak" } : {}, line, trainStrip(mark.train_photos, named(mark)));
 }
 
