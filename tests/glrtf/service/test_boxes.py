@@ -41,7 +41,7 @@ def test_a_box_beyond_the_photo_is_refused():
         NothingInsideError, match="the box 50,0,60,10 lies outside the photo of 40x20"
     ):
         Box.parse("50,0,60,10").cut(PIXELS)
-    with pytest.raises(RefusedPhotoError, match="the box 50,0,60,10 has nothing"):
+    with pytest.raises(RefusedPhotoError, match="the box 50,0,60,10 lies outside"):
         read_pixels(photo(1), box=(50, 0, 60, 10))
 
 
