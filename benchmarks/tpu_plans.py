@@ -1,6 +1,7 @@
 """Plans the five published configurations with the TPU compiler, without a TPU.
 
     PYTHONPATH=. python benchmarks/tpu_plans.py --compiler_python plan/bin/python
+    PYTHONPATH=. python benchmarks/tpu_plans.py --engine jax --tpus v5e-8 --known
 
 Each program takes minutes to an hour to compile on two cores; results
 are stored in `benchmarks/tpu_plans/` and reused. With
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from glrtf.commands.plan import PlanResult, plan
 from glrtf.config.planning import PlanConfig
+from glrtf.planning.compiled import Compiled
 from tfrecords_tools.command import cli
 
 _CACHE = Path(__file__).with_name("tpu_plans")
@@ -24,17 +26,26 @@ _HEADER = (
     "| configuration | TPU | micro-batch | estimate, GiB | compiler, GiB | estimate / compiler "
     "| fits | images/s | hours |\n|---|---|---|---|---|---|---|---|---|"
 )
+# Of the whole update of a device, its loop over micro-batches counted once.
+_COUNTS = (" GFLOP | GB accessed | operations between devices (in loops) |", "---|---|---|")
 
 
 def main() -> int:
     """Plans the selected configurations and prints the table as it grows."""
     arguments = _arguments()
-    print(_HEADER, flush=True)
+    print(_header(arguments.engine), flush=True)
     for name in arguments.configs:
         for tpu in arguments.tpus:
             for row in _rows(name, tpu, arguments):
                 print(row, flush=True)
     return 0
+
+
+def _header(engine: str) -> str:
+    if engine == "tensorflow":
+        return _HEADER
+    names, rule = _HEADER.split("\n")
+    return f"{names}{_COUNTS[0]}\n{rule}{_COUNTS[1]}"
 
 
 def _arguments() -> argparse.Namespace:
@@ -83,6 +94,8 @@ def _row(name: str, plan: PlanResult) -> str:
     cells += _compiler_cells(plan, estimate)
     hours = plan.found.hours(4_132_914, 15)
     cells += [f"{plan.found.images_per_second:,.0f}", f"{hours:,.0f}"]
+    if plan.config.engine == "jax":
+        cells += _count_cells(plan.compiled)
     return f"| {' | '.join(cells)} |"
 
 
@@ -94,6 +107,22 @@ def _compiler_cells(plan: PlanResult, estimate: int) -> list[str]:
         return [f"{peak / _GIB:.2f}", f"{estimate / peak:.2f}", "yes"]
     needed = plan.compiled.needed_gib or float("nan")
     return [f"{needed:.2f}", f"{estimate / _GIB / needed:.2f}", "no"]
+
+
+def _count_cells(compiled: Compiled | None) -> list[str]:
+    if compiled is None or compiled.flops is None or compiled.bytes_accessed is None:
+        return ["", "", ""]
+    inside = compiled.collectives_in_loops or {}
+    crossing = [
+        f"{count} {kind} ({inside.get(kind, 0)})"
+        for kind, count in compiled.collectives.items()
+        if count
+    ]
+    return [
+        f"{compiled.flops / 1e9:,.0f}",
+        f"{compiled.bytes_accessed / 1e9:,.0f}",
+        ", ".join(crossing) or "none",
+    ]
 
 
 if __name__ == "__main__":

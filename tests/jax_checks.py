@@ -325,16 +325,10 @@ def to_float(images: Any, replica: Any, number: Any) -> Any:
 
 def collectives(text: str) -> tuple[int, int]:
     """How many operations cross devices in a compiled program, and how many of them in loops."""
-    bodies = set(re.findall(r"body=%?([\w.\-]+)", text))
-    total = inside = 0
-    name = ""
-    for line in text.splitlines():
-        if match := re.match(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$", line):
-            name = match[1]
-        if re.search(r"= .*\b(all-reduce|all-gather|reduce-scatter|all-to-all)(-start)?\(", line):
-            total += 1
-            inside += name in bodies
-    return total, inside
+    from glrtf.planning.program_text import count_collectives
+
+    total, inside = count_collectives(text)
+    return sum(total.values()), sum(inside.values())
 
 
 def crossing(text: str) -> list[str]:

@@ -77,11 +77,11 @@ def landmark_rows(path: str) -> Iterator[tuple[int, int, list[str]]]:
         yield line, _landmark_id(path, line, landmark), ids
 
 
-def image_landmarks(path: str) -> Iterator[tuple[str, int]]:
-    """The ids of images and the landmark of each, from a file as for `landmark_rows`."""
+def image_landmarks(path: str) -> Iterator[tuple[int, str, int]]:
+    """The line, image id and landmark of each image, from a file as for `landmark_rows`."""
     return (
-        (image_id, landmark_id)
-        for _, landmark_id, image_ids in landmark_rows(path)
+        (line, image_id, landmark_id)
+        for line, landmark_id, image_ids in landmark_rows(path)
         for image_id in image_ids
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glrtf.config.planning import PlanConfig
-from glrtf.config.presets import find_config
+from glrtf.config.presets import find_config, with_named_config
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.storage import files
@@ -96,7 +96,7 @@ def plan(
 
     tpu = find_devices(config)
     if config.json:
-        expected.new_file("--json", config.json)
+        expected.new_file("--json", config.json, config)
     config = _at_largest_size(config)
     utilization = config.utilization or _PAPER_UTILIZATION.get(config.backbone, _SMALL_UTILIZATION)
     work = trace_workload(
@@ -185,4 +185,4 @@ def _shaping(config: PlanConfig, tpu: "Slice") -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command."""
-    return cli.run(PlanConfig, run_plan, argv=argv, default_config=find_config)
+    return cli.run(PlanConfig, run_plan, argv=with_named_config(argv), default_config=find_config)

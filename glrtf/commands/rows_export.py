@@ -26,7 +26,7 @@ def rows_export(config: RowsExportConfig) -> RowsExportResult:
         UserError: If a set is incomplete, or a package that the format needs is missing.
     """
     config = checked(config, RowsExportConfig)
-    expected.new_file("--output", config.output)
+    expected.new_file("--output", config.output, config)
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.foreign import formats
     from glrtf.embeddings.joined_rows import join

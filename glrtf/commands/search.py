@@ -67,7 +67,7 @@ def search_photos(config: PhotoSearchConfig) -> PhotoSearchResult:
         raise UserError(next(iter(missing.values())))
     required.require_inputs(config)
     if config.json:
-        expected.new_file("--json", config.json)
+        expected.new_file("--json", config.json, config)
     searcher = _opened(config)
     pixels, refused = _read(config, missing, boxes, searcher)
     answers: dict[str, Answer] = {}

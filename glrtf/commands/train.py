@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from glrtf.config.presets import find_config
+from glrtf.config.presets import find_config, with_named_config
 from glrtf.config.training import TrainConfig
 from glrtf.training import engines
 from glrtf.training.required import require_inputs
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run(
         TrainConfig,
         run_train,
-        argv=argv,
+        argv=with_named_config(argv),
         default_config=find_config,
         resumes=True,
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from glrtf.config.data import InputConfig
-from glrtf.data import host_images, loading, padded_images, records
+from glrtf.data import host_images, loading, padding, records
 from glrtf.data.host_images import decode_on_host
 from glrtf.data.input_spec import ForeignSpec, InputSpec
 from glrtf.data.loading import Batch, Shaper
@@ -109,7 +109,7 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:
-            padded_images.decode(image_files.shrink(encoded, config.max_side), places[0])
+            padding.decode(image_files.shrink(encoded, config.max_side), places[0])
 
         return Shaper([shape], lay, wanted)
     spec = InputSpec.of(config, size)

@@ -54,6 +54,8 @@ class Compiled:
             where it was not asked.
         bytes_accessed: As `flops`, of its memory.
         collectives: How many operations of the program cross devices, by kind.
+        collectives_in_loops: How many of these are inside loops, such as that over micro-batches;
+            None where that was not counted.
     """
 
     peak_bytes: int | None
@@ -64,6 +66,7 @@ class Compiled:
     flops: float | None = None
     bytes_accessed: float | None = None
     collectives: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    collectives_in_loops: Mapping[str, int] | None = None
 
     @property
     def needed_gib(self) -> float | None:
@@ -92,6 +95,7 @@ class _Answer(_Required, total=False):
     refused: str
     cost: dict[str, float]
     collectives: dict[str, int]
+    collectives_in_loops: dict[str, int]
 
 
 def compile_step(
@@ -200,6 +204,7 @@ def _read(path: str) -> Compiled:
         flops=found.get("cost", {}).get("flops"),
         bytes_accessed=found.get("cost", {}).get("bytes_accessed"),
         collectives=found.get("collectives", {}),
+        collectives_in_loops=found.get("collectives_in_loops"),
     )
 
 

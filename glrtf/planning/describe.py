@@ -84,7 +84,9 @@ def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
         )
     crossing = [f"{count} {kind}" for kind, count in compiled.collectives.items() if count]
     if crossing:
-        lines.append(f"operations between devices: {', '.join(crossing)}")
+        inside = compiled.collectives_in_loops
+        total = "" if inside is None else f"; in loops: {sum(inside.values())}"
+        lines.append(f"operations between devices: {', '.join(crossing)}{total}")
     return "\n".join(lines)
 
 

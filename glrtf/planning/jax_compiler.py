@@ -11,19 +11,17 @@ import dataclasses
 import functools
 import importlib.metadata
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from glrtf.planning.program_text import count_collectives
 from glrtf.planning.tpu_compiler import ENVIRONMENT, cycles_of, memory_of, write_result
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
     from glrtf.config.training import TrainConfig
-
-_COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 
 def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, Any]:
@@ -34,8 +32,8 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
         topology_name: As libtpu names it.
 
     Returns:
-        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, by
-        name.
+        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, and
+        of those inside loops, by name.
     """
     from glrtf.config import keras_backend
 
@@ -68,9 +66,7 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
             "flops": float(costs.get("flops", 0.0)),
             "cycles": cycles_of(text),
         }
-        result["collectives"] = {
-            name: len(re.findall(rf"= .*\b{name}(?:-start)?\(", text)) for name in _COLLECTIVES
-        }
+        result["collectives"], result["collectives_in_loops"] = count_collectives(text)
     result["seconds"] = time.monotonic() - began
     return result
 

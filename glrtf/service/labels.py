@@ -25,7 +25,7 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
     """
     if not path:
         return np.full(len(ids), NO_LANDMARK, np.int64)
-    landmarks, found = values_of(ids, labels.image_landmarks(path), np.int64)
+    landmarks, found = values_of(path, ids, labels.image_landmarks(path), np.int64)
     landmarks[~found] = NO_LANDMARK
     return landmarks
 

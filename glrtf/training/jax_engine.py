@@ -23,11 +23,9 @@ from glrtf.training.jax_inputs import batches_on_mesh
 from glrtf.training.jax_placement import BY_DEVICE, Values
 from glrtf.training.jax_step import make_update
 from glrtf.training.jax_validation import JaxValidator
+from glrtf.training.plan import updates_in_flight
 from glrtf.training.state import TrainState, build_state
 from tfrecords_tools.errors import UserError
-
-# Updates that are sent to the devices before the first of them is finished.
-_IN_FLIGHT = 3
 
 
 class JaxEngine:
@@ -126,6 +124,7 @@ class JaxEngine:
             self._values = jax_placement.place(state, self.mesh)
         sharding = NamedSharding(self.mesh, BY_DEVICE)
         local = len(self.mesh.local_devices)
+        in_flight = updates_in_flight(config.batch_size, size)
         running: deque[jax.Array] = deque()
 
         def step(batch: tuple[jax.Array, ...], stop: float) -> jax.Array:
@@ -134,9 +133,8 @@ class JaxEngine:
             )
             assert self._values is not None
             self._values, figures = update(self._values, batch, answers)
-            # Queued batches take device memory, so only a few updates are queued.
             running.append(figures)
-            if len(running) > _IN_FLIGHT:
+            if len(running) > in_flight:
                 running.popleft().block_until_ready()
             return figures.addressable_data(0)
 

@@ -4,6 +4,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+_MOST_IN_FLIGHT = 3
+_MOST_BYTES_IN_FLIGHT = 2**29
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -84,3 +87,18 @@ def plan_run(
             result.append(Stage(size, first, end))
         first = end
     return RunPlan(num_examples, global_batch_size, tuple(result))
+
+
+def updates_in_flight(batch_size: int, size: int) -> int:
+    """How many updates may wait for a device that is still busy with an earlier one.
+
+    Their images, uint8, are in the device's memory: three updates, or fewer if their images take
+    more than 0.5 GiB. Large batches of many micro-batches keep a device busy for seconds, so one is
+    enough.
+
+    Args:
+        batch_size: Images of an update on one device.
+        size: Side of an image in pixels.
+    """
+    fitting = _MOST_BYTES_IN_FLIGHT // (batch_size * size * size * 3)
+    return max(1, min(_MOST_IN_FLIGHT, fitting))

@@ -36,7 +36,7 @@ def require_inputs(config: TrainConfig) -> None:
         expected.package("--wandb_project", "wandb", "wandb")
     if config.plot_schedule:
         expected.package("--plot_schedule", "matplotlib", "plot")
-        expected.new_file("--plot_schedule", config.plot_schedule)
+        expected.new_file("--plot_schedule", config.plot_schedule, config)
 
 
 def _check_packages(config: TrainConfig) -> None:

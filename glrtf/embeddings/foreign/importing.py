@@ -155,6 +155,17 @@ class _Import:
 
     def finish(self, meta: Mapping[str, Any]) -> RowsImportResult:
         """Finishes the sets and writes the lists."""
+        for name, mask in self._wanted.items():
+            if not (mask & self._kept).any():
+                image_id, row, reason = min(
+                    (reject for reject in self._rejects if mask[reject[1]]),
+                    key=lambda reject: reject[1],
+                )
+                raise UserError(
+                    f"{self._source.name}: expected rows{f' of {name}' if name else ''} with a"
+                    f" direction, found none; the first row left out is {row} (image {image_id}):"
+                    f" {reason}"
+                )
         doubles = self._doubles()
         rejects = sorted(self._rejects, key=lambda reject: reject[1])
         csv_files.write(

@@ -42,9 +42,11 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
 
     Raises:
         UserError: On missing columns, a landmark that is not a number, or a train image without
-            landmark.
+            landmark or with several.
     """
-    landmarks, found = values_of(train.ids, labels.image_landmarks(path), np.int64)
+    landmarks, found = values_of(
+        path, train.ids, labels.image_landmarks(path), np.int64, "landmark"
+    )
     if not found.all():
         missing = train.ids[~found]
         raise UserError(

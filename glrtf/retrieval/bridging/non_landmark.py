@@ -59,7 +59,7 @@ def read_scores(path: str, train: RowSource) -> npt.NDArray[np.float64]:
         UserError: On missing columns, a value that is not a number, or a train image without a
             value.
     """
-    scores, found = values_of(train.ids, _scores_by_id(path), np.float64)
+    scores, found = values_of(path, train.ids, _scores_by_id(path), np.float64)
     if not found.all():
         missing = train.ids[~found]
         raise UserError(
@@ -69,14 +69,14 @@ def read_scores(path: str, train: RowSource) -> npt.NDArray[np.float64]:
     return scores
 
 
-def _scores_by_id(path: str) -> Iterator[tuple[str, float]]:
+def _scores_by_id(path: str) -> Iterator[tuple[int, str, float]]:
     for line, (image_id, text) in csv_rows.read_rows(path, ("id", "non_landmark_confidence")):
         value = csv_rows.real_number(text)
         if not np.isfinite(value):
             raise UserError(
                 f"{path}:{line}: expected a number as non_landmark_confidence, found {text[:40]!r}"
             )
-        yield image_id, value
+        yield line, image_id, value
 
 
 def rows_without_landmark(solution: str, images: RowSource) -> npt.NDArray[np.int64]:

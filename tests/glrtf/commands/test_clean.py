@@ -268,6 +268,15 @@ def test_mistakes_are_named_in_one_line(world, tmp_path, capsys, more, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_table_that_is_read_is_not_replaced(world, tmp_path, capsys):
+    table = tmp_path / "train_clean.csv"
+    before = (world[0] / "train.csv").read_bytes()
+    table.write_bytes(before)
+    assert command.main(arguments(world[0], tmp_path, "--landmarks", table)) == 2
+    assert "found that of --landmarks; name another" in capsys.readouterr().err
+    assert table.read_bytes() == before
+
+
 def test_one_landmark_alone_cannot_be_cleaned(world, tmp_path, capsys):
     table = tmp_path / "one.csv"
     ids = ['"' + one.replace('"', '""') + '"' for one in world[1]]

@@ -97,12 +97,13 @@ def test_counts_of_the_compiler_are_shown() -> None:
         date="",
         flops=2.5e12,
         bytes_accessed=3.25e10,
-        collectives={"all-reduce": 1, "all-gather": 0},
+        collectives={"all-reduce": 3, "all-gather": 0},
+        collectives_in_loops={"all-reduce": 2, "all-gather": 0},
     )
     estimate = SimpleNamespace(memory=SimpleNamespace(total=2**30))
     text = describe.compiled_to_text(found, TPU, estimate)
     assert "counts 2,500.0 GFLOP and 32.5 GB accessed on a device" in text
-    assert text.splitlines()[-1] == "operations between devices: 1 all-reduce"
+    assert text.splitlines()[-1] == "operations between devices: 3 all-reduce; in loops: 2"
 
 
 def test_a_broken_compiler_is_reported_and_leaves_nothing(python: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from glrtf.training.plan import plan_run
+from glrtf.training.plan import plan_run, updates_in_flight
 
 
 def test_stages_follow_each_other_without_gaps():
@@ -31,3 +31,18 @@ def test_images_seen_are_found_again_in_other_updates():
     assert [plan.update_at(seen) for seen in (0, 1, 16, 17, 200, 304)] == [0, 1, 1, 2, 13, 19]
     assert plan.update_at(1000) == 19
     assert plan_run(100, 8, [(512, 3)]).epoch(25) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "size", "expected"),
+    [
+        (36, 128, 3),
+        # 96 * 640 * 640 * 3 bytes are 118 MB, so four would fit in 0.5 GiB.
+        (96, 640, 3),
+        # 221 MB: two. 944 MB: not even one, but one waits all the same.
+        (512, 379, 2),
+        (768, 640, 1),
+    ],
+)
+def test_waiting_updates_hold_at_most_half_a_gibibyte_of_images(batch_size, size, expected):
+    assert updates_in_flight(batch_size, size) == expected

@@ -1,0 +1,66 @@
+"""What a compiled program's text (HLO) says about operations between devices."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+
+_COMPUTATION = re.compile(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
+_REFERENCE = re.compile(r"\b[a-z_]+=(?:\{([^{}]*)\}|%?([\w.\-]+))")
+_BODY = re.compile(r"\bbody=%?([\w.\-]+)")
+
+
+def count_collectives(text: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Counts the operations that cross devices, by kind.
+
+    Args:
+        text: A compiled program as HLO text, in which each operation has its own line.
+
+    Returns:
+        How many operations of each of `COLLECTIVES` the program has, and how many of these
+        run inside loops, also where a loop's body calls another computation.
+    """
+    lines = _lines_by_computation(text)
+    inside = _in_loops(lines)
+    total, looped = dict.fromkeys(COLLECTIVES, 0), dict.fromkeys(COLLECTIVES, 0)
+    for name, found in lines.items():
+        for kind in COLLECTIVES:
+            # An asynchronous operation has a second line, its end.
+            pattern = re.compile(rf"= .*\b{kind}(?:-start)?\(")
+            count = sum(bool(pattern.search(line)) for line in found)
+            total[kind] += count
+            looped[kind] += count if name in inside else 0
+    return total, looped
+
+
+def _lines_by_computation(text: str) -> dict[str, list[str]]:
+    lines: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.splitlines():
+        if match := _COMPUTATION.match(line):
+            current = lines.setdefault(match[1], [])
+        current.append(line)
+    return lines
+
+
+def _in_loops(lines: Mapping[str, list[str]]) -> set[str]:
+    """The computations that loops run, directly or through others."""
+    waiting = [body for found in lines.values() for line in found for body in _BODY.findall(line)]
+    inside: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in inside:
+            inside.add(name)
+            waiting += _called(lines.get(name, ()), lines)
+    return inside
+
+
+def _called(found: Iterable[str], lines: Mapping[str, list[str]]) -> list[str]:
+    """The computations that these lines name, such as ``calls=%a`` and ``branches={%a, %b}``."""
+    names = [
+        name.strip().lstrip("%")
+        for line in found
+        for several, one in _REFERENCE.findall(line)
+        for name in (several or one).split(",")
+    ]
+    return [name for name in names if name in lines]
