@@ -77,7 +77,7 @@ def _watched(command: list[str]) -> tuple[float, float, str]:
         lines = status.read_text().splitlines()
         pages = [line.split()[1] for line in lines if line.startswith(("RssAnon", "RssShmem"))]
         most = max(most, sum(map(int, pages)))
-        time.sleep(0.05)
+        time.sleep(0.2)
     assert process.stdout is not None
     said = process.stdout.read()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -7,10 +7,10 @@ from glrtf.config.ranking import PUBLISHED_PARTS
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.retrieval.inputs import Inputs
 
-_BASE = 150 << 20
+_BASE = 200_000_000
 """Bytes of the process, and of a search that is in progress."""
-_PER_TRAIN_IMAGE = 130
-"""Bytes: ids, order and landmark, and what reading and sorting them takes for a while."""
+_PER_TRAIN_IMAGE = 100
+"""Bytes: ids, order and landmark, and temporary arrays while they are read and sorted."""
 _PER_IMAGE = 400
 """Bytes for each query and index image: ids, landmarks, and lists by landmark."""
 _PER_RANKED = 100
