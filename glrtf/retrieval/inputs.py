@@ -51,6 +51,7 @@ class Inputs:
         self._config = config
         self.digests: dict[str, str] = {}
         self._agreement = Agreement()
+        self._of_query = Agreement() if config.asymmetric else self._agreement
         self.query: RowSource = self._open("query", config.query)
         self.index: RowSource = self._open("index", config.index)
         self.images: RowSource = ConcatenatedRows([self.index, self.query])
@@ -122,8 +123,9 @@ class Inputs:
         return self._joined(role, sets)
 
     def _joined(self, role: str, sets: Sequence[EmbeddingSet]) -> JoinedRows | AdaptedRows:
+        agreement = self._of_query if role == "query" else self._agreement
         for place, one in enumerate(sets):
-            self._agreement.add(f"--{role} {one.folder}", one.meta, place)
+            agreement.add(f"--{role} {one.folder}", one.meta, place)
         adapter = self._adapter
         if adapter is None:
             return self._not_empty(role, join(sets, self._config.votes))

@@ -67,6 +67,19 @@ def test_photos_like_an_index_photo_are_found(client_with, parts):
     assert many.status_code == 422 and "expected at most 8 photos, found 9" in one_line(many)
 
 
+def test_several_photos_are_fused_by_their_best_scores(client_with, parts):
+    client = client_with()
+    photos = [("photo", photo(n)) for n in (1, 2)]
+    found = client.post("/search", files=photos, params={"fusion": "max", "limit": 7})
+    query = Query(tuple(pixels(parts, data) for _, data in photos), fusion="max")
+    [expected] = parts[1].ask([query], 7)
+    assert [each["image_id"] for each in found.json()["photos"]] == [
+        each.image_id for each in expected.photos
+    ]
+    wrong = client.post("/search", files=photos, params={"fusion": "sum"})
+    assert wrong.status_code == 422 and "fusion" in one_line(wrong)
+
+
 def test_several_photos_of_one_object_have_one_answer(client_with, parts):
     client = client_with()
     photos = [("photo", photo(n)) for n in (1, 2)]

@@ -46,6 +46,10 @@ def ids_of(one):
     return [image_id.decode() for image_id in one.ids]
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def note(capsys, *arguments):
     capsys.readouterr()
     assert run(*arguments) == 2
@@ -196,7 +200,28 @@ def test_too_many_bad_rows_and_a_set_that_is_there(tmp_path, capsys):
     error = note(capsys, "rows", "import", *flags, "--max_rejects", 0)
     assert 'found row 3 (image "q"): only zeros' in error
     assert run("rows", "import", *flags) == 0
-    assert "found an embedding set; name another" in note(capsys, "rows", "import", *flags)
+    before = contents(tmp_path / "out")
+    assert run("rows", "import", *flags) == 0  # The same again.
+    other = "found an embedding set of other rows; name another"
+    assert other in note(capsys, "rows", "import", *flags[:-1], "another model")
+    assert other in note(capsys, "rows", "import", *flags, "--dtype", "float16")
+    rows[0] = rows[1]
+    np.savez(tmp_path / "rows.npz", rows=rows, ids=np.array(IDS))
+    assert other in note(capsys, "rows", "import", *flags)
+    assert contents(tmp_path / "out") == before
+
+
+def test_an_import_that_ended_between_two_sets_is_finished(tmp_path):
+    np.savez(tmp_path / "rows.npz", rows=unit_rows(), ids=np.array(IDS))
+    for name, ids in (("first", IDS[:2]), ("second", IDS[2:])):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{one}\n" for one in ids))
+    splits = ",".join(f"{name}={tmp_path / name}.txt" for name in ("first", "second"))
+    flags = ["--source", tmp_path / "rows.npz", "--output", tmp_path / "out", "--model", "m"]
+    assert run("rows", "import", *flags, f"--splits=[{splits}]") == 0
+    whole = contents(tmp_path / "out")
+    (tmp_path / "out" / "second" / "embedding_set.json").unlink()
+    assert run("rows", "import", *flags, f"--splits=[{splits}]") == 0
+    assert contents(tmp_path / "out") == whole
 
 
 def test_columns_that_are_not_rows(tmp_path, capsys):
