@@ -23,12 +23,13 @@ from glrtf.cleaning.inputs import open_inputs
 from glrtf.cleaning.judging import REASONS, judge
 from glrtf.config.cleaning import CleanConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, gather_rows, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, gather_rows, normalized
 from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
 from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
-from glrtf.retrieval.rerank import whitening
+from glrtf.retrieval.rerank import within_class
 from glrtf.retrieval.search import exact
 from glrtf.retrieval.stage_cache import StageCache
 
@@ -84,7 +85,7 @@ class Ranking:
         rows = [gather_rows(one, np.arange(len(one.ids))) for one in (self._query, self._index)]
         if landmarks is not None:
             with contextlib.redirect_stderr(io.StringIO()):
-                fitted = whitening.fit_within_class(
+                fitted = within_class.fit_within_class(
                     self._train, landmarks, shrinkage=0.5, chosen=chosen
                 )
             rows = [fitted.apply(one) for one in rows]

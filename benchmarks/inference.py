@@ -4,8 +4,8 @@
 
 extraction: v2s at 384 with random weights embeds a shard of synthetic 800 x 600 photos,
 view plain; compared with running the same batches, already in memory, through the model alone.
-runtimes: TensorFlow and OpenVINO, in float32 and bfloat16, run v2b0 at 224 and v2s at 384 (random
-weights) in turns.
+runtimes: TensorFlow, ONNX Runtime, LiteRT and OpenVINO in float32, and OpenVINO in bfloat16, run
+v2b0 at 224 and v2s at 384 (random weights) in turns.
 join: five sets of 512 dimensions over the same shards are read as one of 2560 and
 written to a file; compared with copying the five sets' bytes. Each runs in its own process;
 peak memory excludes imports. Ratios are within one run and printed with their limits.
@@ -88,8 +88,10 @@ def runtimes(backbone: str = "v2b0", size: int = 224, photos: int = 32, rounds: 
     import tensorflow as tf
 
     from glrtf.data.input_spec import InputSpec
+    from glrtf.inference import formats
     from glrtf.inference.descriptors import openvino_models
     from glrtf.inference.embedder import Embedder
+    from glrtf.inference.embedders import load_embedder
     from glrtf.inference.serving import to_unit_range
     from glrtf.models.retrieval_model import build_embedding_model
 
@@ -104,6 +106,10 @@ def runtimes(backbone: str = "v2b0", size: int = 224, photos: int = 32, rounds: 
     calls: dict[str, Callable[[], Any]] = {"tensorflow float32": lambda: network(images).numpy()}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TFRECORDS_TOOLS_CACHE"] = folder
+        for name, kind in (("onnx", "onnx"), ("litert", "tflite")):
+            formats.export_file(model, size, f"{folder}/model.{kind}", kind)
+            loaded = load_embedder(f"{folder}/model.{kind}")
+            calls[f"{name} float32"] = functools.partial(loaded.embed, images)
         for precision in ("float32", "bfloat16"):
             found = openvino_models.converted(ours, precision, any_size=False)
             calls[f"openvino {precision}"] = functools.partial(found.embed, images)
@@ -113,11 +119,15 @@ def runtimes(backbone: str = "v2b0", size: int = 224, photos: int = 32, rounds: 
             for name, call in calls.items():
                 best[name] = min(best[name], processor_seconds(call))
     first = next(iter(calls))
-    print(f"runtimes: {backbone} at {size}, {photos} photos a call, CPU seconds")
+    print(f"runtimes: {backbone} at {size}, {photos} photos a call, the best of {rounds}")
     for name, seconds in best.items():
         cosines = (rows[name] * rows[first]).sum(1)
         ratio = best[first] / seconds
-        print(f"  {name:<20} {seconds:.3f} s, rate {ratio:.2f}, cosine {cosines.min():.5f}")
+        print(
+            f"  {name:<20} {seconds:.3f} CPU s, {photos / seconds:.1f} photos a CPU s,"
+            f" {ratio:.2f} x TensorFlow's, smallest cosine {cosines.min():.5f}",
+            flush=True,
+        )
 
 
 def both_runtimes() -> None:
@@ -242,7 +252,7 @@ def join_sets_watched(folder: str, results: Any) -> None:
 def join_into_a_file(folder: str, after_each_block: Callable[[], Any]) -> float:
     """Seconds to join the sets into one file."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import join
+    from glrtf.embeddings.joined_rows import join
 
     began = time.perf_counter()
     joined = join([EmbeddingSet.open(f"{folder}/{model}") for model in range(MODELS)])

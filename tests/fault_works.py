@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from kills import Work, same_files
 from shard_writing import write_split
 from tiny_gldv2 import write_train
 
-_RUN = ["--backbone", "v2b0", "--size", "32", "--batch_size", "8", "--accumulation_steps", "2"]
+_BACKBONE = ["--backbone", "tiny_backbones:maps"]
+_RUN = [*_BACKBONE, "--size", "32", "--batch_size", "8", "--accumulation_steps", "2"]
 _RUN += ["--epochs", "2", "--learning_rate", "1e-3", "--checkpoint_every", "2", "--deterministic"]
 
 
@@ -24,7 +26,9 @@ def build(inputs: Path) -> Work:
     flags = ["--source", inputs / "gldv2", "--splits", "train", "--num_shards", "4"]
     flags += ["--verify", "decode", "--max_side", "30", "--workers", "2"]
     return Work(
-        "build", lambda out: ["tfrecords_tools.build", *flags, "--output", out], same_files()
+        "build",
+        lambda out: ["tfrecords_tools.build", *flags, "--output", out],
+        same_files(),
     )
 
 
@@ -58,17 +62,89 @@ def train(inputs: Path) -> Work:
 def export(inputs: Path) -> Work:
     """A SavedModel of the run that `train` makes."""
     run = trained(inputs)
+    flags = ["--workdir", run, *_BACKBONE]
     return Work(
-        "export", lambda out: ["glrtf.export", "--workdir", run, "--output", out], _same_export
+        "export",
+        lambda out: ["glrtf.export", *flags, "--output", out],
+        _same_export,
+        resumes=False,
     )
 
 
 def embed(inputs: Path) -> Work:
-    """Twelve shards, one part each."""
-    run = trained(inputs)
+    """Twelve shards, one part each, through the export of a trained model."""
+    from glrtf.commands import export as command
+
+    model = inputs / "export"
+    flags = ["--workdir", trained(inputs), *_BACKBONE, "--output", model]
+    assert model.exists() or command.main(list(map(str, flags))) == 0
+    return _embed("embed", inputs, ["--model", model])
+
+
+def embed_elsewhere(inputs: Path) -> Work:
+    """The same shards through a function, which needs no TensorFlow."""
+    flags = ["--model", "tiny_descriptors:mean_colour", "--descriptor.size", "16"]
+    return _embed("embed_elsewhere", inputs, flags)
+
+
+def _embed(name: str, inputs: Path, flags: list[Any]) -> Work:
     data = write_split(inputs / "photos" / "test", [16] * 12, split="test")
-    flags = ["--model", run, "--data", data.parent, "--split", "test", "--batch_size", "8"]
-    return Work("embed", lambda out: ["glrtf.embed", *flags, "--output", out], same_files())
+    flags = [*flags, "--data", data.parent, "--split", "test", "--batch_size", "8"]
+    return Work(name, lambda out: ["glrtf.embed", *flags, "--output", out], same_files())
+
+
+def index_add(inputs: Path) -> Work:
+    """Rows added to a finished set: the old version or the new one, whole."""
+    world = retrieval_worlds.make_world(
+        inputs / "growing", test=20_000, index=2000, train=100, dimension=256
+    )
+    command = ["glrtf.index_add", "--rows", world.folder / "test"]
+    return Work(
+        "index_add",
+        lambda out: [*command, "--index", out],
+        same_files(),
+        resumes=False,
+        prepare=lambda out: shutil.copytree(world.folder / "index", out),
+    )
+
+
+def whiten(inputs: Path) -> Work:
+    """A transformation by landmarks and three sets of twenty parts."""
+    flags = _mapped(inputs)
+    return Work(
+        "whiten",
+        lambda out: ["glrtf.whiten", *flags, "--output", out],
+        same_files(),
+        resumes=False,
+    )
+
+
+def adapt(inputs: Path) -> Work:
+    """A trained map and three sets."""
+    flags = [*_mapped(inputs), "--epochs", "2"]
+    return Work(
+        "adapt", lambda out: ["glrtf.adapt", *flags, "--output", out], same_files(), resumes=False
+    )
+
+
+def _mapped(inputs: Path) -> list[Any]:
+    world = retrieval_worlds.make_world(
+        inputs / "mapped", test=500, index=4000, train=8000, dimension=64
+    )
+    return world.arguments()
+
+
+def bundle(inputs: Path) -> Work:
+    """Two ONNX models, their sets and tables: a folder that is whole or does not exist."""
+    from bundle_world import make_bundle_world
+
+    flags = make_bundle_world(inputs / "sealed").flags()
+    return Work(
+        "bundle",
+        lambda out: ["glrtf.bundle", *flags, "--output", out],
+        same_files(),
+        resumes=False,
+    )
 
 
 def trained(inputs: Path) -> Path:

@@ -1,8 +1,10 @@
-"""Commands that are killed at random moments, resumed, and compared with undisturbed ones."""
+"""Commands that are killed or stopped at random moments, resumed, and compared with others."""
 
+import collections
 import contextlib
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +14,39 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import waiting
+
+from tfrecords_tools.command.stopping import STOPPED
 
 _POLL_SECONDS = 0.005
 # Of the kills that come after the first write.
 _SHARE_WRITING = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How a process is ended.
+
+    Attributes:
+        number: The signal.
+        group: Whether the whole group gets it, as from a terminal or a container, or the command's
+            own process only, as from a scheduler.
+    """
+
+    number: signal.Signals
+    group: bool
+
+    def __str__(self) -> str:
+        return f"{self.number.name} to the {'group' if self.group else 'process'}"
+
+
+WAYS = (
+    Way(signal.SIGKILL, group=True),
+    Way(signal.SIGKILL, group=False),
+    Way(signal.SIGTERM, group=True),
+    Way(signal.SIGTERM, group=False),
+    Way(signal.SIGINT, group=True),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +57,15 @@ class Work:
         name: What tables call it.
         command: From the output folder to module and flags.
         compare: Raises AssertionError unless two outputs are the same; expected, found.
+        resumes: Whether the command reports, when it is stopped, that it resumes.
+        prepare: Makes what the output folder must hold before the command starts.
     """
 
     name: str
     command: Callable[[Path], Sequence[object]]
     compare: Callable[[Path, Path], None]
+    resumes: bool = True
+    prepare: Callable[[Path], None] | None = None
 
 
 @dataclasses.dataclass
@@ -43,6 +78,7 @@ class Campaign:
         after_first_write: How many of them had themselves written something by then.
         finished: Times that the command then ran to its end, each the same as undisturbed.
         seconds: What an undisturbed run took.
+        outcomes: How often a way of ending it led to which exit code.
     """
 
     name: str
@@ -50,14 +86,23 @@ class Campaign:
     after_first_write: int = 0
     finished: int = 0
     seconds: float = 0.0
+    outcomes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
 
-def campaign(work: Work, folder: Path, kills: int, in_a_row: int, seed: int) -> Campaign:
+def campaign(
+    work: Work,
+    folder: Path,
+    kills: int,
+    in_a_row: int,
+    seed: int,
+    ways: Sequence[Way] = WAYS,
+) -> Campaign:
     """Kills the command `kills` times, at most `in_a_row` times before it may finish.
 
-    Four of five moments are drawn evenly from the time in which the process
-    writes: it is waited for to begin with that, for as long as a busy machine
-    takes. The others lie anywhere before.
+    After each time, no process of its group may remain, and a stopped command must end without a
+    traceback and with a documented exit code. Four of five moments are drawn evenly from the time
+    in which the process writes, after its first write, for as long as a busy machine takes. The
+    others lie anywhere before.
 
     Args:
         work: What to run.
@@ -65,19 +110,25 @@ def campaign(work: Work, folder: Path, kills: int, in_a_row: int, seed: int) -> 
         kills: How many processes are to be killed while they run.
         in_a_row: How often one output is disturbed.
         seed: Of the moments.
+        ways: How it is killed, in turn.
     """
     generator = np.random.default_rng(seed)
     expected = folder / "expected"
+    _prepare(work, expected)
     first_write, end = _undisturbed(work, expected)
     done = Campaign(work.name, seconds=end)
     while done.kills < kills:
         output = folder / f"killed_{done.finished}"
+        _prepare(work, output)
         for _ in range(min(in_a_row, kills - done.kills)):
             writing = generator.random() < _SHARE_WRITING
             moment = generator.uniform(0, end - first_write if writing else first_write)
             before = _written(output)
-            if not _killed(work, output, moment, before if writing else None):
+            way = ways[done.kills % len(ways)]
+            code = _killed(work, output, moment, before if writing else None, way)
+            if code is None:
                 break
+            done.outcomes[f"{way}: {code}"] += 1
             done.kills += 1
             # What an earlier one left does not count: has this one come to write?
             done.after_first_write += _written(output) != before
@@ -86,6 +137,11 @@ def campaign(work: Work, folder: Path, kills: int, in_a_row: int, seed: int) -> 
         done.finished += 1
         shutil.rmtree(output)
     return done
+
+
+def _prepare(work: Work, output: Path) -> None:
+    if work.prepare is not None:
+        work.prepare(output)
 
 
 def _start(work: Work, output: Path) -> subprocess.Popen:
@@ -102,10 +158,11 @@ def _start(work: Work, output: Path) -> subprocess.Popen:
 
 def _undisturbed(work: Work, output: Path) -> tuple[float, float]:
     """Seconds to the first file and to the end."""
+    before = _written(output)
     began, first = time.monotonic(), None
     process = _start(work, output)
     while process.poll() is None:
-        if first is None and _written(output):
+        if first is None and _written(output) != before:
             first = time.monotonic() - began
         time.sleep(_POLL_SECONDS)
     assert process.returncode == 0, process.stderr.read()
@@ -125,11 +182,11 @@ def _written(output: Path) -> set[tuple[str, int, int]]:
     return found
 
 
-def _killed(work: Work, output: Path, moment: float, written: set | None) -> bool:
-    """Kills a process that many seconds after it began, or after `written` is no longer all.
+def _killed(work: Work, output: Path, moment: float, written: set | None, way: Way) -> int | None:
+    """Ends a process that many seconds after it began, or after `written` is no longer all.
 
     Returns:
-        Whether it was still running.
+        Its exit code; None if it had finished before.
     """
     process = _start(work, output)
     while written is not None and process.poll() is None and _written(output) == written:
@@ -137,11 +194,27 @@ def _killed(work: Work, output: Path, moment: float, written: set | None) -> boo
     try:
         _, errors = process.communicate(timeout=moment)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return True
+        os.killpg(process.pid, way.number) if way.group else process.send_signal(way.number)
+        # Workers hold standard error as well: it closes when the last one has ended.
+        _, errors = process.communicate()
+        waiting.wait_for(lambda: waiting.session_has_ended(process.pid))
+        if process.returncode:
+            _require_a_proper_end(work, way, process.returncode, errors)
+            return process.returncode
     assert process.returncode == 0, errors
-    return False
+    return None  # Also if the signal came too late.
+
+
+def _require_a_proper_end(work: Work, way: Way, code: int, errors: str) -> None:
+    """Asserts that a process ended as documented; before and after its work, signals end it."""
+    if way.number == signal.SIGKILL:
+        assert code == -way.number, f"{work.name}, {way}: exit code {code}; {errors}"
+        return  # Orphaned workers may say why they end.
+    stopped = STOPPED if work.resumes else 128 + way.number
+    assert code in (-way.number, stopped), f"{work.name}, {way}: exit code {code}; {errors}"
+    if code == -signal.SIGINT and "cli.py" not in errors:
+        return  # Python itself reports Ctrl-C where it still imports the command.
+    assert not re.search("Traceback|Exception|Error", errors), f"{work.name}, {way}: {errors}"
 
 
 def _finish(work: Work, output: Path) -> None:
@@ -155,7 +228,7 @@ def same_files(without: Sequence[str] = ()) -> Callable[[Path, Path], None]:
 
     def compare(expected: Path, found: Path) -> None:
         one, other = _contents(expected), _contents(found)
-        assert sorted(one) == sorted(other)
+        assert sorted(one) == sorted(other), set(one) ^ set(other)
         different = [
             name
             for name in one

@@ -207,6 +207,85 @@ def embed(folder: Path) -> Work:
     return Work("embed", run, below)
 
 
+def rows_import(folder: Path) -> Work:
+    """A set in the bucket of an .npz file in the bucket."""
+    import io
+
+    import numpy as np
+
+    from glrtf.commands import rows_import as command
+    from glrtf.config.rows import RowsImportConfig
+
+    source, buffer = "gs://bucket/foreign/rows.npz", io.BytesIO()
+    rows = np.random.default_rng(0).normal(size=(20, 6))
+    np.savez(buffer, rows=rows, ids=np.arange(20))
+    files.write_bytes(source, buffer.getvalue())
+
+    def run(output: str) -> None:
+        shutil.rmtree(local_copies.copies_folder(), ignore_errors=True)
+        command.rows_import(RowsImportConfig(source, output, "other"))
+
+    return Work("rows_import", run, below)
+
+
+def whiten(folder: Path) -> Work:
+    """Mapped sets in the bucket of sets in the bucket."""
+    from glrtf.commands import whiten as command
+    from glrtf.config.whitening import WhitenConfig
+
+    world = _uploaded_world(folder)
+
+    def run(output: str) -> None:
+        shutil.rmtree(local_copies.copies_folder(), ignore_errors=True)
+        config = WhitenConfig(
+            [f"{world}/train"], output, index=[f"{world}/index"], landmarks=f"{world}/train.csv"
+        )
+        command.whiten(config)
+
+    return Work("whiten", run, below)
+
+
+def index_add(folder: Path) -> Work:
+    """A set in the bucket to which rows of another one are added."""
+    import numpy as np
+
+    from glrtf.commands import index_add as command
+    from glrtf.config.index import IndexAddConfig
+    from glrtf.embeddings.embedding_set import EmbeddingSet
+
+    world = _uploaded_world(folder)
+    before = below(f"{world}/index")
+
+    def run(output: str) -> None:
+        # Its description last: without it, the set is copied again.
+        if not files.exists(f"{output}/embedding_set.json"):
+            for name in sorted(before, key="embedding_set.json".__eq__):
+                files.write_bytes(f"{output}/{name}", before[name])
+        shutil.rmtree(local_copies.copies_folder(), ignore_errors=True)
+        command.index_add(IndexAddConfig(output, rows=f"{world}/test"))
+
+    def rows(output: str) -> tuple[object, ...]:
+        opened = EmbeddingSet.open(output)
+        return (
+            opened.generation,
+            opened.ids.tolist(),
+            opened.take(np.arange(opened.num_rows)).tolist(),
+        )
+
+    return Work("index_add", run, rows)
+
+
+def _uploaded_world(folder: Path) -> str:
+    import retrieval_worlds
+
+    world = retrieval_worlds.make_world(
+        folder / "world", test=6, index=40, train=60, train_parts=2, landmarks=10
+    )
+    target = f"gs://bucket/{folder.name}-world"
+    upload(world.folder, target)
+    return target
+
+
 def upload(folder: Path, target: str) -> None:
     """Copies a local folder's files below a prefix."""
     for name, data in files_below(folder).items():

@@ -124,7 +124,7 @@ def check(config: CheckConfig) -> CheckResult:
     """
     config = checked(config, CheckConfig)
     if config.sheet:
-        expected.new_file("--sheet", config.sheet)
+        expected.new_file("--sheet", config.sheet, config)
     infos = list(find_infos(config.output))
     sets = tuple(CheckedSet(info, tuple(_check_set(info, config.workers))) for info in infos)
     result = CheckResult(sets)

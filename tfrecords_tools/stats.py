@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrecords_tools import csv_rows, shard_stats
 from tfrecords_tools.check import find_infos
-from tfrecords_tools.command import cli
+from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
 from tfrecords_tools.dataset_info import REJECTS_NAME, DatasetInfo
 from tfrecords_tools.errors import optional_package
@@ -69,6 +69,8 @@ def stats(config: StatsConfig) -> StatsResult:
         UserError: If there are no finished shards, or Matplotlib is missing for the curve.
     """
     config = checked(config, StatsConfig)
+    if config.curve:
+        expected.new_file("--curve", config.curve, config)
     infos = list(find_infos(config.output))
     sets = tuple(map(stats_of, infos))
     labelled = [info for info in infos if info.num_classes]

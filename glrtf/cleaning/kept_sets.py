@@ -1,7 +1,6 @@
 """The train sets without the images that were dropped."""
 
 import os
-import shutil
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from glrtf.embeddings.part_writer import write_part
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.progress import Progress
 from tfrecords_tools.storage import files
+from tfrecords_tools.storage.folders import atomic_folder
 
 _SOURCE = "cleaned_from"
 # What a set says of its shards, whose records it no longer has one by one.
@@ -68,14 +68,19 @@ def write(
     written = folders(output, len(sources))
     for source, folder in zip(sources, written, strict=True):
         one = EmbeddingSet.open(source, verify)
-        shutil.rmtree(folder, ignore_errors=True)
-        with Progress(f"write {os.path.basename(folder)}", one.num_rows, "row") as progress:
-            for part in range(one.num_parts):
-                rows, ids = one.part(part)
-                chosen = np.isin(ids, kept)
-                write_part(folder, part, one.num_parts, np.asarray(rows)[chosen], ids[chosen])
-                progress.update(len(ids))
-        meta = {name: value for name, value in one.meta.items() if name not in _OF_SHARDS}
-        meta[_SOURCE] = one.digest
-        embedding_set.finish(folder, one.num_parts, **meta)
+        # Until it is whole, an earlier one stays, and a killed command leaves none.
+        with atomic_folder(folder) as staged:
+            _write(staged, os.path.basename(folder), one, kept)
     return written
+
+
+def _write(folder: str, name: str, one: EmbeddingSet, kept: npt.NDArray[np.bytes_]) -> None:
+    with Progress(f"write {name}", one.num_rows, "row") as progress:
+        for part in range(one.num_parts):
+            rows, ids = one.part(part)
+            chosen = np.isin(ids, kept)
+            write_part(folder, part, one.num_parts, np.asarray(rows)[chosen], ids[chosen])
+            progress.update(len(ids))
+    meta = {name: value for name, value in one.meta.items() if name not in _OF_SHARDS}
+    meta[_SOURCE] = one.digest
+    embedding_set.finish(folder, one.num_parts, **meta)

@@ -101,7 +101,7 @@ def _train(config: AdaptConfig, rows: Any) -> "tuple[Any, HeldOut | None]":
     from glrtf.embeddings import adapter
     from glrtf.evaluation import held_out_landmarks
     from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
-    from glrtf.retrieval.rerank import whitening
+    from glrtf.retrieval.rerank import within_class
 
     if ON_JAX:
         raise UserError("glrtf adapt: expected Keras on TensorFlow, found JAX; unset KERAS_BACKEND")
@@ -117,7 +117,7 @@ def _train(config: AdaptConfig, rows: Any) -> "tuple[Any, HeldOut | None]":
 
     def layers_of(chosen: Any) -> Any:
         shrinkage = config.shrinkage if config.start == "whitening" else 1.0
-        start = whitening.fit_within_class(
+        start = within_class.fit_within_class(
             rows, landmarks, shrinkage=shrinkage, dimension=dimension, chosen=chosen & used
         )
         labels = np.where(chosen & used, landmarks, -1)

@@ -73,6 +73,8 @@ def clean(
     from glrtf.cleaning.judging import judge
     from glrtf.retrieval.stage_cache import StageCache
 
+    clean_file = files.join(config.output, output.CLEAN_TRAIN_FILE)
+    expected.not_an_input("--output", clean_file, config)
     if config.write_sets:
         kept_sets.require_writable(config.output, config.train)
     inputs = open_inputs(config)

@@ -65,7 +65,7 @@ def describe(
         expected.file("--photo", config.photo)
     for option in ("output", "picture"):
         if getattr(config, option):
-            expected.new_file(f"--{option}", getattr(config, option))
+            expected.new_file(f"--{option}", getattr(config, option), config)
     if is_own(config.model, kind):
         from glrtf.inference.embedders import load_embedder
 

@@ -82,8 +82,11 @@ def embed_new(
 
 def _prepare(config: EmbedConfig) -> None:
     _check_inputs(config)
-    # Before Keras is imported, whose backend it chooses.
-    engines.select(config)
+    from glrtf.inference import host_jobs
+
+    if config.engine != "auto" or not host_jobs.suffice(config):
+        # Before Keras is imported, whose backend it chooses.
+        engines.select(config)
 
 
 def _check_inputs(config: EmbedConfig) -> None:

@@ -89,7 +89,7 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
 
     for option in ("json", "per_query", "per_label"):
         if path := getattr(config, option):
-            expected.new_file(f"--{option}", path)
+            expected.new_file(f"--{option}", path, config)
     if config.solution.endswith(".json"):
         result = _evaluate_revisited(config)
     elif solutions.is_recognition(config.solution):

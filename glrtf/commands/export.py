@@ -80,8 +80,10 @@ def _check_inputs(config: ExportConfig) -> None:
     require_workdir("--workdir", config.workdir, config.checkpoint, config.backbone)
     for module in _PACKAGES.get(config.format, ()):
         expected.package(f"--format {config.format}", module, config.format)
-    make = expected.new_folder if config.format == "saved_model" else expected.new_file
-    make("--output", config.target)
+    if config.format == "saved_model":
+        expected.new_folder("--output", config.target)
+    else:
+        expected.new_file("--output", config.target, config)
 
 
 def run_export(config: ExportConfig) -> None:

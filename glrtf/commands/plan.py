@@ -96,7 +96,7 @@ def plan(
 
     tpu = find_devices(config)
     if config.json:
-        expected.new_file("--json", config.json)
+        expected.new_file("--json", config.json, config)
     config = _at_largest_size(config)
     utilization = config.utilization or _PAPER_UTILIZATION.get(config.backbone, _SMALL_UTILIZATION)
     work = trace_workload(

@@ -101,7 +101,7 @@ def preview(config: PreviewConfig) -> PreviewResult:
 
     expected.folder("--data", config.data)
     require_shards(config.data, config.split)
-    expected.new_file("--output", config.output)
+    expected.new_file("--output", config.output, config)
     rows = augmented(config)
     titles = ["before", *(f"step {step}" for step in range(config.steps))]
     kind = os.path.splitext(config.output)[1].lower().replace("jpg", "jpeg")[1:]

@@ -41,7 +41,7 @@ def recognize(config: RecognizeConfig) -> RecognizeResult:
         UserError: If sets are damaged, of different models or do not fit the table.
     """
     config = checked(config, RecognizeConfig)
-    expected.new_file("--output", config.output)
+    expected.new_file("--output", config.output, config)
     for option in ("landmarks", "labels"):
         if path := getattr(config, option):
             expected.file(f"--{option}", path)

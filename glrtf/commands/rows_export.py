@@ -26,10 +26,10 @@ def rows_export(config: RowsExportConfig) -> RowsExportResult:
         UserError: If a set is incomplete, or a package that the format needs is missing.
     """
     config = checked(config, RowsExportConfig)
-    expected.new_file("--output", config.output)
+    expected.new_file("--output", config.output, config)
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.foreign import formats
-    from glrtf.embeddings.rows import join
+    from glrtf.embeddings.joined_rows import join
 
     sets = [EmbeddingSet.open(folder, config.verify) for folder in config.sets]
     formats.export_rows(sets[0] if len(sets) == 1 else join(sets, config.votes), config.output)

@@ -39,7 +39,7 @@ def weights(config: WeightsConfig) -> WeightsResult:
         )
     if not os.path.exists(f"{config.checkpoint}.index"):
         expected.folder("--checkpoint", config.checkpoint)
-    expected.new_file("--output", config.output)
+    expected.new_file("--output", config.output, config)
     from glrtf.models.arrays import write_arrays
     from glrtf.models.backbones import build_backbone
     from glrtf.models.weights import convert_automl

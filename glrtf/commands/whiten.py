@@ -90,6 +90,8 @@ def _fitted(config: WhitenConfig, train: Any) -> "tuple[Any, str, HeldOut | None
     note = {"train": train.digest, "dimension": config.dimension, "max_rows": config.max_rows}
     if config.landmarks:
         note |= {"landmarks": files.sha256(config.landmarks), "shrinkage": config.shrinkage}
+    if config.center != "photos":
+        note |= {"center": config.center}
     if config.power != 1:
         note |= {"power": config.power}
     held_out = None
@@ -119,17 +121,18 @@ def _fit_by_landmarks(config: WhitenConfig, train: Any) -> "tuple[Any, HeldOut |
     """Fits the whitening on all landmarks, and measures that of one half on the other half."""
     from glrtf.evaluation import held_out_landmarks
     from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
-    from glrtf.retrieval.rerank import whitening
+    from glrtf.retrieval.rerank import within_class
 
     landmarks = read_landmarks(config.landmarks, train)
     used = held_out_landmarks.of_whole_landmarks(landmarks, config.max_rows)
 
     def fit(chosen: Any) -> Any:
-        return whitening.fit_within_class(
+        return within_class.fit_within_class(
             train,
             landmarks,
             shrinkage=config.shrinkage,
             dimension=config.dimension,
+            center=config.center,
             chosen=chosen & used,
         )
 

@@ -22,6 +22,8 @@ class WhitenConfig:
         landmarks: train.csv or train_clean.csv: whitens the variation within landmarks.
         shrinkage: With landmarks, how much of the covariance is replaced by its mean variance in
             all directions, 0 to 1.
+        center: With landmarks, the point that is subtracted: the mean of the photos, or of the
+            landmarks' means, where a landmark with many photos counts no more than another.
         power: Of the PCA: rows are divided by variance^(power/2); 1 whitens, 0 only rotates.
         query: Embedding sets of the test images, one per model in the same order.
         index: Embedding sets of the index images, one per model in the same order.
@@ -37,6 +39,7 @@ class WhitenConfig:
     dimension: int = 0
     landmarks: str = ""
     shrinkage: float = 0.5
+    center: Literal["photos", "landmarks"] = "photos"
     power: float = 1.0
     query: list[str] = dataclasses.field(default_factory=list)
     index: list[str] = dataclasses.field(default_factory=list)
@@ -58,5 +61,7 @@ class WhitenConfig:
             raise ValueError("power: expected none with landmarks; it belongs to the PCA")
         if not self.landmarks and self.shrinkage != 0.5:
             raise ValueError("shrinkage: expected landmarks, which it belongs to, found none")
+        if not self.landmarks and self.center != "photos":
+            raise ValueError("center: expected landmarks, whose means it is of, found none")
         if self.max_rows < 0:
             raise ValueError(f"max_rows: expected 0 or more, found {self.max_rows}")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from glrtf.config.data import InputConfig
-from glrtf.data import host_images, loading, padded_images, records
+from glrtf.data import host_images, loading, padding, records
 from glrtf.data.host_images import decode_on_host
 from glrtf.data.input_spec import ForeignSpec, InputSpec
 from glrtf.data.loading import Batch, Shaper
@@ -25,8 +25,8 @@ class TrainingReader(NamedTuple):
 
     Attributes:
         shape: Of an image, (h, w, 3).
-        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,)), and with a teacher
-            the images' rows, float32 (b, width).
+        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,), -1 for a photo
+            without one), and with a teacher the images' rows, float32 (b, width).
     """
 
     shape: tuple[int, int, int]
@@ -52,7 +52,9 @@ def training_reader(
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
-        resample = resampler(shard_set.class_counts(), config.sampling, shard_set.schema)
+        unlabelled = {n for n, shard in enumerate(shard_set.shards) if not shard.labelled}
+        counts = shard_set.class_counts()
+        resample = resampler(counts, config.sampling, shard_set.schema, unlabelled)
     shaper = _shaper(config, size)
 
     def generate() -> Iterator[tuple[np.ndarray, ...]]:
@@ -109,7 +111,7 @@ def _shaper(config: InputConfig, size: int) -> Shaper:
         shape = (side + 1, side, 3)
 
         def lay(encoded: bytes, places: Sequence[np.ndarray]) -> None:
-            padded_images.decode(image_files.shrink(encoded, config.max_side), places[0])
+            padding.decode(image_files.shrink(encoded, config.max_side), places[0])
 
         return Shaper([shape], lay, wanted)
     spec = InputSpec.of(config, size)

@@ -1,12 +1,14 @@
 """From an image file's bytes to pixels of one size on the host, with or without TensorFlow.
 
-If Keras runs on JAX, TensorFlow is imported only for files that the fast decoder does not support,
-and only if it is installed and does not load a TPU driver.
+If nothing else has imported TensorFlow, it is imported only for files that the fast decoder does
+not support, and only if it is installed and, where Keras runs on JAX, does not load a TPU driver.
 """
 
 import functools
 import importlib.metadata
+import importlib.util
 import io
+import sys
 
 import numpy as np
 
@@ -49,9 +51,9 @@ def decode_on_host(encoded: bytes, room: Room | None = None) -> np.ndarray:
 def exact_resize(size: int, antialias: bool = False) -> HostResize:
     """`decoding.resize` on the host; traced once per size.
 
-    On JAX: by NumPy, with the same values.
+    On JAX and in processes without TensorFlow: by NumPy, with the same values.
     """
-    if keras_backend.chosen() == "jax":
+    if keras_backend.chosen() == "jax" or sys.modules.get("tensorflow") is None:
         return host_resizer(InputSpec(size, antialias=antialias))
     import tensorflow as tf
 
@@ -102,7 +104,7 @@ def _pillow_resize(size: int, image: np.ndarray, place: np.ndarray) -> None:
 def _may_import_tensorflow() -> bool:
     """Whether TensorFlow is installed and does not load a libtpu other than JAX's."""
     if keras_backend.chosen() == "tensorflow":
-        return True
+        return importlib.util.find_spec("tensorflow") is not None
     try:
         importlib.metadata.version("tensorflow-tpu")
         return False

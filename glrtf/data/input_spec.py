@@ -53,6 +53,6 @@ class ForeignSpec(InputSpec):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of one prepared photo, uint8; with keep it is on a canvas (`padded_images`)."""
+        """The shape of one prepared photo, uint8; with keep it is on a canvas (`padding`)."""
         rows = self.size + 1 if self.resize == "keep" else self.size
         return (rows, self.size, 3)

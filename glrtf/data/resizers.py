@@ -15,8 +15,7 @@ HostResize: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
 def host_resizer(spec: InputSpec) -> HostResize:
     """How a decoded photo becomes a model's input, uint8 of `InputSpec.shape`, on the host.
 
-    Of this project's own models exactly as their export's graph does. TensorFlow is not loaded,
-    except by the rule keep.
+    Of this project's own models exactly as their export's graph does. TensorFlow is not loaded.
     """
 
     def own(image: np.ndarray, place: np.ndarray) -> None:
@@ -35,6 +34,6 @@ def _prepared(spec: ForeignSpec) -> HostResize:
 
 
 def _on_canvas(spec: ForeignSpec) -> HostResize:
-    from glrtf.data import padded_images
+    from glrtf.data import padding
 
-    return lambda image, place: padded_images.put(host_resize.prepare(image, spec), place)
+    return lambda image, place: padding.put(host_resize.prepare(image, spec), place)

@@ -68,12 +68,15 @@ def read_info(folder: str) -> dict[str, Any]:
     """
     path = files.join(folder, INFO_FILE)
     if not files.exists(folder):
-        raise UserError(f"{folder}: no such folder; expected an embedding set")
+        raise UserError(f"{folder or repr(folder)}: no such folder; expected an embedding set")
     if array := _array_kind(folder):
         raise UserError(
             f"{folder}: expected an embedding set, a folder, found {array}; `glrtf rows import"
             f" --source {folder} --output SET --model NAME` makes a set of it"
         )
+    if os.path.isfile(folder):
+        hint = "; name the folder it is in" if os.path.basename(folder) == INFO_FILE else ""
+        raise UserError(f"{folder}: expected an embedding set, a folder, found a file{hint}")
     if not files.exists(path):
         raise UserError(
             f"{folder}: expected an embedding set, found no {INFO_FILE}; "

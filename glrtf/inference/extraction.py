@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from glrtf.config.keras_settings import ON_JAX
+from glrtf.config import keras_backend
 from glrtf.data.host_batches import evaluation_batches
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.records import BadRecords
@@ -177,7 +177,8 @@ def _results(
     started: collections.deque[tuple[list[Any], np.ndarray]] = collections.deque()
     specs = [spec for job in jobs for spec in job.runner.specs]
     total_batch = jobs[0].runner.total_batch
-    for batch, names in _read(shard_set, specs, total_batch, bad):
+    in_graph = any(job.embedder.in_graph for job in jobs)
+    for batch, names in _read(shard_set, specs, total_batch, bad, in_graph):
         ids = _checked_ids(names, shard_set)
         images = iter(batch)
         shares = [itertools.islice(images, len(job.runner.specs)) for job in jobs]
@@ -189,10 +190,14 @@ def _results(
 
 
 def _read(
-    shard_set: ShardSet, specs: Sequence[InputSpec], batch_size: int, bad: BadRecords
+    shard_set: ShardSet,
+    specs: Sequence[InputSpec],
+    batch_size: int,
+    bad: BadRecords,
+    in_graph: bool,
 ) -> Iterator[tuple[Sequence[Any], np.ndarray]]:
-    """Yields the engine's images for each of `specs`, and their ids, bytes."""
-    if ON_JAX:
+    """Yields images for each of `specs`, and their ids, bytes: tensors for TensorFlow's models."""
+    if not in_graph or keras_backend.chosen() == "jax":
         for arrays in evaluation_batches(shard_set, specs, batch_size, bad):
             yield arrays.images, arrays.image_ids
         return

@@ -89,6 +89,6 @@ def _view(images: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.uint8]:
 
 
 def off_canvas(canvas: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The photo of one canvas of `glrtf.data.padded_images`."""
+    """The photo of one canvas of `glrtf.data.padding`."""
     head = canvas[0].reshape(-1)[:4].astype(int)
     return canvas[1 : head[0] * 256 + head[1] + 1, : head[2] * 256 + head[3]]

@@ -24,6 +24,11 @@ TOLERANCE = 1e-5
 """The largest accepted difference between an embedding's values in the export and the model."""
 
 
+def _signature(spec: tf.TensorSpec) -> Any:
+    """Decorates a signature; its branches on tensors are all `tf.cond`, so AutoGraph is off."""
+    return tf.function(input_signature=[spec], autograph=False)
+
+
 class ServingModel(tf.Module):
     """An embedding model with its preprocessing, as functions that TensorFlow can save.
 
@@ -60,7 +65,7 @@ class ServingModel(tf.Module):
         }
         return {**resizing, "any_size": self.unresized} if self._takes_any_size else resizing
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="encoded")])
+    @_signature(tf.TensorSpec([None], tf.string, name="encoded"))
     def from_encoded(self, encoded: Tensor) -> dict[str, Tensor]:
         """Bytes of JPEG or PNG files (b,), turned upright, to ``embedding`` (b, d)."""
         images = tf.map_fn(
@@ -70,18 +75,18 @@ class ServingModel(tf.Module):
         )
         return {"embedding": self._embed(images)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @_signature(tf.TensorSpec([None, None, None, 3], tf.uint8, name="images"))
     def from_images(self, images: Tensor) -> dict[str, Tensor]:
         """Images uint8 (b, h, w, 3) to ``embedding`` (b, d)."""
         return {"embedding": self._embed(prepare(images, self._spec))}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8, name="input_image")])
+    @_signature(tf.TensorSpec([None, None, 3], tf.uint8, name="input_image"))
     def from_image(self, input_image: Tensor) -> dict[str, Tensor]:
         """One image uint8 (h, w, 3) to ``global_descriptor`` (d,), which Kaggle's graders call."""
         image = prepare(input_image, self._spec)
         return {"global_descriptor": self._embed(image[None])[0]}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    @_signature(tf.TensorSpec([None, None, None, 3], tf.uint8, name="images"))
     def unresized(self, images: Tensor) -> dict[str, Tensor]:
         """Images uint8 (b, h, w, 3), embedded at their own size, to ``embedding`` (b, d)."""
         return {"embedding": self._embed(images)}

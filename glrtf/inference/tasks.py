@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from glrtf.config import keras_backend
 from glrtf.config.inference import EmbedConfig
-from glrtf.config.keras_settings import ON_JAX
 from glrtf.data.photo_folders import PhotoSet, open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
 from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.inference import host_jobs
 from glrtf.inference.extraction import Job, embed_split
 
 
@@ -27,11 +28,13 @@ def load_jobs(config: EmbedConfig, recorded: Mapping[str, Any] | None = None) ->
         recorded: The preparation of the set that the first model's rows are for, if any; it counts
             where neither the settings nor a manifest say something.
     """
-    if ON_JAX:
+    if keras_backend.chosen() == "jax":
         from glrtf.inference import jax_runner
 
         # A workdir's model, which needs no preparation.
         first, *others = jax_runner.load_jobs(config)
+    elif host_jobs.suffice(config):
+        first, *others = host_jobs.load_jobs(config, recorded)
     else:
         from glrtf.inference import tensorflow_jobs
 

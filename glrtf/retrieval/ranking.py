@@ -108,6 +108,9 @@ def rank(
         index: The index images' landmarks.
         id_ranks: (index images,) int64, each one's place by ascending image id.
         settings: The parameters.
+
+    Returns:
+        The first images of each query: `settings.limit`, or all if the index has fewer.
     """
     lists = bridge.list_by_landmark(index, id_ranks)
     starts = range(0, len(nearest.indices), _QUERIES_AT_ONCE)
@@ -135,6 +138,9 @@ def rank_block(
 ) -> Ranking:
     """Like `rank`, for few enough queries that all their candidates fit into memory.
 
+    If no index image has a landmark, images of equal confidence are ordered by their similarity:
+    confidences are clipped to 0..1.
+
     Args:
         nearest: The queries' nearest index images.
         direct: (queries, k) float64, their direct confidences.
@@ -143,8 +149,9 @@ def rank_block(
         settings: The parameters.
     """
     surest_first = settings.tie_break == "bridge"
+    limit = min(settings.limit, len(lists.id_ranks))
     # Deep enough that `limit` of them remain without those among the neighbours.
-    depth = settings.limit + nearest.k
+    depth = limit + nearest.k
     return fusion.fuse(
         nearest,
         direct,
@@ -155,5 +162,6 @@ def rank_block(
         direct_power=settings.direct_power,
         bridge_power=settings.bridge_power,
         surest_first=surest_first,
-        limit=settings.limit,
+        limit=limit,
+        by_similarity=not len(lists.images),
     )

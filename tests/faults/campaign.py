@@ -1,8 +1,9 @@
-"""Kills every long command at random moments and compares what comes out in the end.
+"""Kills and stops every long command at random moments and compares the final outputs.
 
     PYTHONPATH=.:tests python tests/faults/campaign.py --kills 25
 
-Prints a table in Markdown; stops at the first output that differs.
+Prints a table in Markdown, and the exit codes after each kind of signal; stops at the first output
+that differs.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import fault_works
 import kills
 
 _WORKS = ("build", "retrieve", "embed", "export", "train", "tune")
+_WORKS += ("embed_elsewhere", "index_add", "whiten", "adapt", "bundle")
 
 
 def main() -> int:
@@ -39,6 +41,8 @@ def main() -> int:
                 f"| {done.seconds:.1f} s |",
                 flush=True,
             )
+            codes = ", ".join(f"{way} {count}x" for way, count in sorted(done.outcomes.items()))
+            print(f"<!-- {codes} -->", flush=True)
     return 0
 
 

@@ -18,7 +18,7 @@ import storage_faults
 
 from tfrecords_tools.storage import remote
 
-_WORKS = ("build", "retrieve", "embed")
+_WORKS = ("build", "retrieve", "embed", "rows_import", "whiten", "index_add")
 
 
 def main() -> int:

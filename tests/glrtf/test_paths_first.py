@@ -46,6 +46,7 @@ CASES = [
     ("glrtf.export --workdir run --format onxx", "did you mean onnx?"),
     ("glrtf.embed --model none --data shards --output new", f"--model none: {NONE}"),
     ("glrtf.embed --model empty --data shards --output new", "found a folder that is none of them"),
+    ("glrtf.embed --model file --data shards --output new", "file, found a file of another kind"),
     ("glrtf.embed --model export --data none --output new", f"--data none: {NONE}"),
     ("glrtf.embed --model export --data shards --output file", TO_FILE),
     ("glrtf.embed --model export --data shards --output new --also none=b", f"--also none: {NONE}"),
@@ -97,6 +98,31 @@ CASES = [
     ("glrtf.report --retrieval empty --solution file --source empty --output file", TO_FILE),
     ("glrtf.whiten --train set --dimension 8 --output file", TO_FILE),
     ("glrtf.recognize --query set --train set --landmarks file --output .", "--output .: expected"),
+    (
+        "glrtf.recognize --query set --train set --landmarks file --output ./file",
+        "--output ./file: expected a file of its own to write, found that of --landmarks; name",
+    ),
+    (
+        "glrtf.evaluate other file --json file",
+        "--json file: expected a file of its own to write, found that of --solution",
+    ),
+    (
+        "glrtf.evaluate other file --json new.json --per_query ./new.json",
+        "--json new.json: expected a file of its own to write, found that of --per_query",
+    ),
+    (
+        "glrtf.retrieve --query s3://bucket/q --index set --preset direct --output new",
+        "s3://bucket/q: expected a path on this machine or gs://BUCKET/NAME, found another URL",
+    ),
+    (
+        "glrtf.retrieve --query set --index set --preset direct --output file:///tmp/new",
+        "file:///tmp/new: expected a path on this machine or gs://BUCKET/NAME, found another URL",
+    ),
+    (
+        "glrtf.rows_export --sets set/embedding_set.json --output x.npy",
+        "expected an embedding set, a folder, found a file; name the folder it is in",
+    ),
+    ("glrtf.rows_export --sets file --output x.npy", "an embedding set, a folder, found a file"),
     ("glrtf.clean --train set --landmarks file --output file", TO_FILE),
     ("glrtf.evaluate file file --json .", "--json .: expected a file to write, found a folder"),
     ("tfrecords_tools.build --source empty --output file", TO_FILE),

@@ -110,6 +110,17 @@ def test_stale_files_of_the_living_are_left_alone(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.partial", "shard"]
 
 
+def test_the_first_new_file_in_a_folder_removes_stale_ones(tmp_path):
+    """Whatever the killed command was: it wrote to the same folder."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / ".rows.npy.abcdefgh.partial").write_bytes(b"half")
+    with files.atomic_path(str(folder / "ids.npy")) as temporary:
+        assert [path.name for path in folder.iterdir()] == [Path(temporary).name]
+        Path(temporary).write_bytes(b"whole")
+    assert [path.name for path in folder.iterdir()] == ["ids.npy"]
+
+
 def test_an_exception_inside_the_writer_leaves_no_trace(tmp_path, source, expected, monkeypatch):
     inspect, calls = inspect_apart.inspect, []
 

@@ -54,11 +54,45 @@ def new_folder(option: str, path: str) -> None:
     _place(option, path)
 
 
-def new_file(option: str, path: str) -> None:
-    """An output that is or will be a file."""
+def new_file(option: str, path: str, config: object) -> None:
+    """An output that is or will be a file, and none of the command's inputs or other outputs.
+
+    Args:
+        option: The flag as typed.
+        path: Its value.
+        config: The command's settings.
+    """
     if not files.is_remote(path) and os.path.isdir(path):
         raise UserError(f"{option} {path}: expected a file to write, found a folder")
+    not_an_input(option, path, config)
     _place(option, path)
+
+
+def not_an_input(option: str, path: str, config: object) -> None:
+    """A file to write that must be none of those that the command's other settings name.
+
+    Args:
+        option: The flag that leads to it, as typed.
+        path: The file.
+        config: The command's settings.
+    """
+    for name, value in vars(config).items():
+        several = value if isinstance(value, (list, tuple)) else (value,)
+        for one in several:
+            if f"--{name}" != option and isinstance(one, str) and one and _is_same(path, one):
+                raise UserError(
+                    f"{option} {path}: expected a file of its own to write, found that of --{name};"
+                    " name another"
+                )
+
+
+def _is_same(path: str, other: str) -> bool:
+    if files.is_remote(path) or not os.path.exists(path):
+        return os.path.normpath(path) == os.path.normpath(other)
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # One does not exist, or is no path at all.
+        return False
 
 
 def package(option: str, module: str, extra: str) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,13 +22,26 @@ from tfrecords_tools.storage.remote import FileState
 
 _BLOCK = 1 << 20
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
 # The key under which a JSON object holds the CRC-32C of the rest of it.
 SEAL = "json_crc32c"
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is on Google Cloud Storage."""
-    return path.startswith(remote.SCHEME)
+    """Whether a path is on Google Cloud Storage.
+
+    Raises:
+        UserError: If it is a URL of another kind, which would otherwise name a folder here.
+    """
+    if path.startswith(remote.SCHEME):
+        return True
+    if _URL.match(path):
+        raise UserError(
+            f"{path}: expected a path on this machine or {remote.SCHEME}BUCKET/NAME, found another"
+            " URL; copy or mount it, and give its path"
+        )
+    return False
 
 
 def join(folder: str, *parts: str) -> str:

@@ -8,9 +8,21 @@ import tempfile
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import disk_faults, file_systems
 
+# Real paths of folders in which this process has looked for stale files.
+_CLEANED: set[str] = set()
+
 
 def create_locked(folder: str, name: str) -> tuple[int, str]:
-    """A new file, locked until it is in place or this process has ended: see `remove_stale`."""
+    """A new file, locked until it is in place or this process has ended: see `remove_stale`.
+
+    The first one in a folder removes the stale files there: a killed command that writes the same
+    folder again leaves nothing behind.
+    """
+    real = os.path.realpath(folder)
+    if real not in _CLEANED:
+        _CLEANED.add(real)
+        with contextlib.suppress(PermissionError):  # A folder that may be written but not listed.
+            remove_stale(real)
     while True:
         handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
         file_systems.lock(handle, path)

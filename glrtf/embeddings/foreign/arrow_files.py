@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile, choose_name
+from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile, choose_name, id_guesses
 from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage import files, json_shapes
 from tfrecords_tools.storage.local_copies import local_copy
@@ -34,10 +34,11 @@ def open_parquet(path: str, rows: str = "", ids: str = "") -> RowFile:
     Args:
         path: The file or folder.
         rows: Which column has the rows; empty for the only one of lists of numbers.
-        ids: Which column has the ids; empty for ``id``, ``image_id`` or the only one of text.
+        ids: Which column has the ids; empty for the one that `row_file.id_guesses` finds.
 
     Raises:
-        UserError: If pyarrow is missing, a file is damaged, or the columns are ambiguous.
+        UserError: If pyarrow is missing, a file is damaged, the columns are ambiguous, or the
+            files have different ones.
     """
     pa, parquet = require_pyarrow("pyarrow.parquet")
     paths = [path]
@@ -55,7 +56,8 @@ def open_parquet(path: str, rows: str = "", ids: str = "") -> RowFile:
         for one in opened:
             yield from one.iter_batches(ROWS_AT_ONCE, columns=columns)
 
-    return _row_file(pa, path, opened[0].schema_arrow, count, batches, rows, ids)
+    schemas = {name: one.schema_arrow for name, one in zip(paths, opened, strict=True)}
+    return _row_file(pa, path, schemas, count, batches, rows, ids)
 
 
 def open_saved_dataset(path: str, rows: str = "", ids: str = "") -> RowFile:
@@ -89,25 +91,25 @@ def open_saved_dataset(path: str, rows: str = "", ids: str = "") -> RowFile:
                     yield batch.slice(start, ROWS_AT_ONCE).select(columns)
 
     count = sum(batch.num_rows for one in paths for batch in stream(one))
-    return _row_file(pa, path, stream(paths[0]).schema, count, batches, rows, ids)
+    schemas = {one: stream(one).schema for one in paths}
+    return _row_file(pa, path, schemas, count, batches, rows, ids)
 
 
 def _row_file(
-    pa: Any, path: str, schema: Any, count: int, batches: _Batches, rows: str, ids: str
+    pa: Any, path: str, schemas: dict[str, Any], count: int, batches: _Batches, rows: str, ids: str
 ) -> RowFile:
+    schema = next(iter(schemas.values()))
     lists = [field.name for field in schema if _is_list(pa, field.type)]
     chosen = choose_name(path, "--rows", rows, schema.names, lists)
-    if not _is_list(pa, schema.field(chosen).type):
-        raise UserError(
-            f"{path}: column {chosen}: expected lists of numbers, found {schema.field(chosen).type}"
-        )
-    named = [name for name in ("id", "image_id") if name in schema.names][:1]
-    texts = named or [field.name for field in schema if _is_text(pa, field.type)]
+    _require(schemas, chosen, "lists of numbers", lambda kind: _is_list(pa, kind))
+    listed = {field.name: _is_text(pa, field.type) for field in schema if field.name != chosen}
+    guesses = id_guesses(listed)
     found = None
-    if ids or texts:
-        name = choose_name(path, "--id_column", ids, schema.names, texts)
+    if ids or guesses:
+        name = choose_name(path, "--id_column", ids, schema.names, guesses)
+        _require(schemas, name, "ids of text or whole numbers", lambda kind: _is_id(pa, kind))
         found = [
-            "" if value is None else value if isinstance(value, str) else str(value)
+            _id_text(value)
             for batch in _guarded_batches(pa, path, batches([name]))
             for value in batch.column(0).to_pylist()
         ]
@@ -123,6 +125,27 @@ def _row_file(
         raise UserError(f"{path}: expected rows, found none")
     dimension = len(sample.column(0)[0].values or ()) if sample.column(0)[0].is_valid else 0
     return RowFile(path, count, dimension, blocks, found)
+
+
+def _require(schemas: dict[str, Any], column: str, what: str, fits: Callable[[Any], bool]) -> None:
+    """Raises a `UserError` for a file without the column, or with one of another type."""
+    for path, schema in schemas.items():
+        if column not in schema.names:
+            names = ", ".join(schema.names[:10])
+            raise UserError(
+                f"{path}: expected a column {column} as in the first file, found {names}"
+            )
+        if not fits(schema.field(column).type):
+            raise UserError(
+                f"{path}: column {column}: expected {what}, found {schema.field(column).type}"
+            )
+
+
+def _id_text(value: Any) -> str:
+    if value is None:
+        return ""
+    # Bytes that are no text are refused with the other ids.
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def _table(path: str, name: str, column: Any, first: int, dimension: int) -> np.ndarray:
@@ -174,7 +197,20 @@ def _is_list(pa: Any, kind: Any) -> bool:
 
 
 def _is_text(pa: Any, kind: Any) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_text(pa, kind.value_type)
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _is_id(pa: Any, kind: Any) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_id(pa, kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):  # Its values have a text of their own: UUIDs.
+        return kind.extension_name == "arrow.uuid"
+    whole = types.is_integer(kind) or types.is_binary(kind) or types.is_large_binary(kind)
+    return bool(whole or _is_text(pa, kind))
 
 
 def require_pyarrow(module: str) -> tuple[Any, Any]:

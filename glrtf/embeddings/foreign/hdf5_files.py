@@ -5,7 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from glrtf.embeddings.foreign.row_file import ROWS_AT_ONCE, RowFile, choose_name, require_rows
+from glrtf.embeddings.foreign.row_file import (
+    ROWS_AT_ONCE,
+    RowFile,
+    choose_name,
+    id_guesses,
+    require_rows,
+)
 from tfrecords_tools.errors import UserError, optional_package
 from tfrecords_tools.storage.local_copies import local_copy
 
@@ -17,7 +23,7 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
         path: The file.
         rows: Which dataset has the rows, such as ``features/pooled``; empty for the only one
             of two dimensions.
-        ids: Which dataset has the ids; empty for the only one of text, if there is one.
+        ids: Which dataset has the ids; empty for the one that `row_file.id_guesses` finds, if any.
 
     Raises:
         UserError: If h5py is missing, the file is damaged, or the datasets are ambiguous.
@@ -37,12 +43,11 @@ def open_hdf5(path: str, rows: str = "", ids: str = "") -> RowFile:
                 n for n, (shape, kind) in known.items() if len(shape) == 2 and kind.kind in "fiu"
             ]
             chosen = choose_name(path, "--rows", rows, list(known), tables)
-            texts = [
-                n for n, (shape, kind) in known.items() if len(shape) == 1 and kind.kind in "OSU"
-            ]
+            lists = {n: kind.kind in "OSU" for n, (shape, kind) in known.items() if len(shape) == 1}
+            guesses = id_guesses(lists)
             found = None
-            if ids or texts:
-                found = opened[choose_name(path, "--id_column", ids, list(known), texts)][:]
+            if ids or guesses:
+                found = opened[choose_name(path, "--id_column", ids, list(known), guesses)][:]
     except OSError as error:
         raise UserError(f"{path}: expected an HDF5 file, found {error}") from None
     shape, dtype = known[chosen]

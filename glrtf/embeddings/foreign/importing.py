@@ -69,7 +69,7 @@ def import_rows(
         meta: Facts about the rows: model, …
 
     Raises:
-        UserError: If ids and rows differ in number, a folder holds a set already, nothing is
+        UserError: If ids and rows differ in number, a folder holds another set, nothing is
             left, or too many rows are left out.
     """
     if len(ids) != source.num_rows:
@@ -155,6 +155,17 @@ class _Import:
 
     def finish(self, meta: Mapping[str, Any]) -> RowsImportResult:
         """Finishes the sets and writes the lists."""
+        for name, mask in self._wanted.items():
+            if not (mask & self._kept).any():
+                image_id, row, reason = min(
+                    (reject for reject in self._rejects if mask[reject[1]]),
+                    key=lambda reject: reject[1],
+                )
+                raise UserError(
+                    f"{self._source.name}: expected rows{f' of {name}' if name else ''} with a"
+                    f" direction, found none; the first row left out is {row} (image {image_id}):"
+                    f" {reason}"
+                )
         doubles = self._doubles()
         rejects = sorted(self._rejects, key=lambda reject: reject[1])
         csv_files.write(
@@ -191,14 +202,13 @@ class _PartWriter:
     """Writes one set's rows, part after part.
 
     Rows are divided into parts by the number of rows before any is left out, so the number of parts
-    is known at the start; a part with rows left out is shorter by these.
+    is known at the start; a part with rows left out is shorter by these. A set that an earlier,
+    interrupted import has finished is compared instead, and stays as it is.
     """
 
     def __init__(self, folder: str, total: int, most: int, dtype: str) -> None:
-        if files.exists(files.join(folder, INFO_FILE)):
-            raise UserError(
-                f"{folder}: expected a new folder, found an embedding set; name another"
-            )
+        finished = files.exists(files.join(folder, INFO_FILE))
+        self._finished = EmbeddingSet.open(folder) if finished else None
         self.total = total
         self._folder, self._dtype = folder, dtype
         self._num_parts = max(1, -(-total // most))
@@ -225,14 +235,37 @@ class _PartWriter:
 
     def _write(self) -> None:
         rows, ids = np.concatenate(self._rows), np.concatenate(self._held_ids)
-        written = embedding_set.write_part(self._folder, self._part, self._num_parts, rows, ids)
-        self._receipts.append(written)
+        if self._finished is not None:
+            self._compare(self._finished, rows, ids)
+        else:
+            written = embedding_set.write_part(self._folder, self._part, self._num_parts, rows, ids)
+            self._receipts.append(written)
         self._rows, self._held_ids = [], []
         self._part += 1
 
     def finish(self, **meta: Any) -> EmbeddingSet:
         """Finishes the set after all its rows were added."""
+        if self._finished is not None:
+            if self._finished.meta != meta:
+                raise self._refusal()
+            return self._finished
         return embedding_set.finish(self._folder, self._num_parts, receipts=self._receipts, **meta)
+
+    def _compare(
+        self, finished: EmbeddingSet, rows: np.ndarray, ids: npt.NDArray[np.bytes_]
+    ) -> None:
+        if finished.num_parts != self._num_parts or finished.generation:
+            raise self._refusal()
+        known, known_ids = finished.part(self._part)
+        same = known.dtype == rows.dtype and np.array_equal(known_ids, ids)
+        if not (same and np.array_equal(known, rows)):
+            raise self._refusal()
+
+    def _refusal(self) -> UserError:
+        return UserError(
+            f"{self._folder}: expected a new folder, found an embedding set of other rows; name"
+            " another"
+        )
 
 
 def unit_rows(block: np.ndarray) -> tuple[npt.NDArray[np.float32], list[str]]:

@@ -12,6 +12,7 @@ from glrtf.embeddings.foreign.row_file import (
     Blocks,
     RowFile,
     choose_name,
+    id_guesses,
     require_rows,
 )
 from tfrecords_tools.errors import UserError
@@ -41,7 +42,7 @@ def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
     Args:
         path: The file.
         rows: Which array has the rows; empty for the only one of two dimensions.
-        ids: Which array has the ids; empty for the only one of text, if there is one.
+        ids: Which array has the ids; empty for the one that `row_file.id_guesses` finds, if any.
 
     Raises:
         UserError: If it is damaged or pickled, or has no such arrays or several.
@@ -52,14 +53,18 @@ def open_npz(path: str, rows: str = "", ids: str = "") -> RowFile:
         names = [name[: -len(_NPY)] for name in archive.namelist() if name.endswith(_NPY)]
         headers = {name: _header_of(archive, name) for name in names}
     tables = [name for name, (shape, _, dtype) in headers.items() if _is_table(shape, dtype)]
-    texts = [name for name, (shape, _, dtype) in headers.items() if _is_text(shape, dtype)]
+    lists = {n: dtype.kind in "SU" for n, (shape, _, dtype) in headers.items() if len(shape) == 1}
+    guesses = id_guesses(lists)
     chosen = choose_name(path, "--rows", rows, names, tables)
     shape, fortran, dtype = headers[chosen]
     where = f"{path}: array {chosen}"
     require_rows(where, shape, dtype)
     if fortran:
-        raise UserError(f"{where}: expected rows one after the other (C order), found Fortran's")
-    wanted = choose_name(path, "--id_column", ids, names, texts) if ids or texts else ""
+        raise UserError(
+            f"{where}: expected rows one after the other (C order), found columns (Fortran order);"
+            " save numpy.ascontiguousarray of it"
+        )
+    wanted = choose_name(path, "--id_column", ids, names, guesses) if ids or guesses else ""
     found = None
     if wanted:
         with array_files.damage_as(f"{path}: array {wanted}"), np.load(local) as opened:
@@ -109,7 +114,3 @@ def _streamed(member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> Ite
 
 def _is_table(shape: tuple[int, ...], dtype: np.dtype) -> bool:
     return len(shape) == 2 and dtype.kind in "fiu"
-
-
-def _is_text(shape: tuple[int, ...], dtype: np.dtype) -> bool:
-    return len(shape) == 1 and dtype.kind in "SU"

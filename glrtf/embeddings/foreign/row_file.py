@@ -12,6 +12,9 @@ from tfrecords_tools.errors import UserError
 ROWS_AT_ONCE = 8192
 """The largest number of rows that a reader yields at a time."""
 
+ID_NAMES = ("id", "image_id", "ids", "image_ids")
+"""Arrays, datasets and columns of these names have the ids, in this order of precedence."""
+
 Blocks: TypeAlias = Callable[[], Iterator[np.ndarray]]
 
 
@@ -45,6 +48,23 @@ def require_rows(where: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         raise UserError(f"{where}: expected rows of numbers, found {dtype}")
 
 
+def id_guesses(listed: dict[str, bool]) -> list[str]:
+    """The names that may have the ids, if no flag says which.
+
+    Args:
+        listed: Name -> whether it is text, of each list of one value per row; a name may be a path
+            in the file.
+
+    Returns:
+        The names in `ID_NAMES` of the highest precedence, whatever they hold; without them all
+        those of text. Whole numbers of another name could be labels.
+    """
+    for wanted in ID_NAMES:
+        if named := [name for name in listed if name.rpartition("/")[2].lower() == wanted]:
+            return named
+    return [name for name, text in listed.items() if text]
+
+
 def choose_name(where: str, option: str, wanted: str, known: list[str], guesses: list[str]) -> str:
     """The name of an array, dataset or column to read.
 
@@ -63,8 +83,12 @@ def choose_name(where: str, option: str, wanted: str, known: list[str], guesses:
             raise UserError(f"{where}: {option} {wanted}: found no such name, only {_few(known)}")
         return wanted
     if len(guesses) != 1:
-        found = f"found {_few(guesses)}" if guesses else f"found none in {_few(known)}"
-        raise UserError(f"{where}: expected {option} to say which to read, {found}")
+        if not guesses:
+            raise UserError(
+                f"{where}: expected one row of several numbers for each image, found only"
+                f" {_few(known)}; name it with {option}, or save the rows as .npy"
+            )
+        raise UserError(f"{where}: expected {option} to say which to read, found {_few(guesses)}")
     return guesses[0]
 
 

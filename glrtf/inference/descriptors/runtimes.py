@@ -13,6 +13,11 @@ _NATIVE: dict[Kind, Runtime] = {"onnx": "onnx", "tflite": "litert", "function": 
 _BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
+def needs_engine(kind: Kind) -> bool:
+    """Whether TensorFlow (or JAX) is needed to load models of a kind, whatever runs them."""
+    return kind not in _NATIVE
+
+
 def choose(
     option: str,
     model: str,
@@ -32,7 +37,7 @@ def choose(
         kind: See `kinds.kind_of`.
         runtime: The choice.
         precision: Of the network's arithmetic.
-        on_cpu: Whether TensorFlow would compute on one CPU.
+        on_cpu: Whether TensorFlow would compute on one CPU, if TensorFlow loads the model.
 
     Raises:
         UserError: If the runtime does not run such models, is not installed, or does not compute
@@ -40,6 +45,7 @@ def choose(
     """
     native = _NATIVE.get(kind, "tensorflow")
     if runtime == "auto":
+        on_cpu = on_cpu or not needs_engine(kind)
         if precision == "bfloat16" and on_cpu and _can_openvino(kind):
             return "openvino"
         chosen: Runtime = native

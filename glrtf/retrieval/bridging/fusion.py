@@ -38,6 +38,7 @@ class _Pool:
     queries: npt.NDArray[np.int64]
     images: npt.NDArray[np.int64]
     direct: npt.NDArray[np.float64]
+    similarities: npt.NDArray[np.float64]
     bridged: npt.NDArray[np.float64]
     own: npt.NDArray[np.float64]
     landmarks: npt.NDArray[np.int64]
@@ -55,6 +56,7 @@ def fuse(
     bridge_power: float,
     surest_first: bool,
     limit: int,
+    by_similarity: bool = False,
 ) -> Ranking:
     """F = D^p + B^p; ordered by F, then B, then image id.
 
@@ -70,6 +72,8 @@ def fuse(
         bridge_power: The exponent of B.
         surest_first: Whether ties are broken by C(i, l) before image id.
         limit: How many images are ranked.
+        by_similarity: Whether ties are broken by the neighbours' similarity, at most 1, in place
+            of B; for rankings without bridges.
     """
     pool = _pooled(neighbors, direct, [bridges_of_direct, bridges])
     first = _merge(pool, id_ranks)
@@ -79,7 +83,8 @@ def fuse(
     queries = pool.queries.take(first)
     if surest_first:
         first = first.take(descending_in_groups(queries, pool.own.take(first)))
-    best = first.take(descending_in_groups(queries, final.take(first), bridged.take(first)))
+    second = pool.similarities if by_similarity else bridged
+    best = first.take(descending_in_groups(queries, final.take(first), second.take(first)))
     return _ranked(pool, final, bridged, queries, best, len(neighbors.indices), limit)
 
 
@@ -96,6 +101,10 @@ def _pooled(
         ),
         images=np.concatenate([near.take(places), *(bridges.images for bridges in several)]),
         direct=np.concatenate([direct.reshape(-1).take(places), np.zeros(bridged)]),
+        similarities=np.concatenate(
+            # Above 1 there is nothing but rounding.
+            [np.minimum(neighbors.scores.reshape(-1).take(places), 1), np.full(bridged, -np.inf)]
+        ),
         bridged=np.concatenate([nothing, *(bridges.confidences for bridges in several)]),
         own=np.concatenate([nothing, *(bridges.own for bridges in several)]),
         landmarks=np.concatenate(

@@ -19,7 +19,7 @@ from tfrecords_tools.storage import files
 from tfrecords_tools.storage.array_files import load_archive
 
 _ROWS_AT_ONCE = 8192
-_LEAST_VARIANCE = 1e-10
+LEAST_VARIANCE = 1e-10
 """Directions with less than this share of the largest variance are only rounding errors."""
 
 
@@ -71,6 +71,8 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
 
     used = _chosen(len(rows.ids), max_rows)
     most = min(rows.dimension, len(used) - 1)
+    if not most:
+        raise UserError(f"{rows.name}: expected at least 2 train rows for a PCA, found 1")
     if dimension > most:
         raise UserError(
             f"--dimension: expected at most {most} for {len(used)} train rows of "
@@ -79,11 +81,15 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
     pca = IncrementalPCA(dimension)
     with Progress("fit PCA", len(used), "row") as progress:
         for block in _blocks(rows, used, dimension):
-            pca.partial_fit(block)
+            # Where all rows are equal, it divides by their variance; that is reported below.
+            with np.errstate(invalid="ignore"):
+                pca.partial_fit(block)
             progress.update(len(block))
     variances = pca.explained_variance_
-    if variances[-1] <= _LEAST_VARIANCE * variances[0]:
-        spread = int((variances > _LEAST_VARIANCE * variances[0]).sum())
+    if variances[-1] <= LEAST_VARIANCE * variances[0]:
+        spread = int((variances > LEAST_VARIANCE * variances[0]).sum())
+        if not spread:
+            raise UserError(f"{rows.name}: expected different train rows, found {len(used)} equal")
         raise UserError(
             f"--dimension: expected at most {spread}, in so many directions the rows of "
             f"{rows.name} spread, found {dimension}"
@@ -94,98 +100,6 @@ def fit(rows: RowSource, dimension: int, max_rows: int = 0) -> Whitening:
 def scaled(whitening: Whitening, power: float) -> Whitening:
     """A whitening that divides by variance^(power/2): 1 whitens, 0 only rotates."""
     return dataclasses.replace(whitening, variances=whitening.variances**power)
-
-
-def fit_within_class(
-    rows: RowSource,
-    landmarks: npt.NDArray[np.int64],
-    *,
-    shrinkage: float,
-    dimension: int = 0,
-    chosen: npt.NDArray[np.bool_] | None = None,
-) -> Whitening:
-    """Fits a whitening of the differences between photos of one landmark, in closed form.
-
-    y = L2(Σ^(-1/2)·(x - μ)), Σ = (1 - s)·S + s·tr(S)/d·I, with the covariance S of the rows about
-    the means of their landmarks and shrinkage s (Ledoit and Wolf, 2004, shrink alike). This is
-    linear discriminant analysis with all directions kept. With fewer, those with the largest
-    variance of the whitened rows are kept.
-
-    Args:
-        rows: The train rows.
-        landmarks: (rows,) what they show.
-        shrinkage: s in [0, 1].
-        dimension: How many directions are kept; 0 keeps all.
-        chosen: (rows,) which rows are used; None takes all.
-
-    Raises:
-        UserError: If no landmark has two rows, or s is 0 and the rows differ in fewer
-            directions than they have numbers.
-    """
-    wanted = np.ones(len(landmarks), bool) if chosen is None else chosen
-    sums = _class_sums(rows, landmarks, wanted)
-    degrees = sums.count - len(sums.counts)
-    if degrees < 1:
-        raise UserError(
-            f"{rows.name}: expected landmarks with several train rows, found one row for each"
-        )
-    between = (sums.of_class / np.sqrt(sums.counts)[:, None]).astype(np.float64)
-    within = (sums.products - between.T @ between) / degrees
-    mean = sums.of_class.sum(axis=0, dtype=np.float64) / sums.count
-    level = shrinkage * np.trace(within) / len(within)
-    within *= 1 - shrinkage
-    within[np.diag_indices_from(within)] += level
-    variances, directions = np.linalg.eigh(within)
-    variances, directions = variances[::-1], directions[:, ::-1].T
-    if variances[-1] <= _LEAST_VARIANCE * variances[0]:
-        raise UserError(
-            f"--shrinkage: expected more than {shrinkage:g}, as photos of one landmark differ in"
-            f" fewer than {len(variances)} directions; 0.5 is the default"
-        )
-    full = Whitening(mean, np.ascontiguousarray(directions), np.ascontiguousarray(variances))
-    if not dimension or dimension == rows.dimension:
-        return full
-    to_white = directions / np.sqrt(variances)[:, None]
-    total = sums.products / sums.count - np.outer(mean, mean)
-    _, kept = np.linalg.eigh(to_white @ total @ to_white.T)
-    kept = kept[:, ::-1][:, :dimension].T
-    return Whitening(mean, kept @ to_white, np.ones(dimension))
-
-
-@dataclasses.dataclass(frozen=True)
-class _ClassSums:
-    """Sums over rows: (d, d) x·xᵀ, (classes, d) by class, and the number of rows of each class."""
-
-    products: npt.NDArray[np.float64]
-    of_class: npt.NDArray[np.float32]
-    counts: npt.NDArray[np.int64]
-    count: int
-
-
-def _class_sums(
-    rows: RowSource, landmarks: npt.NDArray[np.int64], wanted: npt.NDArray[np.bool_]
-) -> _ClassSums:
-    """One pass over the wanted rows."""
-    classes, places = np.unique(landmarks[wanted], return_inverse=True)
-    of_row = np.full(len(landmarks), -1)
-    of_row[wanted] = places
-    products = np.zeros((rows.dimension, rows.dimension))
-    of_class = np.zeros((len(classes), rows.dimension), np.float32)
-    seen = 0
-    with Progress("fit whitening", int(wanted.sum()), "row") as progress:
-        for part, length in enumerate(rows.part_lengths):
-            for start in range(0, length, _ROWS_AT_ONCE):
-                stop = min(start + _ROWS_AT_ONCE, length)
-                of_block = of_row[seen + start : seen + stop]
-                if (of_block < 0).all():
-                    continue
-                block = rows.read(part, start, stop)[of_block >= 0]
-                np.add.at(of_class, of_block[of_block >= 0], block)
-                exact = block.astype(np.float64)
-                products += exact.T @ exact
-                progress.update(len(block))
-            seen += length
-    return _ClassSums(products, of_class, np.bincount(places), int(wanted.sum()))
 
 
 def save(path: str, whitening: Whitening) -> None:

@@ -46,6 +46,7 @@ class CachedSearch:
             for found in self.blocks(stage.replace("_", " "), of, database, k, per_part):
                 yield found.indices, found.scores
 
+        k, per_part = _within(database, k, per_part)
         key = self.key(queries, database, k, per_part)
         growth = Growth(
             {name: value for name, value in key.items() if name != "queries"},
@@ -59,6 +60,7 @@ class CachedSearch:
         self, description: str, queries: RowSource, database: RowSource, k: int, per_part: int = 0
     ) -> Iterator[Neighbors]:
         """The nearest rows, a few thousand queries at a time, not kept."""
+        k, per_part = _within(database, k, per_part)
         return backends.search_blocks(
             queries, database, k, per_part, self._config, self.cache.folder, description
         )
@@ -67,6 +69,7 @@ class CachedSearch:
         self, queries: RowSource, database: RowSource, k: int, per_part: int = 0
     ) -> dict[str, Any]:
         """All that a search's result depends on."""
+        k, per_part = _within(database, k, per_part)
         return {
             "queries": queries.digest,
             "database": database.digest,
@@ -74,3 +77,9 @@ class CachedSearch:
             "per_part": per_part,
             "search": backends.cache_key(self._config),
         }
+
+
+def _within(database: RowSource, k: int, per_part: int) -> tuple[int, int]:
+    """`k` and `per_part`, but no more than there are rows: missing ones would take memory, too."""
+    longest = max(database.part_lengths, default=0)
+    return min(k, max(sum(database.part_lengths), 1)), min(per_part, max(longest, 1))

@@ -30,7 +30,7 @@ class FaissRows:
     def __init__(self, database: RowSource, config: SearchConfig, folder: str) -> None:
         faiss_library.library()
         self._database, self._config, self._folder = database, config, folder
-        self._indexes: dict[tuple[int, int], FaissIndex] = {}
+        self._indexes: dict[tuple[int, int, int], FaissIndex] = {}
 
     def search_blocks(self, queries: RowSource, k: int, per_part: int) -> Iterator[Neighbors]:
         """Like `exact.search_blocks`, but approximate.
@@ -54,10 +54,11 @@ class FaissRows:
             yield merge(found, wanted * len(found) if per_part else k)
 
     def _index_of(self, run: range, wanted: int) -> FaissIndex:
-        key = (run.start, run.stop)
+        most = min(wanted, _TUNED_FOR)
+        key = (run.start, run.stop, most)
         if key not in self._indexes:
             self._indexes[key] = faiss_files.open_index(
-                self._database, run, self._config, self._folder, min(wanted, _TUNED_FOR)
+                self._database, run, self._config, self._folder, most
             )
         return self._indexes[key]
 

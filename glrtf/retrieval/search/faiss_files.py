@@ -7,7 +7,7 @@ them to it pays. Rows that were removed are masked.
 import dataclasses
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,21 +24,31 @@ from glrtf.retrieval.stage_cache import Written
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes
 
-BUILD = 1
+BUILD = 2
 """The way indexes are built: those of another way are not found again."""
 
 _LEAST_ROWS = 4096
 """Fewer rows are searched exactly in less time than an index needs."""
 _MOST_TAIL = 0.05
 """The share of rows behind an index that are searched exactly."""
+_MOST_DENSER = 1.1
+"""By how much the share of the rows that is wanted may exceed that of which an effort is known."""
+
+
+class _Tuned(TypedDict):
+    """The effort that finds so many neighbours among so many rows, and the recall measured."""
+
+    neighbors: int
+    rows: int
+    effort: int
+    recall: float
 
 
 class _Description(Written):
     key: dict[str, Any]
     known: Known
     mapped: bool
-    effort: int
-    recall: float
+    efforts: list[_Tuned]
 
 
 def open_index(
@@ -59,46 +69,82 @@ def open_index(
     is_whole = len(rows) == len(database.ids)
     growth = Growth(_key(database, is_whole, config), _groups_of(database, rows), _nothing)
     earlier = _earlier(folder, growth)
-    if earlier and (earlier.places < 0).sum() <= _MOST_TAIL * len(rows):
-        row_of = _row_of(earlier.known, earlier.places, rows)
-        return _opened(earlier.path, row_of, every[earlier.places < 0])
+    missing = every[earlier.places < 0] if earlier else every
+    if earlier and len(missing) <= _MOST_TAIL * len(rows):
+        path, row_of = earlier.path, _row_of(earlier.known, earlier.places, rows)
+    else:
+        path, known = _written(folder, database, rows, config, growth, earlier)
+        row_of, missing = _row_of(known, growth.places_in(known), rows), every[:0]
+    return _opened(path, row_of, missing, database, config, k)
+
+
+def _written(
+    folder: str,
+    database: RowSource,
+    rows: range,
+    config: SearchConfig,
+    growth: Growth,
+    earlier: "_Earlier | None",
+) -> tuple[str, Known]:
+    """Builds an index, or adds what is new to an earlier one; its file, and what it knows."""
     if earlier and (earlier.places < 0).sum() <= (earlier.places >= 0).sum():
-        index = _extended(earlier.path, database, every[earlier.places < 0])
+        missing = np.arange(rows.start, rows.stop)[earlier.places < 0]
+        index = _extended(earlier.path, database, missing)
         known = _joined(earlier.known, growth, earlier.places)
     else:
         index, known = faiss_building.built(database, rows, config), growth.known()
-    row_of = _row_of(known, growth.places_in(known), rows)
-    effort, recall = faiss_building.tuned(
-        FaissIndex(index, row_of, every[:0]), database, every, config, k
-    )
-    print(
-        f"faiss: {len(rows)} rows, {faiss_building.named(index, effort)}:"
-        f" recall@{k} {recall:.3f} of {faiss_building.SAMPLED} sampled rows",
-        file=sys.stderr,
-    )
     path = files.join(folder, f"faiss-{files.json_digest(growth.known())[:16]}.faiss")
     index_files.write(
         path,
         lambda temporary: library().write_index(index, temporary),
-        **{"key": growth.key, "known": known, "effort": effort, "recall": recall},
+        **{"key": growth.key, "known": known, "efforts": []},
         mapped=config.faiss_kind == "ivf" and config.faiss_code != "pq4",
     )
     if earlier and earlier.path != path:
         files.delete(index_files.description_of(earlier.path))
         files.delete(earlier.path)
-    return _opened(path, row_of, every[:0])
+    return path, known
 
 
 def _nothing(_: npt.NDArray[np.int64]) -> Iterator[tuple[np.ndarray, ...]]:
     return iter(())
 
 
-def _opened(path: str, row_of: npt.NDArray[np.int64], tail: npt.NDArray[np.int64]) -> FaissIndex:
+def _opened(
+    path: str,
+    row_of: npt.NDArray[np.int64],
+    tail: npt.NDArray[np.int64],
+    database: RowSource,
+    config: SearchConfig,
+    k: int,
+) -> FaissIndex:
+    """Maps an index; chooses its effort if none is known for as large a share of the rows.
+
+    Of an index whose other rows are masked, or for more neighbours, more lists must be searched.
+    """
     described = index_files.refuse_damaged(path, "a faiss index", _Description)
     faiss = library()
     # Lists are mapped; graphs and plain codes are read.
     index = faiss.read_index(path, faiss.IO_FLAG_MMAP if described["mapped"] else 0)
-    return FaissIndex(index, row_of, tail, described["effort"], described["recall"])
+    opened = FaissIndex(index, row_of, tail)
+    rows = np.sort(row_of[row_of >= 0])
+    suiting = [
+        each
+        for each in described["efforts"]
+        if k * each["rows"] <= _MOST_DENSER * each["neighbors"] * len(rows)
+    ]
+    if suiting:
+        tuned = min(suiting, key=lambda each: each["effort"])
+    else:
+        effort, recall = faiss_building.tuned(opened, database, rows, config, k)
+        print(
+            f"faiss: {len(rows)} rows, {faiss_building.named(index, effort)}:"
+            f" recall@{k} {recall:.3f} of {faiss_building.SAMPLED} sampled rows",
+            file=sys.stderr,
+        )
+        tuned = _Tuned(neighbors=k, rows=len(rows), effort=effort, recall=recall)
+        index_files.describe_again(path, {**described, "efforts": [*described["efforts"], tuned]})
+    return dataclasses.replace(opened, effort=tuned["effort"], recall=tuned["recall"])
 
 
 class _Earlier(NamedTuple):

@@ -23,6 +23,11 @@ def write(path: str, save: Callable[[str], object], **more: Any) -> None:
     files.write_json(description_of(path), {**written, **more})
 
 
+def describe_again(path: str, described: Mapping[str, Any]) -> None:
+    """Replaces an index's description, whose index is unchanged."""
+    files.write_json(description_of(path), dict(described))
+
+
 def exists(path: str) -> bool:
     """Whether an index was written whole."""
     return files.exists(path) and files.exists(description_of(path))

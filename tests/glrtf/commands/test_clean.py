@@ -158,6 +158,25 @@ def test_sets_of_what_stays_go_with_the_table(world, tmp_path):
     assert (tmp_path / "other" / "train" / "mine.txt").exists()
 
 
+def test_sets_of_an_interrupted_command_are_replaced(world, tmp_path, monkeypatch):
+    given = arguments(world[0], tmp_path, "--write_sets", "true")
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("glrtf.embeddings.embedding_set.finish", interrupt)
+        assert command.main(given) == 130
+    assert not (tmp_path / "train").exists()
+    assert command.main(given) == 0
+    whole = (tmp_path / "train" / "embedding_set.json").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("glrtf.embeddings.embedding_set.finish", interrupt)
+        assert command.main(given) == 130
+    assert (tmp_path / "train" / "embedding_set.json").read_bytes() == whole
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_the_description_counts_everything(cleaned):
     result, output = cleaned
     described = json.loads((output / "cleaning.json").read_text())
@@ -266,6 +285,15 @@ def test_mistakes_are_named_in_one_line(world, tmp_path, capsys, more, message):
     assert message in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_table_that_is_read_is_not_replaced(world, tmp_path, capsys):
+    table = tmp_path / "train_clean.csv"
+    before = (world[0] / "train.csv").read_bytes()
+    table.write_bytes(before)
+    assert command.main(arguments(world[0], tmp_path, "--landmarks", table)) == 2
+    assert "found that of --landmarks; name another" in capsys.readouterr().err
+    assert table.read_bytes() == before
 
 
 def test_one_landmark_alone_cannot_be_cleaned(world, tmp_path, capsys):

@@ -128,6 +128,8 @@ def test_by_landmarks_it_is_judged_on_other_landmarks_and_retrieve_applies_it(
     assert contents(out) == before
     assert whiten.main([*flags, "--landmarks", table, "--shrinkage=0.2"]) == 2
     assert "holds a whitening of other rows or settings" in capsys.readouterr().err
+    assert whiten.main([*flags, "--landmarks", table, "--center=landmarks"]) == 2
+    assert "holds a whitening of other rows or settings" in capsys.readouterr().err
 
     whitened = ["--query", out / "query", "--index", out / "index", "--train", out / "train"]
     plain = flags[:-2]
@@ -156,6 +158,7 @@ def test_the_power_of_the_pca(flags, tmp_path):
     [
         ([], "dimension: expected 1 or more"),
         (["--dimension=5", "--shrinkage=0.1"], "shrinkage: expected landmarks"),
+        (["--dimension=5", "--center=landmarks"], "center: expected landmarks"),
         (["--landmarks=no.csv"], "--landmarks no.csv: expected a file"),
         (["--landmarks=no.csv", "--power=0.5"], "power: expected none with landmarks"),
         (["--dimension=5", "--power=3"], "power: expected 0 to 2"),

@@ -4,7 +4,7 @@ import tensorflow as tf
 from shard_writing import photo, write_split
 
 from glrtf.config.data import InputConfig
-from glrtf.data import padded_images
+from glrtf.data import padded_images, padding
 from glrtf.data.input_pipeline import float_images, plain_errors, train_batches
 from tfrecords_tools.errors import UserError
 
@@ -20,7 +20,7 @@ def images():
 def laid(image, side):
     """An image in a padded image that was used before."""
     place = np.full((side + 1, side, 3), 99, np.uint8)
-    padded_images.put(image, place)
+    padding.put(image, place)
     return place
 
 
@@ -46,7 +46,7 @@ def test_a_padded_image_holds_the_photo_its_extent_and_black(images):
 def test_a_file_is_decoded_into_a_padded_image(side):
     # The photo is 40 wide: with padding to 40 it is decoded in place.
     place = np.full((side + 1, side, 3), 99, np.uint8)
-    padded_images.decode(photo(3), place)
+    padding.decode(photo(3), place)
     np.testing.assert_array_equal(place, laid(tf.io.decode_jpeg(photo(3)).numpy(), side))
 
 

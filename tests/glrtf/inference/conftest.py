@@ -1,6 +1,7 @@
 """Tests here run TensorFlow on two logical CPU devices."""
 
 import pytest
+from made_once import made_once
 from tf_devices import split_cpu
 from tiny_models import EMBEDDING_SIZE as SIZE
 from tiny_models import make_model
@@ -16,21 +17,24 @@ def model():
 
 @pytest.fixture(scope="session")
 def saved_model(model, tmp_path_factory):
-    from glrtf.inference import serving
-
-    folder = str(tmp_path_factory.mktemp("export") / "model")
-    serving.export(model, SIZE, folder, {"backbone": "small"})
-    return folder
+    return _exported(tmp_path_factory, "export", model)
 
 
 @pytest.fixture(scope="session")
 def other_model(tmp_path_factory):
     """The export of another network, of another dimension."""
-    from glrtf.inference import serving
+    return _exported(tmp_path_factory, "other_export", make_model(seed=1, dimension=8))
 
-    folder = str(tmp_path_factory.mktemp("other_export") / "model")
-    serving.export(make_model(seed=1, dimension=8), SIZE, folder, {"backbone": "small"})
-    return folder
+
+def _exported(tmp_path_factory, name, model):
+    def make(folder):
+        from glrtf.inference import serving
+
+        path = str(folder / "model")
+        serving.export(model, SIZE, path, {"backbone": "small"})
+        return path
+
+    return made_once(tmp_path_factory, name, make)
 
 
 @pytest.fixture(scope="module")

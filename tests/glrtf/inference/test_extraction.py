@@ -1,4 +1,5 @@
 import csv
+import functools
 import io
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import tensorflow as tf
 from shard_writing import describe_again, photo, record, write_shard, write_split
 
 from glrtf.commands import embed
+from glrtf.config.descriptor import DescriptorConfig
 from glrtf.config.inference import EmbedConfig
 from glrtf.data.shards import open_shards
 from glrtf.embeddings import adapter as adapters
@@ -42,6 +44,12 @@ def config_for(saved_model, data, output, **settings):
     )
 
 
+def quick_config(data, output, **settings):
+    """Settings for a model that loads at once, where only the files of a run matter."""
+    size = DescriptorConfig(size=SIZE)
+    return config_for("tiny_descriptors:embed", data, output, descriptor=size, **settings)
+
+
 def test_rows_are_those_of_one_image_at_a_time(saved_model, model, tmp_path):
     write_split(tmp_path / "data" / "test", LENGTHS, split="test")
     done = embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set")).set
@@ -68,10 +76,11 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("after", [0, 1, 2])
-def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypatch, after):
+@pytest.mark.parametrize(("after", "quick"), [(0, True), (1, False), (2, True)])
+def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypatch, after, quick):
+    settings_of = quick_config if quick else functools.partial(config_for, saved_model)
     data = write_split(tmp_path / "data", LENGTHS, split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    embed.embed(settings_of(data, tmp_path / "whole"))
     real = embedding_set.write_part
     written = []
 
@@ -81,7 +90,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypat
         written.append(part)
         return real(folder, part, *rest, **options)
 
-    config = config_for(saved_model, data, tmp_path / "killed")
+    config = settings_of(data, tmp_path / "killed")
     monkeypatch.setattr(embedding_set, "write_part", write_then_die)
     with pytest.raises(Killed):
         embed.embed(config)
@@ -96,13 +105,13 @@ def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypat
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-def test_corrupt_images_are_listed_and_leave_no_row(saved_model, tmp_path):
+def test_corrupt_images_are_listed_and_leave_no_row(tmp_path):
     data = write_split(tmp_path / "data", [4, 2], split="test")
     broken = schema.encode_example(b"not a photo", "00000000deadbeef", -1, -1, 1, 1)
     rows = [record(0, -1), broken, record(2, -1), record(3, -1)]
     write_shard(data / "test-00000-of-00002.tfrecord", rows)
     describe_again(data)
-    done = embed.embed(config_for(saved_model, data, tmp_path / "set")).set
+    done = embed.embed(quick_config(data, tmp_path / "set")).set
     assert done.part_lengths == (3, 2)
     assert [int(i, 16) for i in done.ids] == [0, 2, 3, 4, 5]
     assert done.meta["num_rejected"] == 1
@@ -111,7 +120,7 @@ def test_corrupt_images_are_listed_and_leave_no_row(saved_model, tmp_path):
             ["image_id", "position", "reason"],
             ["00000000deadbeef", "1", "not a JPEG or PNG image"],
         ]
-    strict = config_for(saved_model, data, tmp_path / "strict", max_bad_records=0)
+    strict = quick_config(data, tmp_path / "strict", max_bad_records=0)
     with pytest.raises(UserError, match=r"record 1 \(image 00000000deadbeef\) is broken"):
         embed.embed(strict)
 
@@ -120,27 +129,27 @@ def kaggle_record(number, image_id):
     return example.encode({"image": photo(number), "image_name": image_id.encode(), "target": 0})
 
 
-def test_long_ids_of_records_are_kept_whole(saved_model, tmp_path):
+def test_long_ids_of_records_are_kept_whole(tmp_path):
     """Cut to 16 characters, ids would be those of other images, or come twice."""
     (tmp_path / "data").mkdir()
     ids = ["ISIC_000000000000001", "ISIC_000000000000002", "a b, caf\xe9", "x/" * 127 + "x"]
     records = [kaggle_record(n, i) for n, i in enumerate(ids)]
     write_shard(tmp_path / "data" / "train00-4.tfrec", records)
-    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    embed.embed(quick_config(tmp_path / "data", tmp_path / "set"))
     opened = embedding_set.EmbeddingSet.open(tmp_path / "set")
     assert [one.decode() for one in opened.ids] == ids
 
 
-def test_an_adapter_maps_the_rows_and_gives_the_set_its_name(saved_model, tmp_path):
+def test_an_adapter_maps_the_rows_and_gives_the_set_its_name(tmp_path):
     data = write_split(tmp_path / "data", [3, 2], split="test")
-    [plain] = embed.embed(config_for(saved_model, data, tmp_path / "plain")).sets
+    [plain] = embed.embed(quick_config(data, tmp_path / "plain")).sets
     draw = np.random.default_rng(0)
     weight = draw.normal(size=(plain.dimension, 5)).astype(np.float32)
     models = adapters.model_names([plain.meta])
     layers = ((weight, np.ones(5, np.float32)),)
     made = adapters.Adapter(layers, models, (1.0,), "adapted", adapters.digest_of(layers))
     adapters.save(str(tmp_path / "A"), made)
-    named = config_for(saved_model, data, tmp_path / "set", adapter=str(tmp_path / "A"))
+    named = quick_config(data, tmp_path / "set", adapter=str(tmp_path / "A"))
     [done] = embed.embed(named).sets
     rows = np.arange(5)
     np.testing.assert_allclose(done.take(rows), made.apply(plain.take(rows)), atol=1e-6)
@@ -149,12 +158,12 @@ def test_an_adapter_maps_the_rows_and_gives_the_set_its_name(saved_model, tmp_pa
 
 
 @pytest.mark.parametrize("bad", ["x" * 256, " a", "", "a\nb", "a\0"])
-def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path, bad):
+def test_an_id_that_a_set_cannot_hold_stops_at_its_record(tmp_path, bad):
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "train00-3.tfrec"
     write_shard(path, [kaggle_record(n, i) for n, i in enumerate(["ok", bad, "fine"])])
     with pytest.raises(UserError, match=r"expected image ids of 1 to 255") as refusal:
-        embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+        embed.embed(quick_config(tmp_path / "data", tmp_path / "set"))
     assert str(path) in str(refusal.value) and repr(bad[:9])[:-1] in str(refusal.value)
     assert not list((tmp_path / "set").glob("ids-*"))
 
@@ -162,23 +171,23 @@ def test_an_id_that_a_set_cannot_hold_stops_at_its_record(saved_model, tmp_path,
 @pytest.mark.parametrize(
     "damage", [lambda d: d[: len(d) // 2], lambda d: b"", lambda d: d[:40] + b"?" + d[41:]]
 )
-def test_a_damaged_shard_stops_and_once_restored_is_embedded(saved_model, tmp_path, damage):
+def test_a_damaged_shard_stops_and_once_restored_is_embedded(tmp_path, damage):
     data = write_split(tmp_path / "data", LENGTHS, split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    embed.embed(quick_config(data, tmp_path / "whole"))
     path = data / "test-00002-of-00003.tfrecord"
     sound = path.read_bytes()
     path.write_bytes(damage(sound))
     with pytest.raises(UserError, match=r"test-00002-of-00003\.tfrecord: expected"):
-        embed.embed(config_for(saved_model, data, tmp_path / "set"))
+        embed.embed(quick_config(data, tmp_path / "set"))
     assert not list((tmp_path / "set").glob("embedding_set.json"))
     path.write_bytes(sound)
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_a_shard_that_is_read_wrong_once_is_read_again(saved_model, tmp_path, monkeypatch, capsys):
+def test_a_shard_that_is_read_wrong_once_is_read_again(tmp_path, monkeypatch, capsys):
     data = write_split(tmp_path / "data", LENGTHS, split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    embed.embed(quick_config(data, tmp_path / "whole"))
     opened = []
     real = files.open_read
 
@@ -192,43 +201,43 @@ def test_a_shard_that_is_read_wrong_once_is_read_again(saved_model, tmp_path, mo
         return real(path)
 
     monkeypatch.setattr(files, "open_read", altered_at_first)
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     assert "it is read once more" in capsys.readouterr().err
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
 
 
-def test_shards_built_otherwise_are_not_taken_for_those_of_the_rows(saved_model, tmp_path):
+def test_shards_built_otherwise_are_not_taken_for_those_of_the_rows(tmp_path):
     data = write_split(tmp_path / "data", [2, 2], split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     before = contents(tmp_path / "set")
     # As many records under the same names, of other photos.
     rows = [schema.encode_example(photo(9 + n), f"{n:016x}", -1, -1, 24, 40) for n in range(2)]
     write_shard(data / "test-00000-of-00002.tfrecord", rows)
     describe_again(data)
     with pytest.raises(UserError, match=r"the shard test-00000-of-00002\.tfrecord of 2 recor"):
-        embed.embed(config_for(saved_model, data, tmp_path / "set"))
+        embed.embed(quick_config(data, tmp_path / "set"))
     assert contents(tmp_path / "set") == before
 
 
-def test_rows_of_public_shards_that_changed_are_embedded_again(saved_model, tmp_path):
+def test_rows_of_public_shards_that_changed_are_embedded_again(tmp_path):
     """The digests of such shards are unknown before they are read."""
     (tmp_path / "data").mkdir()
     for shard in range(2):
         rows = [kaggle_record(2 * shard + n, f"{shard}{n}") for n in range(2)]
         write_shard(tmp_path / "data" / f"train0{shard}-2.tfrec", rows)
-    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
+    embed.embed(quick_config(tmp_path / "data", tmp_path / "set"))
     (tmp_path / "set" / "embedding_set.json").unlink()
     rows = [kaggle_record(9 - n, f"0{n}") for n in range(2)]
     write_shard(tmp_path / "data" / "train00-2.tfrec", rows)
-    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "set"))
-    embed.embed(config_for(saved_model, tmp_path / "data", tmp_path / "other"))
+    embed.embed(quick_config(tmp_path / "data", tmp_path / "set"))
+    embed.embed(quick_config(tmp_path / "data", tmp_path / "other"))
     assert contents(tmp_path / "set") == contents(tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", ["embeddings-00001-of-00003.npy", "ids-00000-of-00003.npy"])
-def test_rows_that_changed_since_they_were_embedded_are_not_sealed(saved_model, tmp_path, name):
+def test_rows_that_changed_since_they_were_embedded_are_not_sealed(tmp_path, name):
     data = write_split(tmp_path / "data", LENGTHS, split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     before = contents(tmp_path / "set")
     (tmp_path / "set" / "embedding_set.json").unlink()
     path = tmp_path / "set" / name
@@ -237,31 +246,31 @@ def test_rows_that_changed_since_they_were_embedded_are_not_sealed(saved_model, 
         changed = -changed
     np.save(path, changed)
     with pytest.raises(UserError, match=f"{name}: changed since it was embedded; delete it"):
-        embed.embed(config_for(saved_model, data, tmp_path / "set"))
+        embed.embed(quick_config(data, tmp_path / "set"))
     assert not (tmp_path / "set" / "embedding_set.json").exists()
     path.unlink()
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     assert contents(tmp_path / "set") == before
 
 
-def test_a_part_without_a_receipt_is_embedded_again(saved_model, tmp_path):
+def test_a_part_without_a_receipt_is_embedded_again(tmp_path):
     """An earlier version wrote none, and did not compare what it resumed over."""
     data = write_split(tmp_path / "data", LENGTHS, split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     before = contents(tmp_path / "set")
     (tmp_path / "set" / "receipt-00000-of-00003.json").unlink()
     path = tmp_path / "set" / "embeddings-00000-of-00003.npy"
     np.save(path, np.load(path)[::-1])
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     assert contents(tmp_path / "set") == before
 
 
-def test_a_set_of_other_settings_is_not_continued(saved_model, tmp_path):
+def test_a_set_of_other_settings_is_not_continued(tmp_path):
     data = write_split(tmp_path / "data", [2], split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "set"))
+    embed.embed(quick_config(data, tmp_path / "set"))
     before = contents(tmp_path / "set")
     with pytest.raises(UserError, match=r"to continue an embedding with tta \['plain'\], found"):
-        embed.embed(config_for(saved_model, data, tmp_path / "set", tta=("plain",)))
+        embed.embed(quick_config(data, tmp_path / "set", tta=("plain",)))
     assert contents(tmp_path / "set") == before
 
 
@@ -303,12 +312,11 @@ def test_two_replicas_give_the_rows_of_one(saved_model, tmp_path):
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
 
 
-def test_tasks_share_the_parts_and_the_last_finishes(saved_model, tmp_path):
+def test_tasks_share_the_parts_and_the_last_finishes(tmp_path):
     data = write_split(tmp_path / "data", LENGTHS, split="test")
-    embed.embed(config_for(saved_model, data, tmp_path / "whole"))
+    embed.embed(quick_config(data, tmp_path / "whole"))
     tasks = [
-        config_for(saved_model, data, tmp_path / "shared", task_index=task, num_tasks=2)
-        for task in (1, 0)
+        quick_config(data, tmp_path / "shared", task_index=task, num_tasks=2) for task in (1, 0)
     ]
     assert not embed.embed(tasks[0]).sets
     assert sorted(p.name for p in (tmp_path / "shared").glob("embeddings-*")) == [

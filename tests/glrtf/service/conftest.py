@@ -2,11 +2,13 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from made_once import made_once
 from photo_world import make_world
 from tf_devices import split_cpu
 
 from glrtf.config.service import ServeConfig
 from glrtf.photos.store import open_stores
+from glrtf.service.decoder_pool import DecoderPool
 
 split_cpu()
 
@@ -14,7 +16,7 @@ split_cpu()
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """Photos, a model and its sets: see `photo_world`."""
-    return make_world(tmp_path_factory.mktemp("world"))
+    return made_once(tmp_path_factory, "world", make_world)
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +30,45 @@ def parts(world, tmp_path_factory):
     return config, searcher, open_stores(config.photos, cache)
 
 
-@pytest.fixture
-def client_with(parts, world):
-    """Makes a client of a service with some settings changed."""
-    from glrtf.service.app import make_app
+class _LastingPool(DecoderPool):
+    """Decoders that one service after another uses: starting them costs a second."""
 
+    def close(self):
+        """A service that ends leaves them running; see `end`."""
+
+    def end(self):
+        super().close()
+
+
+@pytest.fixture(scope="session")
+def decoders():
+    pool = _LastingPool(ServeConfig.decode_threads, ServeConfig.decode_seconds)
+    yield pool
+    pool.end()
+
+
+@pytest.fixture
+def client_with(parts, world, decoders, monkeypatch):
+    """Makes a client of a service with some settings changed.
+
+    Services with the default settings of decoders share them; others start their own.
+    """
+    from glrtf.service import app
+
+    def pool_of(size, cpu_seconds):
+        usual = (ServeConfig.decode_threads, ServeConfig.decode_seconds)
+        return decoders if (size, cpu_seconds) == usual else DecoderPool(size, cpu_seconds)
+
+    monkeypatch.setattr(app, "DecoderPool", pool_of)
     config, searcher, stores = parts
     opened = []
 
     def make(raising=True, **settings):
         changed = ServeConfig(**{**world.searched, "cache": config.cache, **settings})
         client = TestClient(
-            make_app(searcher, stores, changed), "http://localhost", raise_server_exceptions=raising
+            app.make_app(searcher, stores, changed),
+            "http://localhost",
+            raise_server_exceptions=raising,
         )
         opened.append(client)
         return client.__enter__()

@@ -46,12 +46,17 @@ def ids_of(one):
     return [image_id.decode() for image_id in one.ids]
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def note(capsys, *arguments):
     capsys.readouterr()
     assert run(*arguments) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "Traceback" not in error
-    return error
+    lines = [line for line in error.splitlines() if not line.startswith("import: ")]
+    assert len(lines) == 1 and "Traceback" not in error
+    return lines[0]
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".parquet", ".h5", ".faiss"])
@@ -195,7 +200,28 @@ def test_too_many_bad_rows_and_a_set_that_is_there(tmp_path, capsys):
     error = note(capsys, "rows", "import", *flags, "--max_rejects", 0)
     assert 'found row 3 (image "q"): only zeros' in error
     assert run("rows", "import", *flags) == 0
-    assert "found an embedding set; name another" in note(capsys, "rows", "import", *flags)
+    before = contents(tmp_path / "out")
+    assert run("rows", "import", *flags) == 0  # The same again.
+    other = "found an embedding set of other rows; name another"
+    assert other in note(capsys, "rows", "import", *flags[:-1], "another model")
+    assert other in note(capsys, "rows", "import", *flags, "--dtype", "float16")
+    rows[0] = rows[1]
+    np.savez(tmp_path / "rows.npz", rows=rows, ids=np.array(IDS))
+    assert other in note(capsys, "rows", "import", *flags)
+    assert contents(tmp_path / "out") == before
+
+
+def test_an_import_that_ended_between_two_sets_is_finished(tmp_path):
+    np.savez(tmp_path / "rows.npz", rows=unit_rows(), ids=np.array(IDS))
+    for name, ids in (("first", IDS[:2]), ("second", IDS[2:])):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{one}\n" for one in ids))
+    splits = ",".join(f"{name}={tmp_path / name}.txt" for name in ("first", "second"))
+    flags = ["--source", tmp_path / "rows.npz", "--output", tmp_path / "out", "--model", "m"]
+    assert run("rows", "import", *flags, f"--splits=[{splits}]") == 0
+    whole = contents(tmp_path / "out")
+    (tmp_path / "out" / "second" / "embedding_set.json").unlink()
+    assert run("rows", "import", *flags, f"--splits=[{splits}]") == 0
+    assert contents(tmp_path / "out") == whole
 
 
 def test_columns_that_are_not_rows(tmp_path, capsys):
@@ -210,6 +236,83 @@ def test_columns_that_are_not_rows(tmp_path, capsys):
     (tmp_path / "no.parquet").write_bytes(b"PAR1 no more")
     bad = ["rows", "import", "--source", tmp_path / "no.parquet", *flags]
     assert "expected columns of Arrow or Parquet" in note(capsys, *bad)
+
+
+def test_no_row_with_a_direction_is_an_error(tmp_path, capsys):
+    np.savez(tmp_path / "zero.npz", rows=np.zeros((5, 4)), ids=np.array(IDS))
+    flags = ["--source", tmp_path / "zero.npz", "--output", tmp_path / "out", "--model", "m"]
+    error = note(capsys, "rows", "import", *flags)
+    assert "expected rows with a direction, found none" in error
+    assert "is 0 (image a): only zeros" in error
+    assert not (tmp_path / "out" / "embedding_set.json").exists()
+    # One split is whole, the other one is empty.
+    rows = np.vstack([unit_rows(3), np.zeros((2, 6))])
+    np.savez(tmp_path / "half.npz", rows=rows, ids=np.array(IDS))
+    (tmp_path / "good.txt").write_text("a\n")
+    (tmp_path / "bad.txt").write_text(IDS[4] + "\n")
+    splits = [f"--splits=[good={tmp_path / 'good.txt'},bad={tmp_path / 'bad.txt'}]"]
+    flags[1] = tmp_path / "half.npz"
+    error = note(capsys, "rows", "import", *flags, *splits)
+    assert "expected rows of bad with a direction, found none" in error
+    assert f"is 4 (image {IDS[4]})" in error
+
+
+@pytest.mark.parametrize("name", ["ids", "image_id", "group/ids"])
+@pytest.mark.parametrize("ending", [".npz", ".h5"])
+def test_whole_numbers_are_ids_by_their_name(tmp_path, capsys, ending, name):
+    """Of another name they could be labels."""
+    if ending == ".npz":
+
+        def write(path, **arrays):
+            np.savez(path, **arrays)
+    else:
+        h5py = pytest.importorskip("h5py")
+
+        def write(path, **arrays):
+            with h5py.File(path, "w") as file:
+                for key, array in arrays.items():
+                    file[key] = array
+
+    numbers = np.array([7, 3, 12, 5, 900], ">i8")
+    path = tmp_path / f"x{ending}"
+    write(path, rows=unit_rows(), **{name: numbers, "labels": np.arange(5)})
+    back = imported("--source", path, "--output", tmp_path / "s", "--model", "m")
+    assert ids_of(back) == ["7", "3", "12", "5", "900"]
+    path = tmp_path / f"y{ending}"
+    write(path, rows=unit_rows(), labels=numbers)
+    flags = ["--source", path, "--output", tmp_path / "t", "--model", "m"]
+    assert "expected --ids, a file with an id" in note(capsys, "rows", "import", *flags)
+    named = imported(*flags, "--id_column", "labels")
+    assert ids_of(named) == ["7", "3", "12", "5", "900"]
+
+
+def test_parquet_files_of_a_folder_that_differ(tmp_path, capsys):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    folder = tmp_path / "files"
+    folder.mkdir()
+    flags = ["--source", folder, "--output", tmp_path / "out", "--model", "m"]
+    parquet.write_table(pa.table({"id": IDS[:2], "x": [[1.0, 2.0]] * 2}), folder / "a.parquet")
+    for columns, expected in (
+        ({"name": IDS[2:], "x": [[1.0, 2.0]] * 3}, "b.parquet: expected a column id as in"),
+        ({"id": IDS[2:], "y": [[1.0, 2.0]] * 3}, "b.parquet: expected a column x as in"),
+        ({"id": [0.0, 1.0, 2.0], "x": [[1.0, 2.0]] * 3}, "column id: expected ids of text or"),
+        ({"id": IDS[2:], "x": [1.0] * 3}, "column x: expected lists of numbers, found double"),
+    ):
+        parquet.write_table(pa.table(columns), folder / "b.parquet")
+        assert expected in note(capsys, "rows", "import", *flags)
+    encoded = pa.array([one.encode() for one in IDS[2:]])
+    parquet.write_table(pa.table({"x": [[1.0, 2.0]] * 3, "id": encoded}), folder / "b.parquet")
+    assert ids_of(imported(*flags)) == IDS
+
+
+def test_columns_of_one_number_each_are_no_rows(tmp_path, capsys):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table({"id": IDS, "f0": [1.0] * 5}), tmp_path / "wide.parquet")
+    flags = ["--source", tmp_path / "wide.parquet", "--output", tmp_path / "out", "--model", "m"]
+    error = note(capsys, "rows", "import", *flags)
+    assert "expected one row of several numbers for each image, found only id, f0" in error
 
 
 def test_an_index_that_lost_its_rows(tmp_path, capsys):

@@ -93,6 +93,8 @@ def test_a_part_is_whitened_in_blocks(monkeypatch):
         (made_parts((5,))[0], 5, "expected at most 4 for 5 train rows of 6 numbers, found 5"),
         (made_parts((50,))[0], 7, "expected at most 6 for 50 train rows of 6 numbers, found 7"),
         (np.pad(made_parts((50,), 3)[0], ((0, 0), (0, 3))), 4, "expected at most 3, in so many"),
+        (np.tile(made_parts((5,))[0][:1], (5, 1)), 2, "expected different train rows, found 5 eq"),
+        (made_parts((5,))[0][:1], 1, "expected at least 2 train rows for a PCA, found 1"),
     ],
 )
 def test_more_directions_than_there_are(rows, dimension, message):

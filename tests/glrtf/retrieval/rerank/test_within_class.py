@@ -6,7 +6,7 @@ import pytest
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.evaluation import held_out_landmarks
-from glrtf.retrieval.rerank import whitening
+from glrtf.retrieval.rerank import within_class
 from tfrecords_tools.errors import UserError
 
 
@@ -35,10 +35,10 @@ def slowly(rows, labels, shrinkage):
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.5, 1.0])
 def test_products_are_those_of_the_inverse_covariance(monkeypatch, shrinkage):
-    monkeypatch.setattr(whitening, "_ROWS_AT_ONCE", 16)
+    monkeypatch.setattr(within_class, "_ROWS_AT_ONCE", 16)
     rows, labels = made_rows()
     source = ConcatenatedRows([ArrayRows(rows[:30], "a"), ArrayRows(rows[30:], "b")])
-    fitted = whitening.fit_within_class(source, labels, shrinkage=shrinkage)
+    fitted = within_class.fit_within_class(source, labels, shrinkage=shrinkage)
     mean, inverse = slowly(rows, labels, shrinkage)
     products = (rows - mean) @ inverse @ (rows - mean).T
     lengths = np.sqrt(np.diag(products))
@@ -48,13 +48,28 @@ def test_products_are_those_of_the_inverse_covariance(monkeypatch, shrinkage):
     np.testing.assert_allclose(normalized(rows @ weight + bias), found, atol=1e-4)
 
 
+def test_the_centre_of_the_landmarks_is_not_that_of_the_photos():
+    rows, labels = made_rows()
+    few = labels > 20  # One landmark keeps all photos, the others lose half.
+    few[few] = np.arange(few.sum()) % 2 == 0
+    rows, labels = rows[~few], labels[~few]
+    of_photos = within_class.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5)
+    fitted = within_class.fit_within_class(
+        ArrayRows(rows), labels, shrinkage=0.5, center="landmarks"
+    )
+    means = [rows[labels == label].mean(axis=0) for label in set(labels.tolist())]
+    np.testing.assert_allclose(fitted.mean, np.mean(means, axis=0), atol=1e-6)
+    assert np.abs(fitted.mean - of_photos.mean).max() > 1e-3
+    np.testing.assert_array_equal(fitted.variances, of_photos.variances)
+
+
 def test_fewer_directions_are_those_that_spread_most():
     rows, labels = made_rows()
-    full = whitening.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5)
+    full = within_class.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5)
     moved = (rows - full.mean) @ (full.directions / np.sqrt(full.variances)[:, None]).T
     _, _, axes = np.linalg.svd(moved, full_matrices=False)
     expected = normalized(moved @ axes[:3].T)
-    few = whitening.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5, dimension=3)
+    few = within_class.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5, dimension=3)
     found = few.apply(rows)
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-5)
 
@@ -62,8 +77,8 @@ def test_fewer_directions_are_those_that_spread_most():
 def test_only_the_chosen_rows_count():
     rows, labels = made_rows()
     chosen = labels < 40
-    some = whitening.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5, chosen=chosen)
-    alone = whitening.fit_within_class(ArrayRows(rows[chosen]), labels[chosen], shrinkage=0.5)
+    some = within_class.fit_within_class(ArrayRows(rows), labels, shrinkage=0.5, chosen=chosen)
+    alone = within_class.fit_within_class(ArrayRows(rows[chosen]), labels[chosen], shrinkage=0.5)
     np.testing.assert_allclose(some.mean, alone.mean)
     np.testing.assert_allclose(some.variances, alone.variances)
 
@@ -71,11 +86,11 @@ def test_only_the_chosen_rows_count():
 def test_landmarks_of_one_photo_and_flat_rows_are_refused():
     rows, labels = made_rows()
     with pytest.raises(UserError, match="landmarks with several train rows"):
-        whitening.fit_within_class(ArrayRows(rows), np.arange(len(rows)), shrinkage=0.5)
+        within_class.fit_within_class(ArrayRows(rows), np.arange(len(rows)), shrinkage=0.5)
     flat = normalized(np.pad(rows, ((0, 0), (0, 3))))
     with pytest.raises(UserError, match="--shrinkage: expected more than 0"):
-        whitening.fit_within_class(ArrayRows(flat), labels, shrinkage=0.0)
-    whitening.fit_within_class(ArrayRows(flat), labels, shrinkage=0.1)
+        within_class.fit_within_class(ArrayRows(flat), labels, shrinkage=0.0)
+    within_class.fit_within_class(ArrayRows(flat), labels, shrinkage=0.1)
 
 
 def test_half_of_the_landmarks_judge_what_the_other_half_fitted():
@@ -88,7 +103,7 @@ def test_half_of_the_landmarks_judge_what_the_other_half_fitted():
     def fit(chosen):
         seen.append(chosen)
         source = ArrayRows(rows)
-        return whitening.fit_within_class(source, labels, shrinkage=0.5, chosen=chosen).apply
+        return within_class.fit_within_class(source, labels, shrinkage=0.5, chosen=chosen).apply
 
     found = held_out_landmarks.measure(ArrayRows(rows), labels, fit)
     np.testing.assert_array_equal(seen[0], ~seen[1])

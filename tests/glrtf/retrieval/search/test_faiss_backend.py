@@ -122,6 +122,31 @@ def test_a_higher_recall_takes_more_effort_and_a_fixed_one_is_kept(tmp_path):
     assert opened["low"].recall >= 0.5 and opened["high"].recall >= 0.99
 
 
+def test_an_index_looks_harder_for_more_neighbours_and_among_fewer_rows(tmp_path, capsys):
+    """As in a ranking: the nearest two of test and index photos, then many of the index photos."""
+    rows = np.random.default_rng(5).normal(size=(600, 16))
+    rows = normalized(rows).astype(np.float32)
+    opened = write_set(tmp_path / "set", rows, 0)
+    cache = tmp_path / "cache"
+    find(QUERIES, opened, cache, k=2)
+    capsys.readouterr()
+    for k in (100, 40):
+        many = find(QUERIES, opened, cache, k=k)
+        assert recall(many, exact.search(QUERIES, opened, k)) > 0.93
+    # The effort for 100 serves for 40, too: it was chosen once.
+    assert capsys.readouterr().err.count("recall@") == 1
+    left = versions.remove(opened.folder, opened.ids[350:]).set
+    find(QUERIES, left, cache, k=100)
+    assert "faiss: 350 rows, " in capsys.readouterr().err
+    assert len(list(cache.glob("*.faiss"))) == 1
+    assert recall(find(QUERIES, left, cache, k=100), exact.search(QUERIES, left, 100)) > 0.93
+    # The same in one process.
+    database = backends.open_backend(opened, SearchConfig(backend="faiss"), str(tmp_path / "new"))
+    list(database(QUERIES, 2, 0))
+    many = stacked(list(database(QUERIES, 100, 0)))
+    assert recall(many, exact.search(QUERIES, opened, 100)) > 0.93
+
+
 def write_set(folder, rows, first):
     ids = np.array([f"{first + row:016x}" for row in range(len(rows))], "S16")
     write_part(str(folder), 0, 1, rows, ids)
