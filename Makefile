@@ -56,8 +56,9 @@ contracts: install  ## Check that dependencies point down.
 	$(BIN)/lint-imports
 
 # Two processes: each may hold a gigabyte of TensorFlow. A file's tests share what it prepares.
+# In the order of tests/conftest.py, the longest files first; xdist's own puts files of one test last.
 # Three runs, since TensorFlow keeps gigabytes of what earlier tests compiled.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 APART := tests/tfrecords_tools tests/glrtf/training
 
 pytest: install  ## Run the tests.

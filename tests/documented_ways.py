@@ -78,6 +78,7 @@ SMALL: dict[str, list[str]] = {
         "--accumulation_steps=1",
         "--weights=none",
     ],
+    "glrtf.data.preview": ["--size=64", "--photos=2", "--steps=1"],
     "glrtf.tune": ["--trials=2", "--workers=1"],
     "glrtf.whiten": ["--dimension=16"],
 }
@@ -105,6 +106,9 @@ NOT_RUN: dict[str, str] = {
     r"docs/living-index\.md: glrtf": "changes a set that other pages use; run by test_index.py",
     r"docs/training\.md: glrtf\.train --config configs/stage": (
         "trains four large networks; their settings are read by test_stage_configs.py"
+    ),
+    r"docs/training\.md: .*teacher|docs/training\.md: glrtf\.embed": (
+        "needs rows of a better descriptor; run by test_extra_photos.py and test_searcher.py"
     ),
     r"docs/bundle\.md: glrtf": "needs two models and tuned settings; run by test_bundle.py",
     r"docs/reranking\.md: glrtf\.retrieve": "run by test_reranking.py and test_verifiers.py",

@@ -29,7 +29,6 @@ def build(inputs: Path) -> Work:
         "build",
         lambda out: ["tfrecords_tools.build", *flags, "--output", out],
         same_files(),
-        resumes=False,
     )
 
 

@@ -198,17 +198,20 @@ def _killed(work: Work, output: Path, moment: float, written: set | None, way: W
         # Workers hold standard error as well: it closes when the last one has ended.
         _, errors = process.communicate()
         waiting.wait_for(lambda: waiting.session_has_ended(process.pid))
-        _require_a_proper_end(work, way, process.returncode, errors)
-        return process.returncode
+        if process.returncode:
+            _require_a_proper_end(work, way, process.returncode, errors)
+            return process.returncode
     assert process.returncode == 0, errors
-    return None
+    return None  # Also if the signal came too late.
 
 
 def _require_a_proper_end(work: Work, way: Way, code: int, errors: str) -> None:
     """Asserts that a process ended as documented; before and after its work, signals end it."""
+    if way.number == signal.SIGKILL:
+        assert code == -way.number, f"{work.name}, {way}: exit code {code}; {errors}"
+        return  # Orphaned workers may say why they end.
     stopped = STOPPED if work.resumes else 128 + way.number
-    codes = {-way.number, 0, stopped} if way.number != signal.SIGKILL else {-way.number}
-    assert code in codes, f"{work.name}, {way}: exit code {code}; {errors}"
+    assert code in (-way.number, stopped), f"{work.name}, {way}: exit code {code}; {errors}"
     if code == -signal.SIGINT and "cli.py" not in errors:
         return  # Python itself reports Ctrl-C where it still imports the command.
     assert not re.search("Traceback|Exception|Error", errors), f"{work.name}, {way}: {errors}"

@@ -46,6 +46,7 @@ CASES = [
     ("glrtf.export --workdir run --format onxx", "did you mean onnx?"),
     ("glrtf.embed --model none --data shards --output new", f"--model none: {NONE}"),
     ("glrtf.embed --model empty --data shards --output new", "found a folder that is none of them"),
+    ("glrtf.embed --model file --data shards --output new", "file, found a file of another kind"),
     ("glrtf.embed --model export --data none --output new", f"--data none: {NONE}"),
     ("glrtf.embed --model export --data shards --output file", TO_FILE),
     ("glrtf.embed --model export --data shards --output new --also none=b", f"--also none: {NONE}"),
@@ -104,6 +105,10 @@ CASES = [
     (
         "glrtf.evaluate other file --json file",
         "--json file: expected a file of its own to write, found that of --solution",
+    ),
+    (
+        "glrtf.evaluate other file --json new.json --per_query ./new.json",
+        "--json new.json: expected a file of its own to write, found that of --per_query",
     ),
     (
         "glrtf.retrieve --query s3://bucket/q --index set --preset direct --output new",

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from documented import ROOT
+from jax_checks import XLA_FLAGS
 from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
@@ -74,7 +75,7 @@ def run(name: str, folder: Path, parameters: dict, before: str = "") -> str:
 
 @pytest.fixture(autouse=True)
 def kernels_find_the_project(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -178,7 +179,7 @@ def test_a_run_of_kaggles_tpu_notebook_resumes_in_colabs(tmp_path, monkeypatch):
     # Both compile the same programs: the second notebook finds them.
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+    monkeypatch.setenv("XLA_FLAGS", XLA_FLAGS)
     training = TRAINING | {"margin": 0.2, "validate_every": 0}
     small = f"from glrtf.config import keras_backend\n\nkeras_backend.use('jax'){SMALL_NETWORK}"
     common = {

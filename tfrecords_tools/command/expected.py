@@ -55,7 +55,7 @@ def new_folder(option: str, path: str) -> None:
 
 
 def new_file(option: str, path: str, config: object) -> None:
-    """An output that is or will be a file; it replaces none of the command's inputs.
+    """An output that is or will be a file, and none of the command's inputs or other outputs.
 
     Args:
         option: The flag as typed.
@@ -87,8 +87,8 @@ def not_an_input(option: str, path: str, config: object) -> None:
 
 
 def _is_same(path: str, other: str) -> bool:
-    if files.is_remote(path):
-        return path == other
+    if files.is_remote(path) or not os.path.exists(path):
+        return os.path.normpath(path) == os.path.normpath(other)
     try:
         return os.path.samefile(path, other)
     except (OSError, ValueError):  # One does not exist, or is no path at all.

@@ -21,7 +21,8 @@ def create_locked(folder: str, name: str) -> tuple[int, str]:
     real = os.path.realpath(folder)
     if real not in _CLEANED:
         _CLEANED.add(real)
-        remove_stale(real)
+        with contextlib.suppress(PermissionError):  # A folder that may be written but not listed.
+            remove_stale(real)
     while True:
         handle, path = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
         file_systems.lock(handle, path)

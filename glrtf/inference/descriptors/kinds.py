@@ -1,5 +1,6 @@
 """The kind of model that a name refers to, found without loading it."""
 
+import os
 from typing import Literal, TypeAlias
 
 from glrtf.config.descriptor import HUB_PREFIX, names_function
@@ -46,7 +47,9 @@ def _kind_of(option: str, model: str) -> Kind:
         if model.endswith(ending):
             expected.file(option, model)
             return kind
-    expected.folder(option, model)
+    found = "a file of another kind" if os.path.isfile(model) else "a folder that is none of them"
+    if not os.path.isfile(model):
+        expected.folder(option, model)
     if files.exists(files.join(model, INFO_NAME)):
         return "export"
     if files.exists(files.join(model, "saved_model.pb")):
@@ -55,7 +58,7 @@ def _kind_of(option: str, model: str) -> Kind:
         return "workdir"
     raise UserError(
         f"{option} {model}: expected an export, a SavedModel or a training run's workdir, or a"
-        " .keras, .onnx or .tflite file, found a folder that is none of them; see glrtf export"
+        f" .keras, .onnx or .tflite file, found {found}; see glrtf export"
     )
 
 

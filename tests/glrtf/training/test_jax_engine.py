@@ -69,10 +69,11 @@ def runs(tmp_path_factory):
 
 def start(*arguments, **environment):
     """A process of `jax_checks`."""
-    path = f"{ROOT}:{ROOT / 'tests'}"
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ["PYTHONPATH"]])
+    flags = {"XLA_FLAGS": jax_checks.XLA_FLAGS, "JAX_PLATFORMS": "cpu"}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "jax_checks.py"), *arguments],
-        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", **environment},
+        env={**os.environ, "PYTHONPATH": path, **flags, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -40,6 +40,11 @@ def made(strategy, sharded, *, optimizer="adam", decay=0.0, ema=0.0, seed=0, hea
 
 def trained(strategy, state, steps, clip=0.0, updates=3):
     """Makes a few updates of 24 images on the state; gives each one's metrics of all replicas."""
+    return training(strategy, state, steps, clip)(updates)
+
+
+def training(strategy, state, steps, clip=0.0):
+    """`trained` as a function of the number of updates, which compiles the update once."""
     step = TrainStep(
         state.model,
         state.updater,
@@ -53,13 +58,16 @@ def trained(strategy, state, steps, clip=0.0, updates=3):
     def run(batch):
         return strategy.experimental_local_results(strategy.run(step, args=batch))
 
-    rng = np.random.default_rng(0)
-    metrics = []
-    for _ in range(updates):
-        images = rng.integers(0, 256, (24, 6, 6, 3)).astype(np.uint8)
-        labels = rng.integers(0, CLASSES, 24).astype(np.int32)
-        metrics.append([m.numpy() for m in run(tuple(dealt(strategy, (images, labels))))])
-    return metrics
+    def train(updates):
+        rng = np.random.default_rng(0)
+        metrics = []
+        for _ in range(updates):
+            images = rng.integers(0, 256, (24, 6, 6, 3)).astype(np.uint8)
+            labels = rng.integers(0, CLASSES, 24).astype(np.int32)
+            metrics.append([m.numpy() for m in run(tuple(dealt(strategy, (images, labels))))])
+        return metrics
+
+    return train
 
 
 def dealt(strategy, arrays):
@@ -118,14 +126,15 @@ def test_a_run_goes_on_with_its_classes_split_otherwise(tmp_path, from_sharded):
     sharded, plain = made(two_replicas(), True, ema=0.9), made(one_cpu(), False, ema=0.9, seed=9)
     strategies = {id(sharded): two_replicas(), id(plain): one_cpu()}
     source, target = (sharded, plain) if from_sharded else (plain, sharded)
-    trained(strategies[id(source)], source, 2)
+    train = training(strategies[id(source)], source, 2)
+    train(3)
     position = checkpoints.Position(update=3, epoch=1.0, num_classes=5, global_batch_size=24)
     saved = checkpoints.write(str(tmp_path), source.arrays(), position)
     assert saved.arrays()["head/centers"].shape == (CLASSES, 6)
     target.restore(checkpoints.latest(str(tmp_path)))
     assert_same(target, source, 0)
-    for state in (source, target):
-        trained(strategies[id(state)], state, 2, updates=2)
+    train(2)
+    trained(strategies[id(target)], target, 2, updates=2)
     assert_same(target, source)
 
 
@@ -160,7 +169,7 @@ def test_a_workdir_may_be_resumed_with_a_split_head(tmp_path):
     workdir.claim(dataclasses.replace(config, head_sharding="classes"))
 
 
-def test_settings_make_the_split_head():
+def test_settings_make_the_split_head(small_network):
     config = TrainConfig(
         size=32, head="subcenter", head_sharding="classes", embedding_dim=8, num_centers=2, seed=4
     )
