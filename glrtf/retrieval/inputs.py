@@ -9,18 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embeddings.adapter import AdaptedRows, Adapter, adapted
+from glrtf.embeddings.adapted_rows import AdaptedRows, adapted
+from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import (
-    ArrayRows,
-    JoinedRows,
-    RowSource,
-    gather_rows,
-    join,
-)
+from glrtf.embeddings.joined_rows import JoinedRows, join
+from glrtf.embeddings.rows import ArrayRows, RowSource, gather_rows
 from glrtf.retrieval.bridging import landmark_confidence, non_landmark
 from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.published_parts import PublishedParts

@@ -48,7 +48,7 @@ def test_a_box_is_cut_from_its_photo(client_with, parts):
         refused = send(client, photo(9), box=wrong)
         assert refused.status_code == 422 and one_line(refused).startswith("box: expected")
     outside = send(client, photo(9), box="500,0,600,9")
-    assert outside.status_code == 422 and "the box 500,0,600,9 has nothing" in one_line(outside)
+    assert outside.status_code == 422 and "the box 500,0,600,9 lies outside" in one_line(outside)
 
 
 def test_photos_like_an_index_photo_are_found(client_with, parts):

@@ -209,7 +209,10 @@ def test_the_command_needs_no_model_for_index_photos(world, tmp_path, capsys):
     [
         (["{0}", "--box", "1,2,3"], "--box: expected x0,y0,x1,y1"),
         (["{0}", "--box", "1,2,3,4", "5,6,7,8"], "--box: expected one for each of 1 photos"),
-        (["{0}", "--box", "500,0,600,9"], "the box 500,0,600,9 has nothing of its 40x24 pixels"),
+        (
+            ["{0}", "--box", "500,0,600,9"],
+            "the box 500,0,600,9 lies outside the photo of 40x24 pixels",
+        ),
         (["--like", "other"], "--like other: expected the id or name of an index photo"),
         (["{0}", "none.jpg", "--together"], "none.jpg: no such file"),
         (["{0}", "--fusion", "max"], "fusion: expected --together with max"),
