@@ -12,7 +12,7 @@ from tfrecords_tools.errors import UserError
 def load_preset(
     name: str, *, size: int | None = None, dtype: object = None, load_weights: bool = True
 ) -> Any:
-    """The Keras model of a preset's backbone.
+    """The Keras model of a preset's backbone; of one of images and text, its vision encoder.
 
     Args:
         name: keras_hub:PRESET; a name, or a folder that ``save_to_preset`` wrote.
@@ -31,7 +31,8 @@ def load_preset(
     if dtype is not None:
         options["dtype"] = dtype
     try:
-        return keras_hub.models.Backbone.from_preset(name.removeprefix(HUB_PREFIX), **options)
+        network = keras_hub.models.Backbone.from_preset(name.removeprefix(HUB_PREFIX), **options)
+        return getattr(network, "vision_encoder", network)
     except Exception as error:  # Of Kaggle's and Hugging Face's clients, requests and Keras.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(

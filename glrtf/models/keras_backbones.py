@@ -69,7 +69,16 @@ def build(name: str, size: int | None, dtype: object) -> keras.Model:
         network, scaled = _preset(name, size, dtype, images)
     else:
         network, scaled = _from_function(name, size), images
-    features = network(scaled)
+    # Some of KerasHub's networks name their only input.
+    named = isinstance(network.input, dict) and len(network.input) == 1
+    try:
+        features = network(dict.fromkeys(network.input, scaled) if named else scaled)
+    except ValueError as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(
+            f"--backbone {name}: expected a network of images alone that takes --size {size}, found"
+            f" one that does not ({reason})"
+        ) from None
     if isinstance(features, dict | list | tuple) or len(features.shape) not in (2, 3, 4):
         raise UserError(
             f"--backbone {name}: expected features (n, h, w, c), (n, t, c) or (n, c), found"

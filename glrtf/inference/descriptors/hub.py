@@ -17,17 +17,16 @@ def load(model: str) -> RawModel:
     Raises:
         UserError: If there is no preset of that name, or no network to download it.
     """
-    whole = load_preset(model)
-    backbone = getattr(whole, "vision_encoder", whole)
+    backbone = load_preset(model)
     named = type(backbone).__name__ + weights_digest(backbone)
     digest = hashlib.sha256(named.encode()).hexdigest()
-    suggested = _pooling(backbone) if backbone is whole else {}
-    return of_keras(backbone, digest, suggested | _preparation(model))
+    return of_keras(backbone, digest, _pooling(backbone) | _preparation(model))
 
 
 def _pooling(backbone: Any) -> dict[str, Any]:
-    """By the shape of the output; vision encoders of text and images may have no class token."""
-    rank = 0 if isinstance(backbone.output, dict) else len(backbone.output.shape)
+    """By the shape of the output; encoders for images and text may have no class token."""
+    is_encoder = type(backbone).__name__.endswith("VisionEncoder")
+    rank = 0 if is_encoder or isinstance(backbone.output, dict) else len(backbone.output.shape)
     return {3: {"pooling": "cls"}, 4: {"pooling": "mean"}}.get(rank, {})
 
 
