@@ -20,7 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from glrtf.config.retrieval import RetrieveConfig, SearchConfig
+
+from glrtf.config.retrieval import RetrieveConfig
+from glrtf.config.search import SearchConfig
 from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution

@@ -23,7 +23,8 @@ from glrtf.cleaning.inputs import open_inputs
 from glrtf.cleaning.judging import REASONS, judge
 from glrtf.config.cleaning import CleanConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, gather_rows, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, gather_rows, normalized
 from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution

@@ -252,7 +252,7 @@ def join_sets_watched(folder: str, results: Any) -> None:
 def join_into_a_file(folder: str, after_each_block: Callable[[], Any]) -> float:
     """Seconds to join the sets into one file."""
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import join
+    from glrtf.embeddings.joined_rows import join
 
     began = time.perf_counter()
     joined = join([EmbeddingSet.open(f"{folder}/{model}") for model in range(MODELS)])

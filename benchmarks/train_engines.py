@@ -1,14 +1,17 @@
 """Speed of an update of each engine, as ratios in one run: B0 at 64 px on a CPU.
 
-    python benchmarks/train_engines.py earlier CHECKOUT
-    python benchmarks/train_engines.py jax
+    PYTHONPATH=. python benchmarks/train_engines.py ROUNDS earlier CHECKOUT
+    PYTHONPATH=. python benchmarks/train_engines.py ROUNDS jax
 
 earlier: TensorFlow's update, augmentation included, compared with that of another checkout of the
 project, such as one made by `git worktree add --detach CHECKOUT COMMIT`. Each has its own process,
 and they take turns. jax: the update of the JAX engine compared with a plain JAX loop over the same
-network, head and Adam, in one process, in turns. Both print medians and the ratio of speeds.
+network, head and Adam, in one process, in turns. Both print medians of seconds and of processor
+seconds, and their ratios: the second depends less on what else the machine does. On a busy machine,
+15 rounds gave a ratio 4 % off that of 40 rounds.
 """
 
+import functools
 import os
 import statistics
 import subprocess
@@ -16,23 +19,45 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 CLASSES, SIZE, IMAGES = 1000, 64, 32
-ROUNDS = 15
 ROOT = Path(__file__).parents[1]
 
 
-def take_turns(functions: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Median seconds of each, called in turns after two calls that compile and warm up."""
-    for _ in range(2):
-        for function in functions.values():
-            function()
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(ROUNDS):
+Cost: TypeAlias = tuple[float, float]
+"""Seconds, and processor seconds of all threads."""
+
+
+def take_turns(rounds: int, functions: dict[str, Callable[[], Cost]]) -> dict[str, Cost]:
+    """Median cost of each, called in turns after two calls that compile and warm up."""
+    costs: dict[str, list[Cost]] = {name: [] for name in functions}
+    for number in range(2 + rounds):
         for name, function in functions.items():
-            seconds[name].append(function())
-    return {name: statistics.median(each) for name, each in seconds.items()}
+            costs[name].append(function())
+        print(f"round {number + 1} of {2 + rounds}", file=sys.stderr, flush=True)
+    return {
+        name: (statistics.median(c[0] for c in each[2:]), statistics.median(c[1] for c in each[2:]))
+        for name, each in costs.items()
+    }
+
+
+def timed(function: Callable[[], Any]) -> Cost:
+    """The cost of one call, whose result is fetched."""
+    import numpy as np
+
+    began, used = time.perf_counter(), time.process_time()
+    np.asarray(function())
+    return time.perf_counter() - began, time.process_time() - used
+
+
+def show(found: dict[str, Cost], reference: str, aim: str) -> None:
+    """Prints each cost, and the reference's as a multiple of the other one's."""
+    for name, (seconds, processor) in found.items():
+        print(f"  {name:<8} {seconds:.3f} s an update, {processor:.3f} processor seconds")
+    [other] = set(found) - {reference}
+    wall, processor = (found[reference][i] / found[other][i] for i in (0, 1))
+    print(f"  speed of {other} relative to {reference}: {wall:.3f}, {processor:.3f} ({aim})")
 
 
 def photos() -> tuple[Any, Any]:
@@ -45,7 +70,7 @@ def photos() -> tuple[Any, Any]:
 
 
 def tensorflow_updates() -> None:
-    """Makes an update for each line of the standard input, and prints the seconds it took."""
+    """Makes an update for each line of the standard input, and prints its cost."""
     import tensorflow as tf
 
     from glrtf.config.training import TrainConfig
@@ -63,14 +88,12 @@ def tensorflow_updates() -> None:
         lambda: strategy.run(step, args=(images, labels)), autograph=False, jit_compile=False
     )
     for _ in sys.stdin:
-        began = time.perf_counter()
-        update().numpy()
-        print(time.perf_counter() - began, flush=True)
+        print(*timed(update), flush=True)
 
 
-def earlier(checkout: str) -> None:
+def earlier(rounds: int, checkout: str) -> None:
     """Compares this tree with another one."""
-    processes = {}
+    processes: dict[str, Any] = {}
     for name, root in (("now", str(ROOT)), ("earlier", checkout)):
         processes[name] = subprocess.Popen(
             [sys.executable, __file__, "updates"],
@@ -81,31 +104,32 @@ def earlier(checkout: str) -> None:
             text=True,
         )
 
-    def update_in(process: Any) -> float:
+    def update_in(process: Any) -> Cost:
         process.stdin.write("\n")
         process.stdin.flush()
-        return float(process.stdout.readline())
+        line = process.stdout.readline()
+        if not line:
+            sys.exit(f"a process ended with {process.wait()}; its error is above")
+        seconds, processor = map(float, line.split())
+        return seconds, processor
 
-    found = take_turns({n: lambda p=p: update_in(p) for n, p in processes.items()})
-    for process in processes.values():
-        process.stdin.close()
-        process.wait()
-    print(
-        f"TensorFlow, v2b0 at {SIZE}, {IMAGES} images: now {found['now']:.3f} s an update, ", end=""
-    )
-    print(f"earlier {found['earlier']:.3f} s")
-    print(
-        f"  speed relative to the earlier one {found['earlier'] / found['now']:.3f} (at least 0.97)"
-    )
+    try:
+        found = take_turns(
+            rounds, {n: functools.partial(update_in, p) for n, p in processes.items()}
+        )
+    finally:
+        for process in processes.values():
+            process.stdin.close()
+            process.wait()
+    print(f"TensorFlow, v2b0 at {SIZE}, {IMAGES} images")
+    show(found, "earlier", "at least 0.97")
 
 
-def on_jax() -> None:
+def on_jax(rounds: int) -> None:
     """Compares the engine's update with a plain loop."""
     from glrtf.config import keras_backend
 
     keras_backend.use("jax")
-    import numpy as np
-
     from glrtf.config.data import AugmentConfig
     from glrtf.config.training import TrainConfig
     from glrtf.training.jax_engine import JaxEngine
@@ -127,23 +151,15 @@ def on_jax() -> None:
     plain = plain_update(state, batch)
     step = engine.make_step(config, state, SIZE)
 
-    def timed(function: Callable[[], Any]) -> float:
-        began = time.perf_counter()
-        np.asarray(function())
-        return time.perf_counter() - began
-
     found = take_turns(
+        rounds,
         {
             "engine": lambda: timed(lambda: step(batch, 0.0)),
             "plain": lambda: timed(plain),
-        }
+        },
     )
-    print(
-        f"JAX, v2b0 at {SIZE}, {IMAGES} images: the engine {found['engine']:.3f} s an update, ",
-        end="",
-    )
-    print(f"a plain loop {found['plain']:.3f} s")
-    print(f"  time relative to the plain loop {found['engine'] / found['plain']:.3f} (up to 1.03)")
+    print(f"JAX, v2b0 at {SIZE}, {IMAGES} images")
+    show(found, "plain", "at least 0.97")
 
 
 def plain_update(state: Any, batch: tuple[Any, Any]) -> Callable[[], Any]:
@@ -194,10 +210,10 @@ def plain_update(state: Any, batch: tuple[Any, Any]) -> Callable[[], Any]:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["earlier", checkout]:
-            earlier(checkout)
-        case ["jax"]:
-            on_jax()
+        case [rounds, "earlier", checkout]:
+            earlier(int(rounds), checkout)
+        case [rounds, "jax"]:
+            on_jax(int(rounds))
         case ["updates"]:
             tensorflow_updates()
         case _:

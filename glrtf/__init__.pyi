@@ -12,7 +12,7 @@ from glrtf.api.sets import import_rows as import_rows
 from glrtf.api.sets import export_rows as export_rows
 from glrtf.api.sets import join_sets as join_sets
 from glrtf.embeddings.embedding_set import EmbeddingSet as EmbeddingSet
-from glrtf.embeddings.rows import JoinedRows as JoinedRows
+from glrtf.embeddings.joined_rows import JoinedRows as JoinedRows
 from glrtf.embeddings.versions import SetChange as SetChange
 
 # Search, rank and score, in memory.

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfrecords_tools import finish, gldv2, inventory, runners, scans, shard_stats, sharding
+from tfrecords_tools import (
+    finish,
+    fold_plan,
+    gldv2,
+    inventory,
+    runners,
+    scans,
+    shard_stats,
+    sharding,
+)
 from tfrecords_tools.build_config import BuildConfig, parse_size
 from tfrecords_tools.command import cli, expected
 from tfrecords_tools.command.typed_settings import checked
@@ -57,14 +66,14 @@ def build(config: BuildConfig) -> BuildResult:
     sources = [_read_source(config, split) for split in config.splits]
     for layout, labels in sources:
         for name in _fold_names(config, layout.split):
-            finish.begin(files.join(config.output, name), config)
+            fold_plan.begin(files.join(config.output, name), config)
         layout, scanned, known = _scan(config, layout)
         found = inventory.take_inventory(layout, labels, scanned)
         for fold in _folds(config, layout, labels, found, known):
             if not len(fold.plan.images):
-                finish.leave_out(fold)
+                fold_plan.leave_out(fold)
                 continue
-            finish.settle(fold, labels, found)
+            fold_plan.settle(fold, labels, found)
             runners.run_shards(fold, config)
             info, left = _finish(config, fold, labels, found)
             if info:
@@ -130,7 +139,7 @@ def _scan(
 
 def _known_tars(folder: str, memory: str) -> list[scans.TarScan]:
     """The content of a finished build's tars, whether or not they still exist."""
-    previous = finish.previous_info(folder)
+    previous = fold_plan.previous_info(folder)
     known = [scans.recall(memory, tar) for tar in previous.source["tars"]]
     if None in known:
         raise UserError(
@@ -175,8 +184,8 @@ def _folds(
                 file=sys.stderr,
             )
         # An empty validation fold has no finished build to add to.
-        if config.only_missing and (name != gldv2.VALIDATION or finish.is_finished(folder)):
-            num_shards = len(finish.previous_info(folder).shards)
+        if config.only_missing and (name != gldv2.VALIDATION or fold_plan.is_finished(folder)):
+            num_shards = len(fold_plan.previous_info(folder).shards)
         yield Fold(
             name=name,
             folder=folder,

@@ -77,6 +77,15 @@ def landmark_rows(path: str) -> Iterator[tuple[int, int, list[str]]]:
         yield line, _landmark_id(path, line, landmark), ids
 
 
+def image_landmarks(path: str) -> Iterator[tuple[int, str, int]]:
+    """The line, image id and landmark of each image, from a file as for `landmark_rows`."""
+    return (
+        (line, image_id, landmark_id)
+        for line, landmark_id, image_ids in landmark_rows(path)
+        for image_id in image_ids
+    )
+
+
 def _labels(path: str, ids: array, landmark_ids: array, *, labelled: bool) -> Labels:
     if not ids:
         raise UserError(f"{path}: expected image ids below the header, found none")

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import ArrayRows, JoinedRows
+    from glrtf.embeddings.joined_rows import JoinedRows
+    from glrtf.embeddings.rows import ArrayRows
 
 Path: TypeAlias = str | os.PathLike[str]
 Rows: TypeAlias = Union[
@@ -47,7 +48,7 @@ def row_source(rows: Any, name: str) -> Any:
 
 def sources_of(rows: Any, role: str) -> list[Any]:
     """The sets, one per model, or the single array of a role."""
-    from glrtf.embeddings.rows import JoinedRows
+    from glrtf.embeddings.joined_rows import JoinedRows
 
     if isinstance(rows, list):
         return [opened(one) for one in rows]
@@ -62,7 +63,7 @@ def require_one_model(*sources: Any) -> None:
     """Raises a `UserError` for embedding sets of different models; arrays have no model."""
     from glrtf.embeddings.agreement import Agreement
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import JoinedRows
+    from glrtf.embeddings.joined_rows import JoinedRows
 
     agreement = Agreement()
     for source in sources:

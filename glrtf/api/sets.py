@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import JoinedRows
+    from glrtf.embeddings.joined_rows import JoinedRows
 
 
 def open_set(folder: Path, verify: Literal["once", "always"] = "once") -> "EmbeddingSet":
@@ -146,6 +146,6 @@ def join_sets(
     Raises:
         UserError: If the sets are of different images.
     """
-    from glrtf.embeddings.rows import join
+    from glrtf.embeddings.joined_rows import join
 
     return join([opened(one) for one in sets], votes)

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.cleaning import CleanConfig
-from glrtf.embeddings.adapter import Adapter, adapted
+from glrtf.embeddings.adapted_rows import adapted
+from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import RowSource, join
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.bridging.landmark_confidence import read_landmarks
 from tfrecords_tools import labels
 from tfrecords_tools.errors import UserError

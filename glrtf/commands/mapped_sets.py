@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from glrtf.embeddings.adapter import Adapter
     from glrtf.embeddings.digests import Verify
     from glrtf.embeddings.embedding_set import EmbeddingSet
-    from glrtf.embeddings.rows import JoinedRows, RowSource
+    from glrtf.embeddings.joined_rows import JoinedRows
+    from glrtf.embeddings.rows import RowSource
 
 ROLES = ("train", "query", "index")
 _PREPARATION = (
@@ -50,7 +51,7 @@ def joined(
     sets: "Mapping[str, Sequence[EmbeddingSet]]", votes: Sequence[float]
 ) -> "dict[str, JoinedRows]":
     """Role -> the rows of its models, joined; roles without sets left out."""
-    from glrtf.embeddings.rows import join
+    from glrtf.embeddings.joined_rows import join
 
     return {role: join(source, votes) for role, source in sets.items() if source}
 
@@ -98,7 +99,7 @@ def write_set(
 
 def mapped_part(rows: "RowSource", part: int, adapter: "Adapter") -> np.ndarray:
     """A part's rows, mapped, float32 (rows, adapter.dimension)."""
-    from glrtf.embeddings.adapter import AdaptedRows
+    from glrtf.embeddings.adapted_rows import AdaptedRows
 
     return AdaptedRows(rows, adapter).read(part, 0, rows.part_lengths[part])
 

@@ -46,7 +46,7 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
     """
     config = checked(config, RetrieveConfig)
     from glrtf.photos.verifiers import verifier_of
-    from glrtf.retrieval import bundle, output
+    from glrtf.retrieval import bundle, output, search_plan
     from glrtf.retrieval.pipeline import Pipeline
     from glrtf.retrieval.stage_cache import StageCache
 
@@ -58,6 +58,7 @@ def retrieve(config: RetrieveConfig) -> RetrieveResult:
     for folder in (config.output, cache.folder):
         temporary_files.remove_stale(folder)
     pipeline = Pipeline(config, cache, verifier=verifier)
+    print(f"plan: {search_plan.plan(config, pipeline.inputs).as_line()}", file=sys.stderr)
     ranking = pipeline.rank()
     query_ids, index_ids = pipeline.inputs.query.ids, pipeline.inputs.index.ids
     submission = files.join(config.output, output.SUBMISSION_FILE)

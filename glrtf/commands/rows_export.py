@@ -29,7 +29,7 @@ def rows_export(config: RowsExportConfig) -> RowsExportResult:
     expected.new_file("--output", config.output, config)
     from glrtf.embeddings.embedding_set import EmbeddingSet
     from glrtf.embeddings.foreign import formats
-    from glrtf.embeddings.rows import join
+    from glrtf.embeddings.joined_rows import join
 
     sets = [EmbeddingSet.open(folder, config.verify) for folder in config.sets]
     formats.export_rows(sets[0] if len(sets) == 1 else join(sets, config.votes), config.output)

@@ -176,7 +176,7 @@ def _queries(
         if refused:
             raise UserError(next(iter(refused.values())))
         [name] = _names(config)
-        return {name: Query(tuple(photos), config.like, within)}
+        return {name: Query(tuple(photos), config.like, within, config.fusion)}
     pairs = zip(_photo_names(config), pixels, strict=True)
     queries = {name: Query((each,), within=within) for name, each in pairs if each is not None}
     return queries | {name: Query(like=(name,), within=within) for name in config.like}

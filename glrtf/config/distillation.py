@@ -1,6 +1,6 @@
 """Settings of distillation: training towards the stored rows of another descriptor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Projection: TypeAlias = Literal["none", "pca", "learned"]
@@ -21,6 +21,9 @@ class DistillConfig:
             are centred and reduced to embedding_dim directions, the widest of the set, for
             rows that are longer. learned: a linear layer, dropped after training, maps
             embeddings to rows. auto: none or pca where that is possible, else learned.
+        extra_data: Shards of more photos to learn from, one split each, such as SHARDS/index.
+            Their labels, if any, are not used: an extra photo has only the distance to its row.
+        extra_rows: Embedding sets of the extra photos, of the same model as rows.
     """
 
     rows: str = ""
@@ -28,12 +31,21 @@ class DistillConfig:
     label_weight: float = 1.0
     loss: Literal["cosine", "l2"] = "cosine"
     projection: Literal["auto", "none", "pca", "learned"] = "auto"
+    extra_data: list[str] = field(default_factory=list)
+    extra_rows: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
             raise ValueError(f"weight: expected more than 0, found {self.weight}")
         if self.label_weight < 0:
             raise ValueError(f"label_weight: expected 0 or more, found {self.label_weight}")
+        for given, other in (("extra_data", "extra_rows"), ("extra_rows", "extra_data")):
+            if getattr(self, given) and not getattr(self, other):
+                raise ValueError(
+                    f"{other}: expected it together with --distill.{given}, found none"
+                )
+        if self.extra_data and not self.rows:
+            raise ValueError("rows: expected those of the train photos too, found none")
 
     def projection_of(self, row_width: int, embedding_dim: int) -> Projection:
         """The projection between rows and embeddings of these lengths.

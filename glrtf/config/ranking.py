@@ -134,7 +134,7 @@ class RankingSettings(RankingSteps):
     Attributes:
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         train_neighbors: The train images near to a test or index image.
-        landmark: How sure an image shows a landmark.
+        landmark: How confident it is that an image shows a landmark.
         dba: Database-side augmentation.
         query_expansion: α-query expansion.
         rerank: Re-ranking of the direct side by neighbourhoods.

@@ -42,6 +42,9 @@ class RetrieveConfig(NoCodeFromFiles, RankingSteps):
         votes: How much each model counts; alike when left out.
         adapter: Folder of an adapter (glrtf adapt, glrtf whiten) that maps all rows, joined,
             as they are read.
+        asymmetric: Whether the sets of query are of a model that was trained towards the rows of
+            the other sets (glrtf train --distill.rows with --distill.projection none): how both
+            were made is then not compared.
         preset: fifth_place (bridged and direct), direct_dba (direct with augmentation) or direct.
         search: How neighbours are found.
         train_neighbors: The nearest train images of a test or index image.
@@ -72,6 +75,7 @@ class RetrieveConfig(NoCodeFromFiles, RankingSteps):
     non_landmark_scores: str | None = None
     votes: list[float] = dataclasses.field(default_factory=list)
     adapter: str = ""
+    asymmetric: bool = False
     preset: Preset = "fifth_place"
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     train_neighbors: TrainNeighborsConfig = dataclasses.field(default_factory=TrainNeighborsConfig)

@@ -2,13 +2,16 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from glrtf.config import paths
 from glrtf.config.descriptor import DescriptorConfig, NoCodeFromFiles, RuntimeChoice
 from glrtf.config.inference import VIEWS
 from glrtf.config.search import SearchConfig
 from tfrecords_tools.command.near_words import separate_with_spaces
+
+PhotoFusion: TypeAlias = Literal["mean", "max"]
+"""How several photos of one object are searched with; see `PhotoSearchConfig.fusion`."""
 
 MOST_ANSWERS = 100
 _FREE_WITH_BUNDLE = ("bundle", "runtime", "search", "cache", "verify")
@@ -32,6 +35,9 @@ class SearcherConfig(NoCodeFromFiles):
             which has those of photos that are in both sets. By them it is known how often
             answers are right.
         adapter: Folder of the adapter by which the sets were mapped; empty for none.
+        asymmetric: Whether model was trained towards the rows of the sets (glrtf train
+            --distill.rows with --distill.projection none) and did not embed them: it is then not
+            compared with theirs, and no adapter maps its rows.
         tta: Views whose embeddings are added up: plain, hflip.
         precision: Of the network's arithmetic, as the sets were embedded: float32 or bfloat16.
         runtime: What computes the model; see glrtf embed.
@@ -52,6 +58,7 @@ class SearcherConfig(NoCodeFromFiles):
     landmarks: str = ""
     labels: str = ""
     adapter: str = ""
+    asymmetric: bool = False
     tta: tuple[str, ...] = VIEWS
     precision: Literal["float32", "bfloat16"] = "float32"
     runtime: RuntimeChoice = "auto"
@@ -69,6 +76,10 @@ class SearcherConfig(NoCodeFromFiles):
                 raise ValueError(f"{name}: expected a folder, found none; see --help")
         if bool(self.train) != bool(self.landmarks):
             raise ValueError("train: expected --train and --landmarks together, found one of them")
+        if self.asymmetric and self.adapter:
+            raise ValueError(
+                "adapter: expected none with --asymmetric, whose model needs none; leave it out"
+            )
         if not self.tta or not set(self.tta) <= set(VIEWS):
             raise ValueError(
                 f"tta: expected some of {', '.join(VIEWS)}, found {list(self.tta)}"
@@ -122,8 +133,9 @@ class PhotoSearchConfig(SearcherConfig):
         box: Part of each photo to search with, one box for each photo: x0,y0,x1,y1 in pixels of the
             upright photo, or as shares of its sides from 0 to 1; all for the whole photo.
         like: Index photos to search with, by id or name; they do not need --model.
-        together: Whether all photos, including those of --like, show one object: one answer, for
-            the mean of their embeddings.
+        together: Whether all photos, including those of --like, show one object: one answer.
+        fusion: With together, mean: a search with the mean of the photos' embeddings. max: a search
+            with each of them; an index photo or landmark has the best of its scores.
         only_labels: Search only index photos of these landmarks, by number or name.
         only_folders: Search only index photos in these folders, by the beginnings of their names.
         limit: How many index photos to show for each photo.
@@ -134,6 +146,7 @@ class PhotoSearchConfig(SearcherConfig):
     box: tuple[str, ...] = ()
     like: tuple[str, ...] = ()
     together: bool = False
+    fusion: PhotoFusion = "mean"
     only_labels: tuple[str, ...] = ()
     only_folders: tuple[str, ...] = ()
     limit: int = 10
@@ -145,6 +158,8 @@ class PhotoSearchConfig(SearcherConfig):
         if not self.photos and not self.like:
             raise ValueError("photos: expected at least one, or --like, found none; see --help")
         _expect(self, "limit", 1, MOST_ANSWERS)
+        if self.fusion != "mean" and not self.together:
+            raise ValueError("fusion: expected --together with max, found it missing")
         if self.box and len(self.box) != len(self.photos):
             raise ValueError(
                 f"box: expected one for each of {len(self.photos)} photos, or all in its place,"

@@ -25,8 +25,8 @@ class TrainingReader(NamedTuple):
 
     Attributes:
         shape: Of an image, (h, w, 3).
-        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,)), and with a teacher
-            the images' rows, float32 (b, width).
+        batches: Starts reading: (images uint8 (b, h, w, 3), labels int32 (b,), -1 for a photo
+            without one), and with a teacher the images' rows, float32 (b, width).
     """
 
     shape: tuple[int, int, int]
@@ -52,7 +52,9 @@ def training_reader(
     _refuse_idle_workers(shard_set, num_workers)
     resample = None
     if config.sampling != "natural":
-        resample = resampler(shard_set.class_counts(), config.sampling, shard_set.schema)
+        unlabelled = {n for n, shard in enumerate(shard_set.shards) if not shard.labelled}
+        counts = shard_set.class_counts()
+        resample = resampler(counts, config.sampling, shard_set.schema, unlabelled)
     shaper = _shaper(config, size)
 
     def generate() -> Iterator[tuple[np.ndarray, ...]]:

@@ -162,4 +162,5 @@ class _Block:
         except Exception as error:
             # Decoders can raise almost anything for strange bytes; that must not end the run.
             problem = f"not {self._shaper.wanted} ({type(error).__name__}: {error})"
-        return said["image_id"], said["label"], problem
+        labelled = self._shard_set.shards[record.shard].labelled
+        return said["image_id"], said["label"] if labelled else schema.NO_LABEL, problem

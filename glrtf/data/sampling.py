@@ -7,7 +7,7 @@ appendix; square-root sampling: Mahajan et al. 2018, arXiv 1805.00932). Only
 the class counts are needed, not a pass over the data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -34,7 +34,9 @@ def repeat_factors(class_counts: np.ndarray, sampling: str) -> np.ndarray:
     return (shares * counts.sum() / (shares * counts).sum()).astype(np.float32)
 
 
-def resampler(class_counts: np.ndarray, sampling: str, schema_name: str) -> Resample:
+def resampler(
+    class_counts: np.ndarray, sampling: str, schema_name: str, unlabelled: Collection[int] = ()
+) -> Resample:
     """Which of a window's records are drawn, and how often.
 
     Each comes ⌊r⌋ or ⌈r⌉ times, r being its factor over the window's mean factor
@@ -45,10 +47,13 @@ def resampler(class_counts: np.ndarray, sampling: str, schema_name: str) -> Resa
         class_counts: int64 (num_classes,).
         sampling: ``sqrt`` or ``uniform``.
         schema_name: A key of `tfrecords_tools.schema.SCHEMAS`.
+        unlabelled: Shards whose labels are not used: the factor of their records is 1.
     """
     factors = repeat_factors(class_counts, sampling)
 
     def factor(record: Record) -> float:
+        if record.shard in unlabelled:
+            return 1.0
         # What cannot be read, or has a label out of range, goes on, to be found and reported.
         try:
             label = schema.decode_example(record.data, schema_name)["label"]

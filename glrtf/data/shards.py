@@ -29,11 +29,13 @@ class Shard:
         path: Where it is.
         num_examples: How many records it must hold.
         sha256: Its digest as dataset_info.json says, 64 hex digits; empty if nothing does.
+        labelled: Whether its records' labels are used.
     """
 
     path: str
     num_examples: int
     sha256: str = ""
+    labelled: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.embeddings.adapter import adapted
+from glrtf.embeddings.adapted_rows import adapted
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.digests import Verify
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import RowSource, gather_rows, join
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import RowSource, gather_rows
 
 
 class RowsById:

@@ -33,6 +33,10 @@ class ArcFaceHead(keras.layers.Layer):
         num_centers: Centres per class; a class's cosine is that of its nearest centre (sub-center
             ArcFace, Deng et al., ECCV 2020).
         seed: Of the initial weights.
+
+    Attributes:
+        unlabelled: Whether images may have the label -1, for none; set it before training. Such an
+            image has no loss, and accuracy is that of the others.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class ArcFaceHead(keras.layers.Layer):
         self.scale = scale
         self.margin = margin
         self.num_centers = num_centers
+        self.unlabelled = False
         self._seed = seed
         if not isinstance(margin, (int, float)) and len(margin) != num_classes:
             raise ValueError(f"margin: expected {num_classes} values, found {len(margin)}")
@@ -76,8 +81,22 @@ class ArcFaceHead(keras.layers.Layer):
         shape = (-1, self.num_centers, result.shape[1] // self.num_centers)
         return ops.max(ops.reshape(result, shape), axis=1)
 
-    def logits(self, cosine: Tensor, labels: Tensor, training: bool = False) -> Tensor:
-        """Logits with margin, `(batch, num_classes)` float32, from the cosines without."""
+    def logits(
+        self,
+        cosine: Tensor,
+        labels: Tensor,
+        training: bool = False,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """Logits with margin, `(batch, num_classes)` float32, from the cosines without.
+
+        Args:
+            cosine: As `cosine` returns them.
+            labels: `(batch,)` int, each in [0, num_classes).
+            training: Whether what the head keeps may move.
+            known: `(batch,)` bool, which labels are an image's own; None for all. The head keeps
+                nothing of the others.
+        """
         margin = self.margin_of(labels)
         return kernels.bend_true_logits(
             cosine,
@@ -104,24 +123,41 @@ class ArcFaceHead(keras.layers.Layer):
 
         Args:
             embeddings: `(batch, dimension)` of unit rows.
-            labels: `(batch,)` int.
+            labels: `(batch,)` int; see `unlabelled`.
             pairing: Where images are mixed, with which others: the loss is then
                 share · loss(own label) + (1 - share) · loss(partner's), and right is the
                 label of the larger share.
             training: Whether what the head keeps may move.
 
         Returns:
-            `(batch,)` float32 each.
+            `(batch,)` float32 each. The mean of the second is the accuracy: it is scaled where
+            images have no label.
         """
         cosine = self.cosine(embeddings)
-        losses = self.cross_entropy(self.logits(cosine, labels, training), labels)
+        losses = self._label_losses(cosine, labels, training)
         if pairing is not None:
             partner, share = pairing
             others = keras.ops.take(labels, partner)
-            of_others = self.cross_entropy(self.logits(cosine, others), others)
+            of_others = self._label_losses(cosine, others)
             losses = share * losses + (1 - share) * of_others
             labels = keras.ops.where(share < 0.5, others, labels)
-        return losses, self.nearest_is(cosine, labels)
+        right = self.nearest_is(cosine, labels)
+        return losses, self._of_labelled(right, labels) if self.unlabelled else right
+
+    def _label_losses(self, cosine: Tensor, labels: Tensor, training: bool = False) -> Tensor:
+        """Cross entropy with margin, `(batch,)`; 0 without label."""
+        if not self.unlabelled:
+            return self.cross_entropy(self.logits(cosine, labels, training), labels)
+        known, some = labels >= 0, keras.ops.maximum(labels, 0)
+        losses = self.cross_entropy(self.logits(cosine, some, training, known), some)
+        return keras.ops.where(known, losses, keras.ops.zeros_like(losses))
+
+    @staticmethod
+    def _of_labelled(right: Tensor, labels: Tensor) -> Tensor:
+        """`(batch,)`, 0 without label, whose mean is that of the images with one."""
+        ops = keras.ops
+        known = ops.cast(labels >= 0, "float32")
+        return right * known / ops.maximum(ops.mean(known), 1e-6)
 
     def plain_losses(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """As `losses`, without margin: for validation."""
@@ -172,14 +208,28 @@ class CurricularFaceHead(ArcFaceHead):
             shape=(), initializer="zeros", trainable=False, name="progress"
         )
 
-    def logits(self, cosine: Tensor, labels: Tensor, training: bool = False) -> Tensor:
+    def logits(
+        self,
+        cosine: Tensor,
+        labels: Tensor,
+        training: bool = False,
+        known: Tensor | None = None,
+    ) -> Tensor:
         """Logits with margin and hard negatives raised; in training t moves first."""
         ops, columns = keras.ops, self.columns(labels)
         true = self.true_cosines(cosine, labels)
         bent = add_angular_margin(true, self.margin_of(labels))
         progress = kernels.tensor_of(self.progress)
         if training:
-            progress = 0.01 * ops.mean(ops.stop_gradient(true)) + 0.99 * progress
+            seen = ops.stop_gradient(true)
+            if known is None:
+                mean = ops.mean(seen)
+            else:
+                # Without any label in the batch, t stays.
+                number = ops.sum(ops.cast(known, "float32"))
+                total = ops.sum(ops.where(known, seen, ops.zeros_like(seen)))
+                mean = ops.where(number > 0, total / ops.maximum(number, 1.0), progress)
+            progress = 0.01 * mean + 0.99 * progress
             self.progress.assign(progress)
         hard = cosine > ops.stop_gradient(bent)[:, None]
         raised = ops.where(hard, cosine * (progress + cosine), cosine)

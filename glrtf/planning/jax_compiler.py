@@ -21,6 +21,8 @@ from glrtf.planning.tpu_compiler import ENVIRONMENT, cycles_of, memory_of, write
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
+    import jax
+
     from glrtf.config.training import TrainConfig
 
 
@@ -50,7 +52,7 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
         "libtpu": importlib.metadata.version("libtpu"),
         "devices": len(devices),
     }
-    lowered = _lowered(settings, devices)
+    lowered = traced_update(settings, devices).lower()
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -71,8 +73,8 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
     return result
 
 
-def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
-    """The update, lowered for these devices; there are no images, and weights are zero."""
+def traced_update(settings: dict[str, Any], devices: list[Any]) -> "jax.stages.Traced":
+    """The update, traced for these devices; there are no images, and weights are zero."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -123,7 +125,7 @@ def _lowered(settings: dict[str, Any], devices: list[Any]) -> Any:
 
     values = type(variables)(*(of_group(name) for name in variables._fields))
     images = config.batch_size * mesh.size
-    return update.lower(  # type: ignore[attr-defined]  # It is compiled by jax.jit.
+    return update.trace(  # type: ignore[attr-defined]  # It is compiled by jax.jit.
         values,
         (
             shaped((images, config.size, config.size, 3), jnp.uint8, BY_DEVICE),

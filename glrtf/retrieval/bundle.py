@@ -14,11 +14,12 @@ from glrtf.config.ranking import RankingSettings
 from glrtf.config.ranking import names as ranking_names
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.embeddings import digests
-from glrtf.embeddings.adapter import AdaptedRows, Adapter, adapted
+from glrtf.embeddings.adapted_rows import AdaptedRows, adapted
+from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.digests import Verify
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import JoinedRows, join
+from glrtf.embeddings.joined_rows import JoinedRows, join
 from glrtf.retrieval.ranking_files import settings_of
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embeddings.adapter import AdaptedRows
+from glrtf.embeddings.adapted_rows import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, JoinedRows
+from glrtf.embeddings.joined_rows import JoinedRows
+from glrtf.embeddings.rows import ArrayRows
 from glrtf.retrieval.inputs import Inputs
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files

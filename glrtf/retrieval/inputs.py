@@ -9,18 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.retrieval import RetrieveConfig
-from glrtf.embeddings.adapter import AdaptedRows, Adapter, adapted
+from glrtf.embeddings.adapted_rows import AdaptedRows, adapted
+from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import (
-    ArrayRows,
-    JoinedRows,
-    RowSource,
-    gather_rows,
-    join,
-)
+from glrtf.embeddings.joined_rows import JoinedRows, join
+from glrtf.embeddings.rows import ArrayRows, RowSource, gather_rows
 from glrtf.retrieval.bridging import landmark_confidence, non_landmark
 from glrtf.retrieval.ordering import id_ranks
 from glrtf.retrieval.published_parts import PublishedParts
@@ -55,6 +51,7 @@ class Inputs:
         self._config = config
         self.digests: dict[str, str] = {}
         self._agreement = Agreement()
+        self._of_query = Agreement() if config.asymmetric else self._agreement
         self.query: RowSource = self._open("query", config.query)
         self.index: RowSource = self._open("index", config.index)
         self.images: RowSource = ConcatenatedRows([self.index, self.query])
@@ -126,8 +123,9 @@ class Inputs:
         return self._joined(role, sets)
 
     def _joined(self, role: str, sets: Sequence[EmbeddingSet]) -> JoinedRows | AdaptedRows:
+        agreement = self._of_query if role == "query" else self._agreement
         for place, one in enumerate(sets):
-            self._agreement.add(f"--{role} {one.folder}", one.meta, place)
+            agreement.add(f"--{role} {one.folder}", one.meta, place)
         adapter = self._adapter
         if adapter is None:
             return self._not_empty(role, join(sets, self._config.votes))

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.config.ranking import PUBLISHED_PARTS
-from glrtf.embeddings.adapter import AdaptedRows
+from glrtf.embeddings.adapted_rows import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, JoinedRows, gather_rows
+from glrtf.embeddings.joined_rows import JoinedRows
+from glrtf.embeddings.rows import ArrayRows, gather_rows
 from glrtf.retrieval.ordering import id_ranks
 from tfrecords_tools.storage import files
 

@@ -119,7 +119,7 @@ class Answer:
         return {
             "likely": f"likely: {best} ({percent})",
             "unsure": f"unsure: {perhaps} ({percent})",
-            "unknown": f"unknown: nothing in the index is sure to match ({perhaps}, {percent})",
+            "unknown": f"unknown: nothing in the index is likely to match ({perhaps}, {percent})",
         }.get(self.verdict or "", "")
 
 

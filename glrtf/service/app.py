@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from glrtf.config.service import MOST_ANSWERS, ServeConfig
+from glrtf.config.service import MOST_ANSWERS, PhotoFusion, ServeConfig
 from glrtf.photos.store import Photos
 from glrtf.service import boxes
 from glrtf.service.answers import WEAK, Answer
@@ -96,12 +96,13 @@ class Service:
         like: Texts = [],  # noqa: B006
         only_labels: Texts = [],  # noqa: B006
         only_folders: Texts = [],  # noqa: B006
+        fusion: PhotoFusion = "mean",
     ) -> Response:
         """Searches with the photos of a form, which show one object.
 
-        `box` has one box for each photo, or none.
+        `box` has one box for each photo, or none; `fusion` is that of `Query`.
         """
-        query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)))
+        query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)), fusion)
         return await self._respond(lambda place: self._answer(request, place, query, box), limit)
 
     async def like(
@@ -110,13 +111,14 @@ class Service:
         limit: Limit = 20,
         only_labels: Texts = [],  # noqa: B006
         only_folders: Texts = [],  # noqa: B006
+        fusion: PhotoFusion = "mean",
     ) -> Response:
         """Searches with photos of the index."""
         within = Within(tuple(only_labels), tuple(only_folders))
 
         async def answer(place: Place) -> Answer:
             place.uploading = False
-            return await self._asked(Query((), tuple(image_id), within))
+            return await self._asked(Query((), tuple(image_id), within, fusion))
 
         return await self._respond(answer, limit)
 

@@ -72,8 +72,8 @@ class Box:
         part = pixels[upper:lower, left:right]
         if not part.size:
             raise NothingInsideError(
-                f"the box {','.join(f'{end:g}' for end in self.ends)} has nothing of its"
-                f" {width}x{height} pixels"
+                f"the box {','.join(f'{end:g}' for end in self.ends)} lies outside the"
+                f" photo of {width}x{height} pixels"
             )
         return part
 

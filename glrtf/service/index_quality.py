@@ -217,7 +217,7 @@ def as_lines(quality: Quality) -> list[str]:
     """Lines for a terminal."""
     low, high = quality.map_100_interval
     lines = [
-        f"photos    {quality.queries}, and {quality.unanswerable} with nothing right in the index",
+        f"photos    {quality.queries}, and {quality.unanswerable} without an answer in the index",
         f"mAP@100   {quality.map_100:.4f}  (95 % of resamples: {low:.4f} to {high:.4f})",
         f"recall@1  {quality.recall_1:.4f}  (the first photo shows the same landmark)",
     ]

@@ -38,7 +38,7 @@ class PhotoModel(Protocol):
 
 
 class JoinedModels:
-    """Models whose rows are joined as `glrtf.embeddings.rows.join` joins their sets.
+    """Models whose rows are joined as `glrtf.embeddings.joined_rows.join` joins their sets.
 
     Args:
         models: The models.

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glrtf.data.photo_folders import LIST_NAME
+from glrtf.embeddings.row_values import values_of
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from tfrecords_tools import csv_rows, labels
 from tfrecords_tools.storage import files
@@ -22,15 +23,11 @@ def landmarks_of(path: str, ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64
     Raises:
         UserError: On missing columns or a landmark that is not a number.
     """
-    found = np.full(len(ids), NO_LANDMARK, np.int64)
     if not path:
-        return found
-    places: dict[bytes, int] = {one: row for row, one in enumerate(ids.tolist())}
-    for _, landmark_id, image_ids in labels.landmark_rows(path):
-        for one in image_ids:
-            if (row := places.get(one.encode())) is not None:
-                found[row] = landmark_id
-    return found
+        return np.full(len(ids), NO_LANDMARK, np.int64)
+    landmarks, found = values_of(path, ids, labels.image_landmarks(path), np.int64)
+    landmarks[~found] = NO_LANDMARK
+    return landmarks
 
 
 def names_of_photos(folder: str) -> dict[str, str]:

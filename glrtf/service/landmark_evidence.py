@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
 from glrtf.config.search import SearchConfig
-from glrtf.embeddings.adapter import AdaptedRows
+from glrtf.embeddings.adapted_rows import AdaptedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, JoinedRows, RowSource, groups_of
+from glrtf.embeddings.joined_rows import JoinedRows
+from glrtf.embeddings.rows import ArrayRows, RowSource, groups_of
 from glrtf.embeddings.subset_rows import SubsetRows
 from glrtf.retrieval.bridging import landmark_confidence as landmarks
 from glrtf.retrieval.bridging import non_landmark

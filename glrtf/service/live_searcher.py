@@ -160,7 +160,7 @@ class LiveSearcher:
                     )
             except (UserError, OSError) as error:
                 print(
-                    f"note: {error}; answering with version {self.version} as before",
+                    f"note: {error}; still answering with version {self.version}",
                     file=sys.stderr,
                     flush=True,
                 )

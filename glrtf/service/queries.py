@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.config.service import PhotoFusion
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.service.photo_input import Prepared
 from tfrecords_tools.command.near_words import did_you_mean
@@ -44,11 +45,14 @@ class Query:
         photos: The photos, as inputs of the model (see `PhotoReader`).
         like: Index photos to search with, by id or name; they are not part of the answer.
         within: The part of the index to search in.
+        fusion: How several photos are searched with: mean, once with the mean of their rows; max,
+            with each, and every answer has the best of its scores.
     """
 
     photos: tuple[Prepared, ...] = ()
     like: tuple[str, ...] = ()
     within: Within = ALL
+    fusion: PhotoFusion = "mean"
 
 
 def mean_row(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

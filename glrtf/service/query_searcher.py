@@ -2,6 +2,7 @@
 
 import collections
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from glrtf.config.service import MOST_ANSWERS
 from glrtf.data.input_spec import InputSpec
 from glrtf.embeddings.rows import gather_rows
 from glrtf.service.answers import Answer
+from glrtf.service.late_fusion import best_of
 from glrtf.service.photo_input import Prepared
 from glrtf.service.queries import IndexPhotos, Query, Within, mean_row
 from glrtf.service.row_searcher import RowSearcher
@@ -51,15 +53,16 @@ class QuerySearcher(RowSearcher):
             except UserError as error:
                 found[place] = error
         rows = self._query_rows([queries[place] for place in spaces], list(liked.values()))
-        row_of = dict(zip(spaces, rows, strict=True))
+        rows_of = dict(zip(spaces, rows, strict=True))
         # Queries that search the same part of the index share one pass over it.
         plain = [p for p in spaces if spaces[p] is self._whole and not len(liked[p])]
         if plain:
-            answers = self.answer(np.stack([row_of[place] for place in plain]), limit)
-            for place, answer in zip(plain, answers, strict=True):
-                found[place] = answer
+            answers = iter(self.answer(np.concatenate([rows_of[p] for p in plain]), limit))
+            for place in plain:
+                found[place] = _joined(list(islice(answers, len(rows_of[place]))), limit)
         for place in spaces.keys() - set(plain):
-            [found[place]] = self.answer(row_of[place][None], limit, spaces[place], liked[place])
+            parts = self.answer(rows_of[place], limit, spaces[place], liked[place])
+            found[place] = _joined(parts, limit)
         return [each for each in found if each is not None]
 
     @property
@@ -76,14 +79,16 @@ class QuerySearcher(RowSearcher):
     def _query_rows(
         self, queries: Sequence[Query], liked: Sequence[npt.NDArray[np.int64]]
     ) -> list[np.ndarray]:
-        """A row (d,) for each query; the mean if it has several photos."""
+        """The rows (n, d) of each query: the mean of several photos, or with max all of them."""
         embedded = iter(self.embedded([photo for query in queries for photo in query.photos]))
         result: list[np.ndarray] = []
         for query, rows in zip(queries, liked, strict=True):
             own = [next(embedded) for _ in query.photos]
             if len(rows):
                 own.extend(gather_rows(self.index, rows).astype(np.float32))
-            result.append(own[0] if len(own) == 1 else mean_row(np.stack(own)))
+            each = np.stack(own)
+            is_mean = len(own) > 1 and query.fusion == "mean"
+            result.append(mean_row(each)[None] if is_mean else each)
         return result
 
     def _space(self, within: Within) -> SearchSpace:
@@ -98,3 +103,8 @@ class QuerySearcher(RowSearcher):
             while len(self._spaces) > _SPACES_KEPT:
                 self._spaces.popitem(last=False)
         return space
+
+
+def _joined(answers: Sequence[Answer], limit: int) -> Answer:
+    """One answer for the rows of a query."""
+    return answers[0] if len(answers) == 1 else best_of(answers, limit)

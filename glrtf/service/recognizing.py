@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from glrtf.config.recognition import RecognizeConfig
 from glrtf.config.service import EvaluateIndexConfig
-from glrtf.embeddings.adapter import AdaptedRows, adapted
+from glrtf.embeddings.adapted_rows import AdaptedRows, adapted
 from glrtf.embeddings.adapter import load as load_adapter
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import JoinedRows, RowSource, join
+from glrtf.embeddings.joined_rows import JoinedRows, join
+from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.bridging.landmark_confidence import NO_LANDMARK
 from glrtf.retrieval.bundle import open_bundle
 from glrtf.service import calibrating, curve_data, index_quality

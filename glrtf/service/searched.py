@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from glrtf.config.ranking import PUBLISHED_FOR_PHOTOS, RankingSettings
 from glrtf.config.service import SearcherConfig
-from glrtf.embeddings.adapter import AdaptedRows
+from glrtf.embeddings.adapted_rows import AdaptedRows
 from glrtf.embeddings.agreement import Agreement
 from glrtf.embeddings.digests import Verify
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, JoinedRows
+from glrtf.embeddings.joined_rows import JoinedRows
+from glrtf.embeddings.rows import ArrayRows
 from glrtf.retrieval.bundle import Bundle, open_bundle
 
 SearchedRows = EmbeddingSet | JoinedRows | AdaptedRows | ArrayRows

@@ -17,6 +17,7 @@ from glrtf.service.joined_models import PhotoModel
 from glrtf.service.photo_input import Prepared
 from glrtf.service.query_searcher import QuerySearcher
 from glrtf.service.searched import Searched, open_searched
+from tfrecords_tools.errors import UserError
 
 
 class Searcher(QuerySearcher):
@@ -27,7 +28,7 @@ class Searcher(QuerySearcher):
         searched: The photos and settings.
         config: See `RowSearcher`.
         photos: How the model embeds photos, for the comparison with new versions of the index; see
-            `model_agreement.description`.
+            `model_agreement.description`. None compares nothing.
 
     Attributes:
         model: The model.
@@ -110,14 +111,27 @@ def load_searcher(config: SearcherConfig, max_batch: int = 32) -> Searcher:
         precision=config.precision,
         runtime=config.runtime,
         descriptor=config.descriptor,
-        recorded=searched.index_sets[0].meta.get("preparation"),
+        recorded=None if config.asymmetric else searched.index_sets[0].meta.get("preparation"),
         light=True,
     )
     embedder = embedder.adapted_by(config.adapter)
+    if config.asymmetric:
+        _refuse_length(embedder.dimension, searched, config)
+        return Searcher(BatchModel(embedder, config.tta, max_batch), searched, config)
     photos = model_agreement.description(embedder, config.tta)
     searcher = Searcher(BatchModel(embedder, config.tta, max_batch), searched, config, photos)
     _show(model_agreement.notes(photos, [*searched.index_sets, *searched.train_sets]))
     return searcher
+
+
+def _refuse_length(dimension: int, searched: Searched, config: SearcherConfig) -> None:
+    """Rows of a model that did not embed the sets must at least have their length."""
+    if dimension != searched.index.dimension:
+        raise UserError(
+            f"--model {config.model}: expected rows of {searched.index.dimension} numbers as those"
+            f" of {config.index}, found {dimension}; with --asymmetric train it towards rows of"
+            " these sets with --distill.projection none"
+        )
 
 
 def _show(notes: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ class Position:
         num_classes: Classes of the head.
         global_batch_size: Images an update.
         metrics: Metrics at that point, such as the training loss.
-        data: Digest of the shards, `workdir.data_digest`; empty in those of earlier versions.
+        data: Digest of the shards, `workdir.photos_digest`; empty in those of earlier versions.
         rows: Digest of the set that the run learns from; empty without one.
     """
 

@@ -13,7 +13,7 @@ from glrtf.data.augmentation import Augmentation as Augmentation
 from glrtf.data.graph_pipeline import graph_batches
 from glrtf.data.input_pipeline import plain_errors, train_batches
 from glrtf.data.shards import ShardSet
-from glrtf.data.teacher_rows import open_teacher
+from glrtf.data.teacher_rows import least_label, open_teacher
 from glrtf.training.strategy import drives_other_hosts
 from tfrecords_tools.errors import UserError
 
@@ -83,18 +83,22 @@ def distributed_batches(
         else:
             batches = train_batches(shards, **settings, teacher=teacher)
         return batches.map(
-            lambda images, labels, *rows: (images, check_labels(labels, num_classes), *rows)
+            lambda images, labels, *rows: (
+                images,
+                check_labels(labels, num_classes, least_label(config)),
+                *rows,
+            )
         )
 
     return iter(strategy.distribute_datasets_from_function(of_host))
 
 
-def check_labels(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """The labels, or an error that names the first one outside [0, num_classes).
+def check_labels(labels: tf.Tensor, num_classes: int, least: int = 0) -> tf.Tensor:
+    """The labels, or an error that names the first one outside [least, num_classes).
 
     Runs on the host: accelerators silently read past a matrix's end.
     """
-    wrong = tf.boolean_mask(labels, (labels < 0) | (labels >= num_classes))
+    wrong = tf.boolean_mask(labels, (labels < least) | (labels >= num_classes))
     check = tf.debugging.Assert(
         tf.equal(tf.size(wrong), 0),
         [f"{_LABEL_TEXT} {num_classes - 1}, found", wrong[:1]],

@@ -9,7 +9,7 @@ from jax.sharding import Mesh, NamedSharding
 from glrtf.config.training import TrainConfig
 from glrtf.data.host_batches import training_reader
 from glrtf.data.shards import ShardSet
-from glrtf.data.teacher_rows import open_teacher
+from glrtf.data.teacher_rows import least_label, open_teacher
 from glrtf.training.jax_placement import BY_DEVICE
 from tfrecords_tools.errors import UserError
 
@@ -51,17 +51,17 @@ def batches_on_mesh(
     )
     sharding = NamedSharding(mesh, BY_DEVICE)
     for batch in reader.batches():
-        check_labels(batch[1], num_classes, config.data)
+        check_labels(batch[1], num_classes, config.data, least_label(config))
         yield tuple(on_devices(values, sharding) for values in batch)
 
 
-def check_labels(labels: np.ndarray, num_classes: int, folder: str) -> None:
-    """Refuses labels outside [0, num_classes): a device would silently read past a matrix's end.
+def check_labels(labels: np.ndarray, num_classes: int, folder: str, least: int = 0) -> None:
+    """Refuses labels outside [least, num_classes): devices silently read past a matrix's end.
 
     Raises:
         UserError: Naming the first one.
     """
-    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    wrong = labels[(labels < least) | (labels >= num_classes)]
     if len(wrong):
         raise UserError(
             f"{folder}: label: expected 0 to {num_classes - 1}, found {wrong[0]}; the shards are "

@@ -80,7 +80,7 @@ class Trainer:
         self._chief = chief
         self._validate = validate
         self._folder = files.join(config.folder, "checkpoints")
-        self._data = workdir.data_digest(config.data)
+        self._data = workdir.photos_digest(config)
         self._rows = workdir.rows_digest(config)
         self._pending: list[Any] = []
         self._seen: list[np.ndarray] = []

@@ -6,8 +6,9 @@ import sys
 from glrtf.config.backbone_names import HUB, LITE_BACKBONES, family
 from glrtf.config.training import TrainConfig
 from glrtf.config.weights import AUTOML_BACKBONES, how_to_convert, published_weights
+from glrtf.data.extra_photos import require_extra
 from glrtf.data.shards import require_shards
-from glrtf.data.teacher_rows import row_width
+from glrtf.data.teacher_rows import require_same_model, row_width
 from glrtf.training import checkpoints
 from tfrecords_tools.command import expected
 from tfrecords_tools.command.near_words import did_you_mean
@@ -53,6 +54,12 @@ def _check_rows(config: TrainConfig) -> None:
     if not config.distill.rows:
         return
     expected.folder("--distill.rows", config.distill.rows)
+    for folder in config.distill.extra_rows:
+        expected.folder("--distill.extra_rows", folder)
+    for folder in config.distill.extra_data:
+        expected.folder("--distill.extra_data", folder)
+        require_extra(folder)
+    require_same_model(config.distill)
     try:
         config.distill.projection_of(row_width(config), config.embedding_dim)
     except ValueError as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from glrtf.config.keras_settings import keras
 from glrtf.config.training import TrainConfig
+from glrtf.data.extra_photos import with_extra_photos
 from glrtf.data.input_spec import InputSpec
 from glrtf.data.shards import ShardSet, open_shards
 from glrtf.models.margins import margins_from_counts
@@ -41,7 +42,7 @@ def train(
         UserError: On bad data, a workdir of another run, missing devices, a
             damaged checkpoint, or a loss that is not finite.
     """
-    shards = open_shards(config.data, "train")
+    shards = with_extra_photos(open_shards(config.data), config.distill.extra_data)
     num_classes = _num_classes(shards, config.data)
     config = with_max_side(config, shards)
     # The embedded sample is for trying things out: the CPU is enough.
@@ -139,11 +140,14 @@ def _tell(
 ) -> None:
     """Prints one line about the run: engine, devices, data and size of the updates."""
     replicas = engine.replicas
+    without = sum(shard.num_examples for shard in shards.shards if not shard.labelled)
+    extra = f" and {without} without labels" if without else ""
     print(
         f"{config.folder}: {engine.name} on {engine.describe()} ({why}): {config.backbone} "
-        f"at {config.size} on {shards.num_examples} images of {num_classes} landmarks, "
-        f"from {begun}; {plan.total_updates} updates of {plan.global_batch_size} images "
-        f"({replicas} x {config.accumulation_steps} x {config.micro_batch}), {precision}, "
+        f"at {config.size} on {shards.num_examples - without} images of {num_classes} "
+        f"landmarks{extra}, from {begun}; {plan.total_updates} updates of "
+        f"{plan.global_batch_size} images ({replicas} x {config.accumulation_steps} x "
+        f"{config.micro_batch}), {precision}, "
         f"peak learning rate {config.peak_learning_rate(replicas):.3g}; "
         "the first update takes longest",
         file=sys.stderr,

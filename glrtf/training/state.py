@@ -107,6 +107,7 @@ def build_state(
         row_width: Length of the rows that the model learns from; 0 for none.
     """
     head = head_from_config(config, num_classes, margin, replicas)
+    head.unlabelled = bool(config.distill.extra_data)
     embedding_model = embedding_model_from_config(config, precision, any_size=True)
     distillation = None
     if row_width:

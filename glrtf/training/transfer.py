@@ -2,7 +2,7 @@
 
 from glrtf.config.backbone_names import plain_name
 from glrtf.config.training import TrainConfig
-from glrtf.embeddings.embedding_set import EmbeddingSet
+from glrtf.data.teacher_rows import open_rows
 from glrtf.embeddings.principal import principal_map
 from glrtf.models.arrays import assign
 from glrtf.models.class_shards import whole_shape
@@ -32,7 +32,7 @@ def initialise(state: TrainState, config: TrainConfig) -> str:
         message = "random weights" if config.weights == "none" else f"weights of {config.weights}"
     distillation = state.model.distillation
     if distillation is not None and distillation.projection == "pca":
-        rows = EmbeddingSet.open(config.distill.rows)
+        rows = open_rows(config.distill)
         distillation.project_rows(*principal_map(rows, config.embedding_dim))
     if state.average is not None:
         state.average.reset()

@@ -2,9 +2,12 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from glrtf.config.training import TrainConfig
+from glrtf.data.extra_photos import split_of
+from glrtf.data.teacher_rows import rows_folders
 from glrtf.embeddings.info import digest_of, read_info
 from glrtf.training import checkpoints
 from tfrecords_tools.command import cli
@@ -27,7 +30,7 @@ _FREE = (
         "max_hours",
     ),
     *("wandb_project", "plot_schedule", "remat", "head_sharding", "accumulation_steps", "data"),
-    "distill.rows",
+    *("distill.rows", "distill.extra_data", "distill.extra_rows"),
     *("input.max_bad_records", "input.exact_resize", "input.files_at_once"),
 )
 
@@ -80,9 +83,21 @@ def data_digest(folder: str, split: str = "train") -> str:
     return hashlib.sha256("\n".join([str(info.num_classes), *shards]).encode()).hexdigest()
 
 
+def photos_digest(config: TrainConfig) -> str:
+    """A digest of all photos that a run learns from, wherever they are stored."""
+    labelled = data_digest(config.data)
+    if not config.distill.extra_data:
+        return labelled
+    extra = [data_digest(folder, split_of(folder)) for folder in config.distill.extra_data]
+    return hashlib.sha256("\n".join([labelled, *extra]).encode()).hexdigest()
+
+
 def rows_digest(config: TrainConfig) -> str:
-    """What the set that a run learns from holds, wherever it lies; empty without one."""
-    return digest_of(read_info(config.distill.rows)) if config.distill.rows else ""
+    """What the sets that a run learns from hold, wherever they lie; empty without one."""
+    if not config.distill.rows:
+        return ""
+    first, *extra = [digest_of(read_info(folder)) for folder in rows_folders(config.distill)]
+    return hashlib.sha256("\n".join([first, *extra]).encode()).hexdigest() if extra else first
 
 
 def _refuse_changes(saved: TrainConfig, config: TrainConfig) -> None:
@@ -106,28 +121,35 @@ def _refuse_other_data(recorded: str, saved: TrainConfig, config: TrainConfig) -
     """Refuses shards other than those of the run's checkpoints.
 
     Args:
-        recorded: `data_digest` of what the last checkpoint was trained on; empty in checkpoints of
+        recorded: `photos_digest` of what the last checkpoint was trained on; empty in those of
             earlier versions, whose data is then read at its old path.
         saved: The run's settings.
         config: The settings of this start.
     """
-    if not recorded and saved.data == config.data:
+    if not recorded and saved.data == config.data and not config.distill.extra_data:
         return
-    expected, found = recorded or data_digest(saved.data), data_digest(config.data)
+    expected, found = recorded or data_digest(saved.data), photos_digest(config)
     if expected and expected == found:
         return
     what = "other shards than" if expected else "shards that cannot be compared with"
+    before = _named(saved.data, saved.distill.extra_data)
     raise UserError(
-        f"{config.folder}: holds a run with other settings (data {saved.data!r}, now "
-        f"{config.data!r}, which holds {what} the run's); use those, or choose another --workdir"
+        f"{config.folder}: holds a run with other settings (data {before}, now "
+        f"{_named(config.data, config.distill.extra_data)}, which holds {what} the run's); use "
+        "those, or choose another --workdir"
     )
+
+
+def _named(data: str, extra: Sequence[str]) -> str:
+    """The photos of a run, for messages."""
+    return f"{data!r} with --distill.extra_data {' '.join(extra)}" if extra else repr(data)
 
 
 def _refuse_other_rows(recorded: str, config: TrainConfig) -> None:
     """Refuses another set of rows than the run's checkpoints were trained on."""
     if recorded == rows_digest(config):
         return
-    named = config.distill.rows or "none"
+    named = " and ".join(rows_folders(config.distill)) or "none"
     expected = f"the set with digest {recorded[:12]}…" if recorded else "no rows"
     raise UserError(
         f"{config.folder}: --distill.rows: expected {expected}, as the run began, found {named}; "

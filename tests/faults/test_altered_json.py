@@ -33,7 +33,7 @@ from glrtf.service.calibration import Calibration
 from glrtf.training import checkpoints, strategy
 from glrtf.tuning import ablation_table
 from glrtf.tuning.ablation import Row, TimedCache
-from tfrecords_tools import check, finish
+from tfrecords_tools import check, fold_plan
 from tfrecords_tools.build_config import BuildConfig
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.sample import draw
@@ -222,8 +222,8 @@ def sample_note(folder):
 
 def build_plan(folder):
     config = BuildConfig(source=str(folder), output=str(folder))
-    finish.begin(str(folder), config)
-    return "plan.json", lambda: finish.begin(str(folder), config)
+    fold_plan.begin(str(folder), config)
+    return "plan.json", lambda: fold_plan.begin(str(folder), config)
 
 
 def whitening_note(folder):

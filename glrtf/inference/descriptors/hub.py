@@ -12,22 +12,31 @@ from glrtf.models.hub import image_converter, input_scale, load_preset
 def load(model: str) -> RawModel:
     """Loads keras_hub:PRESET; KerasHub downloads a preset once; a local folder works too.
 
+    Of a network of images and text, such as SigLIP's, the vision encoder is the model.
+
     Raises:
         UserError: If there is no preset of that name, or no network to download it.
     """
-    backbone = load_preset(model)
+    whole = load_preset(model)
+    backbone = getattr(whole, "vision_encoder", whole)
     named = type(backbone).__name__ + weights_digest(backbone)
     digest = hashlib.sha256(named.encode()).hexdigest()
-    return of_keras(backbone, digest, _suggested(model, backbone))
+    suggested = _pooling(backbone) if backbone is whole else {}
+    return of_keras(backbone, digest, suggested | _preparation(model))
 
 
-def _suggested(model: str, backbone: Any) -> dict[str, Any]:
-    """Size, range and pooling from the preset's own image converter."""
+def _pooling(backbone: Any) -> dict[str, Any]:
+    """By the shape of the output; vision encoders of text and images may have no class token."""
     rank = 0 if isinstance(backbone.output, dict) else len(backbone.output.shape)
-    suggested: dict[str, Any] = {3: {"pooling": "cls"}, 4: {"pooling": "mean"}}.get(rank, {})
+    return {3: {"pooling": "cls"}, 4: {"pooling": "mean"}}.get(rank, {})
+
+
+def _preparation(model: str) -> dict[str, Any]:
+    """Size, resize and range from the preset's own image converter."""
     converter, found = image_converter(model), input_scale(model)
     if converter is None or found is None:
-        return suggested
+        return {}
+    suggested = _resize(converter)
     if converter.image_size and converter.image_size[0] == converter.image_size[1]:
         suggested["size"] = int(converter.image_size[0])
     # value * scale + offset = (value / 255 - mean) / std
@@ -36,3 +45,17 @@ def _suggested(model: str, backbone: Any) -> dict[str, Any]:
     if (mean, std) == ([0.0] * 3, [1 / 255] * 3):
         return {**suggested, "range": "0..255"}
     return {**suggested, "mean": mean, "std": std}
+
+
+def _resize(converter: Any) -> dict[str, Any]:
+    """How it resizes; it crops to the input's aspect and does not antialias unless it says so."""
+    rule = "squash"
+    if getattr(converter, "crop_to_aspect_ratio", False):
+        rule = "crop"
+    elif getattr(converter, "pad_to_aspect_ratio", False):
+        rule = "pad"
+    suggested: dict[str, Any] = {"resize": rule}
+    kind = {"lanczos3": "lanczos"}.get(converter.interpolation, converter.interpolation)
+    if kind in ("nearest", "bilinear", "bicubic", "lanczos"):
+        suggested["filter"] = kind
+    return {**suggested, "antialias": bool(converter.antialias)}

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.embeddings.row_values import values_of
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.ordering import bits_of_places, sorted_with_places
 from tfrecords_tools import labels
@@ -43,23 +44,17 @@ def read_landmarks(path: str, train: RowSource) -> npt.NDArray[np.int64]:
         UserError: On missing columns, a landmark that is not a number, or a train image without
             landmark or with several.
     """
-    by_id: dict[bytes, int] = {}
-    for line, landmark_id, image_ids in labels.landmark_rows(path):
-        for image_id in image_ids:
-            known = by_id.setdefault(image_id.encode(), landmark_id)
-            if known != landmark_id:
-                raise UserError(
-                    f"{path}, line {line}: expected one landmark for image {image_id}, found"
-                    f" {landmark_id} after {known}; remove one"
-                )
-    missing = [one for one in train.ids.tolist() if one not in by_id]
-    if missing:
+    landmarks, found = values_of(
+        path, train.ids, labels.image_landmarks(path), np.int64, "landmark"
+    )
+    if not found.all():
+        missing = train.ids[~found]
         raise UserError(
             f"{path}: expected the landmark of every image of {train.name}, found none for "
             f"{len(missing)} of them, the first {missing[0].decode()}; give the CSV the train "
             "set was made from"
         )
-    return np.array([by_id[one] for one in train.ids.tolist()], np.int64)
+    return landmarks
 
 
 def landmark_confidences(

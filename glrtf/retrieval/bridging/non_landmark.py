@@ -4,9 +4,12 @@ Train images that resemble non-landmark photos (food, faces, forests) are close 
 similarity increases their distance.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
+from glrtf.embeddings.row_values import values_of
 from glrtf.embeddings.rows import RowSource
 from glrtf.retrieval.search.neighbors import Neighbors
 from tfrecords_tools import csv_rows
@@ -56,22 +59,24 @@ def read_scores(path: str, train: RowSource) -> npt.NDArray[np.float64]:
         UserError: On missing columns, a value that is not a number, or a train image without a
             value.
     """
-    by_id: dict[bytes, float] = {}
-    columns = ("id", "non_landmark_confidence")
-    for line, (image_id, text) in csv_rows.read_rows(path, columns):
+    scores, found = values_of(path, train.ids, _scores_by_id(path), np.float64)
+    if not found.all():
+        missing = train.ids[~found]
+        raise UserError(
+            f"{path}: expected a line for every image of {train.name}, found none for "
+            f"{len(missing)} of them, the first {missing[0].decode()}"
+        )
+    return scores
+
+
+def _scores_by_id(path: str) -> Iterator[tuple[int, str, float]]:
+    for line, (image_id, text) in csv_rows.read_rows(path, ("id", "non_landmark_confidence")):
         value = csv_rows.real_number(text)
         if not np.isfinite(value):
             raise UserError(
                 f"{path}:{line}: expected a number as non_landmark_confidence, found {text[:40]!r}"
             )
-        by_id[image_id.encode()] = value
-    missing = [one for one in train.ids.tolist() if one not in by_id]
-    if missing:
-        raise UserError(
-            f"{path}: expected a line for every image of {train.name}, found none for "
-            f"{len(missing)} of them, the first {missing[0].decode()}"
-        )
-    return np.array([by_id[one] for one in train.ids.tolist()])
+        yield line, image_id, value
 
 
 def rows_without_landmark(solution: str, images: RowSource) -> npt.NDArray[np.int64]:

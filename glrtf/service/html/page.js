@@ -38,8 +38,8 @@ const named = (mark) => mark.name || `landmark ${mark.landmark_id}`;
 const percent = (probability) => `${Math.round(100 * probability)} %`;
 const isWeak = (each) => each.probability !== null && each.probability < state.weak;
 
-// How sure a landmark or photo is: a probability where it is known, else the score itself.
-function sureness(each, score, digits) {
+// The confidence of a landmark or photo: a probability if known, otherwise the score.
+function confidence(each, score, digits) {
   const known = each.probability !== null;
   const title = known ? `how often answers with such a score were right; score ${score.toFixed(digits)}` : "score";
   return element("span", { class: "number", title }, known ? percent(each.probability) : score.toFixed(digits));
@@ -47,17 +47,17 @@ function sureness(each, score, digits) {
 
 function verdict(answer) {
   if (answer.verdict === null) return "";
-  const [mark, sure] = [answer.landmarks[0], percent(answer.probability)];
+  const [mark, shown] = [answer.landmarks[0], percent(answer.probability)];
   const byMark = mark && mark.probability === answer.probability;
-  if (answer.verdict === "likely") return `Likely: ${byMark ? named(mark) : "the first photo shows it too"} (${sure})`;
+  if (answer.verdict === "likely") return `Likely: ${byMark ? named(mark) : "the first photo shows it too"} (${shown})`;
   const perhaps = byMark ? `perhaps ${named(mark)}` : "the first photo may show it too";
-  if (answer.verdict === "unsure") return `Unsure: ${perhaps} (${sure})`;
-  return `Unknown: nothing here is sure to match (${perhaps}, ${sure})`;
+  if (answer.verdict === "unsure") return `Unsure: ${perhaps} (${shown})`;
+  return `Unknown: nothing here is likely to match (${perhaps}, ${shown})`;
 }
 
 function markItem(mark) {
-  const sure = sureness(mark, mark.confidence, 2);
-  const line = element("div", { class: "line" }, element("b", {}, named(mark)), sure);
+  const shown = confidence(mark, mark.confidence, 2);
+  const line = element("div", { class: "line" }, element("b", {}, named(mark)), shown);
   return element("li", isWeak(mark) ? { class: "weak" } : {}, line, trainStrip(mark.train_photos, named(mark)));
 }
 
@@ -78,7 +78,7 @@ function bridge(found, marks) {
 
 function foundItem(found, place, marks) {
   const rank = element("b", {}, `${place + 1}.`);
-  const final = sureness(found, found.final, 3);
+  const final = confidence(found, found.final, 3);
   const kind = isWeak(found) ? { class: "weak" } : {};
   const item = element("li", { "data-id": found.image_id, ...kind },
     photo("index", found.image_id, 320, `Ranked ${place + 1}`),
@@ -262,7 +262,7 @@ async function begin() {
   const scale = byId("scale");
   scale.textContent = state.calibration
     ? `Percentages: how often answers with such a score were right, by ${state.calibration}. Faded: under ${percent(state.weak)}.`
-    : "How sure these scores are is not known: too few photos of known landmarks.";
+    : "The confidence of these scores is unknown: too few photos of known landmarks.";
   byId("about").textContent = `Searches ${state.index_photos.toLocaleString("en")} photos${train}.`;
   document.documentElement.dataset.ready = "yes";
   likeOfAddress();

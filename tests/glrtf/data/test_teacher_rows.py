@@ -37,7 +37,7 @@ def read(shards, folder, start_step=0):
         seed=3,
         config=config,
         start_step=start_step,
-        teacher=TeacherRows(folder),
+        teacher=TeacherRows(DistillConfig(rows=folder)),
     )
     return reader.batches()
 

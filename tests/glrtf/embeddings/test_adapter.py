@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from glrtf.embeddings import adapter, embedding_set
-from glrtf.embeddings.adapter import AdaptedRows, Adapter
+from glrtf.embeddings import adapted_rows, adapter, embedding_set
+from glrtf.embeddings.adapted_rows import AdaptedRows, adapted
+from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.rows import ArrayRows
 from tfrecords_tools.errors import UserError
 
@@ -47,7 +48,7 @@ def test_a_folder_comes_back(tmp_path):
 
 
 def test_rows_are_mapped_as_they_are_read(monkeypatch):
-    monkeypatch.setattr(adapter, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(adapted_rows, "_ROWS_AT_ONCE", 2)
     one, rows = made(), unit_rows()
     source = AdaptedRows(ArrayRows(rows), one)
     expected = one.apply(rows)
@@ -70,13 +71,13 @@ def test_rows_of_another_model_or_vote_are_refused(tmp_path):
     other = write_set(tmp_path / "b", model="m", model_digest="2")
     named = write_set(tmp_path / "c", model="m")
     for one in (same, named):
-        assert adapter.adapted("--index", [one], [], made()).dimension == 4
+        assert adapted("--index", [one], [], made()).dimension == 4
     with pytest.raises(UserError, match=r"--index: expected rows of the model m, on which"):
-        adapter.adapted("--index", [other], [], made())
+        adapted("--index", [other], [], made())
     with pytest.raises(UserError, match="expected the 1 models"):
-        adapter.adapted("--index", [same, same], [], made())
+        adapted("--index", [same, same], [], made())
     with pytest.raises(UserError, match=r"--votes: expected 1, with which .* found 2"):
-        adapter.adapted("--index", [same], [2.0], made())
+        adapted("--index", [same], [2.0], made())
 
 
 def test_a_changed_or_foreign_folder_is_one_line(tmp_path):

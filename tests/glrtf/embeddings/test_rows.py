@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from glrtf.embeddings.embedding_set import finish, part_file, write_part
-from glrtf.embeddings.rows import ArrayRows, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, normalized
 from tfrecords_tools.errors import UserError
 
 

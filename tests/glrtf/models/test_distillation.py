@@ -74,6 +74,9 @@ def test_a_projection_that_does_not_fit_is_refused(projection, width):
     [
         ({"weight": 0.0}, "weight: expected more than 0"),
         ({"label_weight": -1.0}, "label_weight: expected 0 or more"),
+        ({"extra_data": ["a"]}, "extra_rows: expected it together with --distill.extra_data"),
+        ({"extra_rows": ["a"]}, "extra_data: expected it together with --distill.extra_rows"),
+        ({"extra_data": ["a"], "extra_rows": ["b"]}, "rows: expected those of the train photos"),
     ],
 )
 def test_weights_out_of_range_are_refused(settings, part):

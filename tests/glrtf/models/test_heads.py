@@ -165,3 +165,56 @@ def test_wrong_kinds_and_counts_are_refused():
         heads.build_head("cosface", 3, scale=30.0, margin=0.5)
     with pytest.raises(ValueError, match="expected 3 values, found 2"):
         heads.build_head("arcface", 3, scale=30.0, margin=[0.1, 0.2])
+
+
+@pytest.mark.parametrize("kind", ["arcface", "subcenter", "curricular"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_images_without_label_have_no_loss_and_change_nothing(kind, mixed):
+    rng = np.random.default_rng(4)
+    x, labels = unit_rows(rng, 6, 8), np.array([2, -1, 0, 4, -1, 2], np.int32)
+    known = labels >= 0
+    pairing = None
+    if mixed:  # With a partner that has a label too if they do.
+        share = np.array([0.75, 0.25, 0.4, 1, 0.5, 0.75], np.float32)
+        pairing = (np.array([2, 4, 3, 5, 1, 0], np.int32), share)
+
+    def made(unlabelled):
+        head = heads.build_head(kind, 5, scale=8.0, margin=0.3, seed=1)
+        head.build((None, 8))
+        head.unlabelled = unlabelled
+        return head
+
+    head, reference = made(True), made(False)
+    losses, right = head.losses(x, labels, pairing, training=True)
+    if mixed:  # The same partners, counted among the four.
+        pairing = (np.array([1, 2, 3, 0], np.int32), share[known])
+    expected, hits = reference.losses(x[known], labels[known], pairing, training=True)
+    np.testing.assert_allclose(np.asarray(losses)[known], expected, rtol=1e-5)
+    assert not np.asarray(losses)[~known].any()
+    assert np.mean(right) == pytest.approx(np.mean(hits), abs=1e-6)
+    for ours, theirs in zip(head.weights, reference.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_a_labelled_image_mixed_with_one_without_has_its_share_of_the_loss():
+    x, labels = unit_rows(np.random.default_rng(5), 2, 8), np.array([1, -1], np.int32)
+    head = heads.build_head("arcface", 3, scale=8.0, margin=0.3)
+    head.build((None, 8))
+    head.unlabelled = True
+    alone, _ = head.losses(x, labels)
+    mixed, _ = head.losses(x, labels, (np.array([1, 0], np.int32), np.float32([0.75, 0.5])))
+    # 0.75 of its own loss and nothing of the other's; for the second half of a label 1 loss.
+    assert float(mixed[0]) == pytest.approx(0.75 * float(alone[0]), rel=1e-6)
+    second, _ = head.losses(x[1:], np.array([1], np.int32))
+    assert float(mixed[1]) == pytest.approx(0.5 * float(second[0]), rel=1e-5)
+
+
+def test_a_batch_without_labels_leaves_the_curriculum_where_it_is():
+    head = heads.build_head("curricular", 3, scale=8.0, margin=0.3)
+    head.build((None, 8))
+    head.unlabelled = True
+    head.progress.assign(0.25)
+    x = unit_rows(np.random.default_rng(6), 2, 8)
+    losses, right = head.losses(x, np.array([-1, -1], np.int32), training=True)
+    assert not np.asarray(losses).any() and not np.asarray(right).any()
+    assert float(head.progress) == pytest.approx(0.25)

@@ -5,10 +5,12 @@ import pytest
 
 from glrtf.config.search import SearchConfig
 from glrtf.embeddings import versions
-from glrtf.embeddings.adapter import AdaptedRows, Adapter
+from glrtf.embeddings.adapted_rows import AdaptedRows
+from glrtf.embeddings.adapter import Adapter
 from glrtf.embeddings.concatenated_rows import ConcatenatedRows
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, write_part
-from glrtf.embeddings.rows import ArrayRows, groups_of, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, groups_of, normalized
 from glrtf.embeddings.set_parts import RowGroup
 from glrtf.retrieval.growing import Growth
 from glrtf.retrieval.search import backends, exact

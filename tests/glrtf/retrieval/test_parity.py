@@ -74,7 +74,7 @@ def test_without_non_landmark_images_nothing_is_penalised_and_a_note_says_so(tmp
 
 def test_a_larger_world_ranks_as_transcribed(tmp_path):
     world = worlds.make_world(
-        tmp_path, test=300, index=3000, train=20_000, landmarks=2000, non_landmark=100, dimension=32
+        tmp_path, test=140, index=1500, train=8000, landmarks=900, non_landmark=100, dimension=32
     )
     compare(world, tmp_path, [], {})
 

@@ -10,7 +10,8 @@ import retrieval_worlds as worlds
 
 from glrtf.commands import retrieve
 from glrtf.embeddings.embedding_set import EmbeddingSet, finish, part_file
-from glrtf.embeddings.rows import ArrayRows, gather_rows, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, gather_rows, normalized
 from glrtf.retrieval.published_parts import PublishedParts
 from glrtf.retrieval.search import exact
 from tfrecords_tools import sharding

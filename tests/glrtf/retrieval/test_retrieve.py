@@ -179,6 +179,7 @@ def test_bad_settings_get_one_line(tmp_path, world, capsys):
 
 def test_bad_tables_get_one_line(tmp_path, world, capsys):
     table = tmp_path / "table.csv"
+    known = (world.folder / "train.csv").read_text().splitlines()[1].partition(",")[0]
     cases = [
         ("landmarks", "id,landmark\na,1\n", "expected a CSV with columns id,landmark_id"),
         (
@@ -189,8 +190,8 @@ def test_bad_tables_get_one_line(tmp_path, world, capsys):
         ("landmarks", "id,landmark_id\nabc,1\n", "found none for 300 of them"),
         (
             "landmarks",
-            "id,landmark_id\nabc,1\nabc,1\nabc,2\n",
-            "table.csv, line 4: expected one landmark for image abc, found 2 after 1",
+            f"id,landmark_id\n{known},1\n{known},1\n{known},2\n",
+            f"table.csv, line 4: expected one landmark for image {known}, found 2 after 1",
         ),
         (
             "non_landmark_scores",

@@ -48,7 +48,7 @@ def test_a_box_is_cut_from_its_photo(client_with, parts):
         refused = send(client, photo(9), box=wrong)
         assert refused.status_code == 422 and one_line(refused).startswith("box: expected")
     outside = send(client, photo(9), box="500,0,600,9")
-    assert outside.status_code == 422 and "the box 500,0,600,9 has nothing" in one_line(outside)
+    assert outside.status_code == 422 and "the box 500,0,600,9 lies outside" in one_line(outside)
 
 
 def test_photos_like_an_index_photo_are_found(client_with, parts):
@@ -65,6 +65,19 @@ def test_photos_like_an_index_photo_are_found(client_with, parts):
     assert client.post("/like").status_code == 422
     many = client.post("/like", params={"image_id": [image_id(1)] * 9})
     assert many.status_code == 422 and "expected at most 8 photos, found 9" in one_line(many)
+
+
+def test_several_photos_are_fused_by_their_best_scores(client_with, parts):
+    client = client_with()
+    photos = [("photo", photo(n)) for n in (1, 2)]
+    found = client.post("/search", files=photos, params={"fusion": "max", "limit": 7})
+    query = Query(tuple(pixels(parts, data) for _, data in photos), fusion="max")
+    [expected] = parts[1].ask([query], 7)
+    assert [each["image_id"] for each in found.json()["photos"]] == [
+        each.image_id for each in expected.photos
+    ]
+    wrong = client.post("/search", files=photos, params={"fusion": "sum"})
+    assert wrong.status_code == 422 and "fusion" in one_line(wrong)
 
 
 def test_several_photos_of_one_object_have_one_answer(client_with, parts):

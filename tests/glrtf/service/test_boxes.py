@@ -37,9 +37,11 @@ def test_what_is_no_box_is_refused(text):
 
 
 def test_a_box_beyond_the_photo_is_refused():
-    with pytest.raises(NothingInsideError, match="the box 50,0,60,10 has nothing of its 40x20"):
+    with pytest.raises(
+        NothingInsideError, match="the box 50,0,60,10 lies outside the photo of 40x20"
+    ):
         Box.parse("50,0,60,10").cut(PIXELS)
-    with pytest.raises(RefusedPhotoError, match="the box 50,0,60,10 has nothing"):
+    with pytest.raises(RefusedPhotoError, match="the box 50,0,60,10 lies outside"):
         read_pixels(photo(1), box=(50, 0, 60, 10))
 
 

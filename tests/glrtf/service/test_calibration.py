@@ -104,7 +104,7 @@ def answer(landmark, photo, name="Tower"):
         (0.93, 0.2, "likely", "likely: Tower (93 %)"),
         (0.70, 0.2, "likely", "likely: Tower (70 %)"),
         (0.69, 0.2, "unsure", "unsure: perhaps Tower (69 %)"),
-        (0.20, 0.1, "unknown", "unknown: nothing in the index is sure to match (perhaps Tower"),
+        (0.20, 0.1, "unknown", "unknown: nothing in the index is likely to match (perhaps Tower"),
         (0.20, 0.8, "likely", "likely: the first photo shows the same (80 %)"),
         (None, 0.4, "unsure", "unsure: the first photo may show the same (40 %)"),
         ("none", 0.8, "likely", "likely: the first photo shows the same (80 %)"),

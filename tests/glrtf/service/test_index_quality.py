@@ -222,7 +222,7 @@ def test_the_command_prints_and_writes(rows_world, tmp_path, capsys):
     assert evaluate_index.main(flags) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("49 index photos, each searched as if it were new\n")
-    assert "photos    48, and 1 with nothing right in the index" in shown
+    assert "photos    48, and 1 without an answer in the index" in shown
     written = json.loads((tmp_path / "quality.json").read_text())
     assert f"mAP@100   {written['map_100']:.4f}" in shown
     assert len(written["worst"]) == LANDMARKS and written["calibration"]["landmark"]["slope"] > 0

@@ -11,7 +11,8 @@ from glrtf.config.reranking import DbaConfig, QueryExpansionConfig, RerankConfig
 from glrtf.config.retrieval import RetrieveConfig
 from glrtf.config.service import SearcherConfig
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.given_inputs import GivenInputs
 from glrtf.retrieval.pipeline import Pipeline
 from glrtf.retrieval.stage_cache import StageCache

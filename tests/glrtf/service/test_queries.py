@@ -90,6 +90,42 @@ def test_opposite_rows_leave_the_first():
     np.testing.assert_allclose(found, [0.6, 0.8], rtol=1e-6)
 
 
+def test_late_fusion_keeps_the_best_score_of_each_photo_and_landmark(parts):
+    photos = tuple(pixels(parts, number) for number in (1, 9, 2))
+    alone = parts[1].search(photos, 100)  # The index is smaller: all photos that may be answers.
+    best, confidence = {}, {}
+    for answer in alone:
+        for each in answer.photos:
+            best[each.image_id] = max(each.final, best.get(each.image_id, -1))
+        for mark in answer.landmarks:
+            known = confidence.get(mark.landmark_id, -1)
+            confidence[mark.landmark_id] = max(mark.confidence, known)
+    both = Query(photos, fusion="max")
+    [whole], [some] = parts[1].ask([both], 100), parts[1].ask([both], 4)
+    assert {each.image_id: each.final for each in whole.photos} == pytest.approx(best)
+    finals = [each.final for each in whole.photos]
+    assert finals == sorted(finals, reverse=True)
+    assert some.photos == whole.photos[:4]
+    # Among plain photos, with which it shares a pass over the index, it gets its own rows.
+    first, among, last = parts[1].ask([Query(photos[:1]), both, Query(photos[2:])], 4)
+    assert (first, among, last) == (alone[0].head(4), some, alone[2].head(4))
+    marks = [mark.confidence for mark in whole.landmarks]
+    assert marks == pytest.approx(sorted(confidence.values(), reverse=True)[: len(marks)])
+
+
+def test_late_fusion_stays_within_limits_and_leaves_out_the_photos_themselves(parts):
+    names = (image_id(1), image_id(2))
+    within = Within(labels=("101", "102"))
+    [fused] = parts[1].ask([Query(like=names, within=within, fusion="max")])
+    scores = {}
+    for name in names:
+        [answer] = parts[1].ask([Query(like=(name,), within=within)])
+        for each in answer.photos:
+            scores[each.image_id] = max(each.final, scores.get(each.image_id, -1))
+    expected = {name: value for name, value in scores.items() if name not in names}
+    assert {each.image_id: each.final for each in fused.photos} == pytest.approx(expected)
+
+
 def test_a_plain_photo_is_answered_as_before(parts):
     photos = [pixels(parts, number) for number in (1, 9)]
     found = parts[1].ask([Query((each,)) for each in photos], 6)
@@ -152,6 +188,12 @@ def test_the_command_searches_boxes_and_several_photos(world, tmp_path, capsys):
     [together] = answers_in(tmp_path)
     assert together["photo"] == f"{first} + {second} + {image_id(5)}"
     assert image_id(5) not in [each["image_id"] for each in together["photos"]]
+    assert search.main([first, second, *flags, "--together", "--fusion", "max"]) == 0
+    [fused] = answers_in(tmp_path)
+    assert search.main([first, second, *flags]) == 0
+    singly = [each["final"] for answer in answers_in(tmp_path) for each in answer["photos"]]
+    assert fused["photo"] == f"{first} + {second}"
+    assert fused["photos"][0]["final"] == max(singly)
 
 
 def test_the_command_needs_no_model_for_index_photos(world, tmp_path, capsys):
@@ -167,9 +209,13 @@ def test_the_command_needs_no_model_for_index_photos(world, tmp_path, capsys):
     [
         (["{0}", "--box", "1,2,3"], "--box: expected x0,y0,x1,y1"),
         (["{0}", "--box", "1,2,3,4", "5,6,7,8"], "--box: expected one for each of 1 photos"),
-        (["{0}", "--box", "500,0,600,9"], "the box 500,0,600,9 has nothing of its 40x24 pixels"),
+        (
+            ["{0}", "--box", "500,0,600,9"],
+            "the box 500,0,600,9 lies outside the photo of 40x24 pixels",
+        ),
         (["--like", "other"], "--like other: expected the id or name of an index photo"),
         (["{0}", "none.jpg", "--together"], "none.jpg: no such file"),
+        (["{0}", "--fusion", "max"], "fusion: expected --together with max"),
         (["{0}", "--only_labels", "999"], "--only_labels 999: expected the number or name"),
     ],
 )

@@ -18,6 +18,7 @@ from glrtf.config.retrieval import RetrieveConfig
 from glrtf.config.search import SearchConfig
 from glrtf.config.service import PhotoSearchConfig
 from glrtf.config.whitening import WhitenConfig
+from glrtf.embeddings.embedding_set import finish, write_part
 from glrtf.inference import serving
 from glrtf.service.photo_input import PhotoReader
 from glrtf.service.searcher import open_searcher
@@ -50,6 +51,25 @@ def test_an_adapter_maps_photos_as_it_mapped_the_sets(world, tmp_path, capsys):
         open_searcher(config_for(world, tmp_path, index=sets[1], train=sets[2]))
     with pytest.raises(UserError, match=r"expected a set embedded with .*, whitened"):
         open_searcher(config_for(world, tmp_path, adapter=str(out)))
+    # Whitened rows are another model's; photos may be searched with as they are.
+    expect_answers_of_retrieval(world, tmp_path, world.test, *sets[1:], asymmetric=True)
+    with pytest.raises(UserError, match=r"--index .*: expected embeddings of the same model"):
+        expect_answers_of_retrieval(world, tmp_path, world.test, *sets[1:])
+    with pytest.raises(UserError, match=r"--train .*: expected embeddings of the same model"):
+        expect_answers_of_retrieval(
+            world, tmp_path, world.test, sets[1], world.train, asymmetric=True
+        )
+    with pytest.raises(ValueError, match="adapter: expected none with --asymmetric"):
+        config_for(world, tmp_path, adapter=str(out), asymmetric=True)
+
+
+def test_a_model_that_did_not_embed_the_sets_must_have_rows_of_their_length(world, tmp_path):
+    short = str(tmp_path / "short")
+    write_part(short, 0, 1, np.eye(2, 3, dtype=np.float32), [image_id(0), image_id(1)])
+    finish(short, 1, model="teacher")
+    config = config_for(world, tmp_path, index=short, train="", landmarks="", asymmetric=True)
+    with pytest.raises(UserError, match=r"--model .*: expected rows of 3 numbers as those of"):
+        open_searcher(config)
 
 
 def expect_answers_of_retrieval(world, tmp_path, query, index, train, **searched):
@@ -63,6 +83,7 @@ def expect_answers_of_retrieval(world, tmp_path, query, index, train, **searched
         train=[train],
         landmarks=world.landmarks,
         dba=DbaConfig(rows="none"),
+        asymmetric=searched.get("asymmetric", False),
     )
     pipeline = Pipeline(settings, StageCache(str(tmp_path / "stages")))
     ranking = pipeline.rank()

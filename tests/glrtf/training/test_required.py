@@ -107,3 +107,16 @@ def test_rows_to_learn_from_are_looked_at_first(shards, tmp_path):
     require_inputs(config(str(tmp_path / "rows")))
     with pytest.raises(UserError, match=r"--distill\.projection: expected learned for rows of 2"):
         require_inputs(config(str(tmp_path / "rows"), projection="pca"))
+    wide = str(tmp_path / "wide")
+    write_part(wide, 0, 1, np.array([[1.0, 0.0, 0.0]], np.float32), ["b"])
+    finish(wide, 1, model="teacher")
+    extra = {"extra_data": [str(write_split(tmp_path / "index", [2], "index"))]}
+    with pytest.raises(UserError, match=r"wide: expected rows of 2 numbers as --distill\.rows"):
+        require_inputs(config(str(tmp_path / "rows"), **extra, extra_rows=[wide]))
+    other = str(tmp_path / "other")
+    write_part(other, 0, 1, np.array([[1.0, 0.0]], np.float32), ["b"])
+    finish(other, 1, model="another")
+    with pytest.raises(
+        UserError, match=r"--distill\.extra_rows .*other: expected .* another model's"
+    ):
+        require_inputs(config(str(tmp_path / "rows"), **extra, extra_rows=[other]))

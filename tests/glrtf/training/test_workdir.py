@@ -154,6 +154,32 @@ def test_rows_to_learn_from_may_move_but_not_be_others(tmp_path):
         workdir.claim(dataclasses.replace(config, distill=DistillConfig(moved, weight=2.0)))
 
 
+def test_extra_photos_may_move_but_not_be_others(tmp_path):
+    rows, more = write_rows(tmp_path / "rows"), write_rows(tmp_path / "more")
+    for name, lengths in (("index", [2]), ("moved", [2]), ("others", [3])):
+        write_split(tmp_path / name, lengths, "index")
+
+    def taught(data, extra=more):
+        return DistillConfig(rows, extra_data=[str(tmp_path / data)], extra_rows=[extra])
+
+    config = begun(tmp_path, distill=taught("index"))
+    place = checkpoints.Position(
+        *(2, 1.0, 2, 4),
+        data=workdir.photos_digest(config),
+        rows=workdir.rows_digest(config),
+    )
+    folder = str(tmp_path / "run" / "checkpoints")
+    checkpoints.write(folder, {"x": np.zeros(1, np.float32)}, place)
+    workdir.claim(dataclasses.replace(config, distill=taught("moved")))
+    with pytest.raises(UserError, match=r"extra_data .*others, which holds other shards than"):
+        workdir.claim(dataclasses.replace(config, distill=taught("others")))
+    with pytest.raises(UserError, match="which holds other shards than the run's"):
+        workdir.claim(dataclasses.replace(config, distill=DistillConfig(rows)))
+    other = taught("index", write_rows(tmp_path / "changed", -1.0))
+    with pytest.raises(UserError, match=r"--distill\.rows: expected the set .*rows and .*changed;"):
+        workdir.claim(dataclasses.replace(config, distill=other))
+
+
 def test_a_run_that_began_on_labels_alone_takes_no_rows(tmp_path):
     config = begun(tmp_path)
     taught = DistillConfig(rows=write_rows(tmp_path / "rows"))

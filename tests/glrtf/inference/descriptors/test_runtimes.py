@@ -43,6 +43,8 @@ def test_bfloat16_on_a_cpu_is_openvinos_where_it_can_be(amx, monkeypatch):
     assert choose("onnx", precision="bfloat16") == "openvino"
     # On a GPU or TPU the network itself computes in it.
     assert choose("workdir", precision="bfloat16", on_cpu=False) == "tensorflow"
+    # A file is run on the CPU there, too.
+    assert choose("onnx", precision="bfloat16", on_cpu=False) == "openvino"
     monkeypatch.setattr(runtimes, "has_bfloat16", lambda: False)
     assert choose("workdir", precision="bfloat16") == "tensorflow"
 

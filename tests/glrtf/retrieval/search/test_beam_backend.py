@@ -5,7 +5,8 @@ import pytest
 import retrieval_worlds as worlds
 
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.embeddings.rows import ArrayRows, join, normalized
+from glrtf.embeddings.joined_rows import join
+from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.search import beam_backend, exact
 from glrtf.retrieval.search.neighbors import Neighbors, merge, stacked
 from tfrecords_tools.errors import UserError

@@ -142,15 +142,15 @@ def test_thresholds_not_above_their_offsets_are_left_to_the_full_product():
 
 
 WORLDS = {
-    "isotropic": lambda: (unit_rows(70, 96, 1), unit_rows(1500, 96, 2)),
+    "isotropic": lambda: (unit_rows(70, 96, 1), unit_rows(900, 96, 2)),
     "near ties": lambda: (
         normalized(unit_rows(3, 96)[np.arange(70) % 3] + 0.1 * unit_rows(70, 96, 1)),
-        normalized(unit_rows(3, 96)[np.arange(1500) % 3] + 1e-4 * unit_rows(1500, 96, 2)),
+        normalized(unit_rows(3, 96)[np.arange(900) % 3] + 1e-4 * unit_rows(900, 96, 2)),
     ),
     # Half of the queries have no row on their side: their thresholds are below 0.
     "opposite": lambda: (
         np.abs(unit_rows(70, 96, 1)) * np.where(np.arange(70) % 2, 1, -1)[:, None],
-        np.abs(unit_rows(1500, 96, 2)),
+        np.abs(unit_rows(900, 96, 2)),
     ),
 }
 
