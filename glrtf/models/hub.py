@@ -42,11 +42,22 @@ def load_preset(
 
 
 def image_converter(name: str) -> Any:
-    """A preset's ``ImageConverter``; None where it has none."""
+    """A preset's ``ImageConverter``; None where it has none.
+
+    Raises:
+        UserError: If it has one that cannot be loaded, since KerasHub's own dependencies are
+            missing: tensorflow-text, of TensorFlow's version.
+    """
     import keras_hub
 
     try:
         return keras_hub.layers.ImageConverter.from_preset(name.removeprefix(HUB_PREFIX))
+    except ImportError as error:
+        reason = next(iter(str(error).strip().splitlines()), "")[:200]
+        raise UserError(
+            f"{name}: expected the packages that KerasHub {keras_hub.__version__} needs to read the"
+            f" preset's preparation of photos, found that one is missing ({reason})"
+        ) from None
     except Exception:  # Not every preset has one, and each kind says so in its own way.
         return None
 

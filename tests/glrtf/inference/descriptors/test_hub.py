@@ -1,11 +1,13 @@
 """What a KerasHub preset says of its input, from a stand-in for its image converter."""
 
+import sys
 import types
 
 import pytest
 
 from glrtf.inference.descriptors import hub
 from glrtf.models import hub as presets
+from tfrecords_tools.errors import UserError
 
 # As of ImageConverter where a preset sets nothing.
 PLAIN = {
@@ -47,3 +49,22 @@ def test_its_scale_is_a_mean_and_a_deviation(monkeypatch):
     found = hub._preparation("keras_hub:any")
     # value / 127.5 - 1 = (value / 255 - 0.5) / 0.5
     assert found["mean"] == pytest.approx([0.5] * 3) and found["std"] == pytest.approx([0.5] * 3)
+
+
+def _keras_hub(error):
+    def from_preset(name):
+        raise error
+
+    converter = types.SimpleNamespace(from_preset=from_preset)
+    return types.SimpleNamespace(
+        __version__="1", layers=types.SimpleNamespace(ImageConverter=converter)
+    )
+
+
+def test_a_converter_that_cannot_be_loaded_is_not_taken_for_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", _keras_hub(ValueError("has no converter")))
+    assert presets.image_converter("keras_hub:any") is None
+    missing = ImportError("It requires `tensorflow-text`.\nMore.")
+    monkeypatch.setitem(sys.modules, "keras_hub", _keras_hub(missing))
+    with pytest.raises(UserError, match=r"keras_hub:any: .*\(It requires `tensorflow-text`\.\)"):
+        presets.input_scale("keras_hub:any")
