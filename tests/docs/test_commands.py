@@ -21,7 +21,11 @@ OURS = [each for each in COMMANDS if not each.module.endswith(".py")]
 ELLIPSIS = "…"
 MISSING = r"^missing |^--\w+: expected .* found none"
 YOUR_OWN = "docs/your-own-photos.md"
-INSTALLED = re.compile(r"(?:how_to_install\(|expected\.package\([^)]*, )['\"](\w+)['\"]\)")
+INSTALLED = re.compile(
+    r"(?:how_to_install\(|expected\.package\([^)]*, )['\"](\w+)['\"]\)"
+    # The fourth argument.
+    r"|optional_package\(\s*\*?\(?(?:\"[^\"]*\",\s*|name,\s*){3}\"(\w+)\""
+)
 SCRIPTS = sorted({each.module for each in COMMANDS if each.module.endswith(".py")})
 
 
@@ -115,7 +119,7 @@ def test_messages_name_extras_that_there_are():
     extras = setup["options.extras_require"]
     paths = [path for top in ("glrtf", "tfrecords_tools") for path in (ROOT / top).rglob("*.py")]
     texts = {path: path.read_text() for path in paths}
-    named = {name for text in texts.values() for name in INSTALLED.findall(text)}
+    named = {max(pair) for text in texts.values() for pair in INSTALLED.findall(text)}
     assert {"gcs", "beam", "tune", "serve", "wandb", "plot", "whiten"} <= named <= set(extras)
     assert not [path for path, text in texts.items() if "pip install 'glrtf" in text]
     assert extras["plan"].split() == COMPILER_PACKAGES.split()
