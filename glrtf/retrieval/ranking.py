@@ -110,7 +110,8 @@ def rank(
         settings: The parameters.
 
     Returns:
-        The first images of each query: `settings.limit`, or all if the index has fewer.
+        The first images of each query: `settings.limit`, at most the larger of 100 and the size of
+        the index.
     """
     lists = bridge.list_by_landmark(index, id_ranks)
     starts = range(0, len(nearest.indices), _QUERIES_AT_ONCE)
@@ -149,7 +150,8 @@ def rank_block(
         settings: The parameters.
     """
     surest_first = settings.tie_break == "bridge"
-    limit = min(settings.limit, len(lists.id_ranks))
+    # Evidence of a small index keeps the 100 columns of a submission; its readers rely on them.
+    limit = min(settings.limit, max(len(lists.id_ranks), 100))
     # Deep enough that `limit` of them remain without those among the neighbours.
     depth = limit + nearest.k
     return fusion.fuse(

@@ -37,7 +37,7 @@ def world(tmp_path_factory):
     for number in range(3):
         (folder / "photos" / f"{number:016x}.jpg").write_bytes(photo(number))
     write_split(folder / "data" / "test", [2, 1], split="test")
-    # A process that starts here imports this module; in tests/ the folder glrtf would hide the code.
+    # A process that starts here imports this module; in tests, the folder glrtf hides the code.
     shutil.copy(tiny_descriptors.__file__, folder)
     tiny_descriptors.write_onnx(folder / "mean.onnx")
     tiny_descriptors.write_tflite(folder / "mean.tflite")
