@@ -80,7 +80,7 @@ def _mark(
     where: str, entry: Any, count: int
 ) -> tuple[list[int], tuple[float, float, float, float]]:
     """A query's relevant places, from 0, and its box from corner to corner."""
-    if not isinstance(entry, np.void) or len(entry) < 2:
+    if not isinstance(entry, np.void) or len(entry.dtype.names or ()) < 2:
         raise UserError(f"{where}: expected places and a box, found {_shown(np.asarray(entry))}")
     places, box = (np.asarray(entry[field]).reshape(-1) for field in (0, 1))
     if places.dtype.kind not in "iuf" or not np.all((places >= 1) & (places <= count)):
