@@ -27,6 +27,7 @@ _SCRIPT = Path(__file__).with_name("tpu_compiler.py")
 _NEEDED = re.compile(r"\(([\d.]+)G\) exceeds available HBM|Used ([\d.]+)G of [\d.]+G")
 _SECONDS_BETWEEN_LINES = 30.0
 _LINES_OF_A_REFUSAL = 40
+_DURATION = "minutes to an hour on two idle cores"
 
 # The smallest slice of each generation; memory per device is the same on all.
 _TOPOLOGIES = {
@@ -48,6 +49,7 @@ class Compiled:
         peak_bytes: Most memory in use at once on a device; None if refused.
         refusal: The compiler's memory table if the program does not fit.
         seconds: Duration of the compilation.
+        cpu_seconds: Processor time of it, over all threads; None in older results.
         compiler: Versions of jax and libtpu.
         date: When, as YYYY-MM-DD.
         flops: Of an update of one device as the compiler counts them, a loop's body once; None
@@ -67,6 +69,7 @@ class Compiled:
     bytes_accessed: float | None = None
     collectives: Mapping[str, int] = dataclasses.field(default_factory=dict)
     collectives_in_loops: Mapping[str, int] | None = None
+    cpu_seconds: float | None = None
 
     @property
     def needed_gib(self) -> float | None:
@@ -96,6 +99,7 @@ class _Answer(_Required, total=False):
     cost: dict[str, float]
     collectives: dict[str, int]
     collectives_in_loops: dict[str, int]
+    cpu_seconds: float
 
 
 def compile_step(
@@ -171,6 +175,11 @@ def _compiled(
     if not files.exists(result):
         _check_compiler(python, packages)
         # In a separate folder: another process may plan the same at the same time.
+        print(
+            f"compiling for {topology}: {_DURATION}; the result is kept in {cache}",
+            file=sys.stderr,
+            flush=True,
+        )
         with tempfile.TemporaryDirectory(prefix="glrtf-plan-") as folder:
             answer = files.join(folder, "answer.json")
             _run(command(folder, topology, answer), f"compile for {topology}")
@@ -205,6 +214,7 @@ def _read(path: str) -> Compiled:
         bytes_accessed=found.get("cost", {}).get("bytes_accessed"),
         collectives=found.get("collectives", {}),
         collectives_in_loops=found.get("collectives_in_loops"),
+        cpu_seconds=found.get("cpu_seconds"),
     )
 
 

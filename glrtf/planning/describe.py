@@ -69,6 +69,8 @@ def to_text(
 def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
     """The compiler's figures next to the estimates."""
     took = format_seconds(compiled.seconds)
+    if compiled.cpu_seconds is not None:
+        took += f", {format_seconds(compiled.cpu_seconds)} of CPU"
     if compiled.peak_bytes is None:
         return f"compiled ({compiled.compiler}, {took}): DOES NOT FIT\n{compiled.refusal}"
     estimated = found.memory.total / compiled.peak_bytes

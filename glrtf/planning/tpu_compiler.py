@@ -34,7 +34,7 @@ def compile_program(program: bytes, topology_name: str) -> dict:
 
     Returns:
         ``memory`` (statistics by name, bytes) and ``cost``, or ``refused`` (the
-        compiler's message), ``seconds``, and the versions of jax and libtpu.
+        compiler's message), ``seconds``, ``cpu_seconds``, and the versions of jax and libtpu.
     """
     import importlib.metadata
 
@@ -56,7 +56,7 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         options.parameter_is_tupled_arguments = True
         _alias_within_tuple(module)
     options.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id]]))
-    began = time.monotonic()
+    began, cpu_began = time.monotonic(), time.process_time()
     result: dict = {
         "topology": topology_name,
         "jax": jax.__version__,
@@ -73,6 +73,7 @@ def compile_program(program: bytes, topology_name: str) -> dict:
             raise
         result["refused"] = str(error)
     result["seconds"] = time.monotonic() - began
+    result["cpu_seconds"] = time.process_time() - cpu_began
     return result
 
 

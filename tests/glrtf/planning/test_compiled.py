@@ -24,7 +24,8 @@ data = open(program, "rb").read()
 if data == b"broken":
     print("noise\\nRuntimeError: no such instruction", file=sys.stderr)
     sys.exit(3)
-found = {{"topology": topology, "jax": "1", "libtpu": "2", "seconds": 0.5}}
+found = {{"topology": topology, "jax": "1", "libtpu": "2", "seconds": 0.5,
+         "cpu_seconds": 130.0}}
 if data == b"large":
     found["refused"] = "RESOURCE_EXHAUSTED: Used 20G of 15G hbm"
 else:
@@ -52,12 +53,21 @@ def compiled(
     return compile_step(lower, key, TPU, python=python, cache=str(folder / "cache"))
 
 
-def test_a_result_is_read_and_kept(python: str, tmp_path: Path) -> None:
+def test_a_result_is_read_and_kept(
+    python: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lowered: list[bytes] = []
     first = compiled(b"1234567", python, tmp_path, lowered=lowered)
+    (announced,) = capsys.readouterr().err.splitlines()
+    assert announced == (
+        "compiling for v3:2x2: minutes to an hour on two idle cores; the result is kept in "
+        f"{tmp_path / 'cache'}"
+    )
     again = compiled(b"1234567", python, tmp_path, lowered=lowered)
     assert first == again
+    assert not capsys.readouterr().err  # It came from the cache.
     assert (first.peak_bytes, first.compiler) == (7, "jax 1, libtpu 2")
+    assert first.cpu_seconds == 130
     assert len(lowered) == 1
     (kept,) = (tmp_path / "cache").iterdir()  # The program itself is not kept.
     content = json.loads(kept.read_text())
@@ -99,9 +109,11 @@ def test_counts_of_the_compiler_are_shown() -> None:
         bytes_accessed=3.25e10,
         collectives={"all-reduce": 3, "all-gather": 0},
         collectives_in_loops={"all-reduce": 2, "all-gather": 0},
+        cpu_seconds=130.0,
     )
     estimate = SimpleNamespace(memory=SimpleNamespace(total=2**30))
     text = describe.compiled_to_text(found, TPU, estimate)
+    assert text.startswith("compiled (jax 1, 1.0 s, 2 min 10 s of CPU): peak 1.00 GiB")
     assert "counts 2,500.0 GFLOP and 32.5 GB accessed on a device" in text
     assert text.splitlines()[-1] == "operations between devices: 3 all-reduce; in loops: 2"
 
