@@ -5,7 +5,7 @@ matrix of logits. XLA, which compiles all of JAX's steps, computes masks where t
 scatters value by value. On a TPU and over a split class axis only masks will do.
 """
 
-from glrtf.config.keras_settings import ON_JAX, keras
+from glrtf.config.keras_settings import ON_JAX
 
 if ON_JAX:
     from glrtf.models.kernels.jax_norm import BatchNormalization
@@ -23,7 +23,6 @@ if ON_JAX:
         with_true_values,
     )
 else:
-    BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
         bend_true_logits,
         cosines,
@@ -34,6 +33,9 @@ else:
         true_values,
         unit_rows,
         with_true_values,
+    )
+    from glrtf.models.kernels.tensorflow_norm import (  # type: ignore[assignment]
+        BatchNormalization,
     )
     from glrtf.models.kernels.tensorflow_remat import rematerialise
     from glrtf.models.kernels.tensorflow_replicas import (  # type: ignore[assignment]
