@@ -5,7 +5,7 @@ matrix of logits. XLA, which compiles all of JAX's steps, computes masks where t
 scatters value by value. On a TPU and over a split class axis only masks will do.
 """
 
-from glrtf.config.keras_settings import ON_JAX
+from glrtf.config.keras_settings import ON_JAX, keras
 
 if ON_JAX:
     from glrtf.models.kernels.jax_norm import BatchNormalization
@@ -23,6 +23,7 @@ if ON_JAX:
         with_true_values,
     )
 else:
+    BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
         bend_true_logits,
         cosines,
@@ -34,7 +35,6 @@ else:
         unit_rows,
         with_true_values,
     )
-    from glrtf.models.kernels.tensorflow_norm import BatchNormalization
     from glrtf.models.kernels.tensorflow_remat import rematerialise
     from glrtf.models.kernels.tensorflow_replicas import (  # type: ignore[assignment]
         LoneReplica,
