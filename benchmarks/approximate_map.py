@@ -20,8 +20,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from splits import add_split_arguments, retrieval_of
 
-from glrtf.config.retrieval import RetrieveConfig
 from glrtf.config.search import SearchConfig
 from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
@@ -47,21 +47,13 @@ def searches(arguments: argparse.Namespace) -> Iterator[tuple[str, SearchConfig]
 def main() -> None:
     """Ranks with every search and scores it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("embeddings", type=Path)
-    parser.add_argument("metadata", type=Path)
+    add_split_arguments(parser)
     parser.add_argument("--kinds", nargs="*", default=["ivf", "hnsw"])
     parser.add_argument("--codes", nargs="*", default=["sq8", "fp16", "pq4"])
     parser.add_argument("--recall", type=float, default=SearchConfig.faiss_recall)
     arguments = parser.parse_args()
     faiss_files._LEAST_ROWS = 0
-    base = RetrieveConfig(
-        query=[str(arguments.embeddings / "test")],
-        index=[str(arguments.embeddings / "index")],
-        train=[str(arguments.embeddings / "train")],
-        landmarks=str(arguments.metadata / "train.csv"),
-        non_landmark_solution=str(arguments.metadata / "recognition_solution_v2.1.csv"),
-        output="",
-    )
+    base = retrieval_of(arguments.embeddings, arguments.metadata)
     solution = read_retrieval_solution(str(arguments.metadata / "retrieval_solution_v2.1.csv"))
     print("| search | preset | mAP@100 | difference | 95 % |\n|---|---|---:|---:|---:|")
     for preset in ("direct", "fifth_place"):

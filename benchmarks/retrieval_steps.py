@@ -16,7 +16,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from glrtf.config.retrieval import RetrieveConfig
+from splits import add_split_arguments, retrieval_of
+
 from glrtf.evaluation import bootstrap
 from glrtf.evaluation.ranking_score import RankingScorer
 from glrtf.evaluation.solutions import read_retrieval_solution
@@ -99,18 +100,10 @@ VARIANTS: dict[str, dict[str, object]] = {
 def main() -> None:
     """Ranks with every variant and scores it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("embeddings", type=Path)
-    parser.add_argument("metadata", type=Path)
+    add_split_arguments(parser)
     parser.add_argument("--only", nargs="*", help="names of variants; by default all")
     arguments = parser.parse_args()
-    base = RetrieveConfig(
-        query=[str(arguments.embeddings / "test")],
-        index=[str(arguments.embeddings / "index")],
-        train=[str(arguments.embeddings / "train")],
-        landmarks=str(arguments.metadata / "train.csv"),
-        non_landmark_solution=str(arguments.metadata / "recognition_solution_v2.1.csv"),
-        output="",
-    )
+    base = retrieval_of(arguments.embeddings, arguments.metadata)
     solution = read_retrieval_solution(
         str(arguments.metadata / "retrieval_solution_v2.1.csv"),
     )

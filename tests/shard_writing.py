@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+from glrtf.embeddings.embedding_set import finish, write_part
 from tfrecords_tools import example, schema, tfrecord
 from tfrecords_tools.dataset_info import DatasetInfo, ShardInfo, write_labels
 from tfrecords_tools.storage import files
@@ -82,3 +84,16 @@ def describe_again(folder: Path) -> None:
         for shard in info.shards
     )
     dataclasses.replace(info, shards=shards).save(str(folder))
+
+
+def write_rows(folder: Path, numbers: Sequence[int], rows: npt.ArrayLike) -> str:
+    """Writes an embedding set of the photos `numbers` (see `record`).
+
+    Args:
+        folder: The set's folder.
+        numbers: The photos.
+        rows: (N, D), their rows.
+    """
+    write_part(str(folder), 0, 1, np.array(rows, np.float32), [f"{n:016x}" for n in numbers])
+    finish(str(folder), 1, model="teacher")
+    return str(folder)

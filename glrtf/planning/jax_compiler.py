@@ -13,6 +13,7 @@ import importlib.metadata
 import os
 import sys
 import time
+import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -178,12 +179,17 @@ def settings_of(config: Any, num_classes: int) -> dict[str, Any]:
 
 def config_of(settings: dict[str, Any]) -> tuple["TrainConfig", int]:
     """The training configuration and number of classes that `settings_of` was made of."""
-    from glrtf.config.data import AugmentConfig
     from glrtf.config.training import TrainConfig
 
-    rest = {k: v for k, v in settings.items() if k not in ("num_classes", "augment")}
-    augment = AugmentConfig(**settings["augment"])
-    return TrainConfig(**rest, augment=augment), settings["num_classes"]
+    hints = typing.get_type_hints(TrainConfig)
+
+    def typed(name: str, value: Any) -> Any:
+        """JSON has no dataclasses: a group of settings is an object there."""
+        group = hints[name]
+        return group(**value) if isinstance(value, dict) else value
+
+    rest = {k: typed(k, v) for k, v in settings.items() if k != "num_classes"}
+    return TrainConfig(**rest), settings["num_classes"]
 
 
 def main(argv: list[str]) -> int:

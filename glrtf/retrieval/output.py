@@ -81,9 +81,9 @@ def write_evidence(
 ) -> None:
     """Writes, for each query's ranked images, the evidence for each.
 
-    Arrays: query_ids (Q,) S dtype; index_ids (Q, limit) S dtype, empty beyond the
-    last; final, direct and bridged (Q, limit) float32; landmark_id (Q, limit)
-    int64, -1 if nothing bridges.
+    Arrays: query_ids (Q,) S dtype; index_ids (Q, R) S dtype, empty beyond the last; final, direct
+    and bridged (Q, R) float32; landmark_id (Q, R) int64, -1 if nothing bridges. R is the limit of
+    the ranking, at most the larger of 100 and the size of the index.
     """
     names = np.zeros(ranking.images.shape, index_ids.dtype)
     for start in range(0, len(names), _QUERIES_A_BLOCK):

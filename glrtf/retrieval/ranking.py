@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from glrtf.config.ranking import FusionConfig, LandmarkConfig
+from glrtf.config.ranking import MAX_RANKED, FusionConfig, LandmarkConfig
 from glrtf.retrieval.blocks import concatenated
 from glrtf.retrieval.bridging import bridge, fusion, landmark_confidence
 from glrtf.retrieval.bridging.bridge import ImagesByLandmark
@@ -149,21 +149,21 @@ def rank_block(
         lists: The index images by landmark.
         settings: The parameters.
     """
-    surest_first = settings.tie_break == "bridge"
-    # Evidence of a small index keeps the 100 columns of a submission; its readers rely on them.
-    limit = min(settings.limit, max(len(lists.id_ranks), 100))
+    confident_first = settings.tie_break == "bridge"
+    # Evidence of a small index keeps the columns of a submission; its readers rely on them.
+    limit = min(settings.limit, max(len(lists.id_ranks), MAX_RANKED))
     # Deep enough that `limit` of them remain without those among the neighbours.
     depth = limit + nearest.k
     return fusion.fuse(
         nearest,
         direct,
         bridge.bridges_of_pairs(query, lists, nearest.indices),
-        bridge.best_bridges(query, lists, depth, surest_first),
+        bridge.best_bridges(query, lists, depth, confident_first),
         lists.id_ranks,
         divisor=settings.bridge_divisor,
         direct_power=settings.direct_power,
         bridge_power=settings.bridge_power,
-        surest_first=surest_first,
+        confident_first=confident_first,
         limit=limit,
         by_similarity=not len(lists.images),
     )

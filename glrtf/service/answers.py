@@ -111,9 +111,9 @@ class Answer:
         return lines
 
     def _summary(self) -> str:
-        surest = self.landmarks[0] if self.landmarks else None
-        by_landmark = surest is not None and surest.probability == self.probability
-        best = surest.title if surest and by_landmark else "the first photo shows the same"
+        leading = self.landmarks[0] if self.landmarks else None
+        by_landmark = leading is not None and leading.probability == self.probability
+        best = leading.title if leading and by_landmark else "the first photo shows the same"
         perhaps = f"perhaps {best}" if by_landmark else "the first photo may show the same"
         percent = _percent(self.probability)
         return {

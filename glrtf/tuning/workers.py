@@ -117,7 +117,7 @@ class _Helper:
         self._connection, theirs = context.Pipe()
         self._worker = worker
         self._process = context.Process(
-            target=_work_beside, args=(config, worker, theirs), daemon=True
+            target=_run_worker, args=(config, worker, theirs), daemon=True
         )
         with process_pool.deaf_to_ctrl_c():
             self._process.start()
@@ -163,7 +163,7 @@ class _Helper:
             self._connection.close()
 
 
-def _work_beside(config: TuneConfig, worker: int, connection: Any) -> None:
+def _run_worker(config: TuneConfig, worker: int, connection: Any) -> None:
     """Runs in another process: reads the inputs and runs trials on request."""
     _end_with_parent()
     trials = None

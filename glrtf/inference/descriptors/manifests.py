@@ -191,13 +191,13 @@ def _layout_and_sides(
             f" {image} says, found {wanted}"
         )
     places: tuple[tuple[Literal["nhwc", "nchw"], int], ...] = (("nhwc", 3), ("nchw", 1))
-    sure = [name for name, axis in places if shape[axis] == 3]
-    if wanted is None and len(sure) != 1:
+    known = [name for name, axis in places if shape[axis] == 3]
+    if wanted is None and len(known) != 1:
         raise UserError(
             f"{model}: expected the layout of its input {image}, which the file does not say; give"
             " --descriptor.layout nhwc or nchw"
         )
-    layout: Literal["nhwc", "nchw"] = wanted or sure[0]
+    layout: Literal["nhwc", "nchw"] = wanted or known[0]
     return layout, (shape[1:3] if layout == "nhwc" else shape[2:4])
 
 

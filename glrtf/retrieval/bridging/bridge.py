@@ -92,31 +92,31 @@ def best_bridges(
     queries: LandmarkConfidences,
     index: ImagesByLandmark,
     limit: int,
-    surest_first: bool,
+    confident_first: bool,
 ) -> Bridges:
     """The pairs that can be among a query's `limit` best bridged images.
 
     An image that is not in the head of any of a query's lists has `limit` images
     ahead of it: the order within a list is by min(C(q, l), C(i, l)), then by
-    image id, or with `surest_first` by C(i, l) and then image id.
+    image id, or with `confident_first` by C(i, l) and then image id.
 
     Args:
         queries: The queries' landmarks.
         index: The index images by landmark.
         limit: How many bridged images are wanted per query.
-        surest_first: Whether ties are broken by C(i, l) before image id.
+        confident_first: Whether ties are broken by C(i, l) before image id.
     """
     rows, places, lists = _shared_landmarks(queries, index)
     own = queries.confidences[rows, places]
     starts, lengths = index.starts[lists], np.diff(index.starts)[lists]
     heads = np.minimum(lengths, limit)
     entries, pair_of = ranges(starts, heads)
-    if not surest_first:
+    if not confident_first:
         begins = np.cumsum(heads) - heads
         crowded = np.flatnonzero(lengths > limit)
         starts, lengths, own_of = starts[crowded], lengths[crowded], own[crowded]
-        surer = _count_at_least(index.confidences, starts, lengths, own_of)
-        _prefer_small_ids(entries, begins[crowded], lists[crowded], surer, index, limit)
+        more_confident = _count_at_least(index.confidences, starts, lengths, own_of)
+        _prefer_small_ids(entries, begins[crowded], lists[crowded], more_confident, index, limit)
     theirs = index.confidences.take(entries)
     return Bridges(
         queries=rows.take(pair_of),
@@ -194,7 +194,7 @@ def _prefer_small_ids(
     entries: npt.NDArray[np.int64],
     heads_start: npt.NDArray[np.int64],
     lists: npt.NDArray[np.int64],
-    surer: npt.NDArray[np.int64],
+    more_confident: npt.NDArray[np.int64],
     index: ImagesByLandmark,
     limit: int,
 ) -> None:
@@ -204,17 +204,17 @@ def _prefer_small_ids(
     scanned once per landmark, from the query with the highest confidence to the lowest,
     so that a long list is scanned once and not once per query.
     """
-    crowded = np.flatnonzero(surer > limit)
-    crowded = crowded[np.lexsort((surer[crowded], lists[crowded]))]
+    crowded = np.flatnonzero(more_confident > limit)
+    crowded = crowded[np.lexsort((more_confident[crowded], lists[crowded]))]
     current_list, seen, kept = -1, 0, np.empty(0, np.int64)
     for pair in crowded:
         if lists[pair] != current_list:
             current_list, seen, kept = lists[pair], 0, np.empty(0, np.int64)
-        if surer[pair] > seen:
+        if more_confident[pair] > seen:
             start = index.starts[current_list]
-            fresh = np.arange(start + seen, start + surer[pair])
+            fresh = np.arange(start + seen, start + more_confident[pair])
             kept = _smallest(np.concatenate([kept, fresh]), index, limit)
-            seen = surer[pair]
+            seen = more_confident[pair]
         entries[heads_start[pair] : heads_start[pair] + limit] = kept
 
 

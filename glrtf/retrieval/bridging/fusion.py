@@ -54,7 +54,7 @@ def fuse(
     divisor: float,
     direct_power: float,
     bridge_power: float,
-    surest_first: bool,
+    confident_first: bool,
     limit: int,
     by_similarity: bool = False,
 ) -> Ranking:
@@ -70,7 +70,7 @@ def fuse(
         divisor: B = min(C(q, l), C(i, l)) / divisor.
         direct_power: The exponent of D.
         bridge_power: The exponent of B.
-        surest_first: Whether ties are broken by C(i, l) before image id.
+        confident_first: Whether ties are broken by C(i, l) before image id.
         limit: How many images are ranked.
         by_similarity: Whether ties are broken by the neighbours' similarity, at most 1, in place
             of B; for rankings without bridges.
@@ -81,7 +81,7 @@ def fuse(
     final = _power(pool.direct, direct_power) + _power(bridged, bridge_power)
     # Sorted by query, and they stay so.
     queries = pool.queries.take(first)
-    if surest_first:
+    if confident_first:
         first = first.take(descending_in_groups(queries, pool.own.take(first)))
     second = pool.similarities if by_similarity else bridged
     best = first.take(descending_in_groups(queries, final.take(first), second.take(first)))

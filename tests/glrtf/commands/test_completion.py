@@ -56,7 +56,7 @@ def test_the_command_prints_it(capsys, bash_script):
     assert "bash, zsh" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh on this machine")
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh on this machine; .ci/run installs it")
 def test_zsh_reads_its_script():
     script = completion.completion(CompletionConfig("zsh")).script
     subprocess.run(["zsh", "-n"], input=script, text=True, check=True)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from shard_writing import write_split
+from shard_writing import write_rows, write_split
 
 from glrtf.config.data import InputConfig
 from glrtf.config.distillation import DistillConfig
@@ -8,20 +8,16 @@ from glrtf.data.extra_photos import require_extra, with_extra_photos
 from glrtf.data.host_batches import training_reader
 from glrtf.data.shards import open_shards
 from glrtf.data.teacher_rows import TeacherRows
-from glrtf.embeddings.embedding_set import finish, write_part
 from tfrecords_tools.errors import UserError
 
 LABELLED, EXTRA = 6, 8
 """Photos 0 to 5 have labels and are in the train split; photos 0 to 7 of `more` have others."""
 
 
-def write_rows(folder, numbers, first):
+def write_angles(folder, numbers, first):
     """Photo n has the row (cos, sin) of the angle first + n."""
     angles = first + np.array(numbers, np.float64)
-    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    write_part(str(folder), 0, 1, rows, [f"{n:016x}" for n in numbers])
-    finish(str(folder), 1, model="teacher")
-    return str(folder)
+    return write_rows(folder, numbers, np.stack([np.cos(angles), np.sin(angles)], axis=1))
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +58,8 @@ def test_rows_of_extra_photos_come_from_their_own_sets(data, tmp_path):
     folder = write_split(tmp_path / "train", [6], num_classes=6)
     # Photos 6 and 7 are only in the index here: those of the train split have rows of their own.
     shards = with_extra_photos(open_shards(str(folder)), [str(data / "index")])
-    rows = write_rows(tmp_path / "rows", range(6), 0)
-    extra = write_rows(tmp_path / "extra", [7, 6], 10)
+    rows = write_angles(tmp_path / "rows", range(6), 0)
+    extra = write_angles(tmp_path / "extra", [7, 6], 10)
     config = DistillConfig(rows=rows, extra_data=["index"], extra_rows=[extra])
     teacher = TeacherRows(config)
     found = teacher.of(np.array([b"%016x" % n for n in (7, 2, 6)], object))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from shard_writing import write_split
+from shard_writing import write_rows, write_split
 
 from glrtf.config.data import InputConfig
 from glrtf.config.distillation import DistillConfig
@@ -8,16 +8,12 @@ from glrtf.config.training import TrainConfig
 from glrtf.data.host_batches import training_reader
 from glrtf.data.shards import open_shards
 from glrtf.data.teacher_rows import TeacherRows, open_teacher, row_width
-from glrtf.embeddings.embedding_set import finish, write_part
 from tfrecords_tools.errors import UserError
 
 
-def write_rows(folder, numbers):
+def write_angles(folder, numbers):
     """Photo n has the row (cos n, sin n, 0)."""
-    rows = np.array([[np.cos(n), np.sin(n), 0] for n in numbers], np.float32)
-    write_part(str(folder), 0, 1, rows, [f"{n:016x}" for n in numbers])
-    finish(str(folder), 1, model="teacher")
-    return str(folder)
+    return write_rows(folder, numbers, [[np.cos(n), np.sin(n), 0] for n in numbers])
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,7 @@ def data(tmp_path_factory):
     """Shards of 20 photos, whose labels say which photo each is, and the photos' rows."""
     folder = tmp_path_factory.mktemp("taught")
     write_split(folder / "train", [12, 8], num_classes=20)
-    return open_shards(str(folder)), write_rows(folder / "rows", [*range(10, 20), *range(10)])
+    return open_shards(str(folder)), write_angles(folder / "rows", [*range(10, 20), *range(10)])
 
 
 def read(shards, folder, start_step=0):
@@ -60,7 +56,7 @@ def test_a_resumed_stream_has_the_same_rows(data):
 
 def test_a_photo_without_row_is_named(data, tmp_path):
     shards, _ = data
-    batches = read(shards, write_rows(tmp_path / "rows", range(19)))
+    batches = read(shards, write_angles(tmp_path / "rows", range(19)))
     message = r"--distill\.rows .*: expected a row for every train photo, found none for 0+13;"
     with pytest.raises(UserError, match=message):
         for _ in range(4):

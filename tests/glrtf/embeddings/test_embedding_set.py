@@ -67,7 +67,7 @@ def empty_file(folder):
 
 def pickled(folder):
     path = folder / part_file("embeddings", 0, 3)
-    np.save(path, np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
+    np.save(path, np.array([{"a": 1}, None], dtype=object))
     return path.name
 
 

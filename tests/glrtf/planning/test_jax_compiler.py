@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 from glrtf.config.data import AugmentConfig
+from glrtf.config.distillation import DistillConfig
 from glrtf.config.planning import PlanConfig
 from glrtf.planning import jax_compiler
 from tfrecords_tools.storage import files
@@ -17,6 +18,7 @@ def test_settings_come_back_from_the_file_that_the_compiler_reads(tmp_path: Path
         strategy="tpu",
         tpu="v5e-8",
         augment=AugmentConfig(affine=True, mixup=0.2),
+        distill=DistillConfig(weight=3.0),
     )
     path = str(tmp_path / "settings.json")
     files.write_json(path, jax_compiler.settings_of(config, 12))
@@ -26,6 +28,9 @@ def test_settings_come_back_from_the_file_that_the_compiler_reads(tmp_path: Path
     expected = dataclasses.asdict(config) | {"strategy": "auto", "tpu": ""}
     got = dataclasses.asdict(found)
     assert got == {name: expected[name] for name in got}
+    # The training code reads attributes of these groups, not keys.
+    assert found.augment == config.augment
+    assert found.distill == config.distill
 
 
 def test_the_compilers_process_reads_that_file(tmp_path: Path, monkeypatch) -> None:

@@ -97,7 +97,7 @@ def test_landmarks_of_a_photo_left_out_are_those_of_the_other_train_photos(rows_
         best = sorted(sums, key=sums.get, reverse=True)
         kept = evidence.confidences
         assert kept.landmarks[0][0] == best[0]
-        # 15 of each part are looked up, so that only the best are sure to be complete.
+        # 15 of each part are looked up, so only the best sums are certain to be complete.
         assert kept.confidences[0][0] == pytest.approx(sums[best[0]] + 0.5, abs=1e-5)
 
 
@@ -189,7 +189,7 @@ def test_the_calibration_is_kept_until_something_changes(rows_world, tmp_path, m
     config = config_of(folder, tmp_path / "cache")
     first = calibrating.calibrated(searcher_of(config), config)
     assert first.landmark and first.photo and first.source.startswith("49 index photos")
-    # More similar is surer, and a sure answer scores higher than most wrong ones.
+    # Confidence grows with similarity, and a confident answer scores higher than most wrong ones.
     assert first.landmark(2.5) > 0.5 > first.landmark(0.5)
 
     def fail(*_):
@@ -247,7 +247,7 @@ def test_held_out_photos_of_a_table(world, tmp_path, capsys):
     written = json.loads((tmp_path / "quality.json").read_text())
     # The same pictures are in the index under other ids: they are found first.
     assert (written["queries"], written["unanswerable"], written["recall_1"]) == (2, 1, 1.0)
-    assert "not known" in output.out  # Three photos say nothing about how sure answers are.
+    assert "not known" in output.out  # Three photos say nothing about confidence.
 
 
 @pytest.mark.parametrize(

@@ -62,16 +62,10 @@ def evaluated(out, rankings, *flags):
     return json.loads((out / "found.json").read_text())["measures"]["All"]
 
 
-def test_instre(tmp_path, capsys):
-    """Places count from 1, and boxes are x, y, width, height."""
-    sio = pytest.importorskip("scipy.io")
-    source = tmp_path / "source"
-    index = ["INSTRE-S1/01a_canada_book/013.jpg", "INSTRE-M/01/002.jpg", "INSTRE-S2/77b/020.jpg"]
-    queries = ["INSTRE-S1/01a_canada_book/001.jpg", "INSTRE-S2/77b/021.jpg"]
-    for number, name in enumerate([*index, *queries]):
-        photo(source / name, number)
+def instre_truth():
+    """Two queries; the first has two photos, the second one."""
 
-    def cells(values):
+    def cells(*values):
         array = np.empty((1, len(values)), object)
         array[0] = values
         return array
@@ -79,7 +73,19 @@ def test_instre(tmp_path, capsys):
     marks = np.zeros((1, 2), [("ok", object), ("bbx", object)])
     marks[0, 0] = (np.array([[1, 2]], np.uint16), np.array([[10.0, 5.0, 40.0, 30.0]]))
     marks[0, 1] = (np.array([[3]], np.uint16), np.array([[0.0, 0.0, 80.0, 60.0]]))
-    truth = {"imlist": cells(index), "qimlist": cells(queries), "gnd": marks}
+    index = ("INSTRE-S1/01a_canada_book/013.jpg", "INSTRE-M/01/002.jpg", "INSTRE-S2/77b/020.jpg")
+    queries = ("INSTRE-S1/01a_canada_book/001.jpg", "INSTRE-S2/77b/021.jpg")
+    return {"imlist": cells(*index), "qimlist": cells(*queries), "gnd": marks}
+
+
+def test_instre(tmp_path, capsys):
+    """Places count from 1, and boxes are x, y, width, height."""
+    sio = pytest.importorskip("scipy.io")
+    source = tmp_path / "source"
+    truth = instre_truth()
+    index, queries = list(truth["imlist"][0]), list(truth["qimlist"][0])
+    for number, name in enumerate([*index, *queries]):
+        photo(source / name, number)
     sio.savemat(source / "gnd_instre.mat", truth)
     out = prepared("instre", tmp_path)
     of_index, of_queries = ids_of(out, "index"), ids_of(out, "test")
@@ -92,11 +98,45 @@ def test_instre(tmp_path, capsys):
     assert len(rows(out / "metadata" / "solution_INSTRE-S1.csv")) == 1
     output = capsys.readouterr().out
     assert "2 queries, 3 index photos" in output and "$O/metadata/solution.csv" in output
-    sio.savemat(source / "gnd_instre.mat", {**truth, "imlist": cells(index[:2])})
-    assert prepare_benchmark.main(["instre", str(source), str(tmp_path / "x")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"imlist": 2}, "gnd 2: expected places of 1 to 2, found uint16 of 1: 3"),
+        ({"imlist": None}, "expected imlist, qimlist and gnd, found gnd, qimlist"),
+        ({"qimlist": 1}, "expected as many gnd as qimlist (1), found 2"),
+        ({"qimlist": np.eye(2)}, "qimlist 1: expected a text, found float64 of 1: 1.0"),
+        ({"gnd": np.eye(2)}, "gnd 1: expected places and a box, found float64 of 1: 1.0"),
+        ({"box": [1.0, 2.0]}, "gnd 1: expected a box of left, upper, width and height, found floa"),
+    ],
+)
+def test_ground_truth_of_another_form(change, message, tmp_path, capsys):
+    sio = pytest.importorskip("scipy.io")
+    source = tmp_path / "source"
+    source.mkdir()
+    truth = instre_truth()
+    for name, value in change.items():
+        if value is None:
+            del truth[name]
+        elif isinstance(value, int):
+            truth[name] = truth[name][:, :value]
+        elif name == "box":
+            truth["gnd"][0, 0]["bbx"] = np.array([value])
+        else:
+            truth[name] = value
+    sio.savemat(source / "gnd_instre.mat", truth)
+    assert prepare_benchmark.main(["instre", str(source), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert "gnd_instre.mat: expected imlist, qimlist and gnd" in error
-    assert "a place outside of 1 to 2" in error
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_ground_truth_that_is_no_matlab_file(tmp_path, capsys):
+    pytest.importorskip("scipy.io")
+    (tmp_path / "gnd_instre.mat").write_bytes(b"imlist,qimlist\n" * 20)
+    assert prepare_benchmark.main(["instre", str(tmp_path), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "gnd_instre.mat: expected a MATLAB file" in error and error.count("\n") == 1
 
 
 def ilias(source):

@@ -80,7 +80,7 @@ def random_landmarks(rng, images, keep, num_landmarks, levels):
     )
 
 
-def slow_ranking(query, index, near, direct, ids, divisor, surest_first, limit):
+def slow_ranking(query, index, near, direct, ids, divisor, confident_first, limit):
     """Every pair, every landmark, then one sort."""
     ranked = []
     for q in range(len(query.landmarks)):
@@ -98,16 +98,16 @@ def slow_ranking(query, index, near, direct, ids, divisor, surest_first, limit):
                 continue
             b = bridged / divisor if shared else 0.0
             f = (d or 0.0) ** 3 + b**3
-            tie = (-own,) if surest_first else ()
+            tie = (-own,) if confident_first else ()
             entries.append((-f, -b, *tie, ids[i], i, d or 0.0, -mark))
         ranked.append(sorted(entries)[:limit])
     return ranked
 
 
-@pytest.mark.parametrize("surest_first", [False, True])
+@pytest.mark.parametrize("confident_first", [False, True])
 @pytest.mark.parametrize("levels", [2, 4, 40])
 @pytest.mark.parametrize(("images", "limit", "k"), [(60, 5, 3), (60, 100, 10), (7, 10, 7)])
-def test_fusion_finds_the_best_of_all_pairs(images, limit, k, levels, surest_first):
+def test_fusion_finds_the_best_of_all_pairs(images, limit, k, levels, confident_first):
     rng = np.random.default_rng(images + limit + levels)
     query = random_landmarks(rng, 25, 3, 4, levels)
     index = random_landmarks(rng, images, 2, 4, levels)
@@ -121,15 +121,15 @@ def test_fusion_finds_the_best_of_all_pairs(images, limit, k, levels, surest_fir
         near,
         near.scores,
         bridge.bridges_of_pairs(query, lists, near.indices),
-        bridge.best_bridges(query, lists, limit + k, surest_first),
+        bridge.best_bridges(query, lists, limit + k, confident_first),
         ids,
         divisor=3.0,
         direct_power=3.0,
         bridge_power=3.0,
-        surest_first=surest_first,
+        confident_first=confident_first,
         limit=limit,
     )
-    expected = slow_ranking(query, index, near, near.scores, ids, 3.0, surest_first, limit)
+    expected = slow_ranking(query, index, near, near.scores, ids, 3.0, confident_first, limit)
     for row, entries in enumerate(expected):
         count = len(entries)
         assert found.images[row, :count].tolist() == [entry[-3] for entry in entries]
@@ -149,7 +149,7 @@ def test_a_landmark_of_very_many_images_costs_only_its_head():
     ids = rng.permutation(images)
     query = LandmarkConfidences(np.zeros((40, 1), np.int64), rng.random((40, 1)))
     lists = bridge.list_by_landmark(index, ids)
-    found = bridge.best_bridges(query, lists, 200, surest_first=False)
+    found = bridge.best_bridges(query, lists, 200, confident_first=False)
     assert len(found.images) == 40 * 200
     for row in range(40):
         bridged = np.minimum(confidence, query.confidences[row, 0])
