@@ -57,14 +57,13 @@ contracts: install  ## Check that dependencies point down.
 
 # Two processes: each may hold a gigabyte of TensorFlow. A file's tests share what it prepares.
 # In the order of tests/conftest.py, the longest files first; xdist's own puts files of one test last.
-# Three runs, since TensorFlow keeps gigabytes of what earlier tests compiled.
+# Two runs, since TensorFlow keeps gigabytes of what earlier tests compiled.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 APART := tests/tfrecords_tools tests/glrtf/training
 
 pytest: install  ## Run the tests.
 	$(PYTEST) $(APART)
-	$(PYTEST) $(foreach place,$(APART) tests/notebooks,--ignore=$(place))
-	$(PYTEST) tests/notebooks
+	$(PYTEST) $(foreach place,$(APART),--ignore=$(place))
 
 format: install  ## Format the code.
 	$(BIN)/ruff check --fix .

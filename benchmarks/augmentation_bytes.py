@@ -106,7 +106,7 @@ def main() -> int:
         first = first or found["bytes_accessed"]
         moved, cycles = found["bytes_accessed"], found["cycles"]
         share = moved / first
-        print(f"| {name} | {moved / 1e9:.3g} GB | {share:.1f} | {cycles / 1e6:.1f} M |", flush=True)
+        print(f"| {name} | {moved / 1e9:.3g} GB | {share:.2f} | {cycles / 1e6:.1f} M |", flush=True)
     return 0
 
 

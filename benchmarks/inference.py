@@ -37,8 +37,9 @@ def extraction() -> None:
     from glrtf.data.records import BadRecords
     from glrtf.data.shards import Shard, ShardSet
     from glrtf.inference.embedder import Embedder
-    from glrtf.inference.extraction import Job, embed_shards
+    from glrtf.inference.jobs import Job
     from glrtf.inference.serving import to_unit_range
+    from glrtf.inference.shard_rows import embed_shards
     from glrtf.inference.tensorflow_runner import BatchRunner
     from glrtf.models.retrieval_model import build_embedding_model
 

@@ -22,6 +22,11 @@ if str(START_UP) not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# XLA's programs here run for microseconds: LLVM's optimisation takes longer than it saves.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 # A machine shared with other work may be ten times slower: no test fails by the clock.
 hypothesis.settings.register_profile(

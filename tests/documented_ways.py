@@ -107,7 +107,7 @@ NOT_RUN: dict[str, str] = {
     r"docs/training\.md: glrtf\.train --config configs/stage": (
         "trains four large networks; their settings are read by test_stage_configs.py"
     ),
-    r"docs/training\.md: .*(teacher|second)": (
+    r"docs/training\.md: .*(teacher|second|third)": (
         "needs rows of a better descriptor; run by test_extra_photos.py and test_searcher.py"
     ),
     r"docs/bundle\.md: glrtf": "needs two models and tuned settings; run by test_bundle.py",

@@ -5,6 +5,7 @@ They run first, so that no process still works on one of them when the other has
 
 LONGEST = (
     "docs/test_commands_run.py",
+    "notebooks/test_notebooks.py",
     "glrtf/training/test_jax_engine.py",
     "glrtf/training/test_multi_worker.py",
     "glrtf/inference/test_serving.py",

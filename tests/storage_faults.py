@@ -189,7 +189,8 @@ def embed(folder: Path) -> Work:
     from glrtf.data.shards import open_shards
     from glrtf.inference import serving
     from glrtf.inference.embedders import load_embedder
-    from glrtf.inference.extraction import Job, embed_split
+    from glrtf.inference.extraction import embed_split
+    from glrtf.inference.jobs import Job
     from glrtf.inference.tensorflow_runner import BatchRunner
 
     shards = "gs://bucket/shards"

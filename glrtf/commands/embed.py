@@ -48,9 +48,13 @@ def embed(config: EmbedConfig) -> EmbedResult:
     shard_set = tasks.open_input(config)
     if note := left_out_note(shard_set):
         print(f"note: {config.data}: {note}", file=sys.stderr)
+    jobs = None
     if config.runner == "beam":
+        if config.precision != "float32":
+            # Here, rather than in each worker, where an error would end the pipeline.
+            tasks.begin(config, shard_set, jobs := tasks.load_jobs(config))
         beam_extraction.run(config, len(shard_set.shards))
-    return EmbedResult(tuple(tasks.embed_parts(config, shard_set, tasks.load_jobs(config))))
+    return EmbedResult(tuple(tasks.embed_parts(config, shard_set, jobs or tasks.load_jobs(config))))
 
 
 def embed_new(

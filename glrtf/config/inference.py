@@ -93,6 +93,9 @@ class EmbedConfig(NoCodeFromFiles):
         precision: Of the network's arithmetic: float32, or bfloat16, which accelerators compute
             faster; the rows are float32. Needs a workdir as the model, or OpenVINO and a CPU that
             supports bfloat16.
+        min_cosine: With bfloat16: the smallest cosine allowed between a photo's rows in bfloat16
+            and float32. The first 64 photos of the split are embedded in both, the smallest cosine
+            is recorded in the set, and below this the command stops. 0 skips the check.
         runtime: The runtime of the model. auto: TensorFlow; ONNX Runtime for an .onnx file, LiteRT
             for a .tflite file; with bfloat16 OpenVINO, if it is installed and the CPU supports
             bfloat16.
@@ -124,6 +127,7 @@ class EmbedConfig(NoCodeFromFiles):
     batch_size: int = 32
     dtype: Literal["float32", "float16"] = "float32"
     precision: Literal["float32", "bfloat16"] = "float32"
+    min_cosine: float = 0.998
     runtime: RuntimeChoice = "auto"
     max_bad_records: int | None = None
     also: tuple[str, ...] = ()
@@ -141,6 +145,8 @@ class EmbedConfig(NoCodeFromFiles):
             raise ValueError(f"batch_size: expected 1 or more, found {self.batch_size}")
         if self.max_bad_records is not None and self.max_bad_records < 0:
             raise ValueError(f"max_bad_records: expected 0 or more, found {self.max_bad_records}")
+        if not 0 <= self.min_cosine <= 1:
+            raise ValueError(f"min_cosine: expected 0 to 1, found {self.min_cosine}")
         if not 0 <= self.task_index < self.num_tasks:
             raise ValueError(
                 f"task_index: expected 0 to {self.num_tasks - 1} (--num_tasks less 1), found"

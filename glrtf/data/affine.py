@@ -108,8 +108,10 @@ def transform(
     lasts = ops.convert_to_tensor([[height - 1.0, width - 1.0]])
     images = images - _MIDDLE_GRAY
     if far_turns and as_products:
-        # The multiplier rounds to this type anyway, and it halves the bytes to transpose.
-        images, maps, lasts = _upright(ops.cast(images, "bfloat16"), maps)
+        # The multiplier rounds to this type anyway, and it halves the bytes to transpose. Stored,
+        # they are also what the choice between both reads, not the float32 they were made from.
+        halved = kernels.stored(ops.cast(images, "bfloat16"))
+        images, maps, lasts = _upright(halved, maps)
         images = ops.cast(images, "float32")
     elif far_turns:
         images, maps, lasts = _upright(images, maps)

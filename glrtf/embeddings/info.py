@@ -42,6 +42,7 @@ class Meta(TypedDict, total=False):
     max_side: int | None
     antialias: bool | None
     precision: str | None
+    precision_check: dict[str, Any] | None
     tta: list[str] | None
     scales: list[float] | None
     num_rejected: int

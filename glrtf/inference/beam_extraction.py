@@ -9,7 +9,7 @@ import functools
 
 from glrtf.config.inference import EmbedConfig
 from glrtf.inference import tasks
-from glrtf.inference.extraction import Job
+from glrtf.inference.jobs import Job
 from tfrecords_tools import beam_options
 from tfrecords_tools.errors import optional_package
 

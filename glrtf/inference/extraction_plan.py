@@ -6,6 +6,7 @@ from typing import Any
 
 from glrtf.data.shards import ShardSet
 from glrtf.inference.embedder import Embedder
+from glrtf.inference.precision_check import KEY
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files, json_shapes, temporary_files
 
@@ -38,16 +39,19 @@ def make(
     }
 
 
-def keep_to(folder: str, plan: dict[str, Any]) -> None:
-    """Writes the plan, or refuses a folder that has another one; removes stale temporary files."""
-    temporary_files.remove_stale(folder)
-    path = files.join(folder, PLAN_NAME)
-    if not files.exists(path):
-        files.write_json(path, plan)
-        return
-    stored = {**_EARLIER, **json_shapes.read(path, dict[str, Any])}
+def compared(folder: str, plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan, with the precision check of the one that the folder has, if any.
+
+    Raises:
+        UserError: If the folder has another plan.
+    """
+    stored = _read(folder)
+    if stored is None:
+        return plan
+    checked = {name: stored[name] for name in (KEY,) if name in stored}
+    stored = {**_EARLIER, **stored}
     for name, value in {**_EARLIER, **plan}.items():
-        if name != "model" and stored.get(name) != value:
+        if name not in ("model", KEY) and stored.get(name) != value:
             expected, found = f"{name} {value}", f"{stored.get(name)}"
             if name == "shards":
                 expected, found = _first_difference(value, stored.get(name))
@@ -55,6 +59,24 @@ def keep_to(folder: str, plan: dict[str, Any]) -> None:
                 f"{folder}: expected to continue an embedding with {expected}, found one with"
                 f" {found}; choose another --output or remove the folder"
             )
+    return {**plan, **checked}
+
+
+def keep_to(folder: str, plan: dict[str, Any]) -> None:
+    """Writes the plan, or refuses a folder that has another one; removes stale temporary files.
+
+    A precision check is added to a plan that has none.
+    """
+    temporary_files.remove_stale(folder)
+    compared(folder, plan)
+    stored = _read(folder)
+    if stored is None or (KEY in plan and KEY not in stored):
+        files.write_json(files.join(folder, PLAN_NAME), plan)
+
+
+def _read(folder: str) -> dict[str, Any] | None:
+    path = files.join(folder, PLAN_NAME)
+    return json_shapes.read(path, dict[str, Any]) if files.exists(path) else None
 
 
 def _first_difference(shards: list[list], others: Any) -> tuple[str, str]:

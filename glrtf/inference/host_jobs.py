@@ -10,8 +10,8 @@ from glrtf.inference.descriptors.kinds import kind_of
 from glrtf.inference.descriptors.runtimes import needs_engine
 from glrtf.inference.embedder import RUNTIME_NAMES, Embedder
 from glrtf.inference.embedders import load_embedder
-from glrtf.inference.extraction import Job
 from glrtf.inference.host_views import HostRunner
+from glrtf.inference.jobs import Job
 
 
 def suffice(config: EmbedConfig) -> bool:
@@ -29,22 +29,32 @@ def suffice(config: EmbedConfig) -> bool:
 
 def load_jobs(config: EmbedConfig, recorded: Mapping[str, Any] | None = None) -> list[Job]:
     """Loads the models; see `glrtf.inference.tasks.load_jobs`."""
-    jobs = []
-    for number, (model, output) in enumerate(config.jobs):
-        embedder = load_embedder(
-            model,
-            any_size=any(scale != 1 for scale in config.scales),
-            precision=config.precision,
-            descriptor=DescriptorConfig() if number else config.descriptor,
-            recorded=None if number else recorded,
-            runtime=config.runtime,
-        )
-        jobs.append(Job(embedder, make_runner(embedder, config), output))
+    jobs = [_load(config, recorded, number) for number in range(len(config.jobs))]
+    for job in jobs:
+        announce(job.embedder)
     return jobs
 
 
+def _load(config: EmbedConfig, recorded: Mapping[str, Any] | None, number: int) -> Job:
+    """The model of that number."""
+    model, output = config.jobs[number]
+    embedder = load_embedder(
+        model,
+        any_size=any(scale != 1 for scale in config.scales),
+        precision=config.precision,
+        descriptor=DescriptorConfig() if number else config.descriptor,
+        recorded=None if number else recorded,
+        runtime=config.runtime,
+    )
+
+    def load(config: EmbedConfig) -> Job:
+        return _load(config, recorded, number)
+
+    return Job(embedder, make_runner(embedder, config), output).checked_by(config, load)
+
+
 def make_runner(embedder: Embedder, config: EmbedConfig, num_replicas: int = 1) -> HostRunner:
-    """The runner of a model that is not `in_graph`; says which runtime it is.
+    """The runner of a model that is not `in_graph`.
 
     Args:
         embedder: The model.
@@ -52,6 +62,10 @@ def make_runner(embedder: Embedder, config: EmbedConfig, num_replicas: int = 1) 
         num_replicas: Replicas of the models that the engine runs in the same pass; total batches
             must be equal.
     """
+    return HostRunner(embedder, config.tta, config.batch_size * num_replicas, config.scales)
+
+
+def announce(embedder: Embedder) -> None:
+    """Prints which runtime computes a model that is not `in_graph`."""
     name = RUNTIME_NAMES[embedder.runtime]
     print(f"embedding with {name} on the CPU: {embedder.name}", file=sys.stderr)
-    return HostRunner(embedder, config.tta, config.batch_size * num_replicas, config.scales)

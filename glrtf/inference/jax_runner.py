@@ -14,7 +14,7 @@ from glrtf.config.keras_settings import keras
 from glrtf.data.input_spec import InputSpec
 from glrtf.inference.descriptors.kinds import kind_of
 from glrtf.inference.embedder import Embedder, Precision
-from glrtf.inference.extraction import Job
+from glrtf.inference.jobs import Job
 from glrtf.inference.tta import embed_views
 from glrtf.inference.weights_digest import weights_digest
 from glrtf.training import jax_devices
@@ -31,13 +31,17 @@ def load_jobs(config: EmbedConfig) -> list[Job]:
     devices = jax_devices.find_devices(config.strategy, config.tpu, alone=True)
     print(f"embedding with jax on {jax_devices.describe(devices)}", file=sys.stderr)
     mesh = jax_devices.make_mesh(devices, split_classes=False)
+    return [_load_job(config, mesh, number) for number in range(len(config.jobs))]
+
+
+def _load_job(config: EmbedConfig, mesh: Mesh, number: int) -> Job:
+    """The model of that number."""
+    model, output = config.jobs[number]
     any_size = any(scale != 1 for scale in config.scales)
-    jobs = []
-    for model, output in config.jobs:
-        embedder = load_embedder(model, config.checkpoint, any_size, config.precision)
-        runner = JaxRunner(embedder, config.tta, config.batch_size, mesh, config.scales)
-        jobs.append(Job(embedder, runner, output))
-    return jobs
+    embedder = load_embedder(model, config.checkpoint, any_size, config.precision)
+    runner = JaxRunner(embedder, config.tta, config.batch_size, mesh, config.scales)
+    job = Job(embedder, runner, output)
+    return job.checked_by(config, lambda exact: _load_job(exact, mesh, number))
 
 
 def load_embedder(

@@ -9,8 +9,8 @@ from glrtf.config.inference import EmbedConfig
 from glrtf.data.photo_folders import PhotoSet, open_photos, write_list
 from glrtf.data.shards import ShardSet, holds_shards, open_shards
 from glrtf.embeddings.embedding_set import EmbeddingSet
-from glrtf.inference import host_jobs
-from glrtf.inference.extraction import Job, embed_split
+from glrtf.inference import extraction, host_jobs
+from glrtf.inference.jobs import Job
 
 
 def open_input(config: EmbedConfig) -> ShardSet:
@@ -42,14 +42,27 @@ def load_jobs(config: EmbedConfig, recorded: Mapping[str, Any] | None = None) ->
     return [dataclasses.replace(first, embedder=first.embedder.adapted_by(config.adapter)), *others]
 
 
-def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:
-    """Embeds this task's parts with loaded models; finishes the sets that have all their parts."""
-    finished = embed_split(
+def begin(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> None:
+    """Checks the folders and the precision, and writes the plans; see `extraction.begin`."""
+    extraction.begin(
         jobs,
         _shrunk(shard_set, jobs),
         views=config.tta,
         scales=config.scales,
         dtype=config.dtype,
+        min_cosine=config.min_cosine,
+    )
+
+
+def embed_parts(config: EmbedConfig, shard_set: ShardSet, jobs: list[Job]) -> list[EmbeddingSet]:
+    """Embeds this task's parts with loaded models; finishes the sets that have all their parts."""
+    finished = extraction.embed_split(
+        jobs,
+        _shrunk(shard_set, jobs),
+        views=config.tta,
+        scales=config.scales,
+        dtype=config.dtype,
+        min_cosine=config.min_cosine,
         max_bad_records=config.max_bad_records,
         task_index=config.task_index,
         num_tasks=config.num_tasks,

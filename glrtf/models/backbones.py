@@ -12,6 +12,13 @@ from glrtf.models import efficientnet_lite, efficientnet_v2
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_VARIANCE = (0.229**2, 0.224**2, 0.225**2)
 
+RANGE_DTYPE = "float32"
+"""Of the layer that maps images to a backbone's range, in every precision.
+
+In bfloat16 a bright pixel in [0, 1] is off by up to half a grey level of 255, and the mean and
+deviation are rounded, too, alike for all pixels. The first convolution rounds the result.
+"""
+
 
 def build_backbone(
     name: str,
@@ -50,7 +57,7 @@ def build_backbone(
         return keras_backbones.build(name, size, dtype)
     images = keras.Input((size, size, 3), name="images")
     if name in efficientnet_lite.VARIANTS:
-        scaled = _rescaled(images, -127 / 128, dtype)
+        scaled = _rescaled(images, -127 / 128)
         outputs = efficientnet_lite.features(
             scaled,
             name,
@@ -63,11 +70,14 @@ def build_backbone(
         variant = efficientnet_v2.VARIANTS[name]
         if variant.imagenet_range:
             scaled = keras.layers.Normalization(
-                mean=_IMAGENET_MEAN, variance=_IMAGENET_VARIANCE, dtype=dtype, name="input_range"
+                mean=_IMAGENET_MEAN,
+                variance=_IMAGENET_VARIANCE,
+                dtype=RANGE_DTYPE,
+                name="input_range",
             )(images)
         else:
             # keras.applications and google/automl both map 0..255 to x / 128 - 1.
-            scaled = _rescaled(images, -1.0, dtype)
+            scaled = _rescaled(images, -1.0)
         outputs = efficientnet_v2.features(
             scaled,
             variant,
@@ -80,11 +90,12 @@ def build_backbone(
         return keras.Model(images, outputs, name=f"backbone_{name}")
 
 
-def _rescaled(images: keras.KerasTensor, offset: float, dtype: object) -> keras.KerasTensor:
+def _rescaled(images: keras.KerasTensor, offset: float) -> keras.KerasTensor:
     """X / 128 + offset of x in 0..255."""
-    return keras.layers.Rescaling(255.0 / 128.0, offset=offset, dtype=dtype, name="input_range")(
-        images
+    layer = keras.layers.Rescaling(
+        255.0 / 128.0, offset=offset, dtype=RANGE_DTYPE, name="input_range"
     )
+    return layer(images)
 
 
 @contextlib.contextmanager

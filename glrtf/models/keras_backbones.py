@@ -9,6 +9,7 @@ import numpy as np
 from glrtf.config.backbone_names import KERAS_PREFIX, plain_name
 from glrtf.config.descriptor import HUB_PREFIX
 from glrtf.config.keras_settings import keras
+from glrtf.models.backbones import RANGE_DTYPE
 from tfrecords_tools.command.near_words import did_you_mean
 from tfrecords_tools.errors import UserError
 
@@ -147,7 +148,7 @@ def _application(
     finally:
         keras.config.set_dtype_policy(before)
     scale, offset, bgr = _range_of(name.removeprefix(KERAS_PREFIX))
-    return network, InputRange(scale, offset, bgr, dtype=dtype, name="input_range")(images)
+    return network, InputRange(scale, offset, bgr, dtype=RANGE_DTYPE, name="input_range")(images)
 
 
 def _range_of(name: str) -> tuple[list[float], list[float], bool]:
@@ -170,7 +171,7 @@ def _preset(
     scale, offset = input_scale(name) or ([1.0] * 3, [0.0] * 3)
     # The preset's own scale is for 0..255.
     scale = [255.0 * each for each in scale]
-    return network, InputRange(scale, offset, dtype=dtype, name="input_range")(images)
+    return network, InputRange(scale, offset, dtype=RANGE_DTYPE, name="input_range")(images)
 
 
 def _from_function(name: str, size: int | None) -> keras.Model:

@@ -187,7 +187,7 @@ def config_of(settings: dict[str, Any]) -> tuple["TrainConfig", int]:
     def typed(name: str, value: Any) -> Any:
         """JSON has no dataclasses: a group of settings is an object there."""
         group = hints[name]
-        return group(**value) if dataclasses.is_dataclass(group) else value
+        return group(**value) if isinstance(value, dict) else value
 
     rest = {k: typed(k, v) for k, v in settings.items() if k != "num_classes"}
     return TrainConfig(**rest), settings["num_classes"]

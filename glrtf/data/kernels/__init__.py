@@ -17,6 +17,7 @@ if ON_JAX:
         one_by_one,
         split_seed,
         step_seed,
+        stored,
         uniform,
     )
 else:
@@ -31,6 +32,7 @@ else:
         one_by_one,
         split_seed,
         step_seed,
+        stored,
         uniform,
     )
 
@@ -45,5 +47,6 @@ __all__ = [
     "one_by_one",
     "split_seed",
     "step_seed",
+    "stored",
     "uniform",
 ]

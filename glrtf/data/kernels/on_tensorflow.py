@@ -121,3 +121,13 @@ def multiplied(weights: Tensor, values: Tensor) -> Tensor:
     dims.lhs_contracting_dimensions.append(len(batch) + 1)
     dims.rhs_contracting_dimensions.append(len(batch))
     return xla.dot_general(weights, values, dims)
+
+
+def stored(values: Tensor) -> Tensor:
+    """The same values, which XLA stores once instead of computing them at each use.
+
+    Only in functions that XLA compiles.
+    """
+    from tensorflow.compiler.tf2xla.python import xla
+
+    return xla.optimization_barrier(values)[0]

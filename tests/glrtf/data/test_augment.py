@@ -220,6 +220,17 @@ def test_positions_are_exact_where_products_are_of_bfloat16(images, monkeypatch)
     np.testing.assert_allclose(found, expected, atol=2.1 / 512 + 2.1 / 1024)
 
 
+def test_what_may_be_transposed_is_stored_once_in_bfloat16(images):
+    """Without the barrier a TPU's compiler reads float32 again where it chooses between both."""
+    traced = tf.function(
+        lambda images, maps: affine.transform(images, maps, as_products=True), autograph=False
+    ).get_concrete_function(images, drawn_maps())
+    operations = traced.graph.get_operations()
+    [barrier] = [each for each in operations if each.type == "XlaOptimizationBarrier"]
+    assert barrier.inputs[0].dtype == tf.bfloat16
+    assert barrier.inputs[0].shape == images.shape
+
+
 def test_crop_equals_a_map(images):
     maps = affine.draw_crops(tf.constant([1, 2]), 4, (20, 28), 0.3)
     expected = [slow_transform(*each) for each in zip(images, maps.numpy(), strict=True)]

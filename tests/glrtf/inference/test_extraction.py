@@ -15,8 +15,9 @@ from glrtf.config.inference import EmbedConfig
 from glrtf.data.shards import open_shards
 from glrtf.embeddings import adapter as adapters
 from glrtf.embeddings import embedding_set
-from glrtf.inference import extraction, tensorflow_runner
+from glrtf.inference import extraction, shard_rows, tensorflow_runner
 from glrtf.inference.embedders import load_embedder
+from glrtf.inference.jobs import Job
 from tfrecords_tools import example, schema
 from tfrecords_tools.errors import UserError
 from tfrecords_tools.storage import files
@@ -96,9 +97,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(saved_model, tmp_path, monkeypat
         embed.embed(config)
     monkeypatch.setattr(embedding_set, "write_part", real)
     embedded = []
-    real_shards = extraction.embed_shards
+    real_shards = shard_rows.embed_shards
     monkeypatch.setattr(
-        extraction, "embed_shards", lambda *a: embedded.append(a[1]) or real_shards(*a)
+        shard_rows, "embed_shards", lambda *a: embedded.append(a[1]) or real_shards(*a)
     )
     embed.embed(config)
     assert len(embedded) == len(LENGTHS) - after
@@ -289,7 +290,7 @@ def test_a_model_that_gives_nan_stops_with_the_image(saved_model, tmp_path):
     runner = tensorflow_runner.BatchRunner(embedder, ("plain",), 4, strategy)
     with pytest.raises(UserError, match="0000000000000001"):
         extraction.embed_split(
-            [extraction.Job(embedder, runner, str(tmp_path / "set"))],
+            [Job(embedder, runner, str(tmp_path / "set"))],
             open_shards(str(data), "test"),
             views=("plain",),
         )
@@ -306,7 +307,7 @@ def test_two_replicas_give_the_rows_of_one(saved_model, tmp_path):
         with strategy.scope():
             embedder = load_embedder(saved_model)
         runner = tensorflow_runner.BatchRunner(embedder, ("plain", "hflip"), 2, strategy)
-        job = extraction.Job(embedder, runner, str(tmp_path / name))
+        job = Job(embedder, runner, str(tmp_path / name))
         [done] = extraction.embed_split([job], shard_set, views=("plain", "hflip"))
         rows.append(np.concatenate([done.part(i)[0] for i in range(3)]))
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)

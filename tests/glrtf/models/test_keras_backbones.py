@@ -4,6 +4,7 @@ import pytest
 
 from glrtf.config.backbone_names import canonical, family, plain_name
 from glrtf.models import keras_backbones
+from glrtf.models.backbones import build_backbone
 from glrtf.models.retrieval_model import build_embedding_model
 from tfrecords_tools.errors import UserError
 
@@ -25,6 +26,20 @@ def test_a_functions_features_of_any_rank_become_rows(name, pooling):
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
     # No colon: TensorFlow's scopes do not take one.
     assert model.get_layer(f"backbone_tiny_backbones_{name}")
+
+
+@pytest.mark.parametrize("name", ["v2b0", "lite0", "keras:VGG16"])
+def test_images_are_mapped_to_the_networks_range_in_float32_in_every_precision(name):
+    levels = np.repeat(np.arange(256, dtype=np.float32)[:, None] / 255, 3, 1)[None, None]
+    model = build_backbone(name, 32, dtype=keras.DTypePolicy("mixed_bfloat16"))
+    layer = model.get_layer("input_range")
+    found = keras.ops.convert_to_numpy(layer(levels))[0, 0]
+    assert found.dtype == np.float32
+    # The levels' distances are equal; rounded to bfloat16 some levels would fall together.
+    steps = np.diff(found, axis=0)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps.mean(0), steps.shape), rtol=1e-2)
+    # The layers after it compute in bfloat16.
+    assert model.output.dtype == "bfloat16"
 
 
 @pytest.mark.parametrize(
