@@ -12,6 +12,9 @@ rgem.py and sgem.py of ShihaoShao-GH/SuperGlobal at 6db11a7). Nothing is trained
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from glrtf.config.keras_settings import keras
 from glrtf.models.pooling import GeMPooling
 from glrtf.models.retrieval_model import UnitRows
@@ -158,6 +161,26 @@ def with_pooling(
 
 
 def _resized(images: Tensor, size: int, side: int) -> Tensor:
+    """Square images of another size: bilinear, over all pixels that a new one covers.
+
+    Two products with constant weights, since LiteRT has no antialiased resizing to convert to.
+    """
     if side == size:
         return images
-    return keras.ops.image.resize(images, (side, side), antialias=True)
+    weights = _triangle_weights(size, side).T
+    across = keras.ops.matmul(keras.ops.transpose(images, (0, 3, 1, 2)), weights)
+    down = keras.ops.matmul(keras.ops.transpose(across, (0, 1, 3, 2)), weights)
+    return keras.ops.transpose(down, (0, 3, 2, 1))
+
+
+def _triangle_weights(size: int, side: int) -> npt.NDArray[np.float32]:
+    """The share of each of `size` pixels in each of `side` new ones, (side, size).
+
+    A triangle around the new pixel's centre, as wide as two new pixels or, if these are smaller,
+    two old ones; the kernel of TensorFlow's and JAX's antialiased resizing.
+    """
+    step = size / side
+    centres = (np.arange(side) + 0.5) * step
+    distances = np.abs(np.arange(size) + 0.5 - centres[:, None]) / max(step, 1.0)
+    weights = np.maximum(1.0 - distances, 0.0)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

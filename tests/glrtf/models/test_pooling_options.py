@@ -84,6 +84,18 @@ def test_scales():
     np.testing.assert_allclose(found(images), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_every_option_converts(kind, tmp_path):
+    """Factors below and above 1; `export_file` compares the rows with the model's."""
+    from glrtf.inference import formats
+
+    made = pooling_options.with_pooling(
+        embedding_model(size=None), SIZE, gem_power=4.6, regional=True, sides=(16, SIZE, 28)
+    )
+    path = str(tmp_path / f"model.{kind}")
+    assert formats.export_file(made, SIZE, path, kind) <= formats.TOLERANCE
+
+
 def test_a_digest_tells_poolings_apart():
     from glrtf.inference.weights_digest import weights_digest
 
