@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from glrtf.planning import tpu_compiler
-
 # The first is what the others are compared with.
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "the default": {},
@@ -78,7 +76,8 @@ def cost(program: bytes, python: str, topology: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "program.hlo"), Path(folder, "result.json")
         source.write_bytes(program)
-        command = [python, tpu_compiler.__file__, str(source), topology, str(result)]
+        program = [python, "-m", "glrtf.planning.tpu_compiler"]
+        command = [*program, str(source), topology, str(result), "--whole"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return json.loads(result.read_text())["cost"]
 

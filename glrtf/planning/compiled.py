@@ -22,12 +22,11 @@ from tfrecords_tools.storage import files, json_shapes
 # The versions that produced the figures of docs/plan.md.
 COMPILER_PACKAGES = "jax==0.10.2 libtpu==0.0.52"
 _ROOT = str(Path(__file__).parents[2])
-_SCRIPT = Path(__file__).with_name("tpu_compiler.py")
 # How a compiler says what does not fit: libtpu 0.0.52, and earlier ones.
 _NEEDED = re.compile(r"\(([\d.]+)G\) exceeds available HBM|Used ([\d.]+)G of [\d.]+G")
 _SECONDS_BETWEEN_LINES = 30.0
 _LINES_OF_A_REFUSAL = 40
-_DURATION = "minutes to an hour on two idle cores"
+_DURATION = "one to ten minutes on two idle cores"
 
 # The smallest slice of each generation; memory per device is the same on all.
 _TOPOLOGIES = {
@@ -46,14 +45,14 @@ class Compiled:
     """The compiler's result.
 
     Attributes:
-        peak_bytes: Most memory in use at once on a device; None if refused.
+        peak_bytes: Memory of arguments and temporary values on a device, which is at least the most
+            in use at once (in results of before machine code was left out: that); None if refused.
         refusal: The compiler's memory table if the program does not fit.
         seconds: Duration of the compilation.
         cpu_seconds: Processor time of it, over all threads; None in older results.
         compiler: Versions of jax and libtpu.
         date: When, as YYYY-MM-DD.
-        flops: Of an update of one device as the compiler counts them, a loop's body once; None
-            where it was not asked.
+        flops: Of an update of one device as XLA counts them; None in older results.
         bytes_accessed: As `flops`, of its memory.
         collectives: How many operations of the program cross devices, by kind.
         collectives_in_loops: How many of these are inside loops, such as that over micro-batches;
@@ -92,11 +91,14 @@ class _Required(TypedDict):
 
 
 class _Answer(_Required, total=False):
-    """The content of a cache file: `memory`, or `refused` if the program does not fit."""
+    """The content of a cache file: `memory`, or `refused` if the program does not fit.
+
+    Older files have ``cost`` instead of ``update``, in which a loop's body counts once.
+    """
 
     memory: _Memory | None
     refused: str
-    cost: dict[str, float]
+    update: dict[str, float]
     collectives: dict[str, int]
     collectives_in_loops: dict[str, int]
     cpu_seconds: float
@@ -121,7 +123,7 @@ def compile_step(
     def command(folder: str, topology: str, answer: str) -> list[str]:
         program = files.join(folder, "step.hlo")
         files.write_bytes(program, lower())
-        return [python, str(_SCRIPT), program, topology, answer]
+        return [python, "-m", "glrtf.planning.tpu_compiler", program, topology, answer]
 
     return _compiled(command, key, tpu, _TOPOLOGIES, python, cache)
 
@@ -210,8 +212,8 @@ def _read(path: str) -> Compiled:
         seconds=found["seconds"],
         compiler=f"jax {found['jax']}, libtpu {found['libtpu']}",
         date=found["date"],
-        flops=found.get("cost", {}).get("flops"),
-        bytes_accessed=found.get("cost", {}).get("bytes_accessed"),
+        flops=found.get("update", {}).get("flops"),
+        bytes_accessed=found.get("update", {}).get("bytes_accessed"),
         collectives=found.get("collectives", {}),
         collectives_in_loops=found.get("collectives_in_loops"),
         cpu_seconds=found.get("cpu_seconds"),

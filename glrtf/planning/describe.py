@@ -81,8 +81,7 @@ def compiled_to_text(compiled: Compiled, tpu: Slice, found: Estimate) -> str:
     if compiled.flops and compiled.bytes_accessed:
         lines.append(
             f"the compiler counts {compiled.flops / 1e9:,.1f} GFLOP and "
-            f"{compiled.bytes_accessed / 1e9:.1f} GB accessed on a device, the loop over "
-            "micro-batches once"
+            f"{compiled.bytes_accessed / 1e9:.1f} GB accessed in an update on a device"
         )
     crossing = [f"{count} {kind}" for kind, count in compiled.collectives.items() if count]
     if crossing:

@@ -17,8 +17,9 @@ import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from glrtf.planning.optimized_program import DUMP_TO, costs_of, optimized
 from glrtf.planning.program_text import count_collectives
-from glrtf.planning.tpu_compiler import ENVIRONMENT, cycles_of, memory_of, write_result
+from glrtf.planning.tpu_compiler import ENVIRONMENT, end, write_result
 from tfrecords_tools.storage import files
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
         settings: Of `TrainConfig`, and `num_classes`.
         topology_name: As libtpu names it.
 
+    The compiler is left running: see `optimized_program.optimized`.
+
     Returns:
-        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, and
-        of those inside loops, by name.
+        As `tpu_compiler.compile_program` without its ``cycles``; also ``flops``, and the number of
+        operations that cross devices, and of those inside loops, by name.
     """
     from glrtf.config import keras_backend
 
@@ -53,26 +56,29 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
         "libtpu": importlib.metadata.version("libtpu"),
         "devices": len(devices),
     }
-    lowered = traced_update(settings, devices).lower()
-    try:
-        compiled = lowered.compile()
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        result["refused"] = str(error)
-    else:
-        result["memory"] = memory_of(compiled.memory_analysis())
-        costs = compiled.cost_analysis()
-        text = compiled.as_text()
-        result["cost"] = {
-            "bytes_accessed": float(costs.get("bytes accessed", 0.0)),
-            "flops": float(costs.get("flops", 0.0)),
-            "cycles": cycles_of(text),
-        }
-        result["collectives"], result["collectives_in_loops"] = count_collectives(text)
+    result |= optimized_result(traced_update(settings, devices).lower())
     result["seconds"] = time.monotonic() - began
     result["cpu_seconds"] = time.process_time() - cpu_began
     return result
+
+
+def optimized_result(lowered: "jax.stages.Lowered") -> dict[str, Any]:
+    """What the compiler says of a program for TPUs: its memory and counts, or the refusal."""
+    import jax
+
+    try:
+        found = optimized(lambda folder: lowered.compile(compiler_options={DUMP_TO: folder}))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return {"refused": str(error)}
+    crossing, in_loops = count_collectives(found.text)
+    return {
+        "memory": {"peak_memory_in_bytes": found.memory_bytes},
+        "update": costs_of(found.text),
+        "collectives": crossing,
+        "collectives_in_loops": in_loops,
+    }
 
 
 def traced_update(settings: dict[str, Any], devices: list[Any]) -> "jax.stages.Traced":
@@ -202,4 +208,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main(sys.argv[1:]))

@@ -1,13 +1,69 @@
-"""What a compiled program's text (HLO) says about operations between devices."""
+"""What a compiled program's text (HLO) says about its loops and operations between devices."""
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 _COMPUTATION = re.compile(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
 _REFERENCE = re.compile(r"\b[a-z_]+=(?:\{([^{}]*)\}|%?([\w.\-]+))")
 _BODY = re.compile(r"\bbody=%?([\w.\-]+)")
+_LOOP = re.compile(r"\bwhile\(.*\bcondition=%?([\w.\-]+), body=%?([\w.\-]+)")
+_BOUND = re.compile(r"ROOT .*\bcompare\(.*%([\w.\-]+)\), direction=LT")
+
+
+class Loop(NamedTuple):
+    """A loop of a program.
+
+    Attributes:
+        body: The computation that it repeats.
+        times: How often; 1 if the text does not say.
+        inner: The loops in its body.
+    """
+
+    body: str
+    times: int
+    inner: list["Loop"]
+
+
+def loops_of(text: str) -> list[Loop]:
+    """The loops of a program's entry, each with those inside.
+
+    Args:
+        text: A compiled program as HLO text. A loop that counts from 0 compares its counter with a
+            constant.
+    """
+    lines = _lines_by_computation(text)
+
+    def inside(name: str) -> list[Loop]:
+        found = [match.groups() for line in lines[name] if (match := _LOOP.search(line))]
+        return [Loop(body, _bound(lines[condition]), inside(body)) for condition, body in found]
+
+    return [loop for name in lines if _is_entry(lines[name]) for loop in inside(name)]
+
+
+def _is_entry(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].startswith("ENTRY ")
+
+
+def _bound(condition: Iterable[str]) -> int:
+    text = "\n".join(condition)
+    if compared := _BOUND.search(text):
+        constant = re.search(rf"%{re.escape(compared[1])} = .*\bconstant\((\d+)\)", text)
+        return int(constant[1]) if constant else 1
+    return 1
+
+
+def with_entry(text: str, name: str) -> str:
+    """The program whose entry is another of its computations."""
+    # The header describes the parameters of the entry of before.
+    lines = ["HloModule part"]
+    for line in text.splitlines()[1:]:
+        line = line.removeprefix("ENTRY ")
+        match = _COMPUTATION.match(line)
+        lines.append(f"ENTRY {line}" if match and match[1] == name else line)
+    return "\n".join(lines)
 
 
 def count_collectives(text: str) -> tuple[dict[str, int], dict[str, int]]:

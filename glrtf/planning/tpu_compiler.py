@@ -1,10 +1,11 @@
-"""Compiles an HLO file for an absent TPU; a separate script.
+"""Compiles an HLO file for an absent TPU; a separate program.
 
-    python tpu_compiler.py PROGRAM.hlo TOPOLOGY RESULT.json
+    python -m glrtf.planning.tpu_compiler PROGRAM.hlo TOPOLOGY RESULT.json [--whole]
 
-It needs jax and libtpu and nothing else of this project: their libtpu clashes
+It needs jax and libtpu and no other package: their libtpu clashes
 with tensorflow-tpu's, so it runs in another process and, if necessary, another environment. The
-result holds the compiled memory statistics in bytes, or the compiler's refusal.
+result holds the memory in bytes, or the compiler's refusal. Machine code is generated only with
+--whole; then the result has the compiler's cycles.
 """
 
 import json
@@ -13,7 +14,9 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from glrtf.planning.optimized_program import DUMP_TO, costs_of, optimized
 
 # Without these libtpu looks for a TPU machine's metadata server, and waits.
 ENVIRONMENT = {
@@ -29,8 +32,14 @@ _MOST_PARAMETERS = 3000
 _ALIASES = "mhlo.input_output_alias"
 
 
-def compile_program(program: bytes, topology_name: str) -> dict:
+def compile_program(program: bytes, topology_name: str, *, whole: bool = False) -> dict:
     """Compiles for the first device of a topology such as ``"v3:2x2"``.
+
+    Args:
+        program: A serialised HloModuleProto.
+        topology_name: As libtpu names it.
+        whole: Also generate machine code; otherwise the compiler is left running: see
+            `optimized_program.optimized`.
 
     Returns:
         ``memory`` (statistics by name, bytes) and ``cost``, or ``refused`` (the
@@ -62,12 +71,22 @@ def compile_program(program: bytes, topology_name: str) -> dict:
         "jax": jax.__version__,
         "libtpu": importlib.metadata.version("libtpu"),
     }
-    try:
-        compiled = device.client.compile(
+
+    def compile_into(folder: str) -> Any:
+        options.env_option_overrides = [(DUMP_TO, folder)] if folder else []
+        return device.client.compile(
             module, executable_devices=xla_client.DeviceList((device,)), compile_options=options
         )
-        result["memory"] = memory_of(compiled.get_compiled_memory_stats())
-        result["cost"] = _cost(compiled)
+
+    try:
+        if whole:
+            compiled = compile_into("")
+            result["memory"] = memory_of(compiled.get_compiled_memory_stats())
+            result["cost"] = _cost(compiled)
+        else:
+            found = optimized(compile_into)
+            result["memory"] = {"peak_memory_in_bytes": found.memory_bytes}
+            result["update"] = costs_of(found.text)
     except _jax.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -127,11 +146,19 @@ def write_result(output: str, result: dict) -> None:
 
 def main(argv: list[str]) -> int:
     """Reads the program and writes the result."""
-    program, topology_name, output = argv
+    program, topology_name, output, *options = argv
     os.environ.update(ENVIRONMENT)
-    write_result(output, compile_program(Path(program).read_bytes(), topology_name))
+    whole = options == ["--whole"]
+    write_result(output, compile_program(Path(program).read_bytes(), topology_name, whole=whole))
     return 0
 
 
+def end(status: int) -> NoReturn:
+    """Ends the process, though the compiler may still be running in a thread."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end(main(sys.argv[1:]))

@@ -19,7 +19,7 @@ import json, sys
 if sys.argv[1] == "-c":
     print("0.0 0.0")
     sys.exit(0)
-_, script, program, topology, result = sys.argv
+_, _, _, program, topology, result = sys.argv
 data = open(program, "rb").read()
 if data == b"broken":
     print("noise\\nRuntimeError: no such instruction", file=sys.stderr)
@@ -60,7 +60,7 @@ def test_a_result_is_read_and_kept(
     first = compiled(b"1234567", python, tmp_path, lowered=lowered)
     (announced,) = capsys.readouterr().err.splitlines()
     assert announced == (
-        "compiling for v3:2x2: minutes to an hour on two idle cores; the result is kept in "
+        "compiling for v3:2x2: one to ten minutes on two idle cores; the result is kept in "
         f"{tmp_path / 'cache'}"
     )
     again = compiled(b"1234567", python, tmp_path, lowered=lowered)
@@ -114,7 +114,7 @@ def test_counts_of_the_compiler_are_shown() -> None:
     estimate = SimpleNamespace(memory=SimpleNamespace(total=2**30))
     text = describe.compiled_to_text(found, TPU, estimate)
     assert text.startswith("compiled (jax 1, 1.0 s, 2 min 10 s of CPU): peak 1.00 GiB")
-    assert "counts 2,500.0 GFLOP and 32.5 GB accessed on a device" in text
+    assert "counts 2,500.0 GFLOP and 32.5 GB accessed in an update on a device" in text
     assert text.splitlines()[-1] == "operations between devices: 3 all-reduce; in loops: 2"
 
 

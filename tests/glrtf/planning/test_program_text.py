@@ -1,4 +1,4 @@
-from glrtf.planning.program_text import count_collectives
+from glrtf.planning.program_text import Loop, count_collectives, loops_of, with_entry
 
 # As XLA writes programs: a loop whose body calls a fusion that crosses devices, an asynchronous
 # operation in two lines, a conditional, and a condition that crosses nothing.
@@ -50,3 +50,43 @@ def test_operations_between_devices_are_counted_also_those_that_a_loop_calls() -
 
 def test_names_may_lack_the_percent_sign() -> None:
     assert count_collectives(PROGRAM.replace("%", "")) == count_collectives(PROGRAM)
+
+
+LOOPS = """HloModule jit_update, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
+
+%short (carry: (s32[], f32[8])) -> pred[] {
+  %limit.2 = s32[]{:T(128)} constant(2), metadata={op_name="less"}
+  %n = s32[] get-tuple-element(%carry), index=0
+  ROOT %less = pred[] compare(%n, %limit.2), direction=LT, metadata={op_name="less"}
+}
+
+%unknown (carry: (s32[], f32[8])) -> pred[] {
+  ROOT %n = pred[] get-tuple-element(%carry), index=0
+}
+
+%inner (carry: (s32[], f32[8])) -> (s32[], f32[8]) {
+  ROOT %carry = (s32[], f32[8]) parameter(0)
+}
+
+%outer.1 (carry: (s32[], f32[8])) -> (s32[], f32[8]) {
+  ROOT %while.2 = (s32[], f32[8]) while(%carry), condition=%unknown, body=%inner
+}
+
+ENTRY %main (weights: f32[8]) -> f32[8] {
+  ROOT %while.1 = (s32[], f32[8]) while(%start), condition=%short, body=%outer.1, metadata={}
+}
+"""
+
+
+def test_loops_are_those_of_the_entry_with_those_inside() -> None:
+    assert loops_of(LOOPS) == [Loop("outer.1", 2, [Loop("inner", 1, [])])]
+
+
+def test_another_computation_becomes_the_entry() -> None:
+    changed = with_entry(LOOPS, "outer.1")
+    assert "ENTRY %outer.1 (carry" in changed
+    assert "\n%main (weights" in changed
+    assert changed.count("ENTRY ") == 1
+    # The header describes parameters that the entry no longer has.
+    assert "entry_computation_layout" not in changed
+    assert loops_of(changed) == [Loop("inner", 1, [])]
