@@ -15,17 +15,22 @@ from glrtf.retrieval.search.packed_candidates import lowered
 from glrtf.retrieval.search.scan import Scan
 from glrtf.retrieval.search.top_k import kth_at_least
 
-MOST_SCORES = 1 << 22
-"""The largest number of queries times rows; their scores take 16 MB."""
+_MOST_NUMBERS = 1 << 27
+"""The largest number of products that `einsum` adds up; `exact` multiplies more of them faster."""
 _LINE = 64
 """Lines of scores are a multiple of this long, so that `kth_at_least` can halve them."""
+
+
+def is_suited(queries: RowSource, database: RowSource) -> bool:
+    """Whether `search` takes less time than `exact.search`."""
+    return len(queries.ids) * len(database.ids) * database.dimension <= _MOST_NUMBERS
 
 
 def search(queries: RowSource, database: InMemoryRows, k: int, per_part: int = 0) -> Neighbors:
     """Finds the nearest database rows of every query, exactly; see `exact.search`.
 
     Args:
-        queries: The queries, at most `MOST_SCORES` divided by the number of rows.
+        queries: The queries, see `is_suited`.
         database: The rows to search.
         k: Number of neighbours wanted.
         per_part: If positive, that many are taken from each part instead.
@@ -36,11 +41,12 @@ def search(queries: RowSource, database: InMemoryRows, k: int, per_part: int = 0
     vectors = np.concatenate(
         [queries.read(part, 0, length) for part, length in enumerate(queries.part_lengths)]
     )
+    # The threads of BLAS would wait actively after each of these small products.
     # A line for each query and part. Beyond the end of a part, scores are -inf.
     width = -(-max(rows.part_lengths) // _LINE) * _LINE
     scores = np.full((count, parts, width), -np.inf, np.float32)
     for part, length in enumerate(rows.part_lengths):
-        np.matmul(vectors, rows.read(part, 0, length).T, out=scores[:, part, :length])
+        np.einsum("qd,rd->qr", vectors, rows.read(part, 0, length), out=scores[:, part, :length])
     lines = scores.reshape(count * parts, width)
     # As in `top_k`: what reaches the threshold by true score is at most two errors below it here.
     least = lowered(kth_at_least(lines, wanted), 2 * score_error(queries, database))

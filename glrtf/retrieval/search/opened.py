@@ -42,7 +42,7 @@ class OpenedDatabase:
         backends.require_same_dimension(queries, self._database)
         width = backends.width(self._database, k, per_part)
         rows = self._in_memory
-        if rows is not None and len(queries.ids) * len(rows.ids) <= few_queries.MOST_SCORES:
+        if rows is not None and few_queries.is_suited(queries, rows):
             return few_queries.search(queries, rows, k, per_part)
         nothing = Neighbors(np.empty((0, width), np.int64), np.empty((0, width)))
         return stacked([nothing, *self._search(queries, k, per_part)])
