@@ -24,7 +24,7 @@ class Channel:
         """The socket's file descriptor."""
         return self._socket.fileno()
 
-    def send(self, message: bytes | npt.NDArray[np.uint8], until: float | None = None) -> None:
+    def send(self, message: bytes | memoryview, until: float | None = None) -> None:
         """Sends a message.
 
         Args:
@@ -52,7 +52,7 @@ class Channel:
             EOFError: If the other side has closed.
             OSError: If the message is longer.
         """
-        [length] = _LENGTH.unpack(self._read(_LENGTH.size, until))
+        [length] = _LENGTH.unpack(self._read(_LENGTH.size, until).data)
         if most is not None and length > most:
             raise OSError(f"expected a message of at most {most} bytes, found {length}")
         return self._read(length, until)

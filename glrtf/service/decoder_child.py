@@ -129,7 +129,7 @@ def answer(channel: Channel) -> None:
         except MemoryError:
             head, body = {"refused": "too large for this machine's memory"}, b""
         channel.send(json.dumps(head).encode())
-        channel.send(body)
+        channel.send(memoryview(body))
 
 
 def _limit_processor_time(seconds: float) -> None:

@@ -51,7 +51,8 @@ def search(queries: RowSource, database: InMemoryRows, k: int, per_part: int = 0
     # As in `top_k`: what reaches the threshold by true score is at most two errors below it here.
     least = lowered(kth_at_least(lines, wanted), 2 * score_error(queries, database))
     line, column = Scan().reaching(lines, np.maximum(least, np.finfo(np.float32).min))
-    starts = np.cumsum(rows.part_lengths) - rows.part_lengths
+    lengths = np.array(rows.part_lengths, np.int64)
+    starts = np.cumsum(lengths) - lengths
     found = starts[line % parts] + column
     true = score_pairs(queries, whole, line // parts, found)
     near = _best_of_lines(line, found, true, len(lines), wanted)

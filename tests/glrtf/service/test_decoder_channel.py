@@ -20,7 +20,7 @@ def test_messages_arrive_as_they_were_sent(ends):
     one, other = ends
     large = np.random.default_rng(0).integers(0, 256, 3_000_000, np.uint8)
     sending = threading.Thread(
-        target=lambda: [one.send(each) for each in (b"", b"some bytes", large)]
+        target=lambda: [one.send(each) for each in (b"", b"some bytes", large.data)]
     )
     sending.start()
     assert [other.receive(10).tobytes() for _ in range(2)] == [b"", b"some bytes"]
