@@ -27,9 +27,10 @@ class OpenedDatabase:
     def __init__(self, database: RowSource, config: SearchConfig, folder: str) -> None:
         if config.backend not in ("faiss", "annoy"):
             database = in_memory(database, _MOST_BYTES)
+        self._in_memory: InMemoryRows | None = None
         # TensorFlow's back end multiplies on an accelerator.
-        exact = config.backend == "exact" and isinstance(database, InMemoryRows)
-        self._in_memory = database if exact else None
+        if config.backend == "exact" and isinstance(database, InMemoryRows):
+            self._in_memory = database
         self._database = database
         self._search = backends.open_backend(database, config, folder)
 
