@@ -23,7 +23,7 @@ class PlanConfig(TrainConfig):
         activation_overhead: Factor on the activations for the compiler's padding and working space.
         price_per_hour: Price of the whole slice, in any currency; 0 omits the cost.
         json: JSON file for the same figures; empty writes none.
-        compile: Also compile the real training step for that TPU, which takes minutes to an hour,
+        compile: Also compile the real training step for that TPU, which takes one to ten minutes,
             and report the memory according to the compiler. Needs jax and libtpu.
         compiler_python: Python of an environment with jax and libtpu, see docs/plan.md; empty uses
             this one.
