@@ -3,7 +3,7 @@
     PYTHONPATH=. python benchmarks/tpu_plans.py --compiler_python plan/bin/python
     PYTHONPATH=. python benchmarks/tpu_plans.py --engine jax --tpus v5e-8 --known
 
-Each program takes minutes to an hour to compile on two cores; results
+Each program takes one to ten minutes to compile on two idle cores; results
 are stored in `benchmarks/tpu_plans/` and reused. With
 ``--known`` nothing is compiled: the table shows the stored results.
 """
