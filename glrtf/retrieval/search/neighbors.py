@@ -20,8 +20,8 @@ NO_ROW = -1
 """The entry of `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
-_NUMBERS_IN_CACHE = 1 << 17
-"""1 MB: gathered rows are still in the cache of a core when they are multiplied."""
+_NUMBERS_IN_CACHE = 1 << 16
+"""512 KB: gathered rows are still in the cache of a core when they are multiplied."""
 _LONGEST_SUM = 8192
 _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
@@ -142,28 +142,25 @@ def _score_some(
     query_rows: npt.NDArray[np.int64],
     database_rows: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    first = np.diff(query_rows, prepend=-1) != 0
-    left = gather_rows(queries, query_rows[first])
-    of_pair = np.cumsum(first) - 1
+    starts = np.flatnonzero(np.diff(query_rows, prepend=-1))
+    left = gather_rows(queries, query_rows[starts])
+    stops = np.append(starts[1:], len(query_rows))
     scores = np.empty(len(query_rows))
     step = max(1, _NUMBERS_IN_CACHE // max(database.dimension, 1))
-    for start in range(0, len(scores), step):
-        pairs = slice(start, start + step)
-        right = gather_rows(database, database_rows[pairs])
-        scores[pairs] = _dots_in_runs(left, of_pair[pairs], right)
+
+    def score(pairs: slice, rows: npt.NDArray[np.float64]) -> None:
+        scores[pairs] = dots(rows, gather_rows(database, database_rows[pairs]))
+
+    if len(starts) * _LONG_RUN > len(query_rows):
+        of_pair = np.repeat(np.arange(len(left)), stops - starts)
+        for start in range(0, len(scores), step):
+            pairs = slice(start, start + step)
+            score(pairs, left[of_pair[pairs]])
+        return scores
+    for query, first, stop in zip(left, starts.tolist(), stops.tolist(), strict=True):
+        for start in range(first, stop, step):
+            score(slice(start, min(start + step, stop)), query)
     return scores
-
-
-def _dots_in_runs(
-    left: npt.NDArray[np.float64], of_pair: npt.NDArray[np.int64], right: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """`dots` of each right row and its left one; `of_pair` is ascending."""
-    starts = np.flatnonzero(np.diff(of_pair, prepend=-1))
-    if len(starts) * _LONG_RUN > len(right):
-        return dots(left[of_pair], right)
-    stops = [*starts[1:], len(right)]
-    runs = zip(of_pair[starts], starts, stops, strict=True)
-    return np.concatenate([dots(left[each], right[start:stop]) for each, start, stop in runs])
 
 
 def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
