@@ -20,8 +20,8 @@ NO_ROW = -1
 """The entry of `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
-_NUMBERS_IN_CACHE = 1 << 16
-"""512 KB: gathered rows are still in the cache of a core when they are multiplied."""
+_NUMBERS_IN_CACHE = 1 << 18
+"""2 MB: gathered rows are still in the cache of a core when they are multiplied."""
 _LONGEST_SUM = 8192
 _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
