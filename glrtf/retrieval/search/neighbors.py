@@ -142,24 +142,30 @@ def _score_some(
     query_rows: npt.NDArray[np.int64],
     database_rows: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    starts = np.flatnonzero(np.diff(query_rows, prepend=-1))
-    left = gather_rows(queries, query_rows[starts])
-    stops = np.append(starts[1:], len(query_rows))
+    first = np.diff(query_rows, prepend=-1) != 0
+    left = gather_rows(queries, query_rows[first])
+    of_pair = np.cumsum(first) - 1
     scores = np.empty(len(query_rows))
     step = max(1, _NUMBERS_IN_CACHE // max(database.dimension, 1))
+    for start in range(0, len(scores), step):
+        pairs = slice(start, start + step)
+        right = gather_rows(database, database_rows[pairs])
+        scores[pairs] = _dots_in_runs(left, of_pair[pairs], right)
+    return scores
 
-    def score(pairs: slice, rows: npt.NDArray[np.float64]) -> None:
-        scores[pairs] = dots(rows, gather_rows(database, database_rows[pairs]))
 
-    if len(starts) * _LONG_RUN > len(query_rows):
-        of_pair = np.repeat(np.arange(len(left)), stops - starts)
-        for start in range(0, len(scores), step):
-            pairs = slice(start, start + step)
-            score(pairs, left[of_pair[pairs]])
-        return scores
-    for query, first, stop in zip(left, starts.tolist(), stops.tolist(), strict=True):
-        for start in range(first, stop, step):
-            score(slice(start, min(start + step, stop)), query)
+def _dots_in_runs(
+    left: npt.NDArray[np.float64], of_pair: npt.NDArray[np.int64], right: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """`dots` of each right row and its left one; `of_pair` is ascending."""
+    starts = np.flatnonzero(np.diff(of_pair, prepend=-1))
+    if len(starts) * _LONG_RUN > len(right):
+        return dots(left[of_pair], right)
+    stops = np.append(starts[1:], len(right))
+    scores = np.empty(len(right))
+    runs = zip(of_pair[starts].tolist(), starts.tolist(), stops.tolist(), strict=True)
+    for each, start, stop in runs:
+        scores[start:stop] = dots(left[each], right[start:stop])
     return scores
 
 
