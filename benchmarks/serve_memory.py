@@ -4,8 +4,8 @@
 
 A photo of each kind at the pixel limit is generated and read by as many threads at once as
 `glrtf.serve` has by default, each with its own decoder. It prints the peak resident
-memory of the largest decoder, the growth of this process, which resizes
-like the service, and the CPU time of one decoder.
+memory of the largest decoder, the growth of this process, which holds the files,
+and the CPU time of one decoder.
 """
 
 import argparse

@@ -8,7 +8,7 @@ import time
 from glrtf.service import decoder_child
 
 
-def obey(data, max_pixels, max_side=None, box=None):
+def obey(data, **settings):
     if data.startswith(b"signal "):
         os.kill(os.getpid(), int(data.split()[1]))
     if data == b"spin":
@@ -19,10 +19,10 @@ def obey(data, max_pixels, max_side=None, box=None):
     if data.startswith(b"once ") and not os.path.exists(path := data.split()[1]):
         open(path, "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
-    return decoder_child.answer_pixels(data.rpartition(b" photo:")[2], max_pixels, max_side, box)
+    return decoder_child.answer_inputs(data.rpartition(b" photo:")[2], **settings)
 
 
-decoder_child.TASKS = {**decoder_child.TASKS, "pixels": obey}
+decoder_child.TASKS = {**decoder_child.TASKS, "inputs": obey}
 
 if __name__ == "__main__":
     sys.exit(decoder_child.main())

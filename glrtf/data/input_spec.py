@@ -1,6 +1,8 @@
 """How a photo becomes a model's input."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from glrtf.config.data import InputConfig
 from glrtf.config.descriptor import Filter, ResizeRule
@@ -36,6 +38,10 @@ class InputSpec:
         """The same rule at another size."""
         return dataclasses.replace(self, size=size)
 
+    def as_json(self) -> dict[str, Any]:
+        """JSON values, for `spec_from_json`."""
+        return {"kind": type(self).__name__, **dataclasses.asdict(self)}
+
 
 @dataclasses.dataclass(frozen=True)
 class ForeignSpec(InputSpec):
@@ -56,3 +62,9 @@ class ForeignSpec(InputSpec):
         """The shape of one prepared photo, uint8; with keep it is on a canvas (`padding`)."""
         rows = self.size + 1 if self.resize == "keep" else self.size
         return (rows, self.size, 3)
+
+
+def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
+    """The inverse of `InputSpec.as_json`."""
+    kinds = {each.__name__: each for each in (InputSpec, ForeignSpec)}
+    return kinds[values["kind"]](**{name: values[name] for name in values if name != "kind"})

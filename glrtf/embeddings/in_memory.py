@@ -1,5 +1,7 @@
 """All rows of a source in memory, for searches and rankings that read them again and again."""
 
+import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +41,13 @@ class InMemoryRows:
                 first = self._starts[part]
                 self._rounded[first : first + length] = source.read(part, 0, length)
             self._rows = self._rounded
+
+    @property
+    def undivided(self) -> "InMemoryRows":
+        """The same rows as one part; nothing is copied."""
+        whole = copy.copy(self)
+        whole.part_lengths, whole._starts = (len(self.ids),), np.zeros(1, np.int64)
+        return whole
 
     def read(self, part: int, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Rows start..stop of a part, float32 (rows, dimension); a view."""

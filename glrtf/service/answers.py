@@ -94,7 +94,8 @@ class Answer:
         return {
             "verdict": self.verdict,
             "probability": self.probability,
-            **dataclasses.asdict(self),
+            "landmarks": [dict(vars(each)) for each in self.landmarks],
+            "photos": [dict(vars(each)) for each in self.photos],
         }
 
     def as_lines(self) -> list[str]:

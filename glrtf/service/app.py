@@ -68,8 +68,8 @@ class Service:
         self._read = PhotoReader(searcher.model.specs, config.max_pixels, self._decoders)
         self._threads = ThreadPoolExecutor(config.decode_threads, "photos")
         self._reading = 0
-        self._batcher: Batcher[Query, Answer | UserError] = Batcher(
-            searcher.ask,
+        self._batcher: Batcher[tuple[Query, int], Answer | UserError] = Batcher(
+            self._ask,
             config.max_batch,
             config.batch_wait_ms / 1000,
             expected=lambda: self._reading > 0,
@@ -103,7 +103,7 @@ class Service:
         `box` has one box for each photo, or none; `fusion` is that of `Query`.
         """
         query = Query((), tuple(like), Within(tuple(only_labels), tuple(only_folders)), fusion)
-        return await self._respond(lambda place: self._answer(request, place, query, box), limit)
+        return await self._respond(lambda place: self._answer(request, place, query, box, limit))
 
     async def like(
         self,
@@ -118,11 +118,11 @@ class Service:
 
         async def answer(place: Place) -> Answer:
             place.uploading = False
-            return await self._asked(Query((), tuple(image_id), within, fusion))
+            return await self._asked(Query((), tuple(image_id), within, fusion), limit)
 
-        return await self._respond(answer, limit)
+        return await self._respond(answer)
 
-    async def _respond(self, answer: Callable[[Place], Awaitable[Answer]], limit: int) -> Response:
+    async def _respond(self, answer: Callable[[Place], Awaitable[Answer]]) -> Response:
         """Answers a query as JSON and counts the outcome."""
         began = time.monotonic()
         try:
@@ -139,7 +139,7 @@ class Service:
             self._counters.refused(500)
             raise
         self._counters.answered(time.monotonic() - began)
-        return JSONResponse(found.head(limit).as_json())
+        return JSONResponse(found.as_json())
 
     async def photo(self, split: str, image_id: str, side: int = 0) -> Response:
         """A photo of the index or train set; with `side`, a thumbnail."""
@@ -180,7 +180,7 @@ class Service:
         }
 
     async def _answer(
-        self, request: Request, place: Place, query: Query, parts: Sequence[str]
+        self, request: Request, place: Place, query: Query, parts: Sequence[str], limit: int
     ) -> Answer:
         config = self._config
         try:
@@ -203,21 +203,29 @@ class Service:
             raise HTTPException(415 if not_an_image else 422, message) from None
         except (asyncio.TimeoutError, DecoderTimeoutError):
             raise self._too_late() from None
-        return await self._asked(dataclasses.replace(query, photos=tuple(pixels)))
+        return await self._asked(dataclasses.replace(query, photos=tuple(pixels)), limit)
 
-    async def _asked(self, query: Query) -> Answer:
+    async def _asked(self, query: Query, limit: int) -> Answer:
         """The answer to a query; an HTTP error if it names something that the index lacks."""
         if len(query.like) > MOST_PHOTOS:
             raise HTTPException(
                 422, f"like: expected at most {MOST_PHOTOS} photos, found {len(query.like)}"
             )
         try:
-            found = await asyncio.wait_for(self._batcher.submit(query), self._config.answer_timeout)
+            found = await asyncio.wait_for(
+                self._batcher.submit((query, limit)), self._config.answer_timeout
+            )
         except asyncio.TimeoutError:
             raise self._too_late() from None
         if isinstance(found, UserError):
             raise HTTPException(404, str(found).replace("--", ""))
-        return found
+        return found.head(limit)
+
+    def _ask(self, queries: Sequence[tuple[Query, int]]) -> list[Answer | UserError]:
+        """Answers for queries, each with as many index photos as the longest of them needs."""
+        return self._searcher.ask(
+            [query for query, _ in queries], max(limit for _, limit in queries)
+        )
 
     def _too_late(self) -> HTTPException:
         message = f"no answer within {self._config.answer_timeout:g} seconds; try again later"

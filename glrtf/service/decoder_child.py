@@ -2,25 +2,28 @@
 
 `glrtf.service.decoder_pool` runs it as ``python -m glrtf.service.decoder_child FD``. A task is two
 messages, JSON and the bytes of a file, and so is its answer. JSON is used so that a compromised
-decoder cannot attack the service through a pickle.
+decoder cannot attack the service through a pickle. Photos are also resized here: their pixels,
+megabytes, then need not pass through the service.
 """
 
 import contextlib
 import json
 import math
-import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from glrtf.data.input_spec import InputSpec, spec_from_json
+from glrtf.data.resizers import host_resizer
 from glrtf.photos.thumbnails import thumbnail
 from glrtf.service.boxes import Box, NothingInsideError, as_png
+from glrtf.service.decoder_channel import Channel
 from tfrecords_tools import images
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.pixels import RejectedError
@@ -67,12 +70,34 @@ def read_pixels(
         raise RefusedPhotoError(str(rejected)) from None
 
 
-def answer_pixels(
-    data: bytes, max_pixels: int, max_side: int | None, box: Sequence[float] | None = None
+def read_inputs(
+    data: bytes,
+    specs: Sequence[InputSpec],
+    max_pixels: int = ImageSettings.max_pixels,
+    box: Sequence[float] | None = None,
+) -> list[np.ndarray]:
+    """What models take of an image file: for each of `specs` an input, uint8 of its shape.
+
+    See `read_pixels` for the other arguments and the errors.
+    """
+    decoded: dict[int | None, np.ndarray] = {}
+    inputs = [np.empty(spec.shape, np.uint8) for spec in specs]
+    for spec, place in zip(specs, inputs, strict=True):
+        if spec.max_side not in decoded:
+            decoded[spec.max_side] = read_pixels(data, max_pixels, spec.max_side, box)
+        host_resizer(spec)(decoded[spec.max_side], place)
+    return inputs
+
+
+def answer_inputs(
+    data: bytes,
+    specs: Sequence[Mapping[str, Any]],
+    max_pixels: int,
+    box: Sequence[float] | None = None,
 ) -> tuple[dict[str, Any], Any]:
-    """The task `read_pixels`: returns the shape, and the values row by row."""
-    pixels = read_pixels(data, max_pixels, max_side, box)
-    return {"shape": pixels.shape}, pixels.reshape(-1)
+    """The task `read_inputs`, its specs as JSON: the values of one input after the other."""
+    inputs = read_inputs(data, [spec_from_json(each) for each in specs], max_pixels, box)
+    return {}, np.concatenate([each.reshape(-1) for each in inputs])
 
 
 def answer_thumbnail(data: bytes, side: int) -> tuple[dict[str, Any], Any]:
@@ -83,19 +108,19 @@ def answer_thumbnail(data: bytes, side: int) -> tuple[dict[str, Any], Any]:
         raise RefusedPhotoError(str(error)) from None
 
 
-TASKS: Mapping[str, Task] = {"pixels": answer_pixels, "thumbnail": answer_thumbnail}
+TASKS: Mapping[str, Task] = {"inputs": answer_inputs, "thumbnail": answer_thumbnail}
 
 
-def answer(connection: Connection) -> None:
+def answer(channel: Channel) -> None:
     """Runs tasks until the other side closes.
 
     Args:
-        connection: Receives tasks, ``{"task", "cpu_seconds", **arguments}`` and bytes; sends
-            ``{"length", "shape"}`` or ``{"length", "refused"}`` and that many bytes.
+        channel: Receives tasks, ``{"task", "cpu_seconds", **arguments}`` and bytes; sends ``{}`` or
+            ``{"refused"}`` and bytes.
     """
     while True:
-        task = json.loads(connection.recv_bytes())
-        data = connection.recv_bytes()
+        task = json.loads(channel.receive(None).tobytes())
+        data = channel.receive(None).tobytes()
         _limit_processor_time(task.pop("cpu_seconds"))
         try:
             head, body = TASKS[task.pop("task")](data, **task)
@@ -103,11 +128,8 @@ def answer(connection: Connection) -> None:
             head, body = {"refused": str(refused)}, b""
         except MemoryError:
             head, body = {"refused": "too large for this machine's memory"}, b""
-        body = memoryview(body)
-        connection.send_bytes(json.dumps({**head, "length": len(body)}).encode())
-        # Not sent as a message, because the receiver would hold it twice.
-        while body:
-            body = body[os.write(connection.fileno(), body) :]
+        channel.send(json.dumps(head).encode())
+        channel.send(memoryview(body))
 
 
 def _limit_processor_time(seconds: float) -> None:
@@ -133,13 +155,13 @@ def _set_apart() -> None:
 def main() -> int:
     """Answers tasks on the file descriptor named on the command line."""
     _set_apart()
-    connection = Connection(int(sys.argv[1]))
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     from PIL import Image
 
     Image.init()  # Load plug-ins of image formats now, not with the first photo.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        connection.send_bytes(READY)
-        answer(connection)
+        channel.send(READY)
+        answer(channel)
     return 0
 
 

@@ -6,6 +6,7 @@ process ends and one photo is refused, and the service continues. A thread could
 
 import json
 import logging
+import math
 import os
 import queue
 import signal
@@ -15,11 +16,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
+from glrtf.data.input_spec import InputSpec
+from glrtf.service.decoder_channel import Channel
 from glrtf.service.decoder_child import READY, RefusedPhotoError
 from tfrecords_tools.command import process_pool
 
@@ -57,21 +59,21 @@ class DecoderPool:
         self._counting = threading.Lock()
         self.replaced = 0
 
-    def pixels(
+    def inputs(
         self,
         data: bytes,
+        specs: Sequence[InputSpec],
         max_pixels: int,
         seconds: float,
-        max_side: int | None = None,
         box: Sequence[float] | None = None,
-    ) -> np.ndarray:
-        """See `decoder_child.read_pixels`.
+    ) -> list[np.ndarray]:
+        """See `decoder_child.read_inputs`.
 
         Args:
             data: The bytes of an image file.
+            specs: How the inputs are made.
             max_pixels: Photos with more pixels are refused.
             seconds: How long it may take, including the wait for a decoder.
-            max_side: Photos with a longer side are resized to it.
             box: The part that is wanted.
 
         Raises:
@@ -79,24 +81,24 @@ class DecoderPool:
                 time than allowed.
             DecoderTimeoutError: If the time is up.
         """
-        task = {"task": "pixels", "max_pixels": max_pixels, "max_side": max_side, "box": box}
-        head, body = self._run(task, data, seconds, 3 * max_pixels)
-        return body.reshape(head["shape"])
+        wanted = [spec.as_json() for spec in specs]
+        task = {"task": "inputs", "specs": wanted, "max_pixels": max_pixels, "box": box}
+        ends = np.cumsum([math.prod(spec.shape) for spec in specs])
+        values = np.split(self._run(task, data, seconds, int(ends[-1])), ends[:-1])
+        return [each.reshape(spec.shape) for each, spec in zip(values, specs, strict=True)]
 
     def thumbnail(self, data: bytes, side: int, seconds: float) -> bytes:
-        """See `glrtf.photos.thumbnails.thumbnail`; arguments and errors as for `pixels`."""
+        """See `glrtf.photos.thumbnails.thumbnail`; arguments and errors as for `inputs`."""
         task = {"task": "thumbnail", "side": side}
-        return self._run(task, data, seconds, _LONGEST_THUMBNAIL)[1].tobytes()
+        return self._run(task, data, seconds, _LONGEST_THUMBNAIL).tobytes()
 
     def close(self) -> None:
         """Stops the decoders; busy ones finish first."""
         for _ in range(self._size):
             self._free.get().end()
 
-    def _run(
-        self, task: dict[str, Any], data: bytes, seconds: float, most: int
-    ) -> tuple[dict[str, Any], np.ndarray]:
-        """Runs a task; its answer has at most `most` bytes."""
+    def _run(self, task: dict[str, Any], data: bytes, seconds: float, most: int) -> np.ndarray:
+        """Runs a task; returns the bytes of its answer, at most `most`."""
         until = time.monotonic() + seconds
         task = {**task, "cpu_seconds": self._cpu_seconds}
         for last in (False, True):
@@ -105,7 +107,7 @@ class DecoderPool:
             except queue.Empty:
                 raise DecoderTimeoutError from None
             try:
-                head, body = decoder.run(task, data, until - time.monotonic(), most)
+                head, body = decoder.run(task, data, until, most)
                 break
             except _DiedError as died:
                 decoder.end()
@@ -117,7 +119,7 @@ class DecoderPool:
                 self._free.put(decoder)
         if "refused" in head:
             raise RefusedPhotoError(head["refused"])
-        return head, body
+        return body
 
     def _judge(self, died: "_DiedError", length: int, last: bool) -> None:
         """Returns if a photo is to be retried after its decoder died; raises otherwise."""
@@ -146,7 +148,7 @@ class _DiedError(Exception):
 
 
 class _Decoder:
-    """A child process and the connection to it."""
+    """A child process and the channel to it."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -163,45 +165,35 @@ class _Decoder:
                     "OPENBLAS_NUM_THREADS": "1",
                 },
             )
-        self._connection = Connection(ours.detach())
+        self._channel = Channel(ours)
         self._ready = False
 
     def run(
-        self, task: dict[str, Any], data: bytes, seconds: float, most: int
+        self, task: dict[str, Any], data: bytes, until: float, most: int
     ) -> tuple[dict[str, Any], np.ndarray]:
         """Sends a task and waits for its answer, JSON and uint8 (bytes,).
 
         Raises:
-            _DiedError: If the process ends before it answers, or is ended because time is up.
+            _DiedError: If the process ends before it answers, or time is up; then it is ended.
             RuntimeError: If it does not start.
         """
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            self._process.kill()
-
-        watch = threading.Timer(max(0.0, seconds), end)
-        watch.daemon = True
-        watch.start()
+        channel = self._channel
         try:
             if not self._ready:
-                self._ready = self._connection.recv_bytes(64) == READY
-            self._connection.send_bytes(json.dumps(task).encode())
-            self._connection.send_bytes(data)
-            head = json.loads(self._connection.recv_bytes(_LONGEST_HEAD))
-            if not 0 <= head["length"] <= most:
-                raise OSError("an answer of an unexpected length")
-            return head, self._read(head["length"])
-        except (EOFError, OSError):
+                self._ready = channel.receive(len(READY), until).tobytes() == READY
+            channel.send(json.dumps(task).encode(), until)
+            channel.send(data, until)
+            head = json.loads(channel.receive(_LONGEST_HEAD, until).tobytes())
+            return head, channel.receive(most, until)
+        except (EOFError, OSError) as failed:
             # Whatever state it is in, it cannot be used again.
-            watch.cancel()
+            late = isinstance(failed, TimeoutError)
+            if late:
+                self._process.kill()
             code = self._ended()
             if not self._ready and code > 0:
                 raise RuntimeError(f"a decoder does not start (exit code {code})") from None
-            raise _DiedError(code, late.is_set()) from None
-        finally:
-            watch.cancel()
+            raise _DiedError(code, late) from None
 
     def _ended(self) -> int:
         """The exit code; a process that still runs is killed."""
@@ -211,18 +203,9 @@ class _Decoder:
             self._process.kill()
             return self._process.wait()
 
-    def _read(self, length: int) -> np.ndarray:
-        body = np.empty(length, np.uint8)
-        rest = body.data
-        while rest:
-            if not (taken := os.readv(self._connection.fileno(), [rest])):
-                raise EOFError
-            rest = rest[taken:]
-        return body
-
     def end(self) -> None:
         """Ends the process if it still runs, and releases its resources."""
-        self._connection.close()
+        self._channel.close()
         self._process.kill()
         self._process.wait()
 

@@ -1,21 +1,15 @@
 """Converts uploaded bytes to the pixels that a model takes, or refuses them."""
 
-import contextlib
-import threading
-import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from glrtf.data.input_spec import InputSpec
-from glrtf.data.resizers import host_resizer
 from glrtf.service.boxes import Box
-from glrtf.service.decoder_child import RefusedPhotoError, read_pixels
+from glrtf.service.decoder_child import RefusedPhotoError, read_inputs
 from glrtf.service.decoder_pool import DecoderPool
 from tfrecords_tools.images import ImageSettings
-
-_LARGE = 16_000_000
 
 __all__ = ["PhotoReader", "Prepared", "RefusedPhotoError"]
 
@@ -30,7 +24,7 @@ class PhotoReader:
         spec: How the model's input is made, or just its side in pixels; for several models or
             scales, how each input is made.
         max_pixels: Photos with more pixels are refused.
-        decoders: Processes that decode; None decodes in this process.
+        decoders: Processes that decode and resize; None does it in this process.
     """
 
     def __init__(
@@ -43,8 +37,6 @@ class PhotoReader:
             spec = InputSpec(spec)
         self._specs = [spec] if isinstance(spec, InputSpec) else list(spec)
         self._max_pixels, self._decoders = max_pixels, decoders
-        self._large = threading.Lock()
-        self._resizers = [host_resizer(each) for each in self._specs]
 
     def __call__(self, data: bytes, seconds: float = 60.0, box: Box | None = None) -> Prepared:
         """The model's input of an image file, turned upright; see `Prepared`.
@@ -59,24 +51,9 @@ class PhotoReader:
                 animated, truncated, damaged or too expensive to decode, or the box lies outside it.
             DecoderTimeoutError: If the time is up.
         """
-        until = time.monotonic() + seconds
-        decoded: dict[int | None, np.ndarray] = {}
-        prepared = []
-        for spec, resize in zip(self._specs, self._resizers, strict=True):
-            if spec.max_side not in decoded:
-                decoded[spec.max_side] = self._decode(data, spec.max_side, until, box)
-            pixels = decoded[spec.max_side]
-            # Resizing makes a copy; only one large photo at a time is copied, to save memory.
-            with self._large if pixels.nbytes > _LARGE else contextlib.nullcontext():
-                prepared.append(np.empty(spec.shape, np.uint8))
-                resize(pixels, prepared[-1])
-        return prepared[0] if len(prepared) == 1 else tuple(prepared)
-
-    def _decode(
-        self, data: bytes, max_side: int | None, until: float, box: Box | None
-    ) -> np.ndarray:
         ends = box.ends if box is not None else None
         if self._decoders is None:
-            return read_pixels(data, self._max_pixels, max_side, ends)
-        seconds = until - time.monotonic()
-        return self._decoders.pixels(data, self._max_pixels, seconds, max_side, ends)
+            prepared = read_inputs(data, self._specs, self._max_pixels, ends)
+        else:
+            prepared = self._decoders.inputs(data, self._specs, self._max_pixels, seconds, ends)
+        return prepared[0] if len(prepared) == 1 else tuple(prepared)

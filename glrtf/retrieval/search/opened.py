@@ -3,9 +3,9 @@
 import numpy as np
 
 from glrtf.config.search import SearchConfig
-from glrtf.embeddings.in_memory import in_memory
+from glrtf.embeddings.in_memory import InMemoryRows, in_memory
 from glrtf.embeddings.rows import RowSource
-from glrtf.retrieval.search import backends
+from glrtf.retrieval.search import backends, few_queries
 from glrtf.retrieval.search.neighbors import Neighbors, stacked
 
 _MOST_BYTES = 2 << 30
@@ -27,6 +27,10 @@ class OpenedDatabase:
     def __init__(self, database: RowSource, config: SearchConfig, folder: str) -> None:
         if config.backend not in ("faiss", "annoy"):
             database = in_memory(database, _MOST_BYTES)
+        self._in_memory: InMemoryRows | None = None
+        # TensorFlow's back end multiplies on an accelerator.
+        if config.backend == "exact" and isinstance(database, InMemoryRows):
+            self._in_memory = database
         self._database = database
         self._search = backends.open_backend(database, config, folder)
 
@@ -38,5 +42,8 @@ class OpenedDatabase:
         """
         backends.require_same_dimension(queries, self._database)
         width = backends.width(self._database, k, per_part)
+        rows = self._in_memory
+        if rows is not None and few_queries.is_suited(queries, rows):
+            return few_queries.search(queries, rows, k, per_part)
         nothing = Neighbors(np.empty((0, width), np.int64), np.empty((0, width)))
         return stacked([nothing, *self._search(queries, k, per_part)])

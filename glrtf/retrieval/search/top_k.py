@@ -49,6 +49,18 @@ _SHARES = (0.3, 1.0)
 """Shares of the remaining candidates that are scored in turn; each round raises the thresholds."""
 
 
+def kth_at_least(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.float32]:
+    """(n,) lower bounds of the k-th best of each row of (n, width) scores; -inf if width < k."""
+    if scores.shape[1] < k:
+        return np.full(len(scores), -np.inf, np.float32)
+    # The k-th best of the maxima of pairs is only slightly below the k-th best of all.
+    while scores.shape[1] % 2 == 0 and scores.shape[1] >= _FOLDED * k:
+        half = scores.shape[1] // 2
+        scores = np.maximum(scores[:, :half], scores[:, half:])
+    place = scores.shape[1] - k
+    return np.partition(scores, place, axis=1)[:, place]
+
+
 class Candidates:
     """Collects the rows that may be among the k best of each query of a block.
 
@@ -153,12 +165,7 @@ class Candidates:
         if scores.shape[1] < self._k or self.thresholds[first_query] > -np.inf:
             return
         block = slice(first_query, first_query + len(scores))
-        # The k-th best of the maxima of pairs is only slightly below the k-th best of all.
-        while scores.shape[1] % 2 == 0 and scores.shape[1] >= _FOLDED * self._k:
-            half = scores.shape[1] // 2
-            scores = np.maximum(scores[:, :half], scores[:, half:])
-        place = scores.shape[1] - self._k
-        self._raise(np.partition(scores, place, axis=1)[:, place], block)
+        self._raise(kth_at_least(scores, self._k), block)
 
     def lowered_thresholds(self, error: float) -> npt.NDArray[np.float32]:
         """(num_queries,) float32, the thresholds for scores with that error."""

@@ -7,19 +7,20 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from asking import one_line, send
 from photo_world import image_id
 from PIL import Image
 from shard_writing import photo
 
-from glrtf.data import decoding
+from glrtf.data import decoding, numpy_resize
+from glrtf.data.input_spec import ForeignSpec, InputSpec
 from glrtf.service import decoder_pool
 from glrtf.service.decoder_pool import DecoderPool, DecoderTimeoutError
 from glrtf.service.photo_input import PhotoReader, RefusedPhotoError
 
 PIXELS = 64_000_000
+SPECS = [InputSpec(32)]
 DYING = (sys.executable, str(Path(__file__).parents[2] / "dying_decoder.py"))
 
 
@@ -42,29 +43,34 @@ def dying(monkeypatch):
 
 
 def is_shown(pool, number):
-    pixels = pool.pixels(photo(number), PIXELS, 60).astype(int)
-    # Pillow decodes with a slower transform: values differ a little.
-    return np.abs(pixels - np.asarray(Image.open(io.BytesIO(photo(number))))).mean() < 8
+    [found] = pool.inputs(photo(number), SPECS, PIXELS, 60)
+    return (found == PhotoReader(32)(photo(number))).all()
 
 
-def test_pixels_are_those_that_embedding_reads(pool_of):
+def test_inputs_are_those_that_embedding_reads(pool_of):
     pool = pool_of()
-    for number, height, width in ((1, 24, 40), (2, 301, 200), (3, 17, 600)):
+    specs = [
+        InputSpec(32),
+        InputSpec(48, max_side=400, antialias=True),
+        ForeignSpec(20, resize="crop", filter="bicubic", crop=0.875),
+        ForeignSpec(64, resize="keep"),
+    ]
+    for number, height, width in ((1, 24, 40), (2, 301, 200), (3, 60, 600)):
         data = photo(number, height, width)
-        expected = decoding.decode_on_host(data)
-        found = pool.pixels(data, PIXELS, 60)
-        assert found.shape == (height, width, 3) and (found == expected).all()
-        alone = PhotoReader(32)(data)
-        assert (PhotoReader(32, decoders=pool)(data) == alone).all()
+        by_itself = numpy_resize.resize(decoding.decode_on_host(data), 32)
+        found = PhotoReader(specs, decoders=pool)(data)
+        assert (found[0] == by_itself).all()
+        for one, alone, spec in zip(found, PhotoReader(specs)(data), specs, strict=True):
+            assert one.shape == spec.shape and (one == alone).all()
 
 
 def test_refusals_come_through_with_their_reason(pool_of):
     pool = pool_of()
     for data, reason in ((b"", "empty"), (b"text", "not an image"), (photo(1, 8, 8), "too small")):
         with pytest.raises(RefusedPhotoError, match=reason):
-            pool.pixels(data, PIXELS, 60)
+            pool.inputs(data, SPECS, PIXELS, 60)
     with pytest.raises(RefusedPhotoError, match="too large"):
-        pool.pixels(photo(1), 24 * 40 - 1, 60)
+        pool.inputs(photo(1), SPECS, 24 * 40 - 1, 60)
     with pytest.raises(RefusedPhotoError):
         pool.thumbnail(b"text", 160, 60)
     assert Image.open(io.BytesIO(pool.thumbnail(photo(1, 300, 600), 160, 60))).size == (160, 80)
@@ -75,24 +81,26 @@ def test_refusals_come_through_with_their_reason(pool_of):
 def test_a_decoder_that_crashes_costs_one_photo_and_is_replaced(dying, pool_of, number):
     pool = pool_of()
     with pytest.raises(RefusedPhotoError, match="not decodable"):
-        pool.pixels(b"signal %d" % number, PIXELS, 60)
+        pool.inputs(b"signal %d" % number, SPECS, PIXELS, 60)
     assert pool.replaced == 1
     assert is_shown(pool, 1)
 
 
 def test_a_photo_is_tried_again_when_its_decoder_was_killed_from_outside(dying, pool_of, tmp_path):
     pool = pool_of()
-    found = pool.pixels(b"once %s photo:" % bytes(tmp_path / "killed") + photo(1), PIXELS, 60)
-    assert found.shape == (24, 40, 3) and pool.replaced == 1
+    found = pool.inputs(
+        b"once %s photo:" % bytes(tmp_path / "killed") + photo(1), SPECS, PIXELS, 60
+    )
+    assert (found[0] == PhotoReader(32)(photo(1))).all() and pool.replaced == 1
     with pytest.raises(RefusedPhotoError, match="not decodable"):
-        pool.pixels(b"signal %d" % signal.SIGKILL, PIXELS, 60)
+        pool.inputs(b"signal %d" % signal.SIGKILL, SPECS, PIXELS, 60)
     assert pool.replaced == 3
 
 
 def test_a_costly_photo_is_ended_by_its_processor_time(dying, pool_of):
     pool = pool_of(cpu_seconds=0.1)
     with pytest.raises(RefusedPhotoError, match=r"too costly: .* more than 0\.1 s"):
-        pool.pixels(b"spin", PIXELS, 600)
+        pool.inputs(b"spin", SPECS, PIXELS, 600)
     assert is_shown(pool, 1)
 
 
@@ -100,7 +108,7 @@ def test_the_limit_is_for_each_photo_alone(dying, pool_of):
     pool = pool_of(cpu_seconds=0.5)
     large = photo(1, 800, 1200)
     for _ in range(80):  # Two seconds of processor time and more, all together.
-        pool.pixels(large, PIXELS, 60)
+        pool.inputs(large, SPECS, PIXELS, 60)
     assert pool.replaced == 0
 
 
@@ -108,7 +116,7 @@ def test_a_decoder_that_hangs_is_ended_when_the_time_is_up(dying, pool_of):
     pool = pool_of()
     assert is_shown(pool, 1)
     with pytest.raises(DecoderTimeoutError):
-        pool.pixels(b"hang", PIXELS, 0.1)
+        pool.inputs(b"hang", SPECS, PIXELS, 0.1)
     assert pool.replaced == 1
     assert is_shown(pool, 2)
 
@@ -120,7 +128,7 @@ def test_waiting_for_a_decoder_counts(dying, pool_of):
     def hold():
         began.set()
         with pytest.raises(DecoderTimeoutError):
-            pool.pixels(b"hang", PIXELS, 2)
+            pool.inputs(b"hang", SPECS, PIXELS, 2)
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -128,14 +136,14 @@ def test_waiting_for_a_decoder_counts(dying, pool_of):
     while not pool._free.empty():
         time.sleep(0.01)
     with pytest.raises(DecoderTimeoutError):
-        pool.pixels(photo(1), PIXELS, 0.01)
+        pool.inputs(photo(1), SPECS, PIXELS, 0.01)
     thread.join()
 
 
 def test_a_decoder_that_cannot_start_is_no_fault_of_the_photo(monkeypatch, pool_of):
     monkeypatch.setattr(decoder_pool, "_CHILD", (sys.executable, "-c", "import sys; sys.exit(3)"))
     with pytest.raises(RuntimeError, match=r"a decoder does not start \(exit code 3\)"):
-        pool_of().pixels(photo(1), PIXELS, 60)
+        pool_of().inputs(photo(1), SPECS, PIXELS, 60)
 
 
 def test_signals_to_the_group_do_not_end_a_decoder(pool_of):
@@ -149,9 +157,10 @@ def test_signals_to_the_group_do_not_end_a_decoder(pool_of):
 
 def test_decoders_end_with_the_process_that_started_them():
     code = (
+        "from glrtf.data.input_spec import InputSpec\n"
         "from glrtf.service.decoder_pool import DecoderPool as P; import os, signal\n"
         "p = P(1, 10)\n"
-        "try: p.pixels(b'', 1, 60)\n"
+        "try: p.inputs(b'', [InputSpec(8)], 1, 60)\n"
         "except Exception: pass\n"
         "print(p._free.queue[0]._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
