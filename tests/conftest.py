@@ -7,10 +7,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
-import pytest
-import storage_emulator
-from longest_files import LONGEST
+# Where Python is set to keep no compiled modules, each of the tests' many processes would compile
+# the project anew, and pytest rewrite the assertions of every file and of hypothesis.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+import storage_emulator  # noqa: E402
+from longest_files import LONGEST  # noqa: E402
 
 # All processes that tests start, and this one: see there.
 START_UP = Path(__file__).parent / "start_up"

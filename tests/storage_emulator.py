@@ -19,6 +19,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 BUCKET = "bucket"
 
@@ -53,6 +54,7 @@ class Gate(http.server.ThreadingHTTPServer):
     Attributes:
         faults: Trouble to come; used up in order of their match.
         requests: ``"METHOD /path?query"`` of every request so far.
+        connections: How many connections clients have opened so far.
     """
 
     daemon_threads = True
@@ -63,12 +65,18 @@ class Gate(http.server.ThreadingHTTPServer):
         self.backend = backend
         self.faults: list[Fault] = []
         self.requests: list[str] = []
+        self.connections = 0
         self.uploads: dict[str, str] = {}
         self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return f"http://localhost:{self.server_address[1]}"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Counts a connection and answers its requests in a thread."""
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing: clients that hang up are part of the tests."""

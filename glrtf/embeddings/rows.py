@@ -112,6 +112,8 @@ def groups_of(source: RowSource) -> tuple[RowGroup, ...]:
 
 def gather_rows(database: RowSource, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     """Rows of a database by their number over all parts, float64 (n, dimension)."""
+    if len(database.part_lengths) == 1:
+        return database.gather(0, rows)
     ends = np.cumsum(database.part_lengths)
     parts = np.searchsorted(ends, rows, side="right")
     if len(parts) and (parts == parts[0]).all():

@@ -148,6 +148,18 @@ def test_a_bad_bucket_name_is_one_line(gate, monkeypatch, bucket):
     assert not gate.requests
 
 
+def test_a_failed_download_returns_its_connection(gate):
+    """Which would otherwise stay open until Python collects the answer."""
+    files.read_bytes(f"{_ROOT}/x")
+    before = gate.connections
+    gate.faults = [Fault("alt=media", 3, status=503)]
+    assert files.read_bytes(f"{_ROOT}/x") == b"0123456789"
+    gate.faults = [Fault("alt=media", 1, status=403)]
+    with pytest.raises(UserError, match="403"):
+        remote.read_range(f"{_ROOT}/x", 2, 4)
+    assert gate.connections == before
+
+
 def test_a_bucket_alone_is_no_object(gate):
     with pytest.raises(UserError, match="expected a name after the bucket"):
         files.read_bytes(_ROOT)

@@ -20,11 +20,11 @@ NO_ROW = -1
 """The entry of `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
-_NUMBERS_IN_CACHE = 1 << 17
-"""1 MB: gathered rows are still in the cache of a core when they are multiplied."""
 _LONGEST_SUM = 8192
 _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
+_CACHED_RUN = 64
+"""From this many on, their rows are gathered on their own, and multiplied while in the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,28 +142,21 @@ def _score_some(
     query_rows: npt.NDArray[np.int64],
     database_rows: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    first = np.diff(query_rows, prepend=-1) != 0
-    left = gather_rows(queries, query_rows[first])
-    of_pair = np.cumsum(first) - 1
+    starts = np.flatnonzero(np.diff(query_rows, prepend=-1))
+    left = gather_rows(queries, query_rows[starts])
+    counts = np.diff(starts, append=len(query_rows))
     scores = np.empty(len(query_rows))
-    step = max(1, _NUMBERS_IN_CACHE // max(database.dimension, 1))
-    for start in range(0, len(scores), step):
-        pairs = slice(start, start + step)
-        right = gather_rows(database, database_rows[pairs])
-        scores[pairs] = _dots_in_runs(left, of_pair[pairs], right)
+    if len(starts) * _CACHED_RUN <= len(query_rows):
+        for query, start, count in zip(left, starts, counts, strict=True):
+            pairs = slice(start, start + count)
+            scores[pairs] = dots(query, gather_rows(database, database_rows[pairs]))
+        return scores
+    right = gather_rows(database, database_rows)
+    if len(starts) * _LONG_RUN > len(query_rows):
+        return dots(np.repeat(left, counts, axis=0), right)
+    for query, start, count in zip(left, starts, counts, strict=True):
+        scores[start : start + count] = dots(query, right[start : start + count])
     return scores
-
-
-def _dots_in_runs(
-    left: npt.NDArray[np.float64], of_pair: npt.NDArray[np.int64], right: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """`dots` of each right row and its left one; `of_pair` is ascending."""
-    starts = np.flatnonzero(np.diff(of_pair, prepend=-1))
-    if len(starts) * _LONG_RUN > len(right):
-        return dots(left[of_pair], right)
-    stops = [*starts[1:], len(right)]
-    runs = zip(of_pair[starts], starts, stops, strict=True)
-    return np.concatenate([dots(left[each], right[start:stop]) for each, start, stop in runs])
 
 
 def dots(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

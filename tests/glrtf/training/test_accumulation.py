@@ -33,9 +33,9 @@ def batches(count, size, seed=0):
 
 def trained(
     strategy, data, accumulation_steps, *, optimizer="adam", decay=0.0, clip=0.0, batch_norm=False,
-    dropout=0.0, sync=False, ema=0.0, per_replica=False,
+    dropout=0.0, sync=False, ema=0.0, after=lambda model: None,
 ):  # fmt: skip
-    """Weights (and what else there is) after an update on each of `data`."""
+    """Weights (and what else there is) after an update on each of `data`; `after` sees each."""
     with strategy.scope():
         model = tiny_model(batch_norm=batch_norm, dropout=dropout, sync=sync)
         updater = Updater(optimizer, 1e-2, model.trainable_variables, decay)
@@ -56,6 +56,7 @@ def trained(
     metrics = []
     for images, labels in data:
         metrics.append([m.numpy() for m in run(_dealt(strategy, images, labels))])
+        after(model)
     return model, average, metrics
 
 
@@ -80,11 +81,15 @@ def first_weights():
     return [v.numpy() for v in tiny_model().trainable_variables]
 
 
+@pytest.fixture(scope="module")
+def whole():
+    """What updates on big batches of 60 make."""
+    return trained(one_cpu(), batches(4, 60), 1)[0]
+
+
 @pytest.mark.parametrize("steps", [2, 3, 4, 5, 6])
-def test_micro_batches_make_the_update_of_the_big_batch(steps):
-    data = batches(4, 60)
-    whole, _, _ = trained(one_cpu(), data, 1)
-    split, _, _ = trained(one_cpu(), data, steps)
+def test_micro_batches_make_the_update_of_the_big_batch(whole, steps):
+    split, _, _ = trained(one_cpu(), batches(4, 60), steps)
     assert_same_weights(whole, split)
     moved = [
         np.abs(v.numpy() - before).max()
@@ -233,13 +238,17 @@ def test_dropout_differs_between_replicas_micro_batches_and_updates():
 
 def test_the_moving_average_follows_the_weights_with_a_warm_up():
     # After update t (from 1): m = min(0.9, (1 + t) / (10 + t)) = 2/11, 3/12, …
-    data = batches(3, 12)
+    weights = []
+    _, average, _ = trained(
+        *(one_cpu(), batches(3, 12), 1),
+        ema=0.9,
+        after=lambda model: weights.append([v.numpy() for v in model.trainable_variables]),
+    )
     expected = first_weights()
-    for t in range(1, 4):
-        model, average, _ = trained(one_cpu(), data[:t], 1, ema=0.9)
+    for t, now in enumerate(weights, 1):
         m = min(0.9, (1 + t) / (10 + t))
-        now = [v.numpy() for v in model.trainable_variables]
         expected = [m * e + (1 - m) * w for e, w in zip(expected, now, strict=True)]
+    assert len(weights) == 3
     for got, want in zip(average.variables, expected, strict=True):
         np.testing.assert_allclose(got.numpy(), want, atol=1e-6)
 

@@ -1,3 +1,5 @@
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,10 @@ from glrtf.embeddings.rows import ArrayRows, normalized
 from glrtf.retrieval.rerank import whitening
 from tfrecords_tools.errors import UserError
 
-pytest.importorskip("sklearn", reason="whitening needs scikit-learn")
+# Not imported here, where each process that collects tests would spend seconds on it.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("sklearn") is None, reason="whitening needs scikit-learn"
+)
 
 
 def made_parts(counts=(30, 0, 70, 45), dimension=6, seed=0):
