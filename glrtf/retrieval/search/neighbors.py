@@ -20,11 +20,11 @@ NO_ROW = -1
 """The entry of `Neighbors.indices` if there are fewer than k rows."""
 
 _NUMBERS_AT_ONCE = 1 << 20
-_NUMBERS_IN_CACHE = 1 << 18
-"""2 MB: gathered rows are still in the cache of a core when they are multiplied."""
 _LONGEST_SUM = 8192
 _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
+_CACHED_RUN = 64
+"""From this many on, their rows are gathered on their own, and multiplied while in the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,22 +144,18 @@ def _score_some(
 ) -> npt.NDArray[np.float64]:
     starts = np.flatnonzero(np.diff(query_rows, prepend=-1))
     left = gather_rows(queries, query_rows[starts])
-    stops = np.append(starts[1:], len(query_rows))
+    counts = np.diff(starts, append=len(query_rows))
     scores = np.empty(len(query_rows))
-    step = max(1, _NUMBERS_IN_CACHE // max(database.dimension, 1))
-
-    def score(pairs: slice, rows: npt.NDArray[np.float64]) -> None:
-        scores[pairs] = dots(rows, gather_rows(database, database_rows[pairs]))
-
-    if len(starts) * _LONG_RUN > len(query_rows):
-        of_pair = np.repeat(np.arange(len(left)), stops - starts)
-        for start in range(0, len(scores), step):
-            pairs = slice(start, start + step)
-            score(pairs, left[of_pair[pairs]])
+    if len(starts) * _CACHED_RUN <= len(query_rows):
+        for query, start, count in zip(left, starts, counts, strict=True):
+            pairs = slice(start, start + count)
+            scores[pairs] = dots(query, gather_rows(database, database_rows[pairs]))
         return scores
-    for query, first, stop in zip(left, starts.tolist(), stops.tolist(), strict=True):
-        for start in range(first, stop, step):
-            score(slice(start, min(start + step, stop)), query)
+    right = gather_rows(database, database_rows)
+    if len(starts) * _LONG_RUN > len(query_rows):
+        return dots(np.repeat(left, counts, axis=0), right)
+    for query, start, count in zip(left, starts, counts, strict=True):
+        scores[start : start + count] = dots(query, right[start : start + count])
     return scores
 
 

@@ -60,8 +60,8 @@ def test_a_database_that_is_opened_searches_many_queries_by_the_exact_search(tmp
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("each", [1, 3, 20])
-def test_scores_of_pairs_do_not_depend_on_what_is_gathered_at_once(monkeypatch, each):
+@pytest.mark.parametrize("each", [1, 3, 20, 70])
+def test_scores_of_pairs_do_not_depend_on_the_lengths_of_their_runs(monkeypatch, each):
     database, rows = in_parts((40, 3, 0, 30), np.float32)
     queries = ArrayRows(rows[:6])
     query_rows = np.repeat(np.arange(6), each)
@@ -70,7 +70,7 @@ def test_scores_of_pairs_do_not_depend_on_what_is_gathered_at_once(monkeypatch, 
         np.dot(rows[query].astype(float), rows[row].astype(float))
         for query, row in zip(query_rows, database_rows, strict=True)
     ]
-    for at_once in (1, 7 * 24, 1 << 17):
-        monkeypatch.setattr(neighbors, "_NUMBERS_IN_CACHE", at_once)
+    for at_once in (1, 100 * 24, 1 << 20):  # Numbers: 1, 100 and all of the pairs.
+        monkeypatch.setattr(neighbors, "_NUMBERS_AT_ONCE", at_once)
         found = neighbors.score_pairs(queries, database, query_rows, database_rows)
         np.testing.assert_array_equal(found, expected)
