@@ -25,8 +25,16 @@ def two_cpus() -> list[str]:
     return ["CPU:0", "CPU:1"]
 
 
+def pytest_collectstart(collector: object) -> None:
+    """The hook of every conftest.py whose folder's tests run TensorFlow.
+
+    A process of pytest-xdist that only hands out tests collects none, and imports no TensorFlow.
+    """
+    split_cpu()
+
+
 def split_cpu() -> None:
-    """Called from the conftest.py of every folder whose tests run TensorFlow."""
+    """Splits the CPU in two, unless that is done."""
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]

@@ -1,3 +1,1 @@
-from tf_devices import split_cpu
-
-split_cpu()
+from tf_devices import pytest_collectstart as pytest_collectstart

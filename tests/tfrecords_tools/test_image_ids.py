@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from tfrecords_tools import image_ids
 from tfrecords_tools.errors import UserError
 
-SAFE = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(image_ids.is_safe)
+# All that UTF-8 encodes; hypothesis takes seconds to list a codec's characters.
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+SAFE = st.text(CHARACTERS, min_size=1, max_size=30).filter(image_ids.is_safe)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_lists():
     assert image_ids.bare_words("['a', 'b']") == ["['a',", "'b']"]
 
 
-@given(st.lists(st.text(max_size=20), unique=True))
+@given(st.lists(st.text(CHARACTERS, max_size=20), unique=True))
 def test_file_names_differ_and_stay_in_their_folder(ids):
     ids = [i for i in ids if i.isprintable()]
     names = [image_ids.file_name(image_id) for image_id in ids]

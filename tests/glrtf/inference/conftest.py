@@ -2,12 +2,10 @@
 
 import pytest
 from made_once import made_once
-from tf_devices import split_cpu
+from tf_devices import pytest_collectstart as pytest_collectstart
 from tiny_models import EMBEDDING_SIZE as SIZE
 from tiny_models import make_model
 from tiny_runs import write_workdir
-
-split_cpu()
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,11 @@ import pytest
 from fastapi.testclient import TestClient
 from made_once import made_once
 from photo_world import make_world
-from tf_devices import split_cpu
+from tf_devices import pytest_collectstart as pytest_collectstart
 
 from glrtf.config.service import ServeConfig
 from glrtf.photos.store import open_stores
 from glrtf.service.decoder_pool import DecoderPool
-
-split_cpu()
 
 
 @pytest.fixture(scope="session")

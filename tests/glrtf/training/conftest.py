@@ -2,9 +2,7 @@
 
 import pytest
 from shard_writing import write_split
-from tf_devices import split_cpu
-
-split_cpu()
+from tf_devices import pytest_collectstart as pytest_collectstart
 
 
 @pytest.fixture(scope="session")
