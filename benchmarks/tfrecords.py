@@ -9,6 +9,7 @@ import io
 import multiprocessing
 import os
 import resource
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -134,12 +135,15 @@ def pass_through(folder: Path, count: int, rounds: int) -> None:
     raw, built = [], {1: [], os.cpu_count(): []}
     for attempt in range(rounds):
         _forget(root)
-        raw.append(_seconds(lambda output=folder / f"raw{attempt}": _raw_copy(root, output)))
+        copy = folder / f"raw{attempt}"
+        raw.append(_seconds(lambda output=copy: _raw_copy(root, output)))
+        shutil.rmtree(copy)
         for workers, times in built.items():
             _forget(root)
             output = folder / f"built{workers}-{attempt}"
             settings = {"shard_size": "50MB", "workers": workers}
             times.append(_seconds(lambda o=output, s=settings: _build(root, o, s)))
+            shutil.rmtree(output)
     total = count * mean / 1e6
     print(f"  raw copy {total / min(raw):.0f} MB/s")
     for workers, times in built.items():
