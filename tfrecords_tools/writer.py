@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeAlias
 
@@ -15,10 +14,9 @@ from tfrecords_tools.errors import UserError
 from tfrecords_tools.images import ImageSettings
 from tfrecords_tools.shard_stats import ShardStats
 from tfrecords_tools.sharding import Images
-from tfrecords_tools.storage import file_systems, files
+from tfrecords_tools.storage import files
 
 _BUFFER = 1 << 20
-_FLUSHED = 8 << 20
 
 Inspect: TypeAlias = Callable[[int, bytes, ImageSettings], images.Inspected]
 """From an image's row in the shard, its bytes and the settings to its fate."""
@@ -82,9 +80,8 @@ def write_shard(spec: ShardSpec, inspect: Inspect | None = None) -> ShardStats:
     stats = ShardStats(spec.name, spec.digest) if earlier is None else copy.deepcopy(earlier)
     stats.spec, stats.bytes = spec.digest, 0
     path = files.join(spec.folder, spec.name)
-    records = _records(spec, stats, earlier, inspect)
     with files.atomic_path(path) as temporary, open(temporary, "wb", _BUFFER) as file:
-        _write_records(records, stats, file, flush=not files.is_remote(path))
+        _write_records(_records(spec, stats, earlier, inspect), stats, file)
     stats.save(spec.folder)
     return stats
 
@@ -159,20 +156,8 @@ def _old_records(spec: ShardSpec) -> Iterator[bytes]:
             raise UserError(f"{path}: {error}; delete it and run the build again") from None
 
 
-def _write_records(
-    records: Iterator[bytes], stats: ShardStats, file: BinaryIO, *, flush: bool
-) -> None:
-    """Writes records and completes `stats`.
-
-    Args:
-        records: In order.
-        stats: Receives the size and checksums.
-        file: The new file.
-        flush: Whether the system should write to the disk meanwhile; an upload would have to read
-            the file again.
-    """
+def _write_records(records: Iterator[bytes], stats: ShardStats, file: BinaryIO) -> None:
     digest, checksum = hashlib.sha256(), 0
-    flushed = 0
     for record in records:
         before, after = tfrecord.frame(record)
         for part in (before, record, after):
@@ -180,10 +165,4 @@ def _write_records(
             digest.update(part)
             checksum = google_crc32c.extend(checksum, part)
         stats.bytes += len(record) + tfrecord.OVERHEAD
-        if flush and stats.bytes - flushed >= _FLUSHED:
-            file.flush()
-            # Linux starts to write the range and does not wait, so that the final fsync is short.
-            advice = os.POSIX_FADV_DONTNEED
-            file_systems.advise(file.fileno(), flushed, stats.bytes - flushed, advice)
-            flushed = stats.bytes
     stats.sha256, stats.crc32c = digest.hexdigest(), checksum

@@ -1,6 +1,4 @@
-import itertools
 import json
-import os
 import subprocess
 import sys
 
@@ -8,11 +6,10 @@ import numpy as np
 import pytest
 from tiny_gldv2 import files_below, write_csv, write_train, write_unlabelled
 
-from tfrecords_tools import build, schema, tfrecord, writer
+from tfrecords_tools import build, schema, tfrecord
 from tfrecords_tools.build import BuildConfig
 from tfrecords_tools.dataset_info import DatasetInfo
 from tfrecords_tools.errors import UserError
-from tfrecords_tools.storage import file_systems
 
 
 @pytest.fixture
@@ -91,28 +88,6 @@ def test_the_number_of_workers_changes_nothing(tmp_path, source):
     _build(source, tmp_path / "one", workers=1, splits=["train"])
     _build(source, tmp_path / "two", workers=2, splits=["train"])
     assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
-
-
-def test_the_system_starts_to_write_a_shard_before_it_is_complete(tmp_path, source, monkeypatch):
-    """Range after range from the start; the bytes are the same."""
-    _build(source, tmp_path / "at_once")
-    monkeypatch.setattr(writer, "_FLUSHED", 600)
-    advised = []
-
-    def advise(handle, offset, length, advice):
-        if advice == os.POSIX_FADV_DONTNEED:
-            # Nothing of the range waits in Python's buffer.
-            assert os.fstat(handle).st_size == offset + length
-            advised.append((offset, length))
-
-    monkeypatch.setattr(file_systems, "advise", advise)
-    _build(source, tmp_path / "early")
-    assert files_below(tmp_path / "early") == files_below(tmp_path / "at_once")
-    starts = [row for row, (offset, _) in enumerate(advised) if offset == 0]
-    assert len(starts) > 1  # Several shards have over 600 bytes.
-    for before, after in itertools.pairwise(advised):
-        assert after[0] in (0, sum(before))
-        assert after[1] >= 600
 
 
 def test_a_second_run_rewrites_nothing(tmp_path, source):
