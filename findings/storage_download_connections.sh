@@ -6,7 +6,7 @@
 #       download: 6 requests, 5 connections
 # A download is a streamed response, and the client raises for its status without reading the body. The connection does not return
 # to the pool: the next attempt opens another, with a TLS handshake on a real bucket, while the old one stays open until the
-# response is collected. Reading the body in a response hook of the client's session brings it down to one.
+# response is collected. Reading the body in a response hook of the client's session brings it down to two.
 set -euo pipefail
 
 folder=$(mktemp -d)
