@@ -98,7 +98,8 @@ def costs_of(text: str) -> dict[str, float]:
         text: An optimized program, HLO.
 
     Returns:
-        ``flops`` and ``bytes_accessed``.
+        ``flops`` and ``bytes_accessed``; nothing if jaxlib cannot read the text, such as the
+        asynchronous operations that libtpu 0.0.52 writes for v7x (jaxlib 0.10.2).
     """
     import jax
     from jaxlib import _hlo, _jax
@@ -119,5 +120,10 @@ def costs_of(text: str) -> dict[str, float]:
             ]
         return costs
 
-    flops, accessed = with_loops(text, loops_of(text))
+    try:
+        flops, accessed = with_loops(text, loops_of(text))
+    except jax.errors.JaxRuntimeError as error:
+        if "INVALID_ARGUMENT" not in str(error):
+            raise
+        return {}
     return {"flops": flops, "bytes_accessed": accessed}

@@ -72,6 +72,11 @@ def test_loops_count_as_often_as_they_run() -> None:
     assert costs["bytes_accessed"] > 3 * 2 * 3 * 64
 
 
+def test_a_program_that_jaxlib_cannot_read_has_no_costs() -> None:
+    pytest.importorskip("jaxlib", reason="needs the extra [jax]")
+    assert costs_of(PROGRAM.replace("dot(%x.1, %x.1)", "newer-operation(%x.1)")) == {}
+
+
 def write(folder: str, report: str = REPORT) -> None:
     Path(folder, f"{NAME}.after_optimizations-memory-usage-report.txt").write_text(report)
     name = f"{NAME}.after_optimizations_after_buffer_assignment.txt"
