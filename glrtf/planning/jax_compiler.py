@@ -38,8 +38,8 @@ def compile_update(settings: dict[str, Any], topology_name: str) -> dict[str, An
     The compiler is left running: see `optimized_program.optimized`.
 
     Returns:
-        As `tpu_compiler.compile_program` without its ``cycles``; also ``flops``, and the number of
-        operations that cross devices, and of those inside loops, by name.
+        As in `tpu_compiler.compile_program`; also the number of operations that cross devices, and
+        of those inside loops, by name.
     """
     from glrtf.config import keras_backend
 

@@ -66,12 +66,18 @@ def optimized(compile_into: Callable[[str], Any]) -> Optimized:
         while compiling.is_alive() and not _found(folder, _PROGRAM):
             time.sleep(0.2)
         # It may still be writing, or about to say that the program does not fit.
-        compiling.join(_SECONDS_TO_WRITE)
+        before = -1
+        while (written := _bytes_written(folder)) != before:
+            before = written
+            compiling.join(_SECONDS_TO_WRITE)
         if failed:
             raise failed[0]
         program, report = _found(folder, _PROGRAM), _found(folder, _REPORT)
         if not (program and report):
-            raise RuntimeError("the compiler wrote no program with memory assigned")
+            raise RuntimeError(
+                "the compiler wrote no program with memory assigned; use the versions of jax and "
+                "libtpu in docs/plan.md"
+            )
         total = _TOTAL.search(_text(report[0]))
         if not total:
             raise RuntimeError(f"{os.path.basename(report[0])}: no total of the device's memory")
@@ -80,6 +86,12 @@ def optimized(compile_into: Callable[[str], Any]) -> Optimized:
 
 def _found(folder: str, pattern: str) -> list[str]:
     return glob.glob(os.path.join(folder, pattern))
+
+
+def _bytes_written(folder: str) -> int:
+    return sum(
+        os.path.getsize(path) for name in (_PROGRAM, _REPORT) for path in _found(folder, name)
+    )
 
 
 def _text(path: str) -> str:

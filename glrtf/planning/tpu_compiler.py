@@ -42,8 +42,9 @@ def compile_program(program: bytes, topology_name: str, *, whole: bool = False) 
             `optimized_program.optimized`.
 
     Returns:
-        ``memory`` (statistics by name, bytes) and ``cost``, or ``refused`` (the
-        compiler's message), ``seconds``, ``cpu_seconds``, and the versions of jax and libtpu.
+        ``memory`` (statistics by name, bytes) and ``update`` (see `optimized_program.costs_of`; if
+        `whole`, ``cost``), or ``refused`` (the compiler's message), ``seconds``, ``cpu_seconds``,
+        and the versions of jax and libtpu.
     """
     import importlib.metadata
 

@@ -41,11 +41,11 @@ def search(queries: RowSource, database: InMemoryRows, k: int, per_part: int = 0
     vectors = np.concatenate(
         [queries.read(part, 0, length) for part, length in enumerate(queries.part_lengths)]
     )
-    # The threads of BLAS would wait actively after each of these small products.
     # A line for each query and part. Beyond the end of a part, scores are -inf.
     width = -(-max(rows.part_lengths) // _LINE) * _LINE
     scores = np.full((count, parts, width), -np.inf, np.float32)
     for part, length in enumerate(rows.part_lengths):
+        # The threads of BLAS would wait actively after each of these small products.
         np.einsum("qd,rd->qr", vectors, rows.read(part, 0, length), out=scores[:, part, :length])
     lines = scores.reshape(count * parts, width)
     # As in `top_k`: what reaches the threshold by true score is at most two errors below it here.

@@ -95,6 +95,26 @@ def test_it_returns_while_the_compiler_still_generates_code(monkeypatch) -> None
     may_end.set()
 
 
+def test_it_waits_while_the_files_grow(monkeypatch) -> None:
+    monkeypatch.setattr("glrtf.planning.optimized_program._SECONDS_TO_WRITE", 0.0)
+    may_end, sizes = threading.Event(), iter([10, 20, 20])
+
+    def bytes_written(folder: str) -> int:
+        size = next(sizes)
+        if size == 20:
+            [program] = Path(folder).glob("*buffer_assignment.txt")
+            program.write_text("HloModule whole")
+        return size
+
+    def compile_into(folder: str) -> None:
+        write(folder)
+        may_end.wait()
+
+    monkeypatch.setattr("glrtf.planning.optimized_program._bytes_written", bytes_written)
+    assert optimized(compile_into).text == "HloModule whole"
+    may_end.set()
+
+
 def test_a_refusal_is_raised_also_after_the_program_is_written() -> None:
     def compile_into(folder: str) -> None:
         write(folder)
