@@ -93,3 +93,12 @@ def _short(message: object) -> str:
     """A message without markup, cut to a readable length."""
     text = " ".join(re.sub(r"<[^>]*>", " ", str(message)).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def read_body(response: Any, *_: object, **__: object) -> None:
+    """Returns the connection of a failed download, whose body the library does not read.
+
+    The connection would otherwise stay open, unused, until Python collects the response.
+    """
+    if not response.ok:
+        _ = response.content

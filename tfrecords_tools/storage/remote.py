@@ -268,17 +268,8 @@ def client() -> Any:
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS)
     client._http.mount("https://", adapter)
     client._http.mount("http://", adapter)
-    client._http.hooks["response"].append(_read_an_errors_body)
+    client._http.hooks["response"].append(client_errors.read_body)
     return client
-
-
-def _read_an_errors_body(response: Any, *_: object, **__: object) -> None:
-    """Returns the connection of a failed download, whose body the library does not read.
-
-    The connection would otherwise stay open, unused, until Python collects the response.
-    """
-    if not response.ok:
-        _ = response.content
 
 
 def _retry() -> Any:
