@@ -122,6 +122,7 @@ def main() -> None:
     found |= {f"sync/{k}": v for k, v in trained("adam", devices=2, sync=True).items()}
     found |= {f"rows/{k}": v for k, v in trained("sgd", devices=2, row_width=3).items()}
     rematerialised(found)
+    normalized(found)
     resumed(config_path, runs, found)
     commands(config_path, found)
     np.savez(output, **found)
@@ -371,6 +372,41 @@ def rematerialised(found: dict[str, np.ndarray]) -> None:
     for name, again in (("kept", False), ("again", True)):
         gradient, moved = jax.grad(loss, has_aux=True)(weight, again)
         found[f"rematerialised/{name}"] = np.append(gradient, moved)
+
+
+NORMS = {
+    "both": {},
+    "no offset": {"center": False},
+    "no scale": {"scale": False},
+    "frozen": {"trainable": False},
+}
+
+
+def normalized(found: dict[str, np.ndarray]) -> None:
+    """BatchNorm's outputs, statistics and gradients: ours, and those that JAX derives of Keras'."""
+    import jax
+    import jax.numpy as jnp
+    import keras
+
+    from glrtf.models.kernels import BatchNormalization
+
+    kinds = {"ours": BatchNormalization, "keras": keras.layers.BatchNormalization}
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(2.0, 3.0, (2, 4, 3, 2, 5)).astype(np.float32)
+    for case, options in NORMS.items():
+        for name, kind in kinds.items():
+            layer = kind(momentum=0.9, epsilon=1e-3, **options)
+            layer.build(x.shape)
+            fixed = [variable.value for variable in layer.non_trainable_variables]
+            moved = [np.linspace(0.5, 2, 5, dtype=np.float32) for _ in layer.trainable_variables]
+
+            def loss(x: Any, moved: Any, layer: Any = layer, fixed: Any = fixed) -> Any:
+                outputs, statistics = layer.stateless_call(moved, fixed, x, training=True)
+                return jnp.sum(outputs * weights), (outputs, statistics)
+
+            gradients, (outputs, statistics) = jax.grad(loss, (0, 1), has_aux=True)(x, moved)
+            arrays = [outputs, *statistics, gradients[0], *gradients[1]]
+            found[f"normalized/{case}/{name}"] = np.concatenate([np.ravel(a) for a in arrays])
 
 
 def resumed(config_path: str, runs: list[str], found: dict[str, np.ndarray]) -> None:

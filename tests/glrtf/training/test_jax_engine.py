@@ -125,6 +125,12 @@ def test_forgotten_activations_change_no_gradient(found):
     np.testing.assert_allclose(again, kept, rtol=1e-6)
 
 
+@pytest.mark.parametrize("case", jax_checks.NORMS)
+def test_batchnorms_gradient_is_that_which_jax_derives(found, case):
+    ours, keras = (found[f"normalized/{case}/{name}"] for name in ("ours", "keras"))
+    np.testing.assert_allclose(ours, keras, rtol=1e-5, atol=1e-5)
+
+
 def trained_on_tensorflow(
     optimizer, strategy, steps, sync=False, precision="float32", tuned=False, row_width=0
 ):
