@@ -25,6 +25,8 @@ _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
 _CACHED_RUN = 64
 """From this many on, their rows are gathered on their own, and multiplied while in the cache."""
+_CACHED_NUMBERS = 1 << 15
+"""How many numbers are gathered at once for that, 256 KB in float64."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +149,11 @@ def _score_some(
     counts = np.diff(starts, append=len(query_rows))
     scores = np.empty(len(query_rows))
     if len(starts) * _CACHED_RUN <= len(query_rows):
-        for query, start, count in zip(left, starts, counts, strict=True):
-            pairs = slice(start, start + count)
-            scores[pairs] = dots(query, gather_rows(database, database_rows[pairs]))
+        step = max(1, _CACHED_NUMBERS // max(database.dimension, 1))
+        for query, begin, end in zip(left, starts, starts + counts, strict=True):
+            for first in range(begin, end, step):
+                pairs = slice(first, min(first + step, end))
+                scores[pairs] = dots(query, gather_rows(database, database_rows[pairs]))
         return scores
     right = gather_rows(database, database_rows)
     if len(starts) * _LONG_RUN > len(query_rows):
