@@ -123,6 +123,7 @@ def main() -> None:
     found |= {f"rows/{k}": v for k, v in trained("sgd", devices=2, row_width=3).items()}
     rematerialised(found)
     normalized(found)
+    activated(found)
     resumed(config_path, runs, found)
     commands(config_path, found)
     np.savez(output, **found)
@@ -407,6 +408,27 @@ def normalized(found: dict[str, np.ndarray]) -> None:
             gradients, (outputs, statistics) = jax.grad(loss, (0, 1), has_aux=True)(x, moved)
             arrays = [outputs, *statistics, gradients[0], *gradients[1]]
             found[f"normalized/{case}/{name}"] = np.concatenate([np.ravel(a) for a in arrays])
+
+
+def activated(found: dict[str, np.ndarray]) -> None:
+    """Activations and their gradients, and how often their program has what operation."""
+    import jax
+    import jax.numpy as jnp
+
+    from glrtf.models import kernels
+
+    x = jnp.arange(-60, 61) / 2
+    for name in ("sigmoid", "swish"):
+        run = getattr(kernels, name)
+        both = jax.jit(jax.vmap(jax.value_and_grad(run)))
+        text = both.lower(x).as_text()
+        found[f"activated/{name}/operations"] = np.array(
+            [text.count(f"stablehlo.{kind}") for kind in ("logistic", "exponential", "divide")]
+        )
+        found[f"activated/{name}/float32"] = np.stack(both(x))
+        found[f"activated/{name}/alone"] = np.asarray(run(x))
+        half = jax.jit(run)(x.astype(jnp.bfloat16))
+        found[f"activated/{name}/bfloat16"] = np.asarray(half.astype(jnp.float32))
 
 
 def resumed(config_path: str, runs: list[str], found: dict[str, np.ndarray]) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 from glrtf.config.keras_settings import keras
 from glrtf.models import kernels
 
+_ACTIVATIONS: dict[str, Any] = {"swish": kernels.swish, "sigmoid": kernels.sigmoid}
+"""Those that each engine has its own of; Keras knows others by name."""
+
 
 class ConvLayers:
     """Adds layers of convolutional networks to a functional graph, all with one seed and policy.
@@ -58,8 +61,9 @@ class ConvLayers:
         )(x)
 
     def activate(self, x: keras.KerasTensor, name: str, kind: str = "swish") -> keras.KerasTensor:
-        """An activation that Keras knows by name."""
-        return keras.layers.Activation(kind, dtype=self._dtype, name=name)(x)
+        """An activation by name."""
+        activation = _ACTIVATIONS.get(kind, kind)
+        return keras.layers.Activation(activation, dtype=self._dtype, name=name)(x)
 
     def conv_norm(
         self,
@@ -90,7 +94,7 @@ class ConvLayers:
             gate = layers.Conv2D(
                 width,
                 1,
-                activation=activation,
+                activation=_ACTIVATIONS[activation],
                 kernel_initializer=self._initializer(name + suffix),
                 dtype=self._dtype,
                 name=name + suffix,

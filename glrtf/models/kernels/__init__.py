@@ -8,6 +8,7 @@ scatters value by value. On a TPU and over a split class axis only masks will do
 from glrtf.config.keras_settings import ON_JAX, keras
 
 if ON_JAX:
+    from glrtf.models.kernels.jax_activations import sigmoid, swish
     from glrtf.models.kernels.jax_norm import BatchNormalization
     from glrtf.models.kernels.jax_remat import rematerialise
     from glrtf.models.kernels.jax_replicas import LoneReplica, Replicas
@@ -24,6 +25,7 @@ if ON_JAX:
     )
 else:
     BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
+    sigmoid, swish = keras.activations.sigmoid, keras.activations.silu
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
         bend_true_logits,
         cosines,
@@ -50,7 +52,9 @@ __all__ = [
     "cross_entropy",
     "largest_column",
     "rematerialise",
+    "sigmoid",
     "split_cross_entropy",
+    "swish",
     "tensor_of",
     "true_values",
     "unit_rows",

@@ -131,6 +131,22 @@ def test_batchnorms_gradient_is_that_which_jax_derives(found, case):
     np.testing.assert_allclose(ours, keras, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "swish"])
+def test_activations_are_xlas_logistic_function(found, name):
+    x = np.arange(-60, 61) / 2
+    share = 1 / (1 + np.exp(-x))
+    value, slope = {
+        "sigmoid": (share, share * (1 - share)),
+        "swish": (x * share, share + x * share * (1 - share)),
+    }[name]
+    got = {kind: found[f"activated/{name}/{kind}"] for kind in ("float32", "alone", "bfloat16")}
+    np.testing.assert_allclose(got["float32"], [value, slope], rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(got["alone"], value, rtol=1e-5)
+    np.testing.assert_allclose(got["bfloat16"], value, rtol=2**-7)
+    logistic, exponential, divided = found[f"activated/{name}/operations"]
+    assert logistic and not exponential and not divided
+
+
 def trained_on_tensorflow(
     optimizer, strategy, steps, sync=False, precision="float32", tuned=False, row_width=0
 ):
