@@ -1,6 +1,7 @@
 """Fixtures of every test: the real photos, where they are at hand, and a storage emulator."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,9 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
+
+# The collector looks at every object that TensorFlow keeps of earlier tests: 4 % of the time.
+gc.set_threshold(50_000, 20, 100)
 
 # A machine shared with other work may be ten times slower: no test fails by the clock.
 hypothesis.settings.register_profile(
