@@ -16,9 +16,9 @@ if "keras" not in sys.modules:
 # TensorFlow reads this when it is loaded; its notes on the processor would fill a notebook.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # OpenBLAS reads this when NumPy is loaded. After a product its threads wait actively, for 2**28
-# cycles (0.1 s) by default, and take cores from the threads that look through the scores. 2**24
-# are more than lie between two small products.
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "24")
+# cycles (0.1 s) by default, and take cores from the threads that look through the scores for a few
+# milliseconds. 2**20 are less than that.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
 
 __version__ = "0.1.0"
 __all__ = lazy.offer(__name__)

@@ -25,8 +25,8 @@ _LONG_RUN = 16
 """From this many pairs of one query on, repeating its row costs more than a loop."""
 _CACHED_RUN = 64
 """From this many on, their rows are gathered on their own, and multiplied while in the cache."""
-_CACHED_NUMBERS = 1 << 15
-"""How many numbers are gathered at once for that, 256 KB in float64."""
+_GATHERED_ROWS = 128
+"""So many of them at once: with fewer, threads wait for Python; more leave the cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,10 +149,9 @@ def _score_some(
     counts = np.diff(starts, append=len(query_rows))
     scores = np.empty(len(query_rows))
     if len(starts) * _CACHED_RUN <= len(query_rows):
-        step = max(1, _CACHED_NUMBERS // max(database.dimension, 1))
         for query, begin, end in zip(left, starts, starts + counts, strict=True):
-            for first in range(begin, end, step):
-                pairs = slice(first, min(first + step, end))
+            for first in range(begin, end, _GATHERED_ROWS):
+                pairs = slice(first, min(first + _GATHERED_ROWS, end))
                 scores[pairs] = dots(query, gather_rows(database, database_rows[pairs]))
         return scores
     right = gather_rows(database, database_rows)
