@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from glrtf.planning.program_text import Loop, loops_of, with_entry
+from glrtf.planning.program_text import Loop, loops_of, with_entry, without_late_operands
 
 # What libtpu 0.0.52 writes once memory is assigned; only TPU programs have the first.
 _PROGRAM = "*.after_optimizations_after_buffer_assignment.txt"
@@ -110,12 +110,12 @@ def costs_of(text: str) -> dict[str, float]:
         text: An optimized program, HLO.
 
     Returns:
-        ``flops`` and ``bytes_accessed``; nothing if jaxlib cannot read the text, such as the
-        asynchronous operations that libtpu 0.0.52 writes for v7x (jaxlib 0.10.2).
+        ``flops`` and ``bytes_accessed``; nothing if jaxlib cannot read the text.
     """
     import jax
     from jaxlib import _hlo, _jax
 
+    text = without_late_operands(text)
     client = jax.devices("cpu")[0].client
 
     def once(program: str) -> list[float]:

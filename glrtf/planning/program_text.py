@@ -12,6 +12,9 @@ _BODY = re.compile(r"\bbody=%?([\w.\-]+)")
 _LOOP = re.compile(r"\bwhile\(.*\bcondition=%?([\w.\-]+), body=%?([\w.\-]+)")
 _BOUND = re.compile(r"ROOT .*\bcompare\(.*%([\w.\-]+)\), direction=LT")
 
+_UPDATE = re.compile(r"^ *%(\S+) = .*? async-update\(%([^\s,)]+), ([^)]+)\).*\n", re.MULTILINE)
+_START = r"^ *%{} = .*? async-start\(\).*?calls=%([\w.\-]+).*\n"
+
 
 class Loop(NamedTuple):
     """A loop of a program.
@@ -64,6 +67,23 @@ def with_entry(text: str, name: str) -> str:
         match = _COMPUTATION.match(line)
         lines.append(f"ENTRY {line}" if match and match[1] == name else line)
     return "\n".join(lines)
+
+
+def without_late_operands(text: str) -> str:
+    """The program with asynchronous calls that receive their operands late as plain calls.
+
+    libtpu 0.0.52 writes them for v7x, where other cores reduce: a start without operands, an update
+    with the start and the operands, and the end. jaxlib 0.10.2 reads no such update.
+    """
+    for update, start, operands in _UPDATE.findall(text):
+        begun = re.search(_START.format(re.escape(start)), text, re.MULTILINE)
+        if not begun:
+            continue
+        text = text.replace(begun[0], "", 1)
+        text = re.sub(rf"^ *%{re.escape(update)} = .*\n", "", text, count=1, flags=re.MULTILINE)
+        ended = f"async-done(%{update})"
+        text = text.replace(ended, f"call({operands}), to_apply=%{begun[1]}")
+    return text
 
 
 def count_collectives(text: str) -> tuple[dict[str, int], dict[str, int]]:

@@ -77,6 +77,38 @@ def test_a_program_that_jaxlib_cannot_read_has_no_costs() -> None:
     assert costs_of(PROGRAM.replace("dot(%x.1, %x.1)", "newer-operation(%x.1)")) == {}
 
 
+LATE = """HloModule jit_update, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  %b = f32[] parameter(1)
+  ROOT %sum = f32[] add(%a, %b)
+}
+
+%reduced (part: f32[8]) -> f32[8] {
+  %part = f32[8]{0} parameter(0)
+  ROOT %all-reduce.1 = f32[8]{0} all-reduce(%part), replica_groups={}, to_apply=%add
+}, execution_thread="sparsecore"
+
+ENTRY %main (x: f32[8]) -> f32[8] {
+  %x = f32[8]{0} parameter(0)
+  %call-start = ((), (), (s32[])) async-start(), async_execution_thread="sparsecore", calls=%reduced
+  %y = f32[8]{0} multiply(%x, %x)
+  %call-update = ((f32[8]{0}), f32[8]{0}, (s32[])) async-update(%call-start, %y)
+  ROOT %call-done = f32[8]{0} async-done(%call-update)
+}
+"""
+
+
+def test_operands_that_come_late_are_counted_as_of_a_call() -> None:
+    pytest.importorskip("jaxlib", reason="needs the extra [jax]")
+    costs = costs_of(LATE)
+    # Eight products, and eight sums of the reduction.
+    assert costs["flops"] == 8 + 8
+    # The product reads 32 bytes, twice the same, and writes 32; so does the reduction.
+    assert costs["bytes_accessed"] >= 2 * (32 + 32)
+
+
 def write(folder: str, report: str = REPORT) -> None:
     Path(folder, f"{NAME}.after_optimizations-memory-usage-report.txt").write_text(report)
     name = f"{NAME}.after_optimizations_after_buffer_assignment.txt"
