@@ -34,7 +34,8 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
 
-# The collector looks at every object that TensorFlow keeps of earlier tests: 4 % of the time.
+# The collector looks at every object that TensorFlow keeps of earlier tests: 4 % of the
+# time of test_loop.py.
 gc.set_threshold(50_000, 20, 100)
 
 # A machine shared with other work may be ten times slower: no test fails by the clock.

@@ -60,7 +60,7 @@ def test_a_database_that_is_opened_searches_many_queries_by_the_exact_search(tmp
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("each", [1, 3, 20, 70])
+@pytest.mark.parametrize("each", [1, 3, 20, 70, 300])
 def test_scores_of_pairs_do_not_depend_on_the_lengths_of_their_runs(monkeypatch, each):
     database, rows = in_parts((40, 3, 0, 30), np.float32)
     queries = ArrayRows(rows[:6])
