@@ -59,6 +59,7 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
     import tensorflow as tf
 
     from glrtf.models.kernels import LoneReplica
+    from glrtf.models.kernels.tensorflow_norm import traced_for_tpu
     from glrtf.training.accumulation import TrainStep
     from glrtf.training.inputs import Augmentation
     from glrtf.training.state import build_state
@@ -86,10 +87,11 @@ def training_step_hlo(config: TrainConfig, num_classes: int, replicas: int = 1) 
     def update(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         return step(images, labels)
 
-    lower = update.experimental_get_compiler_ir(
-        tf.TensorSpec([config.batch_size, config.size, config.size, 3], tf.uint8),
-        tf.TensorSpec([config.batch_size], tf.int32),
-    )
+    with traced_for_tpu():
+        lower = update.experimental_get_compiler_ir(
+            tf.TensorSpec([config.batch_size, config.size, config.size, 3], tf.uint8),
+            tf.TensorSpec([config.batch_size], tf.int32),
+        )
     return _without_copies(lower(stage="hlo_serialized"))
 
 

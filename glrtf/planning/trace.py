@@ -1,5 +1,6 @@
 """One forward and backward pass of a training configuration, traced but never run."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,8 @@ def _trace(model: Any, shape: tuple[int, ...], fused: bool) -> GraphCost:
     """The cost of a model's loss and gradients on inputs of that shape."""
     import tensorflow as tf
 
+    from glrtf.models.kernels.tensorflow_norm import traced_for_tpu
+
     @tf.function(autograph=False)
     def one_pass(inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
@@ -91,7 +94,9 @@ def _trace(model: Any, shape: tuple[int, ...], fused: bool) -> GraphCost:
         return loss, tape.gradient(loss, model.trainable_variables)
 
     inputs, labels = tf.TensorSpec(shape, tf.float32), tf.TensorSpec(shape[:1], tf.int32)
-    return graph_cost(one_pass.get_concrete_function(inputs, labels).graph, fused=fused)
+    with traced_for_tpu() if fused else contextlib.nullcontext():
+        graph = one_pass.get_concrete_function(inputs, labels).graph
+    return graph_cost(graph, fused=fused)
 
 
 def _extrapolate(base: GraphCost, small: GraphCost, large: GraphCost, times: float) -> GraphCost:

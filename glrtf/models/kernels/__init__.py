@@ -24,7 +24,6 @@ if ON_JAX:
         with_true_values,
     )
 else:
-    BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
     sigmoid, swish = keras.activations.sigmoid, keras.activations.silu
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
         bend_true_logits,
@@ -36,6 +35,9 @@ else:
         true_values,
         unit_rows,
         with_true_values,
+    )
+    from glrtf.models.kernels.tensorflow_norm import (
+        BatchNormalization,
     )
     from glrtf.models.kernels.tensorflow_remat import rematerialise
     from glrtf.models.kernels.tensorflow_replicas import (  # type: ignore[assignment]

@@ -36,6 +36,18 @@ def test_without_decay_updates_are_those_of_keras(name, plain):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
 
 
+def test_the_correction_of_the_moments_is_computed_once_for_all_variables():
+    variables = [keras.Variable(np.zeros(2)) for _ in range(5)]
+    updater = Updater("adam", 0.1, variables)
+
+    @tf.function(autograph=False)
+    def update(gradient):
+        updater.apply(tf.distribute.get_strategy(), [gradient] * len(variables))
+
+    graph = update.get_concrete_function(tf.TensorSpec([2])).graph
+    assert sum(op.type == "Pow" for op in graph.get_operations()) == 2  # Of beta 1 and beta 2.
+
+
 def test_decay_is_that_of_keras_adamw_and_leaves_biases_alone():
     plain = keras.optimizers.AdamW(0.1, weight_decay=0.2)
     kernel = keras.Variable(np.float32([1.0, -2.0]), name="kernel")
