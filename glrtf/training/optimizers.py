@@ -96,11 +96,12 @@ class Updater:
             gradients: One per variable, in the same order, equal on all replicas; for a variable
                 that is split over them, each replica's own.
         """
-        for variable, gradient, rate in zip(self._variables, gradients, self._rates(), strict=True):
+        rates, shared = self._rates(), self._optimizer.shared()
+        for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
             strategy.extended.update(
                 variable.value,
                 self._update,
-                args=(gradient, *rate, self._decay(variable), variable.constraint),
+                args=(gradient, rate, shared, self._decay(variable), variable.constraint),
                 group=False,
             )
         self._optimizer.iterations.assign_add(1)
@@ -111,37 +112,30 @@ class Updater:
         Args:
             gradients: One per variable, in the same order.
         """
-        for variable, gradient, rate in zip(self._variables, gradients, self._rates(), strict=True):
+        rates, shared = self._rates(), self._optimizer.shared()
+        for variable, gradient, rate in zip(self._variables, gradients, rates, strict=True):
             decay = self._decay(variable)
-            self._update(variable, gradient, *rate, decay, variable.constraint)
+            self._update(variable, gradient, rate, shared, decay, variable.constraint)
         self._optimizer.iterations.assign_add(1)
 
     def _decay(self, variable: keras.Variable) -> float:
         return self._weight_decay if is_decayed(variable) else 0.0
 
-    def _rates(self) -> list[tuple[Tensor, Tensor]]:
-        """Each variable's learning rate in the next update, 0 while frozen, and its step size.
-
-        Equal ones are computed once: per variable they were a third of a large network's graph.
-        """
-        rate, frozen = self.learning_rate, self.is_frozen
-        made: dict[tuple[float, bool], tuple[Tensor, Tensor]] = {}
-        keys = [
-            (factor, self.frozen.holds(variable))
-            for variable, factor in zip(self._variables, self._factors, strict=True)
+    def _rates(self) -> list[Tensor]:
+        """Each variable's learning rate in the next update; 0 while it is frozen."""
+        rate = self.learning_rate
+        rates = [rate if factor == 1 else rate * factor for factor in self._factors]
+        return [
+            keras.ops.where(self.is_frozen, 0.0, own) if self.frozen.holds(variable) else own
+            for variable, own in zip(self._variables, rates, strict=True)
         ]
-        for factor, held in dict.fromkeys(keys):
-            own = rate if factor == 1 else rate * factor
-            own = keras.ops.where(frozen, 0.0, own) if held else own
-            made[factor, held] = own, self._optimizer.step_size(own)
-        return [made[key] for key in keys]
 
     def _update(
         self,
         variable: Any,
         gradient: Tensor,
         rate: Tensor,
-        step_size: Tensor,
+        shared: tuple[Tensor, ...],
         decay: float,
         constraint: keras.constraints.Constraint | None,
     ) -> None:
@@ -150,7 +144,7 @@ class Updater:
         else:
             if decay:
                 variable.assign_sub(variable * (decay * rate))
-            self._optimizer.update_step(gradient, variable, step_size)
+            self._optimizer.update_step(gradient, variable, rate, *shared)
         if constraint is not None:
             variable.assign(constraint(kernels.tensor_of(variable)))
 
@@ -163,9 +157,9 @@ def is_decayed(variable: keras.Variable) -> bool:
 class _SlotsAsVariables:
     """Splits the slots of a variable over the replicas in the same way as the variable."""
 
-    def step_size(self, learning_rate: Tensor) -> Tensor:
-        """What a variable's update is multiplied by."""
-        return learning_rate
+    def shared(self) -> tuple[Tensor, ...]:
+        """What the updates of all variables need, computed once."""
+        return ()
 
     def add_variable_from_reference(
         self, reference_variable: keras.Variable, *arguments: object, **options: object
@@ -180,24 +174,23 @@ class _SlotsAsVariables:
 
 
 class _Adam(_SlotsAsVariables, keras.optimizers.Adam):
-    """Adam, whose correction of the moments is computed once for all variables."""
+    """Adam in one pass over the weights, where Keras's makes a dozen."""
 
-    def step_size(self, learning_rate: Tensor) -> Tensor:
-        """Learning rate × sqrt(1 - β₂ᵗ) / (1 - β₁ᵗ) of update t (Kingma and Ba, section 2)."""
+    def shared(self) -> tuple[Tensor, ...]:
+        """The powers β₁ᵗ and β₂ᵗ of update t, float32 scalars."""
         ops = keras.ops
         step = ops.cast(self.iterations + 1, "float32")
-        powers = [ops.power(ops.cast(beta, "float32"), step) for beta in (self.beta_1, self.beta_2)]
-        return learning_rate * ops.sqrt(1 - powers[1]) / (1 - powers[0])
+        betas = (self.beta_1, self.beta_2)
+        return tuple(ops.power(ops.cast(beta, "float32"), step) for beta in betas)
 
-    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
-        """As Keras's, in the same order; `learning_rate` is the step size."""
-        ops = keras.ops
+    def update_step(
+        self, gradient: Tensor, variable: Any, learning_rate: Tensor, *powers: Tensor
+    ) -> None:
+        """Moves a variable and its moments; `powers` are those of `shared`."""
         place = self._get_variable_index(variable)
-        first, second = self._momentums[place], self._velocities[place]
-        self.assign_add(first, (gradient - first) * (1 - self.beta_1))
-        self.assign_add(second, (ops.square(gradient) - second) * (1 - self.beta_2))
-        update = first * learning_rate / (ops.sqrt(second) + self.epsilon)
-        self.assign_sub(variable, update)
+        moments = self._momentums[place], self._velocities[place]
+        betas = self.beta_1, self.beta_2
+        kernels.adam_step(variable, moments, gradient, learning_rate, powers, betas, self.epsilon)
 
 
 class _Lamb(_SlotsAsVariables, keras.optimizers.Lamb):

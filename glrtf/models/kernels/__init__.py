@@ -13,6 +13,7 @@ if ON_JAX:
     from glrtf.models.kernels.jax_remat import rematerialise
     from glrtf.models.kernels.jax_replicas import LoneReplica, Replicas
     from glrtf.models.kernels.on_jax import (
+        adam_step,
         bend_true_logits,
         cosines,
         cross_entropy,
@@ -26,6 +27,7 @@ if ON_JAX:
 else:
     sigmoid, swish = keras.activations.sigmoid, keras.activations.silu
     from glrtf.models.kernels.on_tensorflow import (  # type: ignore[assignment]
+        adam_step,
         bend_true_logits,
         cosines,
         cross_entropy,
@@ -49,6 +51,7 @@ __all__ = [
     "BatchNormalization",
     "LoneReplica",
     "Replicas",
+    "adam_step",
     "bend_true_logits",
     "cosines",
     "cross_entropy",

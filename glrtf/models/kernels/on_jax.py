@@ -108,6 +108,23 @@ def unit_rows(rows: jax.Array) -> jax.Array:
     return rows * jax.lax.rsqrt(jnp.maximum(jnp.sum(rows**2, axis=-1, keepdims=True), 1e-12))
 
 
+def adam_step(
+    weights: Any,
+    moments: tuple[Any, Any],
+    gradient: jax.Array,
+    rate: jax.Array,
+    powers: tuple[jax.Array, jax.Array],
+    betas: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """One update of Adam of Keras variables; see `on_tensorflow.adam_step`."""
+    first, second = moments
+    alpha = rate * jnp.sqrt(1 - powers[1]) / (1 - powers[0])
+    first.assign_add((gradient - first.value) * (1 - betas[0]))
+    second.assign_add((jnp.square(gradient) - second.value) * (1 - betas[1]))
+    weights.assign_sub(first.value * alpha / (jnp.sqrt(second.value) + epsilon))
+
+
 def tensor_of(variable: Any) -> jax.Array:
     """A Keras variable's value."""
     return jnp.asarray(keras.ops.convert_to_tensor(variable))

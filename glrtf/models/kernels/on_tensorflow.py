@@ -146,6 +146,40 @@ def unit_rows(rows: tf.Tensor) -> tf.Tensor:
     return tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=-1, epsilon=1e-12)
 
 
+def adam_step(
+    weights: tf.Variable,
+    moments: tuple[Any, Any],
+    gradient: tf.Tensor,
+    rate: tf.Tensor,
+    powers: tuple[tf.Tensor, tf.Tensor],
+    betas: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """One update of Adam (Kingma and Ba, arXiv 1412.6980, the end of section 2), in one pass.
+
+    Args:
+        weights: Of any shape, float32; changed.
+        moments: Keras variables of the first and second moments, of the same shape; changed.
+        gradient: Of the same shape.
+        rate: The learning rate, a scalar.
+        powers: β₁ᵗ and β₂ᵗ of update t, scalars.
+        betas: β₁ and β₂.
+        epsilon: Added to the root of the second moment.
+    """
+    tf.raw_ops.ResourceApplyAdam(
+        var=weights.handle,
+        m=moments[0].value.handle,
+        v=moments[1].value.handle,
+        beta1_power=powers[0],
+        beta2_power=powers[1],
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        epsilon=epsilon,
+        grad=gradient,
+    )
+
+
 def tensor_of(variable: Any) -> tf.Tensor:
     """A Keras variable's value as a tensor: Keras itself may give back a variable."""
     return tf.convert_to_tensor(variable)
