@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from glrtf.config.training import TrainConfig
+from glrtf.planning import trace
 from glrtf.planning.trace import trace_workload
 
 
@@ -44,3 +45,22 @@ def test_classes_are_counted_without_building_them() -> None:
     added = 2 * 5_000_000 * 512 * 2
     assert large.pass_cost.forward_flops - small.pass_cost.forward_flops == added
     assert large.pass_cost.backward_flops - small.pass_cost.backward_flops == 2 * added
+
+
+@pytest.mark.usefixtures("small_network")
+@pytest.mark.parametrize("fused", [True, False], ids=["tpu", "gpu"])
+def test_batchnorm_is_planned_as_the_device_computes_it(
+    fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[set[str]] = []
+
+    def noted(graph, **options):
+        found.append({op.type for op in graph.get_operations()})
+        return graph_cost(graph, **options)
+
+    graph_cost = trace.graph_cost
+    monkeypatch.setattr(trace, "graph_cost", noted)
+    config = TrainConfig(backbone="v2b0", size=32, batch_size=4, accumulation_steps=1)
+    trace_workload(config, 1024, fused=fused)
+    assert ("FusedBatchNormV3" in found[0]) != fused
+    assert ("SquaredDifference" in found[0]) == fused
