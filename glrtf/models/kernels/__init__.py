@@ -38,9 +38,7 @@ else:
         unit_rows,
         with_true_values,
     )
-    from glrtf.models.kernels.tensorflow_norm import (
-        BatchNormalization,
-    )
+    from glrtf.models.kernels.tensorflow_norm import BatchNormalization
     from glrtf.models.kernels.tensorflow_remat import rematerialise
     from glrtf.models.kernels.tensorflow_replicas import (  # type: ignore[assignment]
         LoneReplica,
