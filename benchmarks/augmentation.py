@@ -40,7 +40,7 @@ def training_pass(batch: int) -> Callable[[Any], Any]:
     def one_pass(images: tf.Tensor) -> Any:
         weights = [tf.convert_to_tensor(v) for v in model.trainable_variables]
         state = [tf.convert_to_tensor(v) for v in statistics(model)]
-        return step.micro_batch(images, labels, tf.constant(0), weights, state)
+        return step.micro_batch(tf.constant(0), weights, state, images, labels)
 
     return one_pass
 

@@ -160,7 +160,7 @@ def training_step(accumulation_steps: int, batch: int) -> dict[str, Callable[[],
     def one_pass() -> list[tf.Tensor]:
         weights = [tf.convert_to_tensor(v) for v in model.trainable_variables]
         state = [tf.convert_to_tensor(v) for v in statistics(model)]
-        _, _, gradients = step.micro_batch(images, labels, tf.constant(0), weights, state)
+        _, _, gradients = step.micro_batch(tf.constant(0), weights, state, images, labels)
         return gradients
 
     compiled = functools.partial(tf.function, autograph=False, jit_compile=False)
